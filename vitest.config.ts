@@ -1,0 +1,20 @@
+import { availableParallelism } from "node:os"
+import { defineConfig } from "vitest/config"
+
+const condition = "skein-source"
+
+export default defineConfig({
+  // `skein` and `skein/node` are the sources, in tests and in the workers that they start: no test needs a build.
+  ssr: { resolve: { conditions: [condition, "module", "node", "development|production"] } },
+  test: {
+    include: ["test/**/*.test.ts"],
+    environment: "node",
+    pool: "forks",
+    maxWorkers: Math.max(2, availableParallelism() - 1),
+    maxConcurrency: Math.max(2, availableParallelism()),
+    execArgv: [`--conditions=${condition}`],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    coverage: { provider: "v8", include: ["src/**/*.ts"], reporter: ["text-summary", "html"] }
+  }
+})
