@@ -1,0 +1,67 @@
+/** The failures of a group: which task failed, and with what. */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+
+/** One failure in the `Cause` of a group. */
+export type Failure<E> =
+  | { readonly task: Origin; readonly error: E }
+  | { readonly task: Origin; readonly defect: unknown }
+
+/** The task a failure comes from. */
+export interface Origin {
+  readonly id: number
+  readonly name: string
+}
+
+const Origin: Context.Service<Origin, Origin> = Context.Service("skein/TaskGroup/Origin")
+
+/** Lists every failure in the cause of a group with the task it comes from; cancellations are not failures. */
+export const failures = <E>(cause: Cause.Cause<E>): ReadonlyArray<Failure<E>> =>
+  cause.reasons.flatMap((reason): Array<Failure<E>> => {
+    const task = (reason.annotations.get(Origin.key) as Origin | undefined) ?? { id: 0, name: "unknown" }
+    return reason._tag === "Fail"
+      ? [{ task, error: reason.error }]
+      : reason._tag === "Die"
+      ? [{ task, defect: reason.defect }]
+      : []
+  })
+
+/** The failures of a group as they come in: the first is the primary, and no more than `limit` are kept. */
+export class Ledger {
+  private readonly limit: number
+  private readonly kept: Array<Cause.Reason<unknown>> = []
+  private dropped = 0
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  get isEmpty(): boolean {
+    return this.kept.length === 0
+  }
+
+  /** Adds what is a failure in `cause`, and tells whether there was one. */
+  add(task: Origin, cause: Cause.Cause<unknown>, isCancellation: (defect: unknown) => boolean): boolean {
+    const origin = Context.make(Origin, { id: task.id, name: task.name })
+    let found = false
+    for (const reason of cause.reasons) {
+      if (reason._tag === "Interrupt" || (reason._tag === "Die" && isCancellation(reason.defect))) continue
+      found = true
+      if (this.kept.length < this.limit) this.kept.push(reason.annotate(origin))
+      else this.dropped += 1
+    }
+    return found
+  }
+
+  /** All failures as one cause; the primary says how many more there were than are kept. */
+  cause(): Cause.Cause<unknown> {
+    const all = Cause.fromReasons(this.kept)
+    return this.dropped === 0 ? all : Cause.annotate(all, Context.make(Dropped, this.dropped))
+  }
+}
+
+/** How many failures of a group were counted but not kept. */
+export const dropped = <E>(cause: Cause.Cause<E>): number =>
+  Math.max(0, ...cause.reasons.map((reason) => (reason.annotations.get(Dropped.key) as number | undefined) ?? 0))
+
+const Dropped: Context.Service<number, number> = Context.Service("skein/TaskGroup/Dropped")
