@@ -1,0 +1,265 @@
+/** What moves elements from a reader through the stages to the writer, and knows when each of them is at its end. */
+import * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { Task } from "../concurrency/Task.ts"
+import * as TaskGroup from "../concurrency/TaskGroup.ts"
+import { Attempt } from "./Attempt.ts"
+import { Batcher } from "./Batcher.ts"
+import { Signal } from "./Lane.ts"
+import type { Position } from "./Source.ts"
+import { type Downstream, Stage, type Station, Worker } from "./Stage.ts"
+import type { Each, Step } from "./Step.ts"
+import { type Unit, Window } from "./Window.ts"
+
+/** An element on its way in: at the first step, or, where a dead letter is run again, at the step it failed in. */
+export interface Arrival {
+  readonly value: unknown
+  readonly position: Position
+  readonly bytes: number
+  readonly replays?: { readonly letter: number; readonly step: string } | undefined
+}
+
+export interface FlowOptions {
+  readonly pipeline: string
+  readonly steps: ReadonlyArray<Step>
+  readonly window: { readonly items: number; readonly bytes: number }
+  readonly resume: { readonly position: Option.Option<Position>; readonly ahead: ReadonlyArray<number> }
+  readonly maxRows: number
+  /** Decides the fate of an element whose step failed; fails where that ends the run. */
+  readonly failed: (
+    step: Each,
+    input: unknown,
+    unit: Unit,
+    error: unknown,
+    attempts: number
+  ) => Effect.Effect<void, unknown, unknown>
+  /** Settles a unit of which nothing is left to write. */
+  readonly settled: (unit: Unit) => void
+}
+
+export class Flow {
+  readonly window: Window
+  /** Whether the source was read to its end. */
+  readAll = false
+  private readonly options: FlowOptions
+  private readonly stages: ReadonlyArray<Stage | Batcher>
+  private readonly entrances = new Map<string, { readonly station: number; readonly from: number }>()
+  private reader: Task<void, unknown> | undefined
+  private readerWaits = false
+  private ready: Array<Unit> = []
+  private committing = false
+  private closed = false
+  private readonly room = new Signal()
+  private readonly work = new Signal()
+  private readonly closing = new Signal()
+
+  constructor(options: FlowOptions) {
+    this.options = options
+    this.window = new Window(options.window, options.resume)
+    this.stages = this.build(options.steps)
+  }
+
+  hasStep(name: string): boolean {
+    return this.entrances.has(name)
+  }
+
+  /** Reads `arrivals` and works on them until each is at its end, or the first failure. */
+  process<E, R>(arrivals: Stream.Stream<Arrival, E, R>): Effect.Effect<void, unknown, unknown> {
+    const self = this
+    return TaskGroup.open(
+      Effect.gen(function*() {
+        self.reader = yield* TaskGroup.supervise(self.read(arrivals), { name: "reader" })
+        const crews: Array<ReadonlyArray<Task<void>>> = []
+        for (const stage of self.stages) crews.push(yield* self.staff(stage))
+        const read = yield* self.reader.exit
+        // A cancelled reader is a drain: what it has read is finished.
+        if (Exit.isFailure(read) && !Cause.hasInterruptsOnly(read.cause)) return yield* read
+        self.readAll = Exit.isSuccess(read)
+        for (const [index, stage] of self.stages.entries()) {
+          stage.lane.close()
+          for (const worker of crews[index]!) yield* worker.join
+        }
+      }),
+      { name: `pipeline ${self.options.pipeline}` }
+    )
+  }
+
+  /** Stops reading; what was read goes on. */
+  readonly drain: Effect.Effect<void> = Effect.suspend(() => this.reader?.cancel("draining") ?? Effect.void)
+
+  /** Hands complete units to `commit`, as many at once as are there, until the flow is closed and none is left. */
+  write<E, R>(commit: (units: ReadonlyArray<Unit>) => Effect.Effect<void, E, R>): Effect.Effect<void, E, R> {
+    return Effect.whileLoop({
+      while: () => !this.closed || this.ready.length > 0,
+      body: () => {
+        if (this.ready.length === 0) return this.work.wait(() => this.closed || this.ready.length > 0)
+        // What else is ready in this turn of the event loop goes into the same commit.
+        return Effect.andThen(
+          Effect.yieldNow,
+          Effect.suspend(() => {
+            this.committing = true
+            return Effect.map(commit(this.takeReady()), () => {
+              this.committing = false
+              this.stalled()
+            })
+          })
+        )
+      },
+      step: () => {}
+    })
+  }
+
+  /** Nothing will become ready any more. */
+  close(): void {
+    this.closed = true
+    this.work.wakeAll()
+    this.closing.wakeAll()
+  }
+
+  /** Lets go on what waited for elements to settle. */
+  readonly roomMade: Effect.Effect<void> = Effect.sync(() => this.room.wakeAll())
+
+  /** Waits before the next commit, but not once all there will be is ready. */
+  pause(duration: Duration.Duration): Effect.Effect<void> {
+    return Effect.asVoid(Effect.timeoutOption(this.closing.wait(() => this.closed), duration))
+  }
+
+  private build(steps: ReadonlyArray<Step>): ReadonlyArray<Stage | Batcher> {
+    const stages: Array<Stage | Batcher> = []
+    for (let i = 0; i < steps.length;) {
+      const step = steps[i]!
+      const down = this.downstream(stages.length)
+      if (step._tag === "Batch") {
+        stages.push(new Batcher(step, down))
+        i += 1
+        continue
+      }
+      const fused: Array<Each> = []
+      for (let next = steps[i]; next?._tag === "Each" && fits(fused, next); next = steps[++i]) {
+        this.entrances.set(next.name, { station: stages.length, from: fused.length })
+        fused.push(next)
+      }
+      stages.push(new Stage(fused, down))
+    }
+    return stages
+  }
+
+  private downstream(index: number): Downstream {
+    return {
+      emit: (value, unit, path) => {
+        const next = this.stages[index + 1]
+        if (next === undefined) this.arrive(value, unit)
+        else next.lane.push({ value, unit, path, from: 0 })
+      },
+      fanOut: (unit, children) => {
+        unit.root.live += children - 1
+      },
+      drop: (unit) => this.leave(unit.root),
+      grow: (unit, bytes) => this.window.grow(unit, bytes),
+      filtered: (unit) => {
+        unit.root.filtered += 1
+      },
+      failed: this.options.failed,
+      mayBegin: (station) => this.mayBegin(index, station),
+      room: (station) => this.room.wait(() => this.mayBegin(index, station)),
+      ended: () => {
+        if (this.window.isHeavy) this.room.wakeAll()
+        if (this.readerWaits) this.stalled()
+      }
+    }
+  }
+
+  private staff(stage: Stage | Batcher): Effect.Effect<ReadonlyArray<Task<void>>, never, unknown> {
+    const worker = () => {
+      if (stage instanceof Batcher) return stage.worker()
+      const attempt = new Worker(this.options.pipeline)
+      return Effect.provideService(stage.worker(attempt), Attempt, attempt)
+    }
+    return Effect.forEach(
+      Array.from({ length: stage.concurrency }),
+      (_, i) => TaskGroup.spawn(Effect.suspend(worker), { name: `worker-${i + 1}` })
+    )
+  }
+
+  private read<E, R>(arrivals: Stream.Stream<Arrival, E, R>): Effect.Effect<void, E, R> {
+    return Stream.runForEachArray(arrivals, (chunk) => {
+      let next = 0
+      return Effect.whileLoop({
+        while: () => next < chunk.length,
+        body: () => {
+          while (next < chunk.length && !this.window.isFull) this.enter(chunk[next++]!)
+          if (next === chunk.length) return Effect.void
+          this.readerWaits = true
+          this.stalled()
+          return this.room.wait(() => !this.window.isFull)
+        },
+        step: () => {
+          this.readerWaits = false
+        }
+      })
+    })
+  }
+
+  private enter({ bytes, position, replays, value }: Arrival): void {
+    const unit = this.window.admit(position, bytes, replays?.letter)
+    if (unit === undefined) return
+    const entrance = replays === undefined ? undefined : this.entrances.get(replays.step)
+    const stage = this.stages[entrance?.station ?? 0]
+    if (stage === undefined) this.arrive(value, unit)
+    else stage.lane.push({ value, unit, path: "", from: entrance?.from ?? 0 })
+  }
+
+  private arrive(value: unknown, unit: Unit): void {
+    const { root } = unit
+    root.outputs.push(value)
+    this.leave(root)
+  }
+
+  private leave(root: Unit): void {
+    root.live -= 1
+    if (root.live > 0) return
+    if (root.outputs.length === 0 && root.dead.length === 0 && root.letters.length === 0) {
+      this.window.settle(root)
+      this.room.wakeAll()
+      this.options.settled(root)
+    } else {
+      this.ready.push(root)
+      this.work.wakeOne()
+    }
+  }
+
+  private takeReady(): ReadonlyArray<Unit> {
+    let rows = 0
+    let count = 0
+    while (count < this.ready.length && rows < this.options.maxRows) rows += this.ready[count++]!.outputs.length
+    return this.ready.splice(0, count)
+  }
+
+  /**
+   * While what is held in memory is over its limit, a station takes more only when all behind it have come to rest, so
+   * that whatever can be finished and written is.
+   */
+  private mayBegin(index: number, station: Station): boolean {
+    if (!this.window.isHeavy) return true
+    return station.running === 0 && !this.committing && this.ready.length === 0 &&
+      this.stages.every((later, i) => i <= index || isIdle(later))
+  }
+
+  /** Sends on partial batches when nothing else can ever fill them: the reader waits for room that only they can give. */
+  private stalled(): void {
+    if (!this.readerWaits || this.committing || this.ready.length > 0 || !this.stages.every(isIdle)) return
+    for (const stage of this.stages) if (stage instanceof Batcher) stage.flush()
+  }
+}
+
+const isIdle = (station: Station): boolean => station.running === 0 && station.lane.length === 0
+
+const fits = (fused: ReadonlyArray<Each>, step: Each): boolean => {
+  const last = fused.at(-1)
+  return last === undefined ||
+    (last.kind !== "flatMap" && last.concurrency === step.concurrency && last.order === step.order)
+}

@@ -1,0 +1,89 @@
+/**
+ * Where elements come from. A source that knows the position of each element can be resumed; one that
+ * does not is read once, from its beginning.
+ */
+import * as Digest from "effect/crypto/Digest"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { weigh } from "./Weigh.ts"
+
+/** The position of an element in its source: JSON, kept in the journal, meaningful to the source alone. */
+export type Position = Schema.Json
+
+/** Marks a source that has no positions and so cannot be resumed. */
+export interface NoPosition {
+  readonly _tag: "NoPosition"
+}
+
+/** One element with what the engine has to know of it. */
+export interface Element<out A, out P> {
+  readonly value: A
+  /** Where reading goes on once this element and all before it are settled. */
+  readonly position: P
+  /** Its size in memory, as near as the source can tell cheaply. */
+  readonly bytes: number
+}
+
+/** What identifies the content of a source, field by field, so that a change can be named. */
+export type Fingerprint = { readonly [field: string]: Schema.Json }
+
+export interface Source<out A, out E, out R, in out P> {
+  readonly name: string
+  /** Whether its positions mean anything: false only for `NoPosition`. */
+  readonly resumable: boolean
+  /** The `bytes` of all its elements together, where that is known without reading them: the base of an ETA. */
+  readonly size: Effect.Effect<Option.Option<number>, E, R>
+  readonly fingerprint: Effect.Effect<Fingerprint, E, R>
+  /** The elements behind `after`, or all of them. Reading again from the same position gives the same elements. */
+  readonly read: (after: Option.Option<P>) => Stream.Stream<Element<A, P>, E, R>
+}
+
+/** A source without positions, of any stream. */
+export const unpositioned = <A, E, R>(stream: Stream.Stream<A, E, R>): Source<A, E, R, NoPosition> => ({
+  name: "stream",
+  resumable: false,
+  size: Effect.succeed(Option.none()),
+  fingerprint: Effect.succeed({}),
+  read: () => Stream.map(stream, (value) => ({ value, position: nowhere, bytes: weigh(value) }))
+})
+
+// The engine never keeps the position of a source that is not resumable.
+const nowhere: NoPosition = { _tag: "NoPosition" }
+
+/**
+ * A source of the elements of a list, in order, resumable by their index. The list must be the same on each run: a
+ * changed one is refused. `name` stands in messages.
+ *
+ * @example
+ * ```ts
+ * import * as Digest from "effect/crypto/Digest"
+import * as Effect from "effect/Effect"
+ * import { Pipeline, Source } from "skein"
+ *
+ * const pages = Source.list([1, 2, 3], { name: "pages" })
+ *
+ * await Effect.runPromise(Pipeline.collect(Pipeline.from(pages))) // => [1, 2, 3]
+ * ```
+ */
+export const list = <A extends Schema.Json>(
+  items: ReadonlyArray<A>,
+  options: { readonly name: string }
+): Source<A, never, never, number> => ({
+  name: options.name,
+  resumable: true,
+  size: Effect.sync(() => Option.some(items.reduce((sum: number, item) => sum + weigh(item), 0))),
+  fingerprint: Digest.Digest.pipe(
+    Effect.flatMap((digest) => digest.digestHex(Digest.sha256, new TextEncoder().encode(JSON.stringify(items)))),
+    Effect.map((sha256) => ({ list: options.name, count: items.length, sha256 })),
+    Effect.provide(Digest.layerWebCrypto)
+  ),
+  read: (after) =>
+    Stream.suspend(() => {
+      const start = Option.getOrElse(after, () => 0)
+      return Stream.fromArray(
+        items.slice(start).map((value, i) => ({ value, position: start + i + 1, bytes: weigh(value) }))
+      )
+    })
+})

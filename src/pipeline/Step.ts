@@ -1,0 +1,72 @@
+/** What happens to an element between source and sink, as data: the engine sees all of it before anything runs. */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type { Journal } from "./Journal.ts"
+
+/** What becomes of an element whose step failed with a typed error. Defects always end the run. */
+export type OnError<A> =
+  /** The error ends the run, after what is settled was committed. */
+  | "fail"
+  /** The element is dropped and counted. */
+  | "skip"
+  /** The step's input is kept, encoded by this schema, before the element settles. */
+  | DeadLetterPolicy<A>
+
+export interface DeadLetterPolicy<in out A> {
+  readonly deadLetter: Schema.Codec<A, any>
+  /** How many may fail before the run does: a number, or a share of the elements once 100 are settled. Default: any. */
+  readonly maxDead?: number | `${number}%` | undefined
+}
+
+export interface StepOptions<in out A> {
+  /** Shown in progress, dead letters and messages. Default: the kind of step and its place, as in `map-1`. */
+  readonly name?: string | undefined
+  /** How many elements are worked on at once. Default 1. */
+  readonly concurrency?: number | undefined
+  /** Whether results keep the order of their inputs or come as they complete. Default "input". */
+  readonly order?: "input" | "completion" | undefined
+  /** Default "fail". */
+  readonly onError?: OnError<A> | undefined
+}
+
+export interface BatchOptions {
+  readonly name?: string | undefined
+  /** How long a batch may wait to be filled. Default: until no more elements can come. */
+  readonly within?: Duration.Input | undefined
+}
+
+/** A step that works on one element at a time. */
+export interface Each {
+  readonly _tag: "Each"
+  readonly kind: "map" | "filter" | "flatMap"
+  readonly name: string
+  readonly concurrency: number
+  readonly order: "input" | "completion"
+  readonly onError: OnError<any>
+  /** Gives the new element, whether to keep it, or the elements it becomes: as it is or as an effect of it. */
+  readonly f: (value: any) => unknown
+}
+
+/** A step that collects elements. */
+export interface Batch {
+  readonly _tag: "Batch"
+  readonly name: string
+  readonly size: number
+  readonly within: Duration.Duration | undefined
+}
+
+export type Step = Each | Batch
+
+/** What a step's function gives, as it is or as the value of an effect. */
+export type Output<X> = X extends Effect.Effect<infer A, any, any> ? A : X
+
+/** The errors of a step's function that its policy leaves in the type. */
+export type ErrorAfter<X, O> = O extends { readonly onError: "skip" | { readonly deadLetter: unknown } } ? never
+  : X extends Effect.Effect<any, infer E, any> ? E
+  : never
+
+/** The services of a step's function, and the journal where its policy keeps dead letters. */
+export type ServicesOf<X, O> =
+  | (X extends Effect.Effect<any, any, infer R> ? R : never)
+  | (O extends { readonly onError: { readonly deadLetter: unknown } } ? Journal : never)
