@@ -1,6 +1,7 @@
 /**
  * A task: an effect that runs in a fiber of its own under a group, with a name.
  */
+/* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -36,10 +37,14 @@ export const current: Effect.Effect<Option.Option<Task<unknown, unknown>>> = Eff
   Effect.succeed(Option.fromUndefinedOr(fiber.getRef(CurrentTask)))
 )
 
-const TaskCancelledBase: TypedError<TaskCancelled, "TaskCancelled", {
-  readonly task: Schema.String
-  readonly reason: Schema.String
-}> = Schema.TaggedError<TaskCancelled>()("TaskCancelled", { task: Schema.String, reason: Schema.String })
+const TaskCancelledBase: TypedError<
+  TaskCancelled,
+  "TaskCancelled",
+  {
+    readonly task: Schema.String
+    readonly reason: Schema.String
+  }
+> = Schema.TaggedError<TaskCancelled>()("TaskCancelled", { task: Schema.String, reason: Schema.String })
 
 /** The defect of a `join` on a task that was cancelled: there is no value to give. */
 export class TaskCancelled extends TaskCancelledBase {
@@ -48,10 +53,14 @@ export class TaskCancelled extends TaskCancelledBase {
   }
 }
 
-const TaskFailedBase: TypedError<TaskFailed, "TaskFailed", {
-  readonly task: Schema.String
-  readonly cause: Schema.Defect
-}> = Schema.TaggedError<TaskFailed>()("TaskFailed", { task: Schema.String, cause: Schema.Defect() })
+const TaskFailedBase: TypedError<
+  TaskFailed,
+  "TaskFailed",
+  {
+    readonly task: Schema.String
+    readonly cause: Schema.Defect
+  }
+> = Schema.TaggedError<TaskFailed>()("TaskFailed", { task: Schema.String, cause: Schema.Defect() })
 
 /** The defect of a `join` from outside the group that owns the task's failure. */
 export class TaskFailed extends TaskFailedBase {
@@ -122,7 +131,6 @@ export class Node<A, E> implements Task<A, E> {
     )
   }
 
-  /** Interrupts now, or as soon as the fiber is known: a task can be cancelled in the very step that starts it. */
   interrupt(reason: Cancel.Reason, annotations: Context.Context<never> = Cancel.annotate(reason)): void {
     if (this.cancelReason === undefined) this.cancelReason = reason
     this.fiber?.interruptUnsafe(undefined, annotations)

@@ -2,6 +2,7 @@
  * A group owns tasks: it ends when they have all ended, and when one of them fails it cancels the others and fails
  * with everything that went wrong.
  */
+/* oxlint-disable typescript/no-explicit-any -- `any` matches every effect and every group in conditional types; a group holds tasks of every type */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -59,17 +60,21 @@ export interface SpawnOptions {
 export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions>(
   effectOrOptions: Arg,
   options?: OpenOptions
-) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>] ? Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>>
-  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>> = dual((args) => Effect.isEffect(args[0]), <A, E, R>(
-  body: Effect.Effect<A, E, R>,
-  options?: OpenOptions
-): Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>> =>
-  Effect.withFiber((parent) => {
-    const group = new Group<A, E | Failures<R>>(parent, options ?? {})
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.exit(restore(group.run(body))), () => group.outcome())
-    )
-  }))
+) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
+  ? Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>>
+  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>> = dual(
+  (args) => Effect.isEffect(args[0]),
+  <A, E, R>(
+    body: Effect.Effect<A, E, R>,
+    options?: OpenOptions
+  ): Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>> =>
+    Effect.withFiber((parent) => {
+      const group = new Group<A, E | Failures<R>>(parent, options ?? {})
+      return Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Effect.exit(restore(group.run(body))), () => group.outcome())
+      )
+    })
+)
 
 /**
  * Starts `effect` as a task of the innermost group and returns its handle at once. The group owns the failure: it is in
@@ -91,13 +96,17 @@ export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions>(
 export const spawn: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
   effectOrOptions: Arg,
   options?: SpawnOptions
-) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>] ? Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>>
-  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> = dual((args) => Effect.isEffect(args[0]), <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  options?: SpawnOptions
-): Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> =>
-  // The group never resumes a `join` with the failure it owns, so that `E` is gone from the handle.
-  Effect.withFiber((fiber) => startIn(fiber, effect, options, false) as Effect.Effect<Task.Task<A>>))
+) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
+  ? Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>>
+  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> = dual(
+  (args) => Effect.isEffect(args[0]),
+  <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    options?: SpawnOptions
+  ): Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> =>
+    // The group never resumes a `join` with the failure it owns, so that `E` is gone from the handle.
+    Effect.withFiber((fiber) => startIn(fiber, effect, options, false) as Effect.Effect<Task.Task<A>>)
+)
 
 /**
  * Starts `effect` as a task whose failure belongs to the holder of the handle: `join` fails with it, siblings live on.
@@ -119,18 +128,26 @@ export const spawn: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
 export const supervise: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
   effectOrOptions: Arg,
   options?: SpawnOptions
-) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>] ? Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>>
-  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> = dual((args) => Effect.isEffect(args[0]), <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  options?: SpawnOptions
-): Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> =>
-  Effect.withFiber((fiber) => startIn(fiber, effect, options, true)))
+) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
+  ? Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>>
+  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> = dual(
+  (args) => Effect.isEffect(args[0]),
+  <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    options?: SpawnOptions
+  ): Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> =>
+    Effect.withFiber((fiber) => startIn(fiber, effect, options, true))
+)
 
-const GroupClosedBase: TypedError<GroupClosed, "GroupClosed", {
-  readonly group: Schema.String
-  readonly task: Schema.String
-  readonly state: Schema.String
-}> = Schema.TaggedError<GroupClosed>()("GroupClosed", {
+const GroupClosedBase: TypedError<
+  GroupClosed,
+  "GroupClosed",
+  {
+    readonly group: Schema.String
+    readonly task: Schema.String
+    readonly state: Schema.String
+  }
+> = Schema.TaggedError<GroupClosed>()("GroupClosed", {
   group: Schema.String,
   task: Schema.String,
   state: Schema.String
@@ -153,8 +170,8 @@ const startIn = <A, E, R>(
 ): Effect.Effect<Task.Task<A, E>> => {
   const group = Context.getUnsafe(fiber.context, CurrentGroup)
   return group.isOpen
-    // The environment the effect needs is that of the spawning fiber, as its type says.
-    ? Effect.succeed(group.start(fiber, effect as Effect.Effect<A, E>, options?.name, supervised))
+    ? // The environment the effect needs is that of the spawning fiber, as its type says.
+      Effect.succeed(group.start(fiber, effect as Effect.Effect<A, E>, options?.name, supervised))
     : Effect.die(new GroupClosed({ group: group.name, task: options?.name ?? "without a name", state: group.state }))
 }
 
@@ -216,9 +233,9 @@ class Group<A, E> implements Task.Owner {
     // cancellation of the body would make it two.
     const exit = !this.ledger.isEmpty
       ? Exit.failCause(this.ledger.cause() as Cause.Cause<E>)
-      : this.cancelledFromOutside
-      ? Exit.succeed(undefined as A)
-      : this.bodyExit!
+      : this.cancelledFromOutside || this.bodyExit === undefined
+        ? Exit.succeed(undefined as A)
+        : this.bodyExit
     const unhandled = this.unhandled.filter((task) => !task.observed)
     return unhandled.length === 0 ? exit : Effect.andThen(Effect.forEach(unhandled, report, { discard: true }), exit)
   }
@@ -247,15 +264,26 @@ class Group<A, E> implements Task.Owner {
     context: Context.Context<never>,
     ended: (exit: Exit.Exit<A, E>) => void
   ): void {
+    const started = (fiber: Fiber.Fiber<A, E>) => {
+      if (task.fiber !== undefined) return
+      task.fiber = fiber
+      fiber.addObserver(ended)
+    }
     stackedStarts += 1
-    const start = stackedStarts > maxStackedStarts ? Effect.andThen(Effect.yieldNow, effect) : effect
+    const deep = stackedStarts > maxStackedStarts
     try {
-      task.fiber = Effect.runForkWith(Context.add(context, Task.CurrentTask, task))(start)
+      const fiber = Effect.runForkWith(Context.add(context, Task.CurrentTask, task))(
+        // In its first step, before anything else can see it: a task may be cancelled while it is being started.
+        Effect.withFiber((fiber) => {
+          started(fiber as Fiber.Fiber<A, E>)
+          return deep ? Effect.andThen(Effect.yieldNow, effect) : effect
+        })
+      )
+      // A scheduler may preempt a fiber before its first step.
+      started(fiber)
     } finally {
       stackedStarts -= 1
     }
-    if (task.cancelReason !== undefined) task.interrupt(task.cancelReason)
-    task.fiber.addObserver(ended)
   }
 
   private bodyEnded(exit: Exit.Exit<A, E>): void {
@@ -286,7 +314,7 @@ class Group<A, E> implements Task.Owner {
 
   private compact(): void {
     this.tasks = this.tasks.filter((task) => task !== undefined)
-    this.tasks.forEach((task, slot) => task!.slot = slot)
+    this.tasks.forEach((task, slot) => (task!.slot = slot))
   }
 
   private cancel(reason: Cancel.Reason): void {

@@ -59,6 +59,10 @@ export class Batcher implements Station {
       if (other !== unit) unit.absorb(other)
     }
     unit.live -= items.length - 1
-    this.down.emit(items.map((item) => item.value), unit, `${items[0]!.path}+${items.length}`)
+    this.down.emit(
+      items.map((item) => item.value),
+      unit,
+      `${items[0]!.path}+${items.length}`
+    )
   }
 }

@@ -2,6 +2,7 @@
  * Runs pipelines: a reader, long-lived workers for each stage, and one writer that commits what is complete. All are tasks
  * of one group, so that the first failure stops the rest and nothing outlives the run.
  */
+/* oxlint-disable typescript/no-explicit-any -- a description has lost the types of its steps; `typed` takes them back */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -34,82 +35,95 @@ export interface Plan<E, R> {
 }
 
 export const run = <E, R>(plan: Plan<E, R>): Effect.Effect<Summary, E | RunError | JournalError, R> =>
-  typed(Effect.gen(function*() {
-    const { options, source } = plan
-    const journal = yield* journalOf(plan)
-    const fingerprint = yield* source.fingerprint
-    const kept = source.resumable ? yield* journal.load(options.name) : Option.none<Checkpoint>()
-    const start = yield* resumeFrom(kept, fingerprint, plan)
-    if (Option.isSome(kept) && start === undefined) yield* journal.reset(options.name)
-    return yield* execute(plan, journal, {
-      start: start ?? { ...nothing, fingerprint },
-      arrivals: source.read(start === undefined ? Option.none() : start.position),
-      resumable: source.resumable,
-      size: yield* source.size,
-      whenWritten: () => Effect.void,
-      checkpoint: (next) => next
-    })
-  }))
-
-export const replay = <E, R>(plan: Plan<E, R>): Effect.Effect<Summary, E | RunError | JournalError, R> =>
-  typed(Effect.gen(function*() {
-    const { name } = plan.options
-    const journal = yield* journalOf(plan)
-    const start = Option.getOrElse(yield* journal.load(name), () => nothing)
-    const arrivals: Array<Arrival> = []
-    for (const letter of yield* journal.dead(name)) {
-      const step = plan.steps.find((step) => step.name === letter.step)
-      const bad = (reason: string) =>
-        new BadDeadLetter({ pipeline: name, step: letter.step, tried: `run dead letter ${letter.id} again`, reason })
-      if (step?._tag !== "Each" || typeof step.onError === "string") {
-        return yield* bad(`the pipeline has no step of that name with dead letters any more; it has ${
-          plan.steps.map((step) => step.name).join(", ")
-        }`)
-      }
-      const value = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(step.onError.deadLetter))(letter.input).pipe(
-        Effect.mapError((error) => bad(error.message))
-      )
-      arrivals.push({ value, position: letter.position, bytes: 0, replays: { letter: letter.id, step: letter.step } })
-    }
-    return yield* execute(plan, journal, {
-      start,
-      arrivals: Stream.fromArray(arrivals),
-      resumable: true,
-      size: Option.none(),
-      whenWritten: (units) => journal.markReplayed(name, units.flatMap((unit) => unit.letters)),
-      // The watermark is that of the source, which was not read.
-      checkpoint: (next) => ({ ...start, sink: next.sink, counts: next.counts })
-    })
-  }))
-
-export const collect = <A, E, R>(
-  pipeline: { readonly source: Source<any, any, any, any>; readonly steps: ReadonlyArray<Step> }
-): Effect.Effect<Array<A>, E, R> =>
-  typed(Effect.gen(function*() {
-    const all: Array<A> = []
-    const gather: Sink<A, never, never, "at-least-once"> = {
-      name: "collect",
-      guarantee: "at-least-once",
-      journal: Effect.succeed(Option.none()),
-      open: () =>
-        Effect.succeed({ write: (elements) => Effect.sync(() => (elements.forEach((a) => all.push(a)), null)) })
-    }
-    const journal = yield* Effect.serviceOption(Journal)
-    yield* execute(
-      { ...pipeline, sink: gather, guarantee: "at-most-once", journal: unkept, options: { name: "collect" } },
-      // Without a journal in the environment no step keeps dead letters: their policy asks for one in the type.
-      Option.getOrElse(journal, () => unkept),
-      {
-        start: nothing,
-        arrivals: pipeline.source.read(Option.none()),
-        resumable: false,
-        size: Option.none(),
+  typed(
+    Effect.gen(function* () {
+      const { options, source } = plan
+      const journal = yield* journalOf(plan)
+      const fingerprint = yield* source.fingerprint
+      const kept = source.resumable ? yield* journal.load(options.name) : Option.none<Checkpoint>()
+      const start = yield* resumeFrom(kept, fingerprint, plan)
+      if (Option.isSome(kept) && start === undefined) yield* journal.reset(options.name)
+      return yield* execute(plan, journal, {
+        start: start ?? { ...nothing, fingerprint },
+        arrivals: source.read(start === undefined ? Option.none() : start.position),
+        resumable: source.resumable,
+        size: yield* source.size,
         whenWritten: () => Effect.void,
         checkpoint: (next) => next
+      })
+    })
+  )
+
+export const replay = <E, R>(plan: Plan<E, R>): Effect.Effect<Summary, E | RunError | JournalError, R> =>
+  typed(
+    Effect.gen(function* () {
+      const { name } = plan.options
+      const journal = yield* journalOf(plan)
+      const start = Option.getOrElse(yield* journal.load(name), () => nothing)
+      const arrivals: Array<Arrival> = []
+      for (const letter of yield* journal.dead(name)) {
+        const step = plan.steps.find((step) => step.name === letter.step)
+        const bad = (reason: string) =>
+          new BadDeadLetter({ pipeline: name, step: letter.step, tried: `run dead letter ${letter.id} again`, reason })
+        if (step?._tag !== "Each" || typeof step.onError === "string") {
+          return yield* bad(
+            `the pipeline has no step of that name with dead letters any more; it has ${plan.steps
+              .map((step) => step.name)
+              .join(", ")}`
+          )
+        }
+        const value = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(step.onError.deadLetter))(letter.input).pipe(
+          Effect.mapError((error) => bad(error.message))
+        )
+        arrivals.push({ value, position: letter.position, bytes: 0, replays: { letter: letter.id, step: letter.step } })
       }
-    )
-    return all
-  }))
+      return yield* execute(plan, journal, {
+        start,
+        arrivals: Stream.fromArray(arrivals),
+        resumable: true,
+        size: Option.none(),
+        whenWritten: (units) =>
+          journal.markReplayed(
+            name,
+            units.flatMap((unit) => unit.letters)
+          ),
+        // The watermark is that of the source, which was not read.
+        checkpoint: (next) => ({ ...start, sink: next.sink, counts: next.counts })
+      })
+    })
+  )
+
+export const collect = <A, E, R>(pipeline: {
+  readonly source: Source<any, any, any, any>
+  readonly steps: ReadonlyArray<Step>
+}): Effect.Effect<Array<A>, E, R> =>
+  typed(
+    Effect.gen(function* () {
+      const all: Array<A> = []
+      const gather: Sink<A, never, never, "at-least-once"> = {
+        name: "collect",
+        guarantee: "at-least-once",
+        journal: Effect.succeed(Option.none()),
+        open: () =>
+          Effect.succeed({ write: (elements) => Effect.sync(() => (elements.forEach((a) => all.push(a)), null)) })
+      }
+      const journal = yield* Effect.serviceOption(Journal)
+      yield* execute(
+        { ...pipeline, sink: gather, guarantee: "at-most-once", journal: unkept, options: { name: "collect" } },
+        // Without a journal in the environment no step keeps dead letters: their policy asks for one in the type.
+        Option.getOrElse(journal, () => unkept),
+        {
+          start: nothing,
+          arrivals: pipeline.source.read(Option.none()),
+          resumable: false,
+          size: Option.none(),
+          whenWritten: () => Effect.void,
+          checkpoint: (next) => next
+        }
+      )
+      return all
+    })
+  )
 
 interface Job {
   readonly start: Checkpoint
@@ -122,163 +136,181 @@ interface Job {
   readonly checkpoint: (next: Checkpoint) => Checkpoint
 }
 
-const execute = (
-  plan: Plan<any, any>,
-  journal: Journal,
-  job: Job
-): Effect.Effect<Summary, unknown, unknown> =>
-  Effect.scoped(Effect.gen(function*() {
-    const { options } = plan
-    const { start } = job
-    const startedAt = yield* Clock.currentTimeMillis
-    const meter = makeMeter()
-    const counts: { -readonly [K in keyof Counts]: number } = { ...none }
-    const drain = yield* Drain
-    let state = start.sink
-    let unsaved = false
+const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effect<Summary, unknown, unknown> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { options } = plan
+      const { start } = job
+      const startedAt = yield* Clock.currentTimeMillis
+      const meter = makeMeter()
+      const counts: { -readonly [K in keyof Counts]: number } = { ...none }
+      const drain = yield* Drain
+      const buried = new Map<Each, number>()
+      let state = start.sink
+      let unsaved = false
 
-    const tally = (unit: Unit) => {
-      counts.settled += unit.entries.length
-      counts.written += unit.outputs.length
-      counts.filtered += unit.filtered
-      counts.skipped += unit.skipped
-      counts.dead += unit.dead.length - unit.letters.length
-      counts.bytes += unit.entries.reduce((sum, entry) => sum + entry.bytes, 0)
-      unsaved = true
-    }
-    const flow = new Flow({
-      pipeline: options.name,
-      steps: plan.steps,
-      window: { items: options.window?.items ?? 1024, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
-      maxRows: options.maxRows ?? 1000,
-      resume: start,
-      failed: (step, input, unit, error, attempts) =>
-        step.onError === "skip" || step.onError === "fail"
-          ? Effect.sync(() => void (unit.root.skipped += 1))
-          : bury(options.name, step, step.onError, input, unit, error, attempts, counts),
-      settled: tally
-    })
-    const writer: Writer<unknown, unknown, unknown> = yield* plan.sink.open(start.sink)
-
-    const commit = (units: ReadonlyArray<Unit>, finished: boolean) =>
-      Effect.suspend(() => {
-        const rows = units.flatMap((unit) => unit.outputs)
-        return Effect.map(
-          Effect.andThen(
-            rows.length === 0
-              ? Effect.void
-              : Effect.map(writer.write(rows), (next) => void (state = Option.some(next))),
-            job.whenWritten(units)
-          ),
-          () => {
-            for (const unit of units) {
-              flow.window.settle(unit)
-              tally(unit)
-            }
-            unsaved = false
-            return {
-              checkpoint: job.checkpoint({
-                fingerprint: start.fingerprint,
-                ...(job.resumable ? flow.window.snapshot() : { position: Option.none(), ahead: [] }),
-                sink: state,
-                counts: sum(start.counts, counts),
-                finished
-              }),
-              dead: units.flatMap((unit) => unit.dead)
-            }
-          }
-        )
-      }).pipe((write) => journal.commit(options.name, write), Effect.uninterruptible)
-
-    const commitEvery = Duration.fromInputUnsafe(options.commitEvery ?? 0)
-    const writing = flow.write((units) =>
-      Effect.andThen(
-        commit(units, false),
-        Effect.andThen(flow.roomMade, Duration.toMillis(commitEvery) > 0 ? flow.pause(commitEvery) : Effect.void)
-      )
-    )
-
-    const progress = Effect.map(Clock.currentTimeMillis, (now): Progress => {
-      const elapsed = now - startedAt
-      const done = start.counts.bytes + counts.bytes
-      return {
-        ...counts,
+      const tally = (unit: Unit) => {
+        counts.settled += unit.entries.length
+        counts.written += unit.outputs.length
+        counts.filtered += unit.filtered
+        counts.skipped += unit.skipped
+        counts.dead += unit.dead.length - unit.letters.length
+        counts.bytes += unit.entries.reduce((sum, entry) => sum + entry.bytes, 0)
+        unsaved = true
+      }
+      const flow = new Flow({
         pipeline: options.name,
-        retries: meter.retries,
-        moved: meter.bytes,
-        inFlight: flow.window.open,
-        lag: flow.window.size,
-        elapsed: Duration.millis(elapsed),
-        rate: perSecond(counts.settled, elapsed),
-        eta: Option.filter(
-          Option.map(job.size, (size) => Duration.millis((size - done) / (counts.bytes / elapsed))),
-          (eta) => Duration.isFinite(eta) && Duration.isGreaterThanOrEqualTo(eta, Duration.zero)
+        steps: plan.steps,
+        window: { items: options.window?.items ?? 1024, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
+        maxRows: options.maxRows ?? 1000,
+        resume: start,
+        failed: (step, input, unit, error, attempts) => {
+          if (typeof step.onError === "string") return Effect.sync(() => void (unit.root.skipped += 1))
+          const { maxDead } = step.onError
+          const cause = inWords(error)
+          const dead = (buried.get(step) ?? 0) + 1
+          buried.set(step, dead)
+          return isOverBudget(maxDead, dead, flow.window.read)
+            ? new TooManyDeadLetters({
+                pipeline: options.name,
+                step: step.name,
+                dead,
+                budget: `${maxDead}`,
+                last: cause
+              })
+            : bury(options.name, step, step.onError, input, unit, cause, attempts)
+        },
+        settled: tally
+      })
+      const writer: Writer<unknown, unknown, unknown> = yield* plan.sink.open(start.sink)
+
+      const commit = (units: ReadonlyArray<Unit>, finished: boolean) =>
+        Effect.suspend(() => {
+          const rows = units.flatMap((unit) => unit.outputs)
+          return Effect.map(
+            Effect.andThen(
+              rows.length === 0
+                ? Effect.void
+                : Effect.map(writer.write(rows), (next) => void (state = Option.some(next))),
+              job.whenWritten(units)
+            ),
+            () => {
+              for (const unit of units) {
+                flow.window.settle(unit)
+                tally(unit)
+              }
+              unsaved = false
+              return {
+                checkpoint: job.checkpoint({
+                  fingerprint: start.fingerprint,
+                  ...(job.resumable ? flow.window.snapshot() : { position: Option.none(), ahead: [] }),
+                  sink: state,
+                  counts: sum(start.counts, counts),
+                  finished
+                }),
+                dead: units.flatMap((unit) => unit.dead)
+              }
+            }
+          )
+        }).pipe((write) => journal.commit(options.name, write), Effect.uninterruptible)
+
+      const commitEvery = Duration.fromInputUnsafe(options.commitEvery ?? 0)
+      const writing = flow.write((units) =>
+        Effect.andThen(
+          commit(units, false),
+          Effect.andThen(flow.roomMade, Duration.toMillis(commitEvery) > 0 ? flow.pause(commitEvery) : Effect.void)
+        )
+      )
+
+      const progress = Effect.map(Clock.currentTimeMillis, (now): Progress => {
+        const elapsed = now - startedAt
+        const done = start.counts.bytes + counts.bytes
+        return {
+          ...counts,
+          pipeline: options.name,
+          retries: meter.retries,
+          moved: meter.bytes,
+          inFlight: flow.window.open,
+          lag: flow.window.size,
+          elapsed: Duration.millis(elapsed),
+          rate: perSecond(counts.settled, elapsed),
+          eta: Option.filter(
+            Option.map(job.size, (size) => Duration.millis((size - done) / (counts.bytes / elapsed))),
+            (eta) => Duration.isFinite(eta) && Duration.isGreaterThanOrEqualTo(eta, Duration.zero)
+          )
+        }
+      })
+      const telling =
+        options.progress === undefined
+          ? Effect.void
+          : Effect.forever(
+              Effect.andThen(
+                Effect.sleep(options.progress.interval ?? Duration.seconds(1)),
+                Effect.flatMap(progress, options.progress.on)
+              )
+            )
+
+      const exit = yield* TaskGroup.open(
+        Effect.gen(function* () {
+          const writerTask = yield* TaskGroup.spawn(writing, { name: "writer" })
+          const work = yield* TaskGroup.supervise(flow.process(job.arrivals), { name: "flow" })
+          const beside = [
+            yield* TaskGroup.spawn(telling, { name: "progress" }),
+            yield* TaskGroup.spawn(
+              Effect.andThen(
+                drain.requested,
+                Effect.andThen(
+                  Effect.timeoutOption(Effect.andThen(flow.drain, work.exit), options.drainWithin ?? "20 seconds"),
+                  work.cancel("the drain took too long")
+                )
+              ),
+              { name: "drain" }
+            )
+          ]
+          const exit = yield* work.exit
+          flow.close()
+          yield* writerTask.join
+          for (const task of beside) yield* task.cancel()
+          return exit
+        }),
+        { name: `run ${options.name}` }
+      ).pipe(
+        Effect.provideService(Meter, meter),
+        Effect.ensuring(Effect.sync(() => void (drain.listeners -= 1))),
+        (running) =>
+          Effect.andThen(
+            Effect.sync(() => void (drain.listeners += 1)),
+            running
+          )
+      )
+
+      const finished = flow.readAll && Exit.isSuccess(exit)
+      if (finished && flow.window.size > 0) {
+        return yield* Effect.die(
+          new Error(`Pipeline "${options.name}" lost ${flow.window.open} elements: this is a bug`)
         )
       }
+      if (finished || unsaved) yield* commit([], finished)
+      if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.failCause(exit.cause)
+
+      const elapsed = (yield* Clock.currentTimeMillis) - startedAt
+      const summary: Summary = {
+        ...counts,
+        pipeline: options.name,
+        guarantee: plan.guarantee,
+        outcome: finished ? "done" : "drained",
+        resumable: job.resumable && !finished,
+        resumed: Option.isSome(start.position) || start.ahead.length > 0,
+        retries: meter.retries,
+        moved: meter.bytes,
+        seconds: elapsed / 1000,
+        rate: perSecond(counts.settled, elapsed),
+        position: job.resumable ? flow.window.snapshot().position : Option.none(),
+        total: sum(start.counts, counts)
+      }
+      return summary
     })
-    const telling = options.progress === undefined
-      ? Effect.void
-      : Effect.forever(
-        Effect.andThen(
-          Effect.sleep(options.progress.interval ?? Duration.seconds(1)),
-          Effect.flatMap(progress, options.progress.on)
-        )
-      )
-
-    const exit = yield* TaskGroup.open(
-      Effect.gen(function*() {
-        const writerTask = yield* TaskGroup.spawn(writing, { name: "writer" })
-        const work = yield* TaskGroup.supervise(flow.process(job.arrivals), { name: "flow" })
-        const beside = [
-          yield* TaskGroup.spawn(telling, { name: "progress" }),
-          yield* TaskGroup.spawn(
-            Effect.andThen(
-              drain.requested,
-              Effect.andThen(
-                Effect.timeoutOption(Effect.andThen(flow.drain, work.exit), options.drainWithin ?? "20 seconds"),
-                work.cancel("the drain took too long")
-              )
-            ),
-            { name: "drain" }
-          )
-        ]
-        const exit = yield* work.exit
-        flow.close()
-        yield* writerTask.join
-        for (const task of beside) yield* task.cancel()
-        return exit
-      }),
-      { name: `run ${options.name}` }
-    ).pipe(
-      Effect.provideService(Meter, meter),
-      Effect.ensuring(Effect.sync(() => void (drain.listeners -= 1))),
-      (running) => Effect.andThen(Effect.sync(() => void (drain.listeners += 1)), running)
-    )
-
-    const finished = flow.readAll && Exit.isSuccess(exit)
-    if (finished && flow.window.size > 0) {
-      return yield* Effect.die(new Error(`Pipeline "${options.name}" lost ${flow.window.open} elements: this is a bug`))
-    }
-    if (finished || unsaved) yield* commit([], finished)
-    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.failCause(exit.cause)
-
-    const elapsed = (yield* Clock.currentTimeMillis) - startedAt
-    const summary: Summary = {
-      ...counts,
-      pipeline: options.name,
-      guarantee: plan.guarantee,
-      outcome: finished ? "done" : "drained",
-      resumable: job.resumable && !finished,
-      resumed: Option.isSome(start.position) || start.ahead.length > 0,
-      retries: meter.retries,
-      moved: meter.bytes,
-      seconds: elapsed / 1000,
-      rate: perSecond(counts.settled, elapsed),
-      position: job.resumable ? flow.window.snapshot().position : Option.none(),
-      total: sum(start.counts, counts)
-    }
-    return summary
-  }))
+  )
 
 /** Keeps the input of a step that failed for good with its unit, to be written when that is. */
 const bury = (
@@ -287,44 +319,45 @@ const bury = (
   policy: DeadLetterPolicy<any>,
   input: unknown,
   unit: Unit,
-  error: unknown,
-  attempts: number,
-  counts: Counts
-): Effect.Effect<void, BadDeadLetter | TooManyDeadLetters, unknown> =>
-  Effect.gen(function*() {
+  cause: string,
+  attempts: number
+): Effect.Effect<void, BadDeadLetter, unknown> =>
+  Effect.gen(function* () {
     const encoded = yield* Schema.encodeEffect(Schema.toCodecJson(policy.deadLetter))(input).pipe(
-      Effect.mapError((error) =>
-        new BadDeadLetter({ pipeline, step: step.name, tried: "keep the input of a failed step", reason: error.message })
+      Effect.mapError(
+        (error) =>
+          new BadDeadLetter({
+            pipeline,
+            step: step.name,
+            tried: "keep the input of a failed step",
+            reason: error.message
+          })
       )
     )
-    const cause = inWords(error)
-    const { root } = unit
-    root.dead.push({
+    unit.root.dead.push({
       step: step.name,
       input: encoded,
       cause,
       attempts,
-      position: root === unit && root.entries.length === 1 ? root.position : unit.position,
+      position: unit.position,
       at: yield* Clock.currentTimeMillis
     })
-    const dead = counts.dead + root.dead.length
-    if (isOverBudget(policy.maxDead, dead, counts.settled + root.entries.length)) {
-      const budget = String(policy.maxDead)
-      return yield* new TooManyDeadLetters({ pipeline, step: step.name, dead, budget, last: cause })
-    }
   })
 
-const isOverBudget = (budget: DeadLetterPolicy<any>["maxDead"], dead: number, settled: number): boolean =>
+const isOverBudget = (budget: DeadLetterPolicy<any>["maxDead"], dead: number, read: number): boolean =>
   budget === undefined
     ? false
     : typeof budget === "number"
-    ? dead > budget
-    : settled >= 100 && dead > settled * Number.parseFloat(budget) / 100
+      ? dead > budget
+      : read >= 100 && dead > (read * Number.parseFloat(budget)) / 100
 
-const inWords = (error: unknown): string => error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+const inWords = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : String(error))
 
 const journalOf = (plan: Plan<any, any>): Effect.Effect<Journal, never, any> =>
-  Effect.map(plan.sink.journal, Option.getOrElse(() => plan.journal))
+  Effect.map(
+    plan.sink.journal,
+    Option.getOrElse(() => plan.journal)
+  )
 
 /** The checkpoint to go on from; undefined to start at the beginning. */
 const resumeFrom = (
@@ -361,7 +394,7 @@ const sum = (a: Counts, b: Counts): Counts => ({
   bytes: a.bytes + b.bytes
 })
 
-const perSecond = (count: number, millis: number): number => millis === 0 ? 0 : count / millis * 1000
+const perSecond = (count: number, millis: number): number => (millis === 0 ? 0 : (count / millis) * 1000)
 
 /** Keeps nothing. */
 const unkept: Journal = {

@@ -69,22 +69,21 @@ export class Flow {
 
   /** Reads `arrivals` and works on them until each is at its end, or the first failure. */
   process<E, R>(arrivals: Stream.Stream<Arrival, E, R>): Effect.Effect<void, unknown, unknown> {
-    const self = this
     return TaskGroup.open(
-      Effect.gen(function*() {
-        self.reader = yield* TaskGroup.supervise(self.read(arrivals), { name: "reader" })
+      Effect.gen({ self: this }, function* () {
+        this.reader = yield* TaskGroup.supervise(this.read(arrivals), { name: "reader" })
         const crews: Array<ReadonlyArray<Task<void>>> = []
-        for (const stage of self.stages) crews.push(yield* self.staff(stage))
-        const read = yield* self.reader.exit
+        for (const stage of this.stages) crews.push(yield* this.staff(stage))
+        const read = yield* this.reader.exit
         // A cancelled reader is a drain: what it has read is finished.
         if (Exit.isFailure(read) && !Cause.hasInterruptsOnly(read.cause)) return yield* read
-        self.readAll = Exit.isSuccess(read)
-        for (const [index, stage] of self.stages.entries()) {
+        this.readAll = Exit.isSuccess(read)
+        for (const [index, stage] of this.stages.entries()) {
           stage.lane.close()
           for (const worker of crews[index]!) yield* worker.join
         }
       }),
-      { name: `pipeline ${self.options.pipeline}` }
+      { name: `pipeline ${this.options.pipeline}` }
     )
   }
 
@@ -125,7 +124,12 @@ export class Flow {
 
   /** Waits before the next commit, but not once all there will be is ready. */
   pause(duration: Duration.Duration): Effect.Effect<void> {
-    return Effect.asVoid(Effect.timeoutOption(this.closing.wait(() => this.closed), duration))
+    return Effect.asVoid(
+      Effect.timeoutOption(
+        this.closing.wait(() => this.closed),
+        duration
+      )
+    )
   }
 
   private build(steps: ReadonlyArray<Step>): ReadonlyArray<Stage | Batcher> {
@@ -179,9 +183,8 @@ export class Flow {
       const attempt = new Worker(this.options.pipeline)
       return Effect.provideService(stage.worker(attempt), Attempt, attempt)
     }
-    return Effect.forEach(
-      Array.from({ length: stage.concurrency }),
-      (_, i) => TaskGroup.spawn(Effect.suspend(worker), { name: `worker-${i + 1}` })
+    return Effect.forEach(Array.from({ length: stage.concurrency }), (_, i) =>
+      TaskGroup.spawn(Effect.suspend(worker), { name: `worker-${i + 1}` })
     )
   }
 
@@ -245,8 +248,12 @@ export class Flow {
    */
   private mayBegin(index: number, station: Station): boolean {
     if (!this.window.isHeavy) return true
-    return station.running === 0 && !this.committing && this.ready.length === 0 &&
+    return (
+      station.running === 0 &&
+      !this.committing &&
+      this.ready.length === 0 &&
       this.stages.every((later, i) => i <= index || isIdle(later))
+    )
   }
 
   /** Sends on partial batches when nothing else can ever fill them: the reader waits for room that only they can give. */
@@ -260,6 +267,8 @@ const isIdle = (station: Station): boolean => station.running === 0 && station.l
 
 const fits = (fused: ReadonlyArray<Each>, step: Each): boolean => {
   const last = fused.at(-1)
-  return last === undefined ||
+  return (
+    last === undefined ||
     (last.kind !== "flatMap" && last.concurrency === step.concurrency && last.order === step.order)
+  )
 }

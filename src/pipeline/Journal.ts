@@ -3,8 +3,9 @@
  * same transaction as the rows of a sink in that database, which is what makes a pipeline exactly-once.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { TypedError } from "../concurrency/TypedError.ts"
 import type { Fingerprint, Position } from "./Source.ts"
@@ -96,3 +97,44 @@ export interface Journal {
 }
 
 export const Journal: Context.Service<Journal, Journal> = Context.Service("skein/Journal")
+
+/**
+ * A journal that is gone with the process: for jobs whose source cannot be resumed anyway, and for tests.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { Journal } from "skein"
+ *
+ * const program = Effect.flatMap(Journal.Journal, (journal) => journal.load("never ran"))
+ *
+ * Option.isNone(await Effect.runPromise(program.pipe(Effect.provide(Journal.memory)))) // => true
+ * ```
+ */
+export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
+  const checkpoints = new Map<string, Checkpoint>()
+  const letters = new Map<string, ReadonlyArray<KeptDeadLetter>>()
+  const lettersOf = (pipeline: string) => letters.get(pipeline) ?? []
+  return {
+    load: (pipeline) => Effect.sync(() => Option.fromUndefinedOr(checkpoints.get(pipeline))),
+    reset: (pipeline) => Effect.sync(() => void checkpoints.delete(pipeline)),
+    commit: (pipeline, write) =>
+      Effect.map(write, ({ checkpoint, dead }) => {
+        checkpoints.set(pipeline, checkpoint)
+        const before = lettersOf(pipeline)
+        letters.set(pipeline, [
+          ...before,
+          ...dead.map((letter, i) => ({ ...letter, id: before.length + i + 1, replayed: false }))
+        ])
+      }),
+    dead: (pipeline) => Effect.sync(() => lettersOf(pipeline).filter((letter) => !letter.replayed)),
+    markReplayed: (pipeline, ids) =>
+      Effect.sync(() => {
+        letters.set(
+          pipeline,
+          lettersOf(pipeline).map((letter) => ({ ...letter, replayed: letter.replayed || ids.includes(letter.id) }))
+        )
+      })
+  }
+})

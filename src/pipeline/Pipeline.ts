@@ -2,6 +2,7 @@
  * A pipeline says where elements come from, what happens to them and where they go. It is a description: nothing
  * runs until `run`, `collect` or `stream`, and the engine sees all of it before that.
  */
+/* oxlint-disable typescript/no-explicit-any -- `any` matches every effect in conditional types; a description has lost the types of its steps */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
@@ -34,10 +35,13 @@ export type Delivery = Guarantee | "at-most-once"
 export type Meet<P, G extends Guarantee> = [P] extends [NoPosition] ? "at-most-once" : G
 
 /** The guarantees that a job with guarantee `G` satisfies: its own and all weaker ones. */
-export type AtMost<G extends Delivery> = G extends "exactly-once" ? Delivery
-  : G extends "effectively-once" ? Exclude<Delivery, "exactly-once">
-  : G extends "at-least-once" ? "at-least-once" | "at-most-once"
-  : "at-most-once"
+export type AtMost<G extends Delivery> = G extends "exactly-once"
+  ? Delivery
+  : G extends "effectively-once"
+    ? Exclude<Delivery, "exactly-once">
+    : G extends "at-least-once"
+      ? "at-least-once" | "at-most-once"
+      : "at-most-once"
 
 /**
  * Starts a pipeline from a source, which can be resumed, or from any stream or iterable, which cannot.
@@ -56,15 +60,7 @@ export const from: {
   <A, E, R, P>(source: Source<A, E, R, P>): Pipeline<A, E, R, P>
   <A, E, R>(stream: Stream.Stream<A, E, R>): Pipeline<A, E, R, NoPosition>
   <A>(items: Iterable<A>): Pipeline<A, never, never, NoPosition>
-} = (input: Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any>): any =>
-  make(
-    Stream.isStream(input)
-      ? unpositioned(input)
-      : Symbol.iterator in input
-      ? unpositioned(Stream.fromIterable(input))
-      : input,
-    []
-  )
+} = (input: Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any>): any => make(sourceOf(input), [])
 
 /**
  * Turns each element into what `f` gives for it: a value, or the value of an effect. `concurrency` (default 1) elements
@@ -133,12 +129,8 @@ export const flatMap =
   ) =>
   <E, R, P>(
     self: Pipeline<A, E, R, P>
-  ): Pipeline<
-    Output<X> extends Iterable<infer B> ? B : never,
-    E | ErrorAfter<X, O>,
-    R | ServicesOf<X, O>,
-    P
-  > => each(self, "flatMap", f, options)
+  ): Pipeline<Output<X> extends Iterable<infer B> ? B : never, E | ErrorAfter<X, O>, R | ServicesOf<X, O>, P> =>
+    each(self, "flatMap", f, options)
 
 /**
  * Collects elements into arrays of `size`; the last may be shorter, and so is one that waited longer than `within`
@@ -154,14 +146,18 @@ export const flatMap =
  * await Effect.runPromise(pairs) // => [[1, 2], [3]]
  * ```
  */
-export const batch = (size: number, options?: BatchOptions) =>
-<A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> =>
-  make(self.source, [...self.steps, {
-    _tag: "Batch",
-    name: options?.name ?? `batch-${self.steps.length + 1}`,
-    size: positive("batch size", size),
-    within: options?.within === undefined ? undefined : Duration.fromInputUnsafe(options.within)
-  }])
+export const batch =
+  (size: number, options?: BatchOptions) =>
+  <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> =>
+    make(self.source, [
+      ...self.steps,
+      {
+        _tag: "Batch",
+        name: options?.name ?? `batch-${self.steps.length + 1}`,
+        size: positive("batch size", size),
+        within: options?.within === undefined ? undefined : Duration.fromInputUnsafe(options.within)
+      }
+    ])
 
 /** Says where the elements go. The guarantee of the job follows from source and sink. */
 export const to =
@@ -172,6 +168,7 @@ export const to =
     guarantee: (self.source.resumable ? sink.guarantee : "at-most-once") as Meet<P, G>
   })
 
+export { Attempt } from "./Attempt.ts"
 export type { Progress, Summary } from "./Progress.ts"
 export { BadDeadLetter, type RunError, SourceChanged, TooManyDeadLetters } from "./RunError.ts"
 
@@ -193,10 +190,12 @@ export interface RunOptions<out G extends Delivery> {
   /** How long a drain may finish what is in flight before it is cancelled. Default 20 seconds. */
   readonly drainWithin?: Duration.Input | undefined
   /** Told of the progress once an `interval` (default 1 second). */
-  readonly progress?: {
-    readonly interval?: Duration.Input | undefined
-    readonly on: (progress: Progress) => Effect.Effect<void>
-  } | undefined
+  readonly progress?:
+    | {
+        readonly interval?: Duration.Input | undefined
+        readonly on: (progress: Progress) => Effect.Effect<void>
+      }
+    | undefined
 }
 
 /**
@@ -233,21 +232,33 @@ const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): P
   }
 })
 
+const sourceOf = (
+  input: Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any>
+): Source<any, any, any, any> =>
+  Stream.isStream(input)
+    ? unpositioned(input)
+    : Symbol.iterator in input
+      ? unpositioned(Stream.fromIterable(input))
+      : (input as Source<any, any, any, any>)
+
 const each = (
   self: Pipeline<any, any, any, any>,
   kind: Each["kind"],
   f: (value: any) => unknown,
   options: StepOptions<any> | undefined
 ): Pipeline<any, any, any, any> =>
-  make(self.source, [...self.steps, {
-    _tag: "Each",
-    kind,
-    name: options?.name ?? `${kind}-${self.steps.length + 1}`,
-    concurrency: positive("concurrency", options?.concurrency ?? 1),
-    order: options?.order ?? "input",
-    onError: options?.onError ?? "fail",
-    f
-  }])
+  make(self.source, [
+    ...self.steps,
+    {
+      _tag: "Each",
+      kind,
+      name: options?.name ?? `${kind}-${self.steps.length + 1}`,
+      concurrency: positive("concurrency", options?.concurrency ?? 1),
+      order: options?.order ?? "input",
+      onError: options?.onError ?? "fail",
+      f
+    }
+  ])
 
 const positive = (what: string, n: number): number => {
   if (Number.isInteger(n) && n >= 1) return n

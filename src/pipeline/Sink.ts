@@ -1,4 +1,5 @@
 /** Where elements go, and what is promised of them there. */
+/* oxlint-disable typescript/no-explicit-any -- `any` matches every sink in conditional types */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -27,9 +28,11 @@ export interface Sink<in A, out E, out R, out G extends Guarantee> {
 }
 
 /** The guarantee of several sinks together is that of the weakest. */
-export type Weakest<G extends Guarantee> = "at-least-once" extends G ? "at-least-once"
-  : "effectively-once" extends G ? "effectively-once"
-  : "exactly-once"
+export type Weakest<G extends Guarantee> = "at-least-once" extends G
+  ? "at-least-once"
+  : "effectively-once" extends G
+    ? "effectively-once"
+    : "exactly-once"
 
 type Any = Sink<any, any, any, Guarantee>
 type InputOf<S> = S extends Sink<infer A, any, any, any> ? (_: A) => void : never
@@ -52,14 +55,17 @@ export const all = <const Sinks extends readonly [Any, ...Array<Any>]>(
     name: sinks.map((sink) => sink.name).join(" + "),
     // `ranks` runs from weakest to strongest, as `Weakest` does.
     guarantee: guarantee as Weakest<Sinks[number]["guarantee"]>,
-    journal: Effect.flatMap(Effect.forEach(sinks, (sink) => sink.journal), (found) => {
-      const journals = new Set(found.flatMap(Option.toArray))
-      return journals.size > 1
-        ? Effect.die(new Error("Sink.all: these sinks are in different databases, so that no transaction spans them"))
-        : Effect.succeed(Option.fromUndefinedOr([...journals][0]))
-    }),
+    journal: Effect.flatMap(
+      Effect.forEach(sinks, (sink) => sink.journal),
+      (found) => {
+        const journals = new Set(found.flatMap(Option.toArray))
+        return journals.size > 1
+          ? Effect.die(new Error("Sink.all: these sinks are in different databases, so that no transaction spans them"))
+          : Effect.succeed(Option.fromUndefinedOr([...journals][0]))
+      }
+    ),
     open: (committed) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const states = Option.getOrElse(committed, () => [] as Schema.Json) as ReadonlyArray<Schema.Json>
         const order: Array<readonly [index: number, writer: Writer<any, any, any>]> = []
         for (const [index, sink] of sinks.entries()) {
@@ -71,8 +77,11 @@ export const all = <const Sinks extends readonly [Any, ...Array<Any>]>(
           write: (elements) => {
             const next: Array<Schema.Json> = []
             return Effect.as(
-              Effect.forEach(order, ([index, writer]) =>
-                Effect.map(writer.write(elements), (state) => void (next[index] = state)), { discard: true }),
+              Effect.forEach(
+                order,
+                ([index, writer]) => Effect.map(writer.write(elements), (state) => void (next[index] = state)),
+                { discard: true }
+              ),
               next
             )
           }

@@ -17,7 +17,13 @@ export interface Downstream {
   readonly grow: (unit: Unit, bytes: number) => void
   readonly filtered: (unit: Unit) => void
   /** Decides the fate of an element whose step failed; fails where that ends the run. */
-  readonly failed: (step: Each, input: unknown, unit: Unit, error: unknown, attempts: number) => Effect.Effect<void, unknown, unknown>
+  readonly failed: (
+    step: Each,
+    input: unknown,
+    unit: Unit,
+    error: unknown,
+    attempts: number
+  ) => Effect.Effect<void, unknown, unknown>
   /** Whether a stage may take another item, and the wait for that: what is held in memory is bounded. */
   readonly mayBegin: (stage: Station) => boolean
   readonly room: (stage: Station) => Effect.Effect<void>
@@ -33,10 +39,13 @@ export interface Station {
 }
 
 /** What became of an item: nothing, one element, or several. */
-type Outcome = { readonly kind: "none" } | { readonly kind: "one"; readonly value: unknown } | {
-  readonly kind: "many"
-  readonly values: ReadonlyArray<unknown>
-}
+type Outcome =
+  | { readonly kind: "none" }
+  | { readonly kind: "one"; readonly value: unknown }
+  | {
+      readonly kind: "many"
+      readonly values: ReadonlyArray<unknown>
+    }
 const none: Outcome = { kind: "none" }
 
 interface Slot {
@@ -122,7 +131,7 @@ export class Stage implements Station {
     const goOn = (given: unknown): Effect.Effect<void, unknown, unknown> => {
       this.down.grow(unit, weigh(given))
       const next = this.apply(slot, step, input, given)
-      return next === undefined ? Effect.void : this.advance(slot, next.value, index + 1, attempt) ?? Effect.void
+      return next === undefined ? Effect.void : (this.advance(slot, next.value, index + 1, attempt) ?? Effect.void)
     }
     if (step.onError === "fail") return Effect.flatMap(effect, goOn)
     return Effect.matchCauseEffect(effect, {
@@ -131,10 +140,7 @@ export class Stage implements Station {
         const failure = cause.reasons.find(Cause.isFailReason)
         return failure === undefined || cause.reasons.some((reason) => reason._tag !== "Fail")
           ? Effect.failCause(cause)
-          : Effect.map(
-            this.down.failed(step, input, unit, failure.error, attempt.count),
-            () => this.end(slot, none)
-          )
+          : Effect.map(this.down.failed(step, input, unit, failure.error, attempt.count), () => this.end(slot, none))
       }
     })
   }

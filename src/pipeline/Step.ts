@@ -1,4 +1,5 @@
 /** What happens to an element between source and sink, as data: the engine sees all of it before anything runs. */
+/* oxlint-disable typescript/no-explicit-any -- `any` matches every effect in conditional types; a description has lost the types of its steps */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
@@ -15,7 +16,7 @@ export type OnError<A> =
 
 export interface DeadLetterPolicy<in out A> {
   readonly deadLetter: Schema.Codec<A, any>
-  /** How many may fail before the run does: a number, or a share of the elements once 100 are settled. Default: any. */
+  /** How many may fail in one run before the run does: a number, or a share of the elements once 100 are read. Default: any. */
   readonly maxDead?: number | `${number}%` | undefined
 }
 
@@ -62,9 +63,11 @@ export type Step = Each | Batch
 export type Output<X> = X extends Effect.Effect<infer A, any, any> ? A : X
 
 /** The errors of a step's function that its policy leaves in the type. */
-export type ErrorAfter<X, O> = O extends { readonly onError: "skip" | { readonly deadLetter: unknown } } ? never
-  : X extends Effect.Effect<any, infer E, any> ? E
-  : never
+export type ErrorAfter<X, O> = O extends { readonly onError: "skip" | { readonly deadLetter: unknown } }
+  ? never
+  : X extends Effect.Effect<any, infer E, any>
+    ? E
+    : never
 
 /** The services of a step's function, and the journal where its policy keeps dead letters. */
 export type ServicesOf<X, O> =

@@ -12,7 +12,6 @@ const measure = (value: unknown, depth: number): number => {
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) bytes += 8 + measure(value[i], depth - 1)
   } else {
-    // oxlint-disable-next-line guard-for-in -- own or not, what is reachable takes memory
     for (const key in value) bytes += 8 + measure((value as Record<string, unknown>)[key], depth - 1)
   }
   return bytes

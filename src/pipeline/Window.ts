@@ -67,7 +67,8 @@ export class Window {
   private readonly maxBytes: number
   private readonly entries: Array<Entry> = []
   private head = 0
-  private read = 0
+  /** Elements taken in so far. */
+  read = 0
   private unsettled = 0
   private settledPosition: Option.Option<Position>
   private readonly settledBefore: Set<number>

@@ -1,0 +1,150 @@
+/**
+ * How a call that may fail is made: in one fixed order, each part only where it is asked for.
+ *
+ * total deadline( breaker( retry( rate token( concurrency slot( attempt deadline( call ))))))
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import { dual } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Deadline from "../concurrency/Deadline.ts"
+import type { Limiter } from "../concurrency/Limiter.ts"
+import { Attempt } from "./Attempt.ts"
+import { Meter } from "./Meter.ts"
+
+export interface Policy<in E> {
+  /** Time for everything: all attempts, and the waiting before and between them. */
+  readonly total?: Duration.Input | undefined
+  /** Sees what came of all attempts; for a circuit breaker, `(effect) => breaker.execute(effect, { key })`. */
+  // Whatever it adds to errors and services comes back in `AddedError` and `AddedServices`.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly breaker?: (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, any, any>) | undefined
+  /** Attempts after the first. Default 3; 0 for none. */
+  readonly retries?: number | undefined
+  readonly backoff?: Backoff | undefined
+  /** Which errors are worth another attempt; default all. An attempt that ran out of its time always is. */
+  readonly retryWhile?: ((error: E) => boolean) | undefined
+  /** How long the other side asked to wait. Up to 60 seconds it replaces the backoff; beyond, there is no retry. */
+  readonly retryAfter?: ((error: E) => Option.Option<Duration.Duration>) | undefined
+  /** Every attempt takes a token. */
+  readonly rate?: Limiter | undefined
+  /** Every attempt holds a slot, and gives it back before it waits for the next attempt. */
+  readonly slot?: Limiter | undefined
+  /** Time for one attempt, from the moment it has its slot. */
+  readonly attempt?: Duration.Input | undefined
+}
+
+/** The wait before retry n is between zero and `base * factor ** (n - 1)`, at random, the latter no more than `cap`. */
+export interface Backoff {
+  /** Default 250 milliseconds. */
+  readonly base?: Duration.Input | undefined
+  /** Default 2. */
+  readonly factor?: number | undefined
+  /** Default 30 seconds. */
+  readonly cap?: Duration.Input | undefined
+}
+
+export interface Options {
+  /** Names the deadlines. */
+  readonly name?: string | undefined
+}
+
+/**
+ * Makes the call by the policy. Fails with the last attempt's error as it was, or with `DeadlineExceeded` where the
+ * policy has `total` or `attempt`. Only typed failures are retried: a defect or a cancellation ends it at once.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Policy } from "skein"
+ *
+ * let calls = 0
+ * const flaky = Effect.suspend(() => (++calls < 3 ? Effect.fail("busy") : Effect.succeed("answer")))
+ * const program = flaky.pipe(Policy.apply({ total: "5 seconds", backoff: { base: "1 millis" } }))
+ *
+ * await Effect.runPromise(program) // => "answer"
+ * calls // => 3
+ * ```
+ */
+export const apply: {
+  <E, const P extends Policy<E>>(
+    policy: P,
+    options?: Options
+  ): <A, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | AddedError<P>, R | AddedServices<P>>
+  <A, E, R, const P extends Policy<E>>(
+    effect: Effect.Effect<A, E, R>,
+    policy: P,
+    options?: Options
+  ): Effect.Effect<A, E | AddedError<P>, R | AddedServices<P>>
+} = dual(
+  (args) => Effect.isEffect(args[0]),
+  <A, E, R>(effect: Effect.Effect<A, E, R>, policy: Policy<E>, options?: Options) => {
+    let call: Effect.Effect<A, E | Deadline.DeadlineExceeded, R> = effect
+    if (policy.attempt !== undefined) call = Deadline.within(call, policy.attempt, { name: name(options, "attempt") })
+    if (policy.slot !== undefined) call = policy.slot.withPermit(call)
+    if (policy.rate !== undefined) call = policy.rate.withPermit(call)
+    if (policy.retries !== 0) call = retrying(call, policy, 1)
+    if (policy.breaker !== undefined) call = policy.breaker(call)
+    if (policy.total !== undefined) call = Deadline.within(call, policy.total, { name: name(options, "total") })
+    return call
+  }
+)
+
+/** What a policy adds to the errors of a call. */
+export type AddedError<P> =
+  | (Given<P, "total"> extends never ? never : Deadline.DeadlineExceeded)
+  | (Given<P, "attempt"> extends never ? never : Deadline.DeadlineExceeded)
+  | Effect.Error<Broken<P>>
+
+/** What a policy adds to the services a call needs. */
+export type AddedServices<P> = Effect.Services<Broken<P>>
+
+type Given<P, K extends string> = P extends { readonly [_ in K]?: infer V } ? Exclude<V, undefined> : never
+
+type Broken<P> = Given<P, "breaker"> extends (effect: Effect.Effect<never>) => infer Result ? Result : never
+
+const maxRetryAfter = Duration.seconds(60)
+
+const name = (options: Options | undefined, part: string): string =>
+  options?.name === undefined ? part : `${options.name} ${part}`
+
+const retrying = <A, E, R>(
+  call: Effect.Effect<A, E | Deadline.DeadlineExceeded, R>,
+  policy: Policy<E>,
+  retry: number
+): Effect.Effect<A, E | Deadline.DeadlineExceeded, R> =>
+  Effect.catchCause(call, (cause) =>
+    Effect.withFiber((fiber) => {
+      const wait = retry > (policy.retries ?? 3) ? undefined : waitBefore(fiber, cause, policy, retry)
+      if (wait === undefined) return Effect.failCause(cause)
+      const again = Effect.suspend(() => {
+        fiber.getRef(Meter).retries += 1
+        fiber.getRef(Attempt).count += 1
+        return retrying(call, policy, retry + 1)
+      })
+      return Effect.andThen(Effect.sleep(wait), again)
+    })
+  )
+
+const waitBefore = <E>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  cause: Cause.Cause<E | Deadline.DeadlineExceeded>,
+  policy: Policy<E>,
+  retry: number
+): Duration.Duration | undefined => {
+  const failure = Cause.hasDies(cause) ? undefined : cause.reasons.find(Cause.isFailReason)
+  if (failure === undefined) return undefined
+  const timedOut = policy.attempt !== undefined && failure.error instanceof Deadline.DeadlineExceeded
+  if (!timedOut) {
+    const error = failure.error as E
+    if (policy.retryWhile?.(error) === false) return undefined
+    const asked = Option.getOrUndefined(policy.retryAfter?.(error) ?? Option.none())
+    if (asked !== undefined) return Duration.isLessThanOrEqualTo(asked, maxRetryAfter) ? asked : undefined
+  }
+  const { base = "250 millis", factor = 2, cap = "30 seconds" } = policy.backoff ?? {}
+  const most = Math.min(Duration.toMillis(cap), Duration.toMillis(base) * factor ** (retry - 1))
+  return Duration.millis(fiber.getRef(Random.Random).nextDoubleUnsafe() * most)
+}

@@ -1,0 +1,479 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import { Cancel, Task, TaskGroup } from "skein"
+import { everywhere, once, seeded } from "../support/sweep.ts"
+
+/** Runs an effect in virtual time and gives how it ended. */
+const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> => once(effect).exit
+
+const failuresOf = <A, E>(exit: Exit.Exit<A, E>) =>
+  Exit.isFailure(exit)
+    ? TaskGroup.failures(exit.cause).map((failure) => [
+        failure.task.name,
+        "error" in failure ? failure.error : failure.defect
+      ])
+    : []
+
+const failAfter = <E>(millis: number, error: E) => Effect.delay(Effect.fail(error), millis)
+
+/** An effect that only ends by cancellation, and tells so in `log`. */
+const sleeper = (log: Array<string>, name: string) =>
+  Effect.onInterrupt(Effect.never, () => Effect.sync(() => void log.push(name)))
+
+describe("a group", () => {
+  it("gives the value of its body when all tasks are done", () => {
+    const log: Array<string> = []
+    const run = once(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          yield* TaskGroup.spawn(
+            Effect.delay(
+              Effect.sync(() => log.push("slow")),
+              50
+            )
+          )
+          yield* TaskGroup.spawn(
+            Effect.delay(
+              Effect.sync(() => log.push("fast")),
+              10
+            )
+          )
+          return "value"
+        })
+      )
+    )
+    expect(run.exit).toEqual(Exit.succeed("value"))
+    expect(log).toEqual(["fast", "slow"])
+    expect(run.time).toBe(50)
+  })
+
+  it("without tasks is its body", () => {
+    expect(exitOf(TaskGroup.open(Effect.succeed(1)))).toEqual(Exit.succeed(1))
+    expect(failuresOf(exitOf(TaskGroup.open(Effect.fail("no"), { name: "solo" })))).toEqual([["solo", "no"]])
+  })
+
+  it("waits for tasks that its tasks spawn while it is closing", () => {
+    const log: Array<string> = []
+    const child = Effect.gen(function* () {
+      yield* Effect.sleep(10)
+      yield* TaskGroup.spawn(
+        Effect.delay(
+          Effect.sync(() => log.push("grandchild")),
+          10
+        )
+      )
+    })
+    expect(once(TaskGroup.open(TaskGroup.spawn(child))).time).toBe(20)
+    expect(log).toEqual(["grandchild"])
+  })
+
+  it("runs tasks in the environment of the code that spawns them", () => {
+    const Colour = Context.Reference("test/Colour", { defaultValue: () => "white" })
+    const effect = TaskGroup.open(
+      Effect.gen(function* () {
+        const task = yield* TaskGroup.spawn(Colour).pipe(Effect.provideService(Colour, "red"))
+        return [yield* task.join, yield* Colour]
+      })
+    )
+    expect(exitOf(effect)).toEqual(Exit.succeed(["red", "white"]))
+  })
+
+  it("starts 10,000 tasks that each start the next without running out of stack", () => {
+    const chain = (n: number): Effect.Effect<void, never, TaskGroup.TaskGroup<never>> =>
+      n === 0 ? Effect.void : Effect.asVoid(Effect.suspend(() => TaskGroup.spawn(chain(n - 1))))
+    expect(exitOf(TaskGroup.open(chain(10_000)))).toEqual(Exit.void)
+  })
+})
+
+describe("a failing task", () => {
+  it("cancels siblings and body, and is the failure of the group", () => {
+    const log: Array<string> = []
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          yield* TaskGroup.spawn(sleeper(log, "sibling"))
+          yield* TaskGroup.spawn(failAfter(5, "boom"), { name: "bad" })
+          return yield* sleeper(log, "body")
+          log.push("never reached")
+        })
+      )
+    )
+    expect(failuresOf(exit)).toEqual([["bad", "boom"]])
+    expect(Exit.isFailure(exit) && exit.cause.reasons.length).toBe(1)
+    expect(log).toEqual(["sibling", "body"])
+  })
+
+  it("wakes a body that is blocked on the failed task, on a sibling or on anything", () => {
+    for (const body of [
+      (bad: Task.Task<never>) => bad.join,
+      (_: Task.Task<never>, sibling: Task.Task<never>) => sibling.join,
+      () => Effect.never
+    ]) {
+      const exit = exitOf(
+        TaskGroup.open(
+          Effect.gen(function* () {
+            const bad = yield* TaskGroup.spawn(failAfter(5, "boom"), { name: "bad" })
+            const sibling = yield* TaskGroup.spawn(Effect.never, { name: "sibling" })
+            yield* TaskGroup.spawn(sibling.join, { name: "joins a sibling" })
+            yield* TaskGroup.spawn(Effect.race(bad.join, Effect.never), { name: "joins in a hidden fiber" })
+            return yield* body(bad, sibling)
+          })
+        )
+      )
+      expect(failuresOf(exit)).toEqual([["bad", "boom"]])
+    }
+  })
+
+  it("does not break its spawner when it fails in the spawning step", () => {
+    const log: Array<string> = []
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.uninterruptible(
+          Effect.gen(function* () {
+            yield* TaskGroup.spawn(Effect.fail("at once"), { name: "eager" })
+            log.push("spawned")
+          })
+        )
+      )
+    )
+    expect(failuresOf(exit)).toEqual([["eager", "at once"]])
+    expect(log).toEqual(["spawned"])
+  })
+
+  it("is cancelled itself when the group is cancelled in its spawning step", () => {
+    const log: Array<string> = []
+    const spawner = Effect.onInterrupt(Effect.andThen(TaskGroup.spawn(Effect.fail("first")), Effect.never), () =>
+      Effect.sync(() => void log.push("spawner"))
+    )
+    const exit = exitOf(TaskGroup.open(TaskGroup.spawn(spawner)))
+    expect(failuresOf(exit).map(([, error]) => error)).toEqual(["first"])
+    expect(log).toEqual(["spawner"])
+  })
+
+  it("keeps every failure, finalizers included, with the first as the primary", () => {
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          yield* TaskGroup.spawn(
+            Effect.onInterrupt(Effect.never, () => Effect.die("cleanup")),
+            { name: "victim" }
+          )
+          yield* TaskGroup.spawn(failAfter(5, "first"), { name: "one" })
+          yield* TaskGroup.spawn(Effect.uninterruptible(failAfter(9, "second")), { name: "two" })
+          return yield* Effect.uninterruptible(failAfter(20, "body"))
+        }),
+        { name: "group" }
+      )
+    )
+    expect(failuresOf(exit)).toEqual([
+      ["one", "first"],
+      ["victim", "cleanup"],
+      ["two", "second"],
+      ["group", "body"]
+    ])
+  })
+
+  it("leaves typed failures typed next to a defect", () => {
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          yield* TaskGroup.spawn(Effect.uninterruptible(failAfter(9, "typed")))
+          yield* TaskGroup.spawn(Effect.delay(Effect.die("defect"), 5))
+        })
+      )
+    )
+    expect(Exit.isFailure(exit) && exit.cause.reasons.map((reason) => reason._tag)).toEqual(["Die", "Fail"])
+  })
+
+  it("keeps no more than maxFailures and counts the rest", () => {
+    const failing = Effect.uninterruptible(failAfter(1, "again"))
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.forEach(Array.from({ length: 10 }), () => TaskGroup.spawn(failing)),
+        { maxFailures: 3 }
+      )
+    )
+    expect(failuresOf(exit).length).toBe(3)
+    expect(Exit.isFailure(exit) && TaskGroup.dropped(exit.cause)).toBe(7)
+  })
+
+  it("stops tasks that spawn without end", () => {
+    const hydra: Effect.Effect<void, string, TaskGroup.TaskGroup<string>> = Effect.suspend(() =>
+      Effect.andThen(Effect.sleep(1), Effect.andThen(TaskGroup.spawn(hydra), TaskGroup.spawn(Effect.never)))
+    )
+    const exit = exitOf(TaskGroup.open(Effect.andThen(TaskGroup.spawn(hydra), failAfter(20, "enough"))))
+    expect(failuresOf(exit).map(([, error]) => error)).toEqual(["enough"])
+  })
+})
+
+describe("a failing body", () => {
+  it("cancels the tasks", () => {
+    const log: Array<string> = []
+    const exit = exitOf(TaskGroup.open(Effect.andThen(TaskGroup.spawn(sleeper(log, "task")), failAfter(3, "body"))))
+    expect(failuresOf(exit).map(([, error]) => error)).toEqual(["body"])
+    expect(log).toEqual(["task"])
+  })
+
+  it("gives its tasks the reason", () => {
+    let reason: Option.Option<Cancel.Reason> = Option.none()
+    const task = Effect.onExit(Effect.never, (exit) =>
+      Effect.sync(() => {
+        if (Exit.isFailure(exit)) reason = Cancel.reasonOf(exit.cause)
+      })
+    )
+    exitOf(TaskGroup.open(Effect.andThen(TaskGroup.spawn(task), failAfter(3, "body")), { name: "g" }))
+    expect(Option.map(reason, (reason) => [reason.kind, reason.by])).toEqual(Option.some(["body", "g"]))
+  })
+})
+
+describe("cancelling a task", () => {
+  it("is no failure: siblings go on, and `join` dies with the reason", () => {
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          const log: Array<string> = []
+          const sibling = yield* TaskGroup.spawn(Effect.delay(Effect.succeed("lives"), 20))
+          const task = yield* TaskGroup.spawn(
+            Effect.onInterrupt(Effect.never, () =>
+              Effect.delay(
+                Effect.sync(() => log.push("cleaned up")),
+                5
+              )
+            ),
+            { name: "loser" }
+          )
+          yield* task.cancel("not needed")
+          yield* task.cancel("twice")
+          const joined = yield* Effect.exit(task.join)
+          return { log, state: yield* task.state, joined, sibling: yield* sibling.join }
+        })
+      )
+    )
+    const value = Exit.isSuccess(exit) ? exit.value : undefined
+    expect(value).toMatchObject({ log: ["cleaned up"], state: "cancelled", sibling: "lives" })
+    const defect = Exit.isFailure(value!.joined) && Cause.squash(value!.joined.cause)
+    expect(defect).toBeInstanceOf(Task.TaskCancelled)
+    expect(String(defect)).toContain('"loser"')
+    expect(String(defect)).toContain("not needed")
+  })
+
+  it("works from the inside", () => {
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          const task = yield* TaskGroup.spawn(
+            Effect.flatMap(Task.current, (self) => Option.getOrThrow(self).cancel("enough"))
+          )
+          return Exit.isFailure(yield* task.exit)
+        })
+      )
+    )
+    expect(exit).toEqual(Exit.succeed(true))
+  })
+})
+
+describe("cancellation from outside", () => {
+  /** Interrupts the effect after `millis`, with a reason, and gives how it ended. */
+  const within = <A, E>(millis: number, effect: Effect.Effect<A, E>) =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(effect)
+      yield* Effect.sleep(millis)
+      fiber.interruptUnsafe(7, Cancel.annotate({ kind: "explicit", by: "tester", message: "stop" }))
+      return yield* Fiber.await(fiber)
+    })
+
+  it("cancels everything, waits for cleanup, and leaves as one cancellation with its reason", () => {
+    const log: Array<string> = []
+    const run = once(
+      within(
+        10,
+        TaskGroup.open(
+          Effect.gen(function* () {
+            for (const name of ["a", "b"]) {
+              yield* TaskGroup.spawn(
+                Effect.onInterrupt(Effect.never, () =>
+                  Effect.delay(
+                    Effect.sync(() => void log.push(name)),
+                    30
+                  )
+                )
+              )
+            }
+            yield* TaskGroup.spawn(TaskGroup.open(TaskGroup.spawn(sleeper(log, "grandchild"))))
+            return yield* sleeper(log, "body")
+          })
+        )
+      )
+    )
+    const inner = Exit.isSuccess(run.exit) ? run.exit.value : undefined
+    expect(Exit.isFailure(inner!) && inner.cause.reasons.map((reason) => reason._tag)).toEqual(["Interrupt"])
+    expect(Exit.isFailure(inner!) && Option.getOrThrow(Cancel.reasonOf(inner.cause)).by).toBe("tester")
+    expect(log.toSorted()).toEqual(["a", "b", "body", "grandchild"])
+    expect(run.time).toBe(40)
+  })
+
+  it("keeps a failure of the cleanup beside the cancellation", () => {
+    const run = once(
+      within(
+        10,
+        TaskGroup.open(
+          TaskGroup.spawn(
+            Effect.onInterrupt(Effect.never, () => Effect.die("torn")),
+            { name: "messy" }
+          )
+        )
+      )
+    )
+    const inner = Exit.isSuccess(run.exit) ? run.exit.value : undefined
+    expect(failuresOf(inner!)).toEqual([["messy", "torn"]])
+    expect(Exit.isFailure(inner!) && Cause.hasInterrupts(inner.cause)).toBe(true)
+  })
+})
+
+describe("a group that takes no more tasks", () => {
+  it("refuses them with GroupClosed and does not start them", () => {
+    const log: Array<string> = []
+    const exit = exitOf(
+      Effect.gen(function* () {
+        const spawnLater = yield* Deferred.make<Effect.Effect<unknown>>()
+        yield* TaskGroup.open(
+          Effect.contextWith((context: Context.Context<TaskGroup.TaskGroup<never>>) =>
+            Deferred.succeed(
+              spawnLater,
+              Effect.provideContext(
+                TaskGroup.spawn(
+                  Effect.sync(() => log.push("started")),
+                  { name: "late" }
+                ),
+                context
+              )
+            )
+          ),
+          { name: "done" }
+        )
+        return yield* Effect.exit(Effect.flatten(Deferred.await(spawnLater)))
+      })
+    )
+    const late = Exit.isSuccess(exit) ? exit.value : undefined
+    const defect = Exit.isFailure(late!) && Cause.squash(late.cause)
+    expect(defect).toBeInstanceOf(TaskGroup.GroupClosed)
+    expect(String(defect)).toContain('Task late was not started: its group "done" is closed')
+    expect(log).toEqual([])
+  })
+
+  it("keeps the original failure when cleanup tries to spawn", () => {
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          yield* TaskGroup.spawn(
+            Effect.onInterrupt(Effect.never, () => TaskGroup.spawn(Effect.void)),
+            { name: "spawns in cleanup" }
+          )
+          yield* TaskGroup.spawn(failAfter(1, "original"), { name: "bad" })
+        })
+      )
+    )
+    expect(failuresOf(exit)[0]).toEqual(["bad", "original"])
+    expect(failuresOf(exit)[1]![1]).toBeInstanceOf(TaskGroup.GroupClosed)
+  })
+})
+
+describe("a supervised task", () => {
+  it("fails into the hands of its holder, and siblings live on", () => {
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          const sibling = yield* TaskGroup.spawn(Effect.delay(Effect.succeed("lives"), 20))
+          const risky = yield* TaskGroup.supervise(failAfter(5, "expected"))
+          const error = yield* Effect.flip(risky.join)
+          return [error, yield* sibling.join]
+        })
+      )
+    )
+    expect(exit).toEqual(Exit.succeed(["expected", "lives"]))
+  })
+
+  it("is logged when nobody looked at its failure", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause, message }) => void logged.push(`${String(message)} ${Cause.pretty(cause)}`))
+    const effect = TaskGroup.open(
+      Effect.gen(function* () {
+        yield* TaskGroup.supervise(Effect.fail("unseen"), { name: "forgotten" })
+        const seen = yield* TaskGroup.supervise(Effect.fail("seen"))
+        yield* seen.exit
+      })
+    )
+    exitOf(effect.pipe(Effect.provide(Logger.layer([logger]))))
+    expect(logged).toHaveLength(1)
+    expect(logged[0]).toContain('supervised task "forgotten"')
+    expect(logged[0]).toContain("unseen")
+  })
+})
+
+describe("under every interleaving", () => {
+  /** Three tasks with resources, one of which fails; a nested group; a join. */
+  const world = () => {
+    const held = { now: 0 }
+    const use = (millis: number) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => void held.now++),
+        () => Effect.sleep(millis),
+        () =>
+          Effect.andThen(
+            Effect.yieldNow,
+            Effect.sync(() => void held.now--)
+          )
+      )
+    const effect = TaskGroup.open(
+      Effect.gen(function* () {
+        const slow = yield* TaskGroup.spawn(use(30), { name: "slow" })
+        yield* TaskGroup.spawn(TaskGroup.open(Effect.andThen(TaskGroup.spawn(use(20)), use(10))))
+        yield* TaskGroup.spawn(Effect.andThen(use(5), Effect.fail("boom")), { name: "bad" })
+        yield* slow.join
+      })
+    )
+    return { held, effect }
+  }
+
+  it("a group that is cancelled at any step leaves nothing behind", () => {
+    let current = world()
+    everywhere(
+      () => {
+        current = world()
+        return current.effect
+      },
+      (run) => {
+        expect(current.held.now).toBe(0)
+        expect(run.fibers).toBe(0)
+        expect(run.timers).toBe(0)
+        expect(Exit.isFailure(run.exit)).toBe(true)
+        // Nothing but the one failure ever comes out, beside the cancellation.
+        if (!run.interrupted || failuresOf(run.exit).length > 0) expect(failuresOf(run.exit)).toEqual([["bad", "boom"]])
+      }
+    )
+  })
+
+  it("fails with the same failure in whatever order its fibers run", () => {
+    let current = world()
+    seeded(
+      () => {
+        current = world()
+        return current.effect
+      },
+      (run) => {
+        expect(current.held.now).toBe(0)
+        expect(run.fibers).toBe(0)
+        expect(run.timers).toBe(0)
+        if (!run.interrupted || failuresOf(run.exit).length > 0) expect(failuresOf(run.exit)).toEqual([["bad", "boom"]])
+      },
+      { interrupt: true }
+    )
+  })
+})
