@@ -1,58 +1,47 @@
 /** The station that collects items into batches. */
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type Item, Lane } from "./Lane.ts"
+import { type Item, Signal } from "./Lane.ts"
 import type { Downstream, Station } from "./Stage.ts"
 import type { Batch } from "./Step.ts"
 
 export class Batcher implements Station {
-  readonly lane: Lane = new Lane()
-  readonly concurrency = 1
-  readonly running = 0
+  /** Items in a partial batch are at rest: only more items, time or the end move them. */
+  readonly isIdle = true
   private readonly step: Batch
   private readonly down: Downstream
   private items: Array<Item> = []
+  private batches = 0
+  private closed = false
+  private readonly changed = new Signal()
 
   constructor(step: Batch, down: Downstream) {
     this.step = step
     this.down = down
   }
 
-  worker(): Effect.Effect<void> {
-    const { lane, step } = this
-    const within = step.within
-    let fillBy = Infinity
-    const waitUntilFull = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      fillBy = Math.min(fillBy, now + Duration.toMillis(within!))
-      return Effect.flatMap(Effect.timeoutOption(lane.wait, Duration.millis(fillBy - now)), (arrived) => {
-        if (arrived._tag === "None") this.flush()
-        return Effect.void
-      })
-    })
-    return Effect.andThen(
-      Effect.whileLoop({
-        while: () => !lane.isDone,
-        body: () => {
-          for (let item = lane.take(); item !== undefined; item = lane.take()) {
-            this.items.push(item)
-            if (this.items.length >= step.size) this.flush()
-          }
-          this.down.ended()
-          if (this.items.length === 0) fillBy = Infinity
-          return within === undefined || this.items.length === 0 ? lane.wait : waitUntilFull
-        },
-        step: () => {}
-      }),
-      Effect.sync(() => this.flush())
-    )
+  crew(): ReadonlyArray<Effect.Effect<void>> {
+    return this.step.within === undefined ? [] : [this.timer(this.step.within)]
+  }
+
+  accept(item: Item): void {
+    this.items.push(item)
+    if (this.items.length >= this.step.size) this.flush()
+    else if (this.items.length === 1) this.changed.wakeAll()
+  }
+
+  close(): void {
+    this.closed = true
+    this.flush()
   }
 
   /** Sends on what there is. */
   flush(): void {
     const { items } = this
-    if (items.length === 0) return
     this.items = []
+    this.batches += 1
+    this.changed.wakeAll()
+    if (items.length === 0) return
     const unit = items[0]!.unit.root
     for (const item of items) {
       const other = item.unit.root
@@ -64,5 +53,25 @@ export class Batcher implements Station {
       unit,
       `${items[0]!.path}+${items.length}`
     )
+  }
+
+  private timer(within: Duration.Duration): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => !this.closed,
+      body: () => {
+        if (this.items.length === 0) return this.changed.wait(() => this.closed || this.items.length > 0)
+        const batch = this.batches
+        return Effect.map(
+          Effect.timeoutOption(
+            this.changed.wait(() => this.batches !== batch),
+            within
+          ),
+          () => {
+            if (this.batches === batch) this.flush()
+          }
+        )
+      },
+      step: () => {}
+    })
   }
 }

@@ -189,7 +189,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
           const rows = units.flatMap((unit) => unit.outputs)
           return Effect.map(
             Effect.andThen(
-              rows.length === 0
+              rows.length === 0 && Option.isSome(state)
                 ? Effect.void
                 : Effect.map(writer.write(rows), (next) => void (state = Option.some(next))),
               job.whenWritten(units)
@@ -214,7 +214,10 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
           )
         }).pipe((write) => journal.commit(options.name, write), Effect.uninterruptible)
 
-      const commitEvery = Duration.fromInputUnsafe(options.commitEvery ?? 0)
+      // A sink that appends must be known to start here, or what a killed run left would pass for what was there before.
+    if (Option.isNone(state)) yield* commit([], false)
+
+    const commitEvery = Duration.fromInputUnsafe(options.commitEvery ?? 0)
       const writing = flow.write((units) =>
         Effect.andThen(
           commit(units, false),

@@ -7,11 +7,10 @@ import type * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Task } from "../concurrency/Task.ts"
 import * as TaskGroup from "../concurrency/TaskGroup.ts"
-import { Attempt } from "./Attempt.ts"
 import { Batcher } from "./Batcher.ts"
 import { Signal } from "./Lane.ts"
 import type { Position } from "./Source.ts"
-import { type Downstream, Stage, type Station, Worker } from "./Stage.ts"
+import { type Downstream, Stage } from "./Stage.ts"
 import type { Each, Step } from "./Step.ts"
 import { type Unit, Window } from "./Window.ts"
 
@@ -73,13 +72,18 @@ export class Flow {
       Effect.gen({ self: this }, function* () {
         this.reader = yield* TaskGroup.supervise(this.read(arrivals), { name: "reader" })
         const crews: Array<ReadonlyArray<Task<void>>> = []
-        for (const stage of this.stages) crews.push(yield* this.staff(stage))
+        for (const stage of this.stages) {
+          const name = (_: unknown, i: number) => ({ name: `worker-${i + 1}` })
+          crews.push(
+            yield* Effect.forEach(stage.crew(this.options.pipeline), (work, i) => TaskGroup.spawn(work, name(work, i)))
+          )
+        }
         const read = yield* this.reader.exit
         // A cancelled reader is a drain: what it has read is finished.
         if (Exit.isFailure(read) && !Cause.hasInterruptsOnly(read.cause)) return yield* read
         this.readAll = Exit.isSuccess(read)
         for (const [index, stage] of this.stages.entries()) {
-          stage.lane.close()
+          stage.close()
           for (const worker of crews[index]!) yield* worker.join
         }
       }),
@@ -147,7 +151,7 @@ export class Flow {
         this.entrances.set(next.name, { station: stages.length, from: fused.length })
         fused.push(next)
       }
-      stages.push(new Stage(fused, down))
+      stages.push(new Stage(this.options.pipeline, fused, down))
     }
     return stages
   }
@@ -157,7 +161,7 @@ export class Flow {
       emit: (value, unit, path) => {
         const next = this.stages[index + 1]
         if (next === undefined) this.arrive(value, unit)
-        else next.lane.push({ value, unit, path, from: 0 })
+        else next.accept({ value, unit, path, from: 0 })
       },
       fanOut: (unit, children) => {
         unit.root.live += children - 1
@@ -168,24 +172,13 @@ export class Flow {
         unit.root.filtered += 1
       },
       failed: this.options.failed,
-      mayBegin: (station) => this.mayBegin(index, station),
-      room: (station) => this.room.wait(() => this.mayBegin(index, station)),
+      mayBegin: (stage) => this.mayBegin(index, stage),
+      room: (stage) => this.room.wait(() => this.mayBegin(index, stage)),
       ended: () => {
         if (this.window.isHeavy) this.room.wakeAll()
         if (this.readerWaits) this.stalled()
       }
     }
-  }
-
-  private staff(stage: Stage | Batcher): Effect.Effect<ReadonlyArray<Task<void>>, never, unknown> {
-    const worker = () => {
-      if (stage instanceof Batcher) return stage.worker()
-      const attempt = new Worker(this.options.pipeline)
-      return Effect.provideService(stage.worker(attempt), Attempt, attempt)
-    }
-    return Effect.forEach(Array.from({ length: stage.concurrency }), (_, i) =>
-      TaskGroup.spawn(Effect.suspend(worker), { name: `worker-${i + 1}` })
-    )
   }
 
   private read<E, R>(arrivals: Stream.Stream<Arrival, E, R>): Effect.Effect<void, E, R> {
@@ -198,7 +191,7 @@ export class Flow {
           if (next === chunk.length) return Effect.void
           this.readerWaits = true
           this.stalled()
-          return this.room.wait(() => !this.window.isFull)
+          return this.room.wait(() => this.window.hasRoom)
         },
         step: () => {
           this.readerWaits = false
@@ -213,7 +206,7 @@ export class Flow {
     const entrance = replays === undefined ? undefined : this.entrances.get(replays.step)
     const stage = this.stages[entrance?.station ?? 0]
     if (stage === undefined) this.arrive(value, unit)
-    else stage.lane.push({ value, unit, path: "", from: entrance?.from ?? 0 })
+    else stage.accept({ value, unit, path: "", from: entrance?.from ?? 0 })
   }
 
   private arrive(value: unknown, unit: Unit): void {
@@ -246,24 +239,23 @@ export class Flow {
    * While what is held in memory is over its limit, a station takes more only when all behind it have come to rest, so
    * that whatever can be finished and written is.
    */
-  private mayBegin(index: number, station: Station): boolean {
+  private mayBegin(index: number, stage: Stage): boolean {
     if (!this.window.isHeavy) return true
     return (
-      station.running === 0 &&
+      !stage.isRunning &&
       !this.committing &&
       this.ready.length === 0 &&
-      this.stages.every((later, i) => i <= index || isIdle(later))
+      this.stages.every((later, i) => i <= index || later.isIdle)
     )
   }
 
   /** Sends on partial batches when nothing else can ever fill them: the reader waits for room that only they can give. */
   private stalled(): void {
-    if (!this.readerWaits || this.committing || this.ready.length > 0 || !this.stages.every(isIdle)) return
+    if (!this.readerWaits || this.committing || this.ready.length > 0 || !this.stages.every((stage) => stage.isIdle))
+      return
     for (const stage of this.stages) if (stage instanceof Batcher) stage.flush()
   }
 }
-
-const isIdle = (station: Station): boolean => station.running === 0 && station.lane.length === 0
 
 const fits = (fused: ReadonlyArray<Each>, step: Each): boolean => {
   const last = fused.at(-1)

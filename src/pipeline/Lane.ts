@@ -74,6 +74,13 @@ export class Lane {
     this.signal.wakeAll()
   }
 
-  /** Waits until there is an item or the end. */
-  readonly wait: Effect.Effect<void> = this.signal.wait(() => this.closed || this.length > 0)
+  /** Wakes one who waits, to look again. */
+  wake(): void {
+    this.signal.wakeOne()
+  }
+
+  /** Waits until there is an item, or the end, or `other`. */
+  wait(other: () => boolean): Effect.Effect<void> {
+    return this.signal.wait(() => this.closed || this.length > 0 || other())
+  }
 }

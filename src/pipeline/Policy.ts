@@ -15,13 +15,18 @@ import type { Limiter } from "../concurrency/Limiter.ts"
 import { Attempt } from "./Attempt.ts"
 import { Meter } from "./Meter.ts"
 
-export interface Policy<in E> {
+/**
+ * `E` is what the call fails with; `BE` and `BR` are what the breaker adds to errors and services; `T` is `undefined`
+ * where there is neither a `total` nor an `attempt`.
+ */
+export interface Policy<in E, out BE = never, out BR = never, out T extends Time = Time> {
   /** Time for everything: all attempts, and the waiting before and between them. */
-  readonly total?: Duration.Input | undefined
-  /** Sees what came of all attempts; for a circuit breaker, `(effect) => breaker.execute(effect, { key })`. */
-  // Whatever it adds to errors and services comes back in `AddedError` and `AddedServices`.
-  // oxlint-disable-next-line typescript/no-explicit-any
-  readonly breaker?: (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, any, any>) | undefined
+  readonly total?: T | undefined
+  /**
+   * Sees what came of all attempts; for a circuit breaker `(effect) => breaker.execute(effect, { key })`, in a policy
+   * declared as `Policy<E, CircuitBreakerError>`.
+   */
+  readonly breaker?: (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | BE, R | BR>) | undefined
   /** Attempts after the first. Default 3; 0 for none. */
   readonly retries?: number | undefined
   readonly backoff?: Backoff | undefined
@@ -34,7 +39,7 @@ export interface Policy<in E> {
   /** Every attempt holds a slot, and gives it back before it waits for the next attempt. */
   readonly slot?: Limiter | undefined
   /** Time for one attempt, from the moment it has its slot. */
-  readonly attempt?: Duration.Input | undefined
+  readonly attempt?: T | undefined
 }
 
 /** The wait before retry n is between zero and `base * factor ** (n - 1)`, at random, the latter no more than `cap`. */
@@ -70,41 +75,32 @@ export interface Options {
  * ```
  */
 export const apply: {
-  <E, const P extends Policy<E>>(
-    policy: P,
+  <E, BE = never, BR = never, T extends Time = undefined>(
+    policy: Policy<E, BE, BR, T>,
     options?: Options
-  ): <A, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | AddedError<P>, R | AddedServices<P>>
-  <A, E, R, const P extends Policy<E>>(
+  ): <A, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | BE | TimedOut<T>, R | BR>
+  <A, E, R, BE = never, BR = never, T extends Time = undefined>(
     effect: Effect.Effect<A, E, R>,
-    policy: P,
+    policy: Policy<E, BE, BR, T>,
     options?: Options
-  ): Effect.Effect<A, E | AddedError<P>, R | AddedServices<P>>
+  ): Effect.Effect<A, E | BE | TimedOut<T>, R | BR>
 } = dual(
   (args) => Effect.isEffect(args[0]),
-  <A, E, R>(effect: Effect.Effect<A, E, R>, policy: Policy<E>, options?: Options) => {
+  <A, E, R, BE, BR>(effect: Effect.Effect<A, E, R>, policy: Policy<E, BE, BR>, options?: Options) => {
     let call: Effect.Effect<A, E | Deadline.DeadlineExceeded, R> = effect
     if (policy.attempt !== undefined) call = Deadline.within(call, policy.attempt, { name: name(options, "attempt") })
     if (policy.slot !== undefined) call = policy.slot.withPermit(call)
     if (policy.rate !== undefined) call = policy.rate.withPermit(call)
     if (policy.retries !== 0) call = retrying(call, policy, 1)
-    if (policy.breaker !== undefined) call = policy.breaker(call)
-    if (policy.total !== undefined) call = Deadline.within(call, policy.total, { name: name(options, "total") })
-    return call
+    const all: Effect.Effect<A, E | BE | Deadline.DeadlineExceeded, R | BR> = policy.breaker?.(call) ?? call
+    return policy.total === undefined ? all : Deadline.within(all, policy.total, { name: name(options, "total") })
   }
 )
 
-/** What a policy adds to the errors of a call. */
-export type AddedError<P> =
-  | (Given<P, "total"> extends never ? never : Deadline.DeadlineExceeded)
-  | (Given<P, "attempt"> extends never ? never : Deadline.DeadlineExceeded)
-  | Effect.Error<Broken<P>>
+export type Time = Duration.Input | undefined
 
-/** What a policy adds to the services a call needs. */
-export type AddedServices<P> = Effect.Services<Broken<P>>
-
-type Given<P, K extends string> = P extends { readonly [_ in K]?: infer V } ? Exclude<V, undefined> : never
-
-type Broken<P> = Given<P, "breaker"> extends (effect: Effect.Effect<never>) => infer Result ? Result : never
+/** `DeadlineExceeded` where the policy limits the time. */
+export type TimedOut<T extends Time> = [T] extends [undefined] ? never : Deadline.DeadlineExceeded
 
 const maxRetryAfter = Duration.seconds(60)
 
@@ -113,7 +109,7 @@ const name = (options: Options | undefined, part: string): string =>
 
 const retrying = <A, E, R>(
   call: Effect.Effect<A, E | Deadline.DeadlineExceeded, R>,
-  policy: Policy<E>,
+  policy: Policy<E, unknown, unknown>,
   retry: number
 ): Effect.Effect<A, E | Deadline.DeadlineExceeded, R> =>
   Effect.catchCause(call, (cause) =>
@@ -132,7 +128,7 @@ const retrying = <A, E, R>(
 const waitBefore = <E>(
   fiber: Fiber.Fiber<unknown, unknown>,
   cause: Cause.Cause<E | Deadline.DeadlineExceeded>,
-  policy: Policy<E>,
+  policy: Policy<E, unknown, unknown>,
   retry: number
 ): Duration.Duration | undefined => {
   const failure = Cause.hasDies(cause) ? undefined : cause.reasons.find(Cause.isFailReason)

@@ -11,7 +11,10 @@ export type Guarantee = "exactly-once" | "effectively-once" | "at-least-once"
 
 /** One opened sink, used by one run. */
 export interface Writer<in A, out E, out R> {
-  /** Writes all elements or fails; gives what `open` must be told to undo whatever comes after this commit. */
+  /**
+   * Writes all elements or fails; gives what `open` must be told to undo whatever comes after this commit. The first
+   * call may be without elements, to learn where the sink starts. Never called again once it or its commit has failed.
+   */
   readonly write: (elements: ReadonlyArray<A>) => Effect.Effect<Schema.Json, E, R>
 }
 

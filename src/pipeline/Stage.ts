@@ -1,7 +1,7 @@
 /** Neighbouring steps with the same concurrency and order, run by the same long-lived workers. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type { Attempt } from "./Attempt.ts"
+import { Attempt } from "./Attempt.ts"
 import { type Item, Lane } from "./Lane.ts"
 import type { Each } from "./Step.ts"
 import type { Unit } from "./Window.ts"
@@ -25,17 +25,21 @@ export interface Downstream {
     attempts: number
   ) => Effect.Effect<void, unknown, unknown>
   /** Whether a stage may take another item, and the wait for that: what is held in memory is bounded. */
-  readonly mayBegin: (stage: Station) => boolean
-  readonly room: (stage: Station) => Effect.Effect<void>
+  readonly mayBegin: (stage: Stage) => boolean
+  readonly room: (stage: Stage) => Effect.Effect<void>
   /** An item was worked on to its end. */
   readonly ended: () => void
 }
 
-/** A place where items wait and are worked on. */
+/** A place that items come to and are sent on from. */
 export interface Station {
-  readonly lane: Lane
-  /** Items worked on right now. */
-  readonly running: number
+  /** Nothing is worked on here, and nothing waits for that. */
+  readonly isIdle: boolean
+  readonly accept: (item: Item) => void
+  /** No more items will come. */
+  readonly close: () => void
+  /** What has to run for the station to work; ends after `close`. */
+  readonly crew: (pipeline: string) => ReadonlyArray<Effect.Effect<void, unknown, unknown>>
 }
 
 /** What became of an item: nothing, one element, or several. */
@@ -57,32 +61,70 @@ interface Slot {
 const burst = 128
 
 export class Stage implements Station {
-  readonly lane: Lane = new Lane()
-  running = 0
-  readonly concurrency: number
+  private readonly lane = new Lane()
+  private running = 0
+  private readonly concurrency: number
   private readonly steps: ReadonlyArray<Each>
   private readonly down: Downstream
   /** In the order of their inputs, the items whose results wait for one before them. */
   private readonly slots: Array<Slot> | undefined
+  /** The worker of a stage that has only one: what needs no effect it does on the stack of who brings the item. */
+  private readonly single: Worker | undefined
+  /** What the single worker has to go on with. */
+  private rest: Effect.Effect<void, unknown, unknown> | undefined
 
-  constructor(steps: ReadonlyArray<Each>, down: Downstream) {
+  constructor(pipeline: string, steps: ReadonlyArray<Each>, down: Downstream) {
     this.steps = steps
     this.down = down
     this.concurrency = steps[0]!.concurrency
     this.slots = this.concurrency > 1 && steps[0]!.order === "input" ? [] : undefined
+    this.single = this.concurrency === 1 ? new Worker(pipeline) : undefined
   }
 
-  /** Takes items from the lane until it is done. One of `concurrency` workers. */
-  worker(attempt: Worker): Effect.Effect<void, unknown, unknown> {
+  get isIdle(): boolean {
+    return this.running === 0 && this.lane.length === 0
+  }
+
+  /** Whether an item is being worked on. */
+  get isRunning(): boolean {
+    return this.running > 0
+  }
+
+  accept(item: Item): void {
+    if (this.single === undefined || !this.isIdle || !this.down.mayBegin(this)) return this.lane.push(item)
+    try {
+      this.rest = this.begin(item, this.single)
+    } catch (defect) {
+      this.rest = Effect.die(defect)
+    }
+    if (this.rest !== undefined) this.lane.wake()
+  }
+
+  close(): void {
+    this.lane.close()
+  }
+
+  crew(pipeline: string): ReadonlyArray<Effect.Effect<void, unknown, unknown>> {
+    const workers =
+      this.single === undefined ? Array.from({ length: this.concurrency }, () => new Worker(pipeline)) : [this.single]
+    return workers.map((worker) => Effect.provideService(this.work(worker), Attempt, worker))
+  }
+
+  private work(worker: Worker): Effect.Effect<void, unknown, unknown> {
     const { lane } = this
     return Effect.whileLoop<void, unknown, unknown>({
-      while: () => !lane.isDone,
+      while: () => !lane.isDone || this.rest !== undefined,
       body: () => {
+        const { rest } = this
+        if (rest !== undefined) {
+          this.rest = undefined
+          return rest
+        }
         for (let taken = 0; taken < burst; taken++) {
           if (!this.down.mayBegin(this)) return this.down.room(this)
           const item = lane.take()
-          if (item === undefined) return lane.wait
-          const rest = this.begin(item, attempt)
+          if (item === undefined) return lane.wait(() => this.rest !== undefined)
+          const rest = this.begin(item, worker)
           if (rest !== undefined) return rest
         }
         return Effect.yieldNow

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Drain, Journal, Pipeline, Sink, Source } from "skein"
-import { everywhere, once, seeded } from "../support/sweep.ts"
+import { everywhere, killed, once, seeded } from "../support/sweep.ts"
 import * as Store from "../support/store.ts"
 
 /** Runs an effect in virtual time and gives its value. */
@@ -539,46 +539,47 @@ describe("a run that is killed at any step and started again", () => {
       finish(now)
       expect(sorted(now.store.rows)).toEqual(expected)
     }
+    killed(() => (now = life("table")).run, check, { operations: [1, 3] })
     everywhere(() => (now = life("table")).run, check, { operations: [1] })
     seeded(() => (now = life("table")).run, check, { seeds: 200, interrupt: true })
   })
 
-  it("writes each line once into a file that is cut back", () => {
+  it("writes each line once into a file that is cut back, behind what was there before", () => {
     let now = life("file")
-    everywhere(
-      () => (now = life("file")).run,
-      () => {
-        finish(now)
-        expect(sorted(now.store.file.lines)).toEqual(expected)
-      },
-      { operations: [2] }
-    )
+    const check = () => {
+      finish(now)
+      expect(now.store.file.lines[0]).toBe(0)
+      expect(sorted(now.store.file.lines.slice(1))).toEqual(expected)
+    }
+    const start = () => {
+      now = life("file")
+      now.store.file.lines.push(0)
+      return now.run
+    }
+    killed(start, check, { operations: [1] })
+    everywhere(start, check, { operations: [2] })
   })
 
   it("writes each row and line once into table and file together", () => {
     let now = life("both")
-    everywhere(
-      () => (now = life("both")).run,
-      () => {
-        finish(now)
-        expect(sorted(now.store.rows)).toEqual(expected)
-        expect(sorted(now.store.file.lines)).toEqual(expected)
-      },
-      { operations: [2] }
-    )
+    const check = () => {
+      finish(now)
+      expect(sorted(now.store.rows)).toEqual(expected)
+      expect(sorted(now.store.file.lines)).toEqual(expected)
+    }
+    killed(() => (now = life("both")).run, check, { operations: [1] })
+    everywhere(() => (now = life("both")).run, check, { operations: [2] })
   })
 
   it("loses nothing elsewhere, and doubles no more than the window", () => {
     let now = life("elsewhere")
-    everywhere(
-      () => (now = life("elsewhere")).run,
-      () => {
-        finish(now)
-        expect(sorted([...new Set(now.store.elsewhere.received)])).toEqual(expected)
-        expect(now.store.elsewhere.received.length).toBeLessThanOrEqual(expected.length + 6 * 2)
-      },
-      { operations: [2] }
-    )
+    const check = () => {
+      finish(now)
+      expect(sorted([...new Set(now.store.elsewhere.received)])).toEqual(expected)
+      expect(now.store.elsewhere.received.length).toBeLessThanOrEqual(expected.length + 6 * 2)
+    }
+    killed(() => (now = life("elsewhere")).run, check, { operations: [1] })
+    everywhere(() => (now = life("elsewhere")).run, check, { operations: [2] })
   })
 })
 

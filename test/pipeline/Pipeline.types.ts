@@ -1,5 +1,5 @@
 /** What the types of pipelines promise; compiled, never run. */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { Db, type Files, type Journal, Pipeline, Sink, type Source } from "skein"

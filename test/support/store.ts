@@ -13,7 +13,7 @@ export interface Store<A> {
   readonly journal: Journal.Journal
   /** A table in the same transaction as the journal. */
   readonly table: Sink.Sink<A, never, never, "exactly-once">
-  /** A file: what is written stays, and is cut back to what the journal knows when it is opened. */
+  /** A file that is appended to: what is written stays, and is cut back to what the journal knows when it is opened. */
   readonly file: Sink.Sink<A, never, never, "effectively-once"> & { lines: Array<A> }
   /** Somewhere else: what is written stays. */
   readonly elsewhere: Sink.Sink<A, never, never, "at-least-once"> & { received: Array<A> }
@@ -73,7 +73,7 @@ export const make = <A>(): Store<A> => {
       lines: [],
       open: (committed) =>
         Effect.sync(() => {
-          store.file.lines.length = Option.getOrElse(committed, () => 0) as number
+          store.file.lines.length = Option.getOrElse(committed, () => store.file.lines.length) as number
           return {
             write: (elements) =>
               Effect.andThen(

@@ -3,6 +3,7 @@
  * repeatable, thousands of runs a second. Time moves by itself, and only when nothing else can run.
  *
  * - `everywhere(effect, check)` interrupts it before every single step that it takes, one run for each;
+ * - `killed(effect, check)` abandons it before every single step;
  * - `seeded(effect, check)` lets a seed pick which ready fiber goes next and where fibers are preempted;
  * - `once(effect)` just runs it, for tests that want virtual time without adjusting a clock.
  *
@@ -13,7 +14,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
@@ -56,6 +57,26 @@ export const everywhere = <A, E>(
     for (let step = 0; step < undisturbed.steps; step++) {
       const label = `interrupted before step ${step}, ${slices}`
       verify(check, perform(subject, order, label, { step, victim: undisturbed.victim }))
+    }
+  }
+}
+
+/**
+ * Runs the effect to its end, then up to each of its steps, where it is abandoned as by a kill of its process: no finalizer
+ * runs, and nothing of it goes on. What is left is what it changed outside of itself.
+ */
+export const killed = <A, E>(
+  subject: Subject<A, E>,
+  check: (run: Run<A, E>) => void,
+  options?: { readonly operations?: ReadonlyArray<number> }
+): void => {
+  for (const operations of options?.operations ?? [1, 2, 3]) {
+    const order = inOrder(operations)
+    const whole = perform(subject, order, `whole, ${operations} operations a slice`)
+    verify(check, whole)
+    for (let step = 0; step < whole.steps; step++) {
+      const label = `killed before step ${step}, ${operations} operations a slice`
+      verify(check, perform(subject, order, label, { step, victim: false, kill: true }))
     }
   }
 }
@@ -152,7 +173,7 @@ const perform = <A, E>(
   subject: Subject<A, E>,
   order: Order,
   label: string,
-  interrupt?: { readonly step: number; readonly victim: boolean }
+  interrupt?: { readonly step: number; readonly victim: boolean; readonly kill?: boolean }
 ): Run<A, E> => {
   const { chance, pick, preempts } = order.start()
   const fibers = new Set<Fiber.Fiber<unknown, unknown>>()
@@ -237,6 +258,12 @@ const perform = <A, E>(
   let exit: Exit.Exit<A, E> | undefined
   while (exit === undefined) {
     if (steps === interrupt?.step) {
+      if (interrupt.kill === true) {
+        interrupted = true
+        exit = Exit.interrupt()
+        ready.length = 0
+        break
+      }
       const fiber = interrupt.victim ? marked.fiber : root
       if (fiber !== undefined && fiber.pollUnsafe() === undefined) {
         interrupted = true
