@@ -1,0 +1,77 @@
+/**
+ * Fetches 171,075 places, page by page, from an API that limits, fails and is slow, and writes each of them once into a
+ * database and a file. Stop it with Ctrl-C and run it again: it goes on where it was.
+ *
+ *     npm start                 all of it
+ *     npm start -- --crash 5    the same, killed five times at random moments, and the proof that nothing was lost or doubled
+ */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Schema from "effect/Schema"
+import { Db, Fetch, Files, Pipeline, Sink, Source } from "skein"
+import { Main } from "skein/node"
+import { Page, Place, Size } from "./cities/place.ts"
+import * as Processes from "./cities/processes.ts"
+import * as Proof from "./cities/proof.ts"
+import * as Show from "./cities/show.ts"
+
+const out = { database: "out/cities.db", file: "out/cities.jsonl" }
+
+/** The job: pages → places → database and file. */
+const job = (api: string, pages: number) =>
+  Pipeline.from(
+    Source.list(
+      Array.from({ length: pages }, (_, i) => i + 1),
+      { name: "pages" }
+    )
+  ).pipe(
+    Pipeline.map((page) => Fetch.json(Page)(`${api}/places?page=${page}`), {
+      name: "fetch",
+      concurrency: 16,
+      onError: { deadLetter: Schema.Int, maxDead: 10 }
+    }),
+    Pipeline.flatMap((page) => page.places),
+    Pipeline.to(
+      Sink.all(
+        Db.table("places", Place, { existing: "replace" }),
+        Files.jsonl(out.file, Place, { existing: "replace" })
+      )
+    )
+  )
+
+const run = (api: string) =>
+  Effect.gen(function* () {
+    const { pages } = yield* Fetch.json(Size)(`${api}/pages`)
+    yield* Console.log(`Fetching ${pages} pages from ${api}`)
+    const summary = yield* Pipeline.run(job(api, pages), {
+      name: "cities",
+      require: "effectively-once",
+      onFinished: "restart",
+      progress: { interval: "500 millis", on: Show.progress }
+    })
+    yield* Show.summary(summary)
+    if (summary.outcome === "done") yield* Show.countries
+  }).pipe(Effect.provide([Fetch.layer({ retries: 8, timeout: "10 seconds", perHost: 16 }), Db.sqlite(out.database)]))
+
+/** Kills the job again and again on its way, lets it finish, and counts. */
+const crash = (api: string, times: number) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    for (const file of yield* files.readDirectory("out")) yield* files.remove(`out/${file}`)
+    for (let kill = 1; kill <= times; kill++) yield* Processes.killOnTheWay(kill, ["--api", api])
+    yield* Processes.runToTheEnd(["--api", api])
+    yield* Effect.provide(Proof.show(out.file), Db.sqlite(out.database))
+  })
+
+const [option, value = "5"] = process.argv.slice(2)
+
+const program = Effect.gen(function* () {
+  const files = yield* FileSystem.FileSystem
+  yield* files.makeDirectory("out", { recursive: true })
+  if (option === "--api") return yield* run(value)
+  const api = yield* Processes.server
+  return yield* option === "--crash" ? Effect.asVoid(crash(api, Number(value))) : run(api)
+})
+
+Main.run(Effect.scoped(program))
