@@ -26,4 +26,5 @@ class Shared implements Scheduler {
 }
 
 /** The scheduler with one dispatcher for all fibers that use it; itself when it is such a one already. */
-export const shared = (scheduler: Scheduler): Scheduler => scheduler instanceof Shared ? scheduler : new Shared(scheduler)
+export const shared = (scheduler: Scheduler): Scheduler =>
+  scheduler instanceof Shared ? scheduler : new Shared(scheduler)

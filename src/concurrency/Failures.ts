@@ -22,8 +22,8 @@ export const failures = <E>(cause: Cause.Cause<E>): ReadonlyArray<Failure<E>> =>
     return reason._tag === "Fail"
       ? [{ task, error: reason.error }]
       : reason._tag === "Die"
-      ? [{ task, defect: reason.defect }]
-      : []
+        ? [{ task, defect: reason.defect }]
+        : []
   })
 
 /** The failures of a group as they come in: the first is the primary, and no more than `limit` are kept. */

@@ -16,10 +16,10 @@ import { Attempt } from "./Attempt.ts"
 import { Meter } from "./Meter.ts"
 
 /**
- * `E` is what the call fails with; `BE` and `BR` are what the breaker adds to errors and services; `T` is `undefined`
- * where there is neither a `total` nor an `attempt`.
+ * `E` is what the call fails with; `BE` and `BR` are what the breaker adds to errors and services; `T` and `U` are
+ * `undefined` where there is no `total` and no `attempt`.
  */
-export interface Policy<in E, out BE = never, out BR = never, out T extends Time = Time> {
+export interface Policy<in E, out BE = never, out BR = never, out T extends Time = Time, out U extends Time = Time> {
   /** Time for everything: all attempts, and the waiting before and between them. */
   readonly total?: T | undefined
   /**
@@ -39,7 +39,7 @@ export interface Policy<in E, out BE = never, out BR = never, out T extends Time
   /** Every attempt holds a slot, and gives it back before it waits for the next attempt. */
   readonly slot?: Limiter | undefined
   /** Time for one attempt, from the moment it has its slot. */
-  readonly attempt?: T | undefined
+  readonly attempt?: U | undefined
 }
 
 /** The wait before retry n is between zero and `base * factor ** (n - 1)`, at random, the latter no more than `cap`. */
@@ -75,15 +75,15 @@ export interface Options {
  * ```
  */
 export const apply: {
-  <E, BE = never, BR = never, T extends Time = undefined>(
-    policy: Policy<E, BE, BR, T>,
+  <E, BE = never, BR = never, T extends Time = undefined, U extends Time = undefined>(
+    policy: Policy<E, BE, BR, T, U>,
     options?: Options
-  ): <A, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | BE | TimedOut<T>, R | BR>
-  <A, E, R, BE = never, BR = never, T extends Time = undefined>(
+  ): <A, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | BE | TimedOut<T | U>, R | BR>
+  <A, E, R, BE = never, BR = never, T extends Time = undefined, U extends Time = undefined>(
     effect: Effect.Effect<A, E, R>,
-    policy: Policy<E, BE, BR, T>,
+    policy: Policy<E, BE, BR, T, U>,
     options?: Options
-  ): Effect.Effect<A, E | BE | TimedOut<T>, R | BR>
+  ): Effect.Effect<A, E | BE | TimedOut<T | U>, R | BR>
 } = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R, BE, BR>(effect: Effect.Effect<A, E, R>, policy: Policy<E, BE, BR>, options?: Options) => {

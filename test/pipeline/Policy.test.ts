@@ -105,7 +105,8 @@ describe("retries", () => {
   })
 
   it("a defect and a cancellation are not retried", () => {
-    for (const end of [Effect.die("boom"), Effect.interrupt]) {
+    const both = Effect.failCause(Cause.combine(Cause.fail("no"), Cause.die("boom")))
+    for (const end of [Effect.die("boom"), Effect.interrupt, both]) {
       let attempts = 0
       const call = Effect.andThen(
         Effect.sync(() => void attempts++),
@@ -247,7 +248,7 @@ describe("breaker", () => {
       const errors = yield* Effect.forEach([1, 2, 3], () => Effect.flip(Policy.apply(call, policy)))
       return [starts.length, ...errors.map((error) => error._tag)]
     })
-    const layer = CircuitBreaker.layerStoreMemory
+    const layer = CircuitBreaker.layerStoreMemory()
     expect(once(Effect.provide(Effect.scoped(program), layer)).exit).toEqual(
       Exit.succeed([4, "Busy", "Busy", "CircuitBreakerError"])
     )
@@ -271,8 +272,8 @@ describe("types", () => {
   })
 
   it("a policy for other errors does not fit", () => {
-    // @ts-expect-error: the call fails with Busy, the policy asks about strings
-    Policy.apply(call, { retryWhile: (error: string) => error === "" })
+    expectTypeOf<Policy.Policy<string>>().not.toExtend<Policy.Policy<Busy>>()
+    expectTypeOf<Policy.Policy<unknown>>().toExtend<Policy.Policy<Busy>>()
   })
 })
 

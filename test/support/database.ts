@@ -1,0 +1,56 @@
+/** Databases for tests: real files in a folder that goes with the scope. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import { join } from "node:path"
+import { Db, type Journal, type Sink } from "skein"
+import { Drivers } from "skein/node"
+import * as Child from "./child.ts"
+
+/** The path of a file that is not there yet. */
+export const newFile = Effect.map(Child.folder, (folder) => join(folder, "test.db"))
+
+/** One more connection to the database, closed with the scope. */
+export const connect = (url: string, options?: Db.OpenOptions) =>
+  Effect.map(Layer.build(Db.open(url, options).pipe(Layer.provide(Drivers.layer))), Context.get(Db.Db))
+
+/** The body with `Db` and `Journal` of a new file. */
+export const withDb = <A, E, R>(body: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(newFile, (file) => Effect.provide(body, Db.sqlite(file).pipe(Layer.provide(Drivers.layer))))
+
+export const rowsOf = (table: string) =>
+  Effect.flatMap(Db.Db, ({ sql }) =>
+    Effect.map(sql`SELECT * FROM ${sql(table)}`, (rows) => rows.map((row) => ({ ...row })))
+  )
+
+export const checkpoint = (changes: Partial<Journal.Checkpoint> = {}): Journal.Checkpoint => ({
+  fingerprint: { path: "in.csv", size: 3 },
+  position: Option.some(10),
+  ahead: [],
+  sink: Option.none(),
+  counts: { settled: 1, written: 1, filtered: 0, skipped: 0, dead: 0, bytes: 7 },
+  finished: false,
+  ...changes
+})
+
+/** Writes as the engine does: opened with what was committed, in the transaction of the sink's journal. */
+export const writeTo = <A, E, R>(
+  sink: Sink.Sink<A, E, R, "exactly-once">,
+  elements: ReadonlyArray<A>,
+  committed: Option.Option<Schema.Json> = Option.none()
+) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const writer = yield* sink.open(committed)
+      const journal = Option.getOrThrow(yield* sink.journal)
+      yield* journal.commit(
+        "test",
+        Effect.map(writer.write(elements), (state) => ({
+          checkpoint: checkpoint({ sink: Option.some(state) }),
+          dead: []
+        }))
+      )
+    })
+  )
