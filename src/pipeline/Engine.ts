@@ -40,7 +40,8 @@ export const run = <E, R>(plan: Plan<E, R>): Effect.Effect<Summary, E | RunError
       const { options, source } = plan
       const journal = yield* journalOf(plan)
       const fingerprint = yield* source.fingerprint
-      const kept = source.resumable ? yield* journal.load(options.name) : Option.none<Checkpoint>()
+      const loaded = yield* journal.load(options.name)
+      const kept = source.resumable ? loaded : Option.none<Checkpoint>()
       const start = yield* resumeFrom(kept, fingerprint, plan)
       if (Option.isSome(kept) && start === undefined) yield* journal.reset(options.name)
       return yield* execute(plan, journal, {
@@ -215,9 +216,9 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
         }).pipe((write) => journal.commit(options.name, write), Effect.uninterruptible)
 
       // A sink that appends must be known to start here, or what a killed run left would pass for what was there before.
-    if (Option.isNone(state)) yield* commit([], false)
+      if (Option.isNone(state)) yield* commit([], false)
 
-    const commitEvery = Duration.fromInputUnsafe(options.commitEvery ?? 0)
+      const commitEvery = Duration.fromInputUnsafe(options.commitEvery ?? 0)
       const writing = flow.write((units) =>
         Effect.andThen(
           commit(units, false),

@@ -1,0 +1,216 @@
+/** A database as pipelines see it: rows go in through a sink, exactly once, and come out decoded. */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as SqlClient from "effect/sql/SqlClient"
+import { Journal } from "../pipeline/Journal.ts"
+import type { Sink } from "../pipeline/Sink.ts"
+import * as DbColumns from "./DbColumns.ts"
+import { DbError, fromSqlError } from "./DbError.ts"
+import * as DbTable from "./DbTable.ts"
+import * as SqlJournal from "./SqlJournal.ts"
+
+export { DbError }
+
+/** One open database, with the journal that is kept in it. */
+export interface Db {
+  /** Its file or URL, for messages. */
+  readonly name: string
+  readonly sql: SqlClient.SqlClient
+  readonly journal: Journal
+  /** How many parameters one statement may have. */
+  readonly maxParameters: number
+}
+
+export const Db: Context.Service<Db, Db> = Context.Service("skein/Db")
+
+/** Opens databases: `Drivers.layer` of `skein/node`. */
+export interface Driver {
+  readonly open: (url: string, options: OpenOptions) => Effect.Effect<Omit<Db, "journal">, DbError, Scope.Scope>
+}
+
+export const Driver: Context.Service<Driver, Driver> = Context.Service("skein/Db/Driver")
+
+export interface OpenOptions {
+  /**
+   * What a commit waits for. "full", the default: the disk; a power failure loses nothing. "normal": the operating
+   * system; a power failure can undo the last commits, rows and checkpoint together, so that a run goes on from there.
+   */
+  readonly synchronous?: "full" | "normal" | undefined
+  /** How long to wait for another process that holds the lock. Default 5 seconds. */
+  readonly lockTimeout?: Duration.Input | undefined
+}
+
+export interface TableOptions<in out I> {
+  /** The column, or columns, that a row is known by: a row whose key is there already replaces the one that is. */
+  readonly key?: KeyOf<I> | ReadonlyArray<KeyOf<I>> | undefined
+  /**
+   * What becomes of rows that the table has when a pipeline starts from its beginning. "append", the default, keeps
+   * them; "replace" deletes them.
+   */
+  readonly existing?: "append" | "replace" | undefined
+  /** Types of columns, where those made from the schema are not what you want. */
+  readonly columns?: { readonly [K in KeyOf<I>]?: DbColumns.ColumnType } | undefined
+}
+
+type KeyOf<I> = Extract<keyof I, string>
+
+/**
+ * The SQLite database in `file`, created where there is none; ":memory:" is one that ends with the program. Gives `Db`
+ * and its `Journal`, and needs a `Driver`. Fails with a `DbError` when the file cannot be opened or is no database.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const name = Effect.map(Db.Db, (db) => db.name).pipe(
+ *   Effect.provide(Db.sqlite("repos.db")),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(name) // => "repos.db"
+ * ```
+ */
+export const sqlite = (file: string, options: OpenOptions = {}): Layer.Layer<Db | Journal, DbError, Driver> =>
+  open(`sqlite:${file}`, options)
+
+/**
+ * The database at `url`: the path of an SQLite file, or a `sqlite:` or `file:` URL of one. Gives `Db` and its `Journal`,
+ * and needs a `Driver`. Fails with a `DbError` for a database that cannot be opened or is of a kind without a driver.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const error = Effect.flip(Db.Db).pipe(
+ *   Effect.provide(Db.open("mysql://localhost/repos")),
+ *   Effect.catchTag("DbError", (error) => Effect.succeed(error.tried)),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(error) // => "open it"
+ * ```
+ */
+export const open = (url: string, options: OpenOptions = {}): Layer.Layer<Db | Journal, DbError, Driver> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const driver = yield* Driver
+      const opened = yield* driver.open(url, options)
+      const journal = SqlJournal.make(opened.sql)
+      return Context.make(Db, { ...opened, journal }).pipe(Context.add(Journal, journal))
+    })
+  )
+
+/**
+ * The sink that writes elements as rows of a table, in one transaction with the checkpoint of the pipeline: exactly once.
+ * The table is created from the encoded side of `schema` where there is none: INTEGER, REAL, TEXT and BLOB columns, with
+ * objects and arrays as JSON text. Fails with a `DbError` that names the columns when a table there does not fit, and the
+ * field when an element does not encode.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Repo = Schema.Struct({ id: Schema.Int, name: Schema.String, topics: Schema.Array(Schema.String) })
+ *
+ * const job = Pipeline.from([{ id: 1, name: "skein", topics: ["effect", "sql"] }]).pipe(
+ *   Pipeline.to(Db.table("repos", Repo, { key: "id" }))
+ * )
+ * const program = Effect.gen(function*() {
+ *   yield* Pipeline.run(job, { name: "repos" })
+ *   return yield* Db.query(Repo)`SELECT * FROM repos`
+ * }).pipe(Effect.provide(Db.sqlite("repos.db").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ id: 1, name: "skein", topics: ["effect", "sql"] }]
+ * ```
+ */
+export const table = <A, I extends object>(
+  name: string,
+  schema: Schema.Codec<A, I>,
+  options: TableOptions<I> = {}
+): Sink<A, DbError, Db, "exactly-once"> => ({
+  name: `table ${name}`,
+  guarantee: "exactly-once",
+  journal: Effect.map(Db, (db) => Option.some(db.journal)),
+  open: (committed) => Effect.flatMap(Db, (db) => DbTable.open(db, { name, schema, options, committed }))
+})
+
+/**
+ * The rows of a query, each decoded by `schema` from the columns of `table`: booleans from 0 and 1, JSON from text. What
+ * is interpolated becomes a parameter and never SQL. Fails with a `DbError` when the query fails, or a row is not as the
+ * schema says.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Row = Schema.Struct({ n: Schema.Int, even: Schema.Boolean })
+ *
+ * const rows = Db.query(Row)`SELECT ${4} AS n, true AS even`.pipe(
+ *   Effect.provide(Db.sqlite(":memory:")),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(rows) // => [{ n: 4, even: true }]
+ * ```
+ */
+export const query = <A, I extends object>(
+  schema: Schema.Codec<A, I>
+): ((
+  query: TemplateStringsArray,
+  ...parameters: ReadonlyArray<DbColumns.Value | boolean>
+) => Effect.Effect<ReadonlyArray<A>, DbError, Db>) => {
+  const columns = DbColumns.make(schema)
+  const decode = Schema.decodeUnknownExit(schema)
+  return Effect.fnUntraced(function* (query, ...parameters) {
+    const db = yield* Db
+    const tried = `run the query "${shown(query)}"`
+    const failed = (reason: string) => new DbError({ database: db.name, tried, reason })
+    if (Result.isFailure(columns)) return yield* failed(columns.failure)
+    // An object could pass as a piece of SQL: `sql` knows its pieces by their fields.
+    const odd = parameters.findIndex((value) => !isParameter(value))
+    if (odd >= 0) return yield* failed(`parameter ${odd + 1} is no string, number, bigint, boolean, bytes or null`)
+
+    const rows = yield* db
+      .sql(query, ...parameters)
+      .withoutTransform.pipe(
+        Effect.provideService(SqlClient.SafeIntegers, columns.success.exact),
+        Effect.mapError(fromSqlError(db.name, tried))
+      )
+    const decoded: Array<A> = []
+    for (const row of rows) {
+      const encoded: Record<string, unknown> = {}
+      for (const column of columns.success.list) {
+        if (!(column.name in row)) continue
+        const value = column.fromColumn(row[column.name])
+        if (value !== undefined) encoded[column.name] = value
+      }
+      const exit = decode(encoded)
+      if (Exit.isFailure(exit)) {
+        return yield* failed(`row ${decoded.length + 1} is not as the schema says: ${DbTable.issueOf(exit.cause)}`)
+      }
+      decoded.push(exit.value)
+    }
+    return decoded
+  })
+}
+
+const isParameter = (value: unknown): boolean =>
+  ["string", "number", "bigint", "boolean"].includes(typeof value) || value === null || value instanceof Uint8Array
+
+/** The query with its parameters as `?`: values have no place in messages. */
+const shown = (query: TemplateStringsArray): string => query.join("?").trim().replace(/\s+/g, " ")

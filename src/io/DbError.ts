@@ -1,0 +1,37 @@
+/** Why a database did not do what it was asked. */
+import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TypedError } from "../concurrency/TypedError.ts"
+
+const DbErrorBase: TypedError<
+  DbError,
+  "DbError",
+  {
+    readonly database: Schema.String
+    readonly tried: Schema.String
+    readonly reason: Schema.String
+    readonly cause: Schema.optionalKey<Schema.Defect>
+  }
+> = Schema.TaggedError<DbError>()("DbError", {
+  /** Its file or URL, without credentials. */
+  database: Schema.String,
+  /** What was tried, as in `write 3 rows to table "repos"`. */
+  tried: Schema.String,
+  /** Why it failed, and what to do. */
+  reason: Schema.String,
+  /** The error of the driver, where it was the driver's: an `SqlError`, whose `reason._tag` tells its kind. */
+  cause: Schema.optionalKey(Schema.Defect())
+})
+
+/** A database, or a table in it, that could not be opened, read or written. No message holds a value of a row. */
+export class DbError extends DbErrorBase {
+  override get message(): string {
+    return `Database ${this.database}: could not ${this.tried}: ${this.reason}`
+  }
+}
+
+/** What the driver says, with what was tried. */
+export const fromSqlError =
+  (database: string, tried: string): ((error: SqlError) => DbError) =>
+  (error) =>
+    new DbError({ database, tried, reason: error.message, cause: error })
