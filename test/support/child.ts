@@ -65,7 +65,13 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}): Effec
         Effect.callback((resume) => {
           const check = () => {
             const result = poll()
-            if (result !== undefined) resume(Effect.ensuring(result, Effect.sync(() => waiting.delete(check))))
+            if (result !== undefined)
+              resume(
+                Effect.ensuring(
+                  result,
+                  Effect.sync(() => waiting.delete(check))
+                )
+              )
           }
           waiting.add(check)
           check()

@@ -1,0 +1,110 @@
+/** The job of `skein fetch`: URLs in; what is there, as rows of a table and lines of a file, out. */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { createHash } from "node:crypto"
+import * as Db from "../io/Db.ts"
+import * as Fetch from "../io/Fetch.ts"
+import * as Files from "../io/Files.ts"
+import * as Pipeline from "../pipeline/Pipeline.ts"
+import * as Sink from "../pipeline/Sink.ts"
+import * as Source from "../pipeline/Source.ts"
+import * as Folder from "./Folder.ts"
+import type { Plan } from "./Plan.ts"
+
+/** What a fetch was asked to do, as it is remembered. */
+export interface Options {
+  /** The URLs, or the file that has one a line. */
+  readonly source: ReadonlyArray<string> | string
+  readonly db?: string
+  readonly out?: string
+  readonly concurrency: number
+  readonly perHost: number
+  readonly rate?: { readonly limit: number; readonly per: number }
+  readonly timeout: number
+  readonly retries: number
+  readonly maxBody: number
+}
+
+export const Options: Schema.Codec<Options> = Schema.Struct({
+  source: Schema.Union([Schema.Array(Schema.String), Schema.String]),
+  db: Schema.optionalKey(Schema.String),
+  out: Schema.optionalKey(Schema.String),
+  concurrency: Schema.Int,
+  perHost: Schema.Int,
+  rate: Schema.optionalKey(Schema.Struct({ limit: Schema.Number, per: Schema.Number })),
+  timeout: Schema.Number,
+  retries: Schema.Int,
+  maxBody: Schema.Int
+})
+
+const Page = Schema.Struct({
+  /** As it was asked for. */
+  url: Schema.String,
+  status: Schema.Int,
+  contentType: Schema.NullOr(Schema.String),
+  /** Of the body, in bytes. */
+  size: Schema.Int,
+  sha256: Schema.String,
+  /** None where it is not text. */
+  body: Schema.NullOr(Schema.String),
+  fetchedAt: Schema.String,
+  durationMs: Schema.Number,
+  /** Where redirects led. */
+  finalUrl: Schema.String
+})
+
+export const make = (name: string, options: Options): Plan => {
+  const { db, out, source } = options
+  const pages = Pipeline.from(
+    typeof source === "string" ? Files.lines(source, { skipBlank: true }) : Source.list(source, { name: "arguments" })
+  ).pipe(
+    Pipeline.map(fetchPage, {
+      name: "fetch",
+      concurrency: options.concurrency,
+      order: "completion",
+      onError: { deadLetter: Schema.String }
+    })
+  )
+  const table = Db.table("pages", Page, { key: "url" })
+  const limits = Fetch.layer({
+    perHost: options.perHost,
+    rate: options.rate,
+    timeout: Duration.millis(options.timeout),
+    retries: options.retries,
+    maxBody: options.maxBody
+  })
+  const shared = { name, layer: Layer.merge(limits, db === undefined ? Folder.database(name) : Db.open(db)) }
+  if (out === undefined) return { ...shared, job: Pipeline.to(table)(pages) }
+  const file = Files.jsonl(out, Page)
+  const sink = db === undefined ? file : Sink.all(table, file)
+  return { ...shared, job: Pipeline.to(sink)(pages), startOver: empty(out) }
+}
+
+const get = Fetch.page()
+
+const fetchPage = (line: string) =>
+  Effect.gen(function* () {
+    const url = line.trim()
+    const page = yield* get(url)
+    return {
+      url,
+      status: page.status,
+      contentType: page.contentType ?? null,
+      size: page.body.length,
+      sha256: createHash("sha256").update(page.body).digest("hex"),
+      body: page.text ?? null,
+      fetchedAt: DateTime.formatIso(yield* DateTime.now),
+      durationMs: Duration.toMillis(page.duration),
+      finalUrl: page.url
+    }
+  })
+
+const empty = (file: string): Effect.Effect<void, unknown, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    if (yield* fs.exists(file)) yield* Files.writeAtomic(file, "")
+  })

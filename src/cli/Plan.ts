@@ -1,0 +1,118 @@
+/** A job with all that it needs to run: what `skein fetch` and `skein run` make, and `skein dead` makes again. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Db from "../io/Db.ts"
+import type * as Main from "../node/Main.ts"
+import { Journal, type KeptDeadLetter } from "../pipeline/Journal.ts"
+import * as Pipeline from "../pipeline/Pipeline.ts"
+import { SourceChanged } from "../pipeline/RunError.ts"
+import { CommandError } from "./CommandError.ts"
+import type { Report } from "./Report.ts"
+
+export interface Plan {
+  readonly name: string
+  readonly job: Pipeline.Job<unknown, Needs, Pipeline.Delivery>
+  readonly layer: Layer.Layer<Db.Db | Journal, unknown, Main.Services>
+  readonly options?: Omit<Partial<Pipeline.RunOptions<Pipeline.Delivery>>, "name" | "progress"> | undefined
+  /** What starting over does besides forgetting the checkpoint. */
+  readonly startOver?: Effect.Effect<void, unknown, Main.Services> | undefined
+}
+
+/** The services that a job may ask for. */
+export type Needs = Main.Services | Db.Db | Journal
+
+export interface StartOptions {
+  readonly restart: boolean
+  readonly report: Report
+  /** Keeps what this run was, once it is clear that it can be run. */
+  readonly remember: Effect.Effect<void, unknown, Main.Services>
+}
+
+export const start = (
+  plan: Plan,
+  { restart, report, remember }: StartOptions
+): Effect.Effect<void, unknown, Main.Services> =>
+  Effect.gen(function* () {
+    const journal = yield* journalOf(plan)
+    yield* remember
+    if (restart) {
+      // In this order a crash in between leaves too much behind, never too little.
+      yield* plan.startOver ?? Effect.void
+      yield* journal.reset(plan.name)
+      const old = yield* journal.dead(plan.name)
+      yield* journal.markReplayed(plan.name, idsOf(old))
+    }
+    const options = { ...plan.options, name: plan.name, progress: report.progress }
+    const summary = yield* Pipeline.run(plan.job, options)
+    const dead = summary.dead > 0 ? yield* journal.dead(plan.name) : []
+    yield* report.finish(summary, dead.slice(-summary.dead))
+  }).pipe(
+    Effect.catchIf(
+      (error) => error instanceof SourceChanged,
+      (error) => Effect.fail(changed(error))
+    ),
+    Effect.ensuring(report.clear),
+    provide(plan)
+  )
+
+/** Runs the dead letters of an earlier run again; those that are left count as dead in the summary. */
+export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown, Main.Services> =>
+  Effect.gen(function* () {
+    const journal = yield* journalOf(plan)
+    const options = { ...plan.options, name: plan.name, progress: report.progress }
+    const summary = yield* Pipeline.replay(plan.job, options)
+    const left = yield* journal.dead(plan.name)
+    yield* report.finish({ ...summary, resumed: false, dead: left.length }, left)
+  }).pipe(Effect.ensuring(report.clear), provide(plan))
+
+export const deadLetters = (plan: Plan): Effect.Effect<ReadonlyArray<KeptDeadLetter>, unknown, Main.Services> =>
+  journalOf(plan).pipe(
+    Effect.flatMap((journal) => journal.dead(plan.name)),
+    provide(plan)
+  )
+
+const journalOf = (plan: Plan): Effect.Effect<Journal, never, Needs> =>
+  Effect.flatMap(
+    plan.job.sink.journal,
+    Option.match({ onNone: () => Journal, onSome: (journal) => Effect.succeed(journal) })
+  )
+
+const idsOf = (letters: ReadonlyArray<KeptDeadLetter>): ReadonlyArray<number> => letters.map(({ id }) => id)
+
+const provide =
+  (plan: Plan) =>
+  <A, E>(effect: Effect.Effect<A, E, Needs>): Effect.Effect<A, unknown, Main.Services> =>
+    Effect.provide(effect, plan.layer).pipe(
+      Effect.catchCause((cause) => {
+        const missing = missingService(cause)
+        return missing === undefined
+          ? Effect.failCause(cause)
+          : Effect.fail(
+              new CommandError(
+                `The job "${plan.name}" needs the service ${missing}, which nothing provides. ` +
+                  "Export a `layer` with it beside the job, or provide it to the effect that needs it."
+              )
+            )
+      })
+    )
+
+/** The types of a file that is imported at run time were checked by nobody. */
+const missingService = (cause: Cause.Cause<unknown>): string | undefined => {
+  for (const reason of cause.reasons) {
+    const message = Cause.isDieReason(reason) && reason.defect instanceof Error ? reason.defect.message : ""
+    const [, key] = /^Service not found: (\S+)/.exec(message) ?? []
+    if (key !== undefined) return key
+  }
+  return undefined
+}
+
+const changed = ({ changes, pipeline, source }: SourceChanged): CommandError =>
+  new CommandError(
+    `Could not go on with "${pipeline}": its source ${source} changed since the last run (${changes.map(brief).join("; ")}). ` +
+      "Put it back as it was, start over with --restart, or keep this apart with another --name."
+  )
+
+/** A checksum is told by its beginning, as everywhere. */
+const brief = (change: string): string => change.replaceAll(/\b([0-9a-f]{8})[0-9a-f]{56}\b/g, "$1…")

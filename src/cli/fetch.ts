@@ -1,0 +1,152 @@
+/** `skein fetch`: fetches many URLs into a table, a file, or both. */
+import * as Argument from "effect/cli/Argument"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Main from "../node/Main.ts"
+import * as FetchPlan from "./FetchPlan.ts"
+import * as Name from "./Name.ts"
+import * as Plan from "./Plan.ts"
+import * as Report from "./Report.ts"
+import * as RunStore from "./RunStore.ts"
+import * as Units from "./Units.ts"
+
+const description = `Fetch URLs into the table "pages" of a database, a file of JSON lines, or both.
+
+  Each URL that answers with a status from 200 to 299, after redirects, becomes one row and
+  one line: url, status, contentType, size, sha256, body (where it is text), fetchedAt,
+  durationMs and finalUrl. What fails for good (another status, no connection, too late, too
+  large, a line that is no URL) becomes a dead letter: see \`skein dead\`.
+
+  Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a
+  second one cancels.
+
+  Exit codes: 0 done, or stopped by a signal and resumable; 1 failed, a missing --from file
+  included; 2 wrong usage; 130 cancelled. Dead letters are no failure.`
+
+const config = {
+  urls: Argument.String("url").pipe(
+    Argument.withDescription("What to fetch, in full, like https://example.com/page"),
+    Argument.variadic()
+  ),
+  from: Flag.String("from").pipe(
+    Flag.withMetavar("<file>"),
+    Flag.withDescription("Read the URLs from a file that has one a line"),
+    Flag.optional
+  ),
+  db: Flag.String("db").pipe(
+    Flag.withMetavar("<file>"),
+    Flag.withDescription('Write rows into the table "pages" of this SQLite database, one a URL, exactly once'),
+    Flag.optional
+  ),
+  out: Flag.String("out").pipe(
+    Flag.withMetavar("<file>"),
+    Flag.withDescription("Append a line of JSON for each URL to this file"),
+    Flag.optional
+  ),
+  concurrency: Units.count("concurrency", 1).pipe(
+    Flag.withDescription("Requests at once. Default 64"),
+    Flag.withDefault(64)
+  ),
+  perHost: Units.count("per-host", 1).pipe(
+    Flag.withDescription("Requests at once to one host. Default 8"),
+    Flag.withDefault(8)
+  ),
+  rate: Units.rate("rate").pipe(
+    Flag.withDescription("The most requests in a time, retries included, such as 100/s. Default unlimited"),
+    Flag.optional
+  ),
+  timeout: Units.duration("timeout").pipe(
+    Flag.withDescription("For one attempt, the body included. Default 10s"),
+    Flag.withDefault(Duration.seconds(10))
+  ),
+  retries: Units.count("retries", 0).pipe(
+    Flag.withDescription("Attempts after the first, where another may succeed. Default 4"),
+    Flag.withDefault(4)
+  ),
+  maxBody: Units.size("max-body").pipe(
+    Flag.withDescription("The largest body that is accepted. Default 16MiB"),
+    Flag.withDefault(16 * 1024 * 1024)
+  ),
+  name: Flag.String("name").pipe(
+    Flag.withMetavar("<name>"),
+    Flag.filter(Name.isName, () => Name.rule),
+    Flag.withDescription("What this is remembered as. Default the name of the database, else of the file"),
+    Flag.optional
+  ),
+  restart: Flag.Boolean("restart").pipe(
+    Flag.withDescription(
+      "Start over: forget what was done, replace the file; rows stay until their URL is fetched anew"
+    ),
+    Flag.withDefault(false)
+  ),
+  ...Report.flags
+}
+
+interface Input extends Report.Options {
+  readonly urls: ReadonlyArray<string>
+  readonly from: Option.Option<string>
+  readonly db: Option.Option<string>
+  readonly out: Option.Option<string>
+  readonly concurrency: number
+  readonly perHost: number
+  readonly rate: Option.Option<Units.Rate>
+  readonly timeout: Duration.Duration
+  readonly retries: number
+  readonly maxBody: number
+  readonly name: Option.Option<string>
+  readonly restart: boolean
+}
+
+export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> = Command.make(
+  "fetch",
+  config,
+  (input): Effect.Effect<void, unknown, Main.Services> =>
+    Effect.gen(function* () {
+      const options = optionsOf(input)
+      const name = Option.getOrElse(input.name, () => Name.ofPath(options.db ?? options.out ?? ""))
+      yield* Plan.start(FetchPlan.make(name, options), {
+        restart: input.restart,
+        report: yield* Report.make(input),
+        remember: RunStore.save(name, { kind: "fetch", options })
+      })
+    })
+).pipe(
+  Command.withShortDescription("Fetch URLs into a database or a file"),
+  Command.withDescription(description),
+  Command.withExamples([
+    { command: "skein fetch --from urls.txt --db pages.db --out pages.jsonl", description: "Fetch what a file lists" },
+    { command: "skein fetch https://example.com/ --out page.jsonl --rate 10/s", description: "Fetch one page" }
+  ]),
+  Command.validate((input) => {
+    const wrong = problemOf(input)
+    return wrong === undefined ? Effect.void : Effect.fail(new CliError.ValidationError({ message: wrong }))
+  })
+)
+
+const problemOf = ({ db, from, out, urls }: Input): string | undefined => {
+  if (urls.length > 0 && Option.isSome(from)) return "Give URLs or --from, not both"
+  if (urls.length === 0 && Option.isNone(from)) return "Nothing to fetch: give URLs, or a file of them with --from"
+  if (Option.isNone(db) && Option.isNone(out)) return "Nowhere to write to: give --db, --out or both"
+  const bad = urls.find((url) => !isWeb(url))
+  return bad === undefined
+    ? undefined
+    : `Not a URL: ${JSON.stringify(bad)}. Write it in full, like https://example.com/page`
+}
+
+const isWeb = (url: string): boolean => ["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")
+
+const optionsOf = (input: Input): FetchPlan.Options => ({
+  source: Option.getOrElse(input.from, () => [...new Set(input.urls)]),
+  ...(Option.isSome(input.db) && { db: input.db.value }),
+  ...(Option.isSome(input.out) && { out: input.out.value }),
+  ...(Option.isSome(input.rate) && { rate: input.rate.value }),
+  concurrency: input.concurrency,
+  perHost: input.perHost,
+  timeout: Duration.toMillis(input.timeout),
+  retries: input.retries,
+  maxBody: input.maxBody
+})

@@ -1,0 +1,73 @@
+/** `skein run`: runs the job that a file exports. */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Main from "../node/Main.ts"
+import * as Name from "./Name.ts"
+import * as Plan from "./Plan.ts"
+import * as Report from "./Report.ts"
+import * as RunPlan from "./RunPlan.ts"
+import * as RunStore from "./RunStore.ts"
+
+const description = `Run the job that a file exports by default, as it stands: Node takes the types out of a
+  .ts file.
+
+  The job is a pipeline that ends with \`Pipeline.to(…)\`. Beside it the file may export
+    name      what it is remembered as; default the name of the file
+    layer     the services that the job needs, its database among them: Db.sqlite("data.db")
+    options   options of \`Pipeline.run\`, like { window: { items: 100 } }
+  Files, paths, HTTP and the drivers of databases are there without a layer.
+
+  Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a
+  second one cancels.
+
+  Exit codes: 0 done, or stopped by a signal and resumable; 1 failed; 2 wrong usage; 130
+  cancelled.`
+
+const config = {
+  file: Argument.String("file").pipe(Argument.withDescription("A module of TypeScript or JavaScript")),
+  name: Flag.String("name").pipe(
+    Flag.withMetavar("<name>"),
+    Flag.filter(Name.isName, () => Name.rule),
+    Flag.withDescription("What this is remembered as. Default the file's export `name`, else its own name"),
+    Flag.optional
+  ),
+  db: Flag.String("db").pipe(
+    Flag.withMetavar("<file>"),
+    Flag.withDescription("The SQLite database of the job, where its layer has none. Default .skein/NAME.db"),
+    Flag.optional
+  ),
+  restart: Flag.Boolean("restart").pipe(
+    Flag.withDescription("Start over: forget what was done. Rows without a key and lines of files are added again"),
+    Flag.withDefault(false)
+  ),
+  ...Report.flags
+}
+
+interface Input extends Report.Options {
+  readonly file: string
+  readonly name: Option.Option<string>
+  readonly db: Option.Option<string>
+  readonly restart: boolean
+}
+
+export const run: Command.Command<"run", Input, {}, unknown, Main.Services> = Command.make(
+  "run",
+  config,
+  (input): Effect.Effect<void, unknown, Main.Services> =>
+    Effect.gen(function* () {
+      const options = { file: input.file, ...(Option.isSome(input.db) && { db: input.db.value }) }
+      const plan = yield* RunPlan.make({ ...options, name: Option.getOrUndefined(input.name) })
+      yield* Plan.start(plan, {
+        restart: input.restart,
+        report: yield* Report.make(input),
+        remember: RunStore.save(plan.name, { kind: "run", options })
+      })
+    })
+).pipe(
+  Command.withShortDescription("Run the job that a file exports"),
+  Command.withDescription(description),
+  Command.withExamples([{ command: "skein run job.ts", description: "Run `export default` of job.ts" }])
+)

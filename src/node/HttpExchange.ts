@@ -1,0 +1,238 @@
+/** One request on its way through undici: what arrives is kept here until the body's reader asks for it. */
+import type * as Undici from "@effect/platform-node/Undici"
+import type * as Array from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Cookies from "effect/http/Cookies"
+import * as Headers from "effect/http/Headers"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import { pipeArguments } from "effect/Pipeable"
+import * as Stream from "effect/Stream"
+
+type HttpError = HttpClientError.HttpClientError
+type Resume = (effect: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError>) => void
+
+/** Bytes kept for a reader that is slower than the network; beyond them the connection pauses. */
+const ahead = 64 * 1024
+
+export class Exchange implements Undici.Dispatcher.DispatchHandler {
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly url: URL
+  private readonly resume: Resume
+  private controller: Undici.Dispatcher.DispatchController | undefined
+  private chunks: Array<Uint8Array> = []
+  private size = 0
+  private ended = false
+  private error: HttpError | undefined
+  private aborted = false
+  private answered = false
+  /** Looks again whether it has what it waits for: told once a turn, however much has arrived in it. */
+  private reader: (() => void) | undefined
+  private told = false
+
+  constructor(request: HttpClientRequest.HttpClientRequest, url: URL, resume: Resume) {
+    this.request = request
+    this.url = url
+    this.resume = resume
+  }
+
+  onRequestStart(controller: Undici.Dispatcher.DispatchController): void {
+    this.controller = controller
+    if (this.aborted) controller.abort(interrupted)
+  }
+
+  onResponseStart(_: unknown, status: number, headers: Undici.Dispatcher.ResponseData["headers"]): void {
+    if (status < 200) return
+    this.answered = true
+    const response = new Response(this, status, headers)
+    // Not from within undici's parser: by the time that is done, a small body has arrived with its head.
+    queueMicrotask(() => {
+      if (!this.ended) unread.register(response, this)
+      this.resume(Effect.succeed(response))
+    })
+  }
+
+  onResponseData(controller: Undici.Dispatcher.DispatchController, chunk: Uint8Array): void {
+    this.chunks.push(chunk)
+    this.size += chunk.length
+    if (this.reader === undefined && this.size > ahead) controller.pause()
+    this.tell()
+  }
+
+  onResponseEnd(): void {
+    this.ended = true
+    this.tell()
+  }
+
+  onResponseError(_: unknown, cause: unknown): void {
+    const reason = new HttpClientError.TransportError({ request: this.request, cause })
+    this.error = new HttpClientError.HttpClientError({ reason })
+    if (this.answered) return this.tell()
+    this.answered = true
+    queueMicrotask(() => this.resume(Effect.fail(this.error!)))
+  }
+
+  /** Closes the connection, unless the whole body has arrived. */
+  abort(): void {
+    if (this.ended || this.aborted) return
+    this.aborted = true
+    this.controller?.abort(interrupted)
+  }
+
+  /** All that has arrived, once `ready`; fails when the connection broke before the end. */
+  take(ready: (arrived: number, ended: boolean) => boolean): Effect.Effect<ReadonlyArray<Uint8Array>, HttpError> {
+    return Effect.callback((resume) => {
+      const look = () => {
+        if (this.error === undefined && !ready(this.size, this.ended)) return false
+        this.reader = undefined
+        resume(this.error === undefined ? Effect.succeed(this.drain()) : Effect.fail(this.error))
+        return true
+      }
+      if (look()) return
+      this.reader = look
+      if (this.controller?.paused === true) this.controller.resume()
+      return Effect.sync(() => this.abort())
+    })
+  }
+
+  private drain(): ReadonlyArray<Uint8Array> {
+    const chunks = this.chunks
+    this.chunks = []
+    this.size = 0
+    return chunks
+  }
+
+  private tell(): void {
+    if (this.reader === undefined || this.told) return
+    this.told = true
+    queueMicrotask(() => {
+      this.told = false
+      this.reader?.()
+    })
+  }
+}
+
+const interrupted = new Error("The request was given up")
+
+/** A response that nobody reads would hold its connection for ever: it is closed when the response is collected. */
+const unread = new FinalizationRegistry<Exchange>((exchange) => exchange.abort())
+
+const atEnd = (_: number, ended: boolean) => ended
+const atSome = (arrived: number, ended: boolean) => arrived > 0 || ended
+
+class Response extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
+  readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
+  readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
+  readonly status: number
+  private readonly exchange: Exchange
+  private readonly received: Undici.Dispatcher.ResponseData["headers"]
+  private parsed: Headers.Headers | undefined
+  private bytes: ArrayBuffer | undefined
+
+  constructor(exchange: Exchange, status: number, received: Undici.Dispatcher.ResponseData["headers"]) {
+    super()
+    this.exchange = exchange
+    this.status = status
+    this.received = received
+  }
+
+  get request(): HttpClientRequest.HttpClientRequest {
+    return this.exchange.request
+  }
+
+  get url(): string {
+    return this.exchange.url.href.split("#")[0]!
+  }
+
+  get headers(): Headers.Headers {
+    return (this.parsed ??= Headers.fromInput(this.received))
+  }
+
+  get cookies(): Cookies.Cookies {
+    const header = this.received["set-cookie"]
+    return header === undefined ? Cookies.empty : Cookies.fromSetCookie(header)
+  }
+
+  get remoteAddress(): Option.Option<string> {
+    return Option.none()
+  }
+
+  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpError> {
+    if (this.bytes !== undefined) return Effect.succeed(this.bytes)
+    return Effect.map(this.exchange.take(atEnd), (chunks) => (this.bytes = join(chunks)))
+  }
+
+  get stream(): Stream.Stream<Uint8Array, HttpError> {
+    const next = Effect.flatMap(this.exchange.take(atSome), (chunks) =>
+      isNonEmpty(chunks) ? Effect.succeed(chunks) : Cause.done()
+    )
+    return Stream.ensuring(
+      Stream.fromPull(Effect.succeed(next)),
+      Effect.sync(() => this.exchange.abort())
+    )
+  }
+
+  get json(): HttpClientResponse.HttpClientResponse["json"] {
+    return Effect.flatMap(this.web, (web) => web.json)
+  }
+
+  get text(): HttpClientResponse.HttpClientResponse["text"] {
+    return Effect.flatMap(this.web, (web) => web.text)
+  }
+
+  get urlParamsBody(): HttpClientResponse.HttpClientResponse["urlParamsBody"] {
+    return Effect.flatMap(this.web, (web) => web.urlParamsBody)
+  }
+
+  get formData(): HttpClientResponse.HttpClientResponse["formData"] {
+    return Effect.flatMap(this.web, (web) => web.formData)
+  }
+
+  get upgrade(): HttpClientResponse.HttpClientResponse["upgrade"] {
+    return Effect.flatMap(this.web, (web) => web.upgrade)
+  }
+
+  toJSON(): unknown {
+    return HttpIncomingMessage.inspect(this, {
+      _id: "HttpClientResponse",
+      request: this.request.toJSON(),
+      status: this.status
+    })
+  }
+
+  pipe(): unknown {
+    return pipeArguments(this, arguments)
+  }
+
+  /** The other ways to read a body are the platform's, over the bytes that have arrived. */
+  private get web(): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError> {
+    return Effect.map(this.arrayBuffer, (bytes) => {
+      const type = this.headers["content-type"]
+      return HttpClientResponse.fromWeb(
+        this.request,
+        new globalThis.Response(bytes, type === undefined ? {} : { headers: { "content-type": type } })
+      )
+    })
+  }
+}
+
+const isNonEmpty = (chunks: ReadonlyArray<Uint8Array>): chunks is Array.NonEmptyReadonlyArray<Uint8Array> =>
+  chunks.length > 0
+
+/** One buffer of its own size: undici's chunks are views of larger ones. */
+const join = (chunks: ReadonlyArray<Uint8Array>): ArrayBuffer => {
+  let size = 0
+  for (const chunk of chunks) size += chunk.length
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole.buffer
+}

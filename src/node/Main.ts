@@ -1,0 +1,153 @@
+/**
+ * The entry point of a program on Node: gives it Node's services, holds the process while its fibers wait, turns signals
+ * into a drain and then a cancel, and the end into an exit code and a message for people.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import * as Cancel from "../concurrency/Cancel.ts"
+import type * as Db from "../io/Db.ts"
+import * as Drain from "../pipeline/Drain.ts"
+import * as Drivers from "./Drivers.ts"
+import * as ErrorLines from "./ErrorLines.ts"
+import * as Http from "./Http.ts"
+
+/** What a program may need without providing it: files, paths, terminal, child processes, HTTP, and drivers for `Db`. */
+export type Services = NodeServices.NodeServices | HttpClient.HttpClient | Db.Driver
+
+/**
+ * The services of `Main.run`, for programs that are run in another way.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Path from "effect/Path"
+ * import { Main } from "skein/node"
+ *
+ * const program = Effect.map(Path.Path, (path) => path.extname("urls.txt"))
+ *
+ * await Effect.runPromise(Effect.provide(program, Main.layer)) // => ".txt"
+ * ```
+ */
+export const layer: Layer.Layer<Services> = Layer.mergeAll(NodeServices.layer, Http.layer(), Drivers.layer)
+
+export interface Options {
+  /** Adds stack traces and the whole cause to the message of a failure. Default false. */
+  readonly debug?: boolean | undefined
+  /** What to do to get them, said after a defect. Default: to set `debug` here. */
+  readonly debugHint?: string | undefined
+}
+
+/**
+ * Runs a program to its end and makes its outcome that of the process: exit code 0 for success, 1 for a failure, told
+ * on stderr in one line an error, 130 when it was cancelled; an error with a `Runtime.errorExitCode` brings its own. The
+ * first SIGINT or SIGTERM asks the pipelines that run to drain, or cancels where there are none; the second cancels and
+ * waits for finalizers; the third ends the process. Readers of the output may leave early: the program goes on.
+ *
+ * @example
+ * ```ts
+ * import * as Console from "effect/Console"
+ * import { Main } from "skein/node"
+ *
+ * Main.run(Console.log("hello"))
+ * ```
+ */
+export const run = <A, E>(effect: Effect.Effect<A, E, Services>, options: Options = {}): void => {
+  const drain = Drain.make()
+  const program = effect.pipe(Effect.provide(layer), Effect.provideService(Drain.Drain, drain))
+  Runtime.makeRunMain(({ fiber }) => {
+    const output = watchOutput()
+    const signals = onSignals(fiber, drain)
+    fiber.addObserver((exit) => {
+      signals.release()
+      const lines = describe(exit, signals.received(), options)
+      if (lines.length > 0) process.stderr.write(`${lines.join("\n")}\n`)
+      flush(() => {
+        const unwritten = output.error()
+        if (unwritten !== undefined) process.stderr.write(`error: could not write the output: ${unwritten.message}\n`)
+        const code = exitCode(exit) || (unwritten === undefined ? 0 : 1)
+        // After a success, whatever else the process was asked to do may go on.
+        if (code !== 0 || signals.received()) process.exit(code)
+      })
+    })
+  })(program, { disableErrorReporting: true })
+}
+
+const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
+  let code = 0
+  Runtime.defaultTeardown(exit, (given) => void (code = given))
+  return code
+}
+
+const describe = (exit: Exit.Exit<unknown, unknown>, signalled: boolean, options: Options): ReadonlyArray<string> => {
+  if (Exit.isSuccess(exit)) return []
+  // Who sent a signal was told what it does.
+  if (signalled && Cause.hasInterruptsOnly(exit.cause)) return []
+  return ErrorLines.make(exit.cause, {
+    debug: options.debug ?? false,
+    hint: options.debugHint ?? "set `debug: true` in the options of Main.run to see where"
+  })
+}
+
+/** npm passes on the Ctrl-C that its script got from the terminal as well: two of a kind this close are one. */
+const echo = 200
+
+const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, drain: Drain.Drain) => {
+  let asked = 0
+  let last = { signal: "", at: 0 }
+
+  const tell = (text: string): void => {
+    // The terminal has shown "^C" by now, maybe behind a progress line: both are cleared.
+    process.stderr.write(`${process.stderr.isTTY ? "\r\u001B[K" : ""}${text}\n`)
+  }
+
+  const receive = (signal: NodeJS.Signals): void => {
+    const at = performance.now()
+    if (last.signal === signal && at - last.at < echo) return
+    last = { signal, at }
+    const again = signal === "SIGINT" ? "press Ctrl-C again" : `send ${signal} again`
+    if (asked === 0 && drain.listeners > 0) {
+      asked = 1
+      tell(`stopping: finishing what is in flight; ${again} to cancel`)
+      Effect.runSync(drain.request)
+    } else if (asked < 2) {
+      asked = 2
+      tell(`cancelling: cleaning up; ${again} to end at once`)
+      const reason = { kind: "signal", by: signal, message: `the process was sent ${signal}` } as const
+      fiber.interruptUnsafe(fiber.id, Cancel.annotate(reason))
+    } else {
+      tell("ended before everything was cleaned up")
+      process.exit(130)
+    }
+  }
+
+  process.on("SIGINT", receive)
+  process.on("SIGTERM", receive)
+  return {
+    received: () => asked > 0,
+    release: () => {
+      process.off("SIGINT", receive)
+      process.off("SIGTERM", receive)
+    }
+  }
+}
+
+/** Without listeners, a reader that leaves early, as in `skein dead NAME | head -1`, would crash the process. */
+const watchOutput = () => {
+  let failed: Error | undefined
+  const onError = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== "EPIPE") failed ??= error
+  }
+  process.stdout.on("error", onError)
+  process.stderr.on("error", onError)
+  return { error: () => failed }
+}
+
+/** Output to a pipe may still be under way, and `process.exit` would cut it off; what went wrong is told after that. */
+const flush = (then: () => void): void =>
+  void process.stdout.write("", () => process.stderr.write("", () => setImmediate(then)))

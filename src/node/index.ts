@@ -1,0 +1,5 @@
+/** What only Node can give: the entry point of a program, HTTP connections, and drivers of databases. */
+export * as Drivers from "./Drivers.ts"
+export * as Http from "./Http.ts"
+export * as Main from "./Main.ts"
+export * as Sqlite from "./Sqlite.ts"

@@ -1,0 +1,94 @@
+/** Wrong usage: one line that says what is wrong and where to read on, exit code 2, nothing done. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as TestConsole from "effect/testing/TestConsole"
+import { Main } from "skein/node"
+import { readdirSync } from "node:fs"
+import { skein } from "../../src/cli/skein.ts"
+import * as Child from "../support/child.ts"
+
+const url = "http://127.0.0.1:1/"
+
+const wrong: ReadonlyArray<readonly [args: string, message: string]> = [
+  ["", "Missing a command"],
+  ["frobnicate", 'Unknown subcommand "frobnicate"'],
+  ["fetch --frobnicate", "Unrecognized flag: --frobnicate"],
+  ["fetch", "Nothing to fetch: give URLs, or a file of them with --from"],
+  [`fetch ${url}`, "Nowhere to write to: give --db, --out or both"],
+  [`fetch ${url} --from urls.txt --db a.db`, "Give URLs or --from, not both"],
+  [`fetch ${url} example.com/page --db a.db`, 'Not a URL: "example.com/page". Write it in full'],
+  ["fetch ftp://example.com/ --db a.db", 'Not a URL: "ftp://example.com/"'],
+  [`fetch ${url} --db`, "Missing value for flag --db"],
+  [`fetch ${url} --db a.db --concurrency many`, 'Invalid value for flag --concurrency: "many"'],
+  [`fetch ${url} --db a.db --concurrency 0`, "Expected: a whole number of at least 1"],
+  [`fetch ${url} --db a.db --retries -1`, 'Invalid value for flag --retries: "-1"'],
+  [`fetch ${url} --db a.db --timeout 10`, "Expected: a duration such as 500ms, 10s or 2m"],
+  [`fetch ${url} --db a.db --timeout 0s`, 'Invalid value for flag --timeout: "0s"'],
+  [`fetch ${url} --db a.db --max-body 1.5`, "Expected: a size such as 64kB or 16MiB"],
+  [`fetch ${url} --db a.db --rate 100`, "Expected: a rate such as 100/s, 30/m or 1000/h"],
+  [`fetch ${url} --db a.db --name ../a`, 'Invalid value for flag --name: "../a"'],
+  ["run", "Missing required argument: file"],
+  ["dead", "Missing required argument: name"],
+  ["dead ../a", 'Invalid value for argument <name>: "../a"']
+]
+
+const words = (args: string): ReadonlyArray<string> => args.split(" ").filter((arg) => arg !== "")
+
+describe("wrong usage", () => {
+  it.effect.each(wrong)("skein %s", ([args, message]) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(skein(words(args)))
+      expect(String(error)).toContain(message)
+      expect(String(error)).toMatch(/^CommandError: .* See `skein.* --help`\.$/)
+      expect(Runtime.getErrorExitCode(error)).toBe(2)
+    }).pipe(Effect.provide(Main.layer))
+  )
+
+  it.effect("ends the command with one line and exit code 2, and nothing is done", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Child.folder
+      const { code, stdout, stderr } = yield* Child.run(["fetch", "example.com", "--db", "a.db"], { cwd })
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+      expect(stderr).toMatch(/^error: Not a URL: "example.com".*\n$/)
+      expect(readdirSync(cwd)).toEqual([])
+    })
+  )
+
+  it.effect("is told with its stack when asked to", () =>
+    Effect.gen(function* () {
+      expect((yield* Child.run(["fetch", "--debug"])).stderr).toMatch(
+        /^error: Nothing to fetch.*\nCommandError.*\n +at /
+      )
+    })
+  )
+})
+
+/** What a command line that is in order prints. */
+const printed = (args: string) =>
+  Effect.gen(function* () {
+    yield* skein(words(args))
+    return (yield* TestConsole.logLines).join("\n")
+  }).pipe(Effect.provide(Main.layer))
+
+describe("help", () => {
+  it.effect("lists the commands", () =>
+    Effect.gen(function* () {
+      const text = yield* printed("--help")
+      for (const command of ["fetch", "run", "dead"]) expect(text).toMatch(new RegExp(`^  ${command} `, "m"))
+    })
+  )
+
+  it.effect.each(["fetch", "run", "dead"])("of %s tells the exit codes", (command) =>
+    Effect.gen(function* () {
+      expect(yield* printed(`${command} --help`)).toContain("Exit codes: 0 ")
+    })
+  )
+
+  it.effect("tells the version, and completes for shells", () =>
+    Effect.gen(function* () {
+      expect(yield* printed("--version")).toMatch(/^skein v\d+\.\d+\.\d+$/)
+      expect(yield* printed("--completions bash")).toContain("complete -F")
+    })
+  )
+})

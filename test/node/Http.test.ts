@@ -1,0 +1,261 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import * as NodeHttp from "node:http"
+import type { AddressInfo } from "node:net"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { Http } from "skein/node"
+import * as Origin from "../support/origin.ts"
+
+const withHttp = <A, E>(
+  body: Effect.Effect<A, E, HttpClient.HttpClient | Scope.Scope>,
+  options?: Http.Options
+): Effect.Effect<A, E, Scope.Scope> => Effect.provide(body, Http.layer(options))
+
+/** One turn of the event loop: lets sockets do what they can do now. */
+const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+/** A server of which the connections are counted, too. */
+const serve = (listener: NodeHttp.RequestListener) =>
+  Effect.gen(function* () {
+    let connections = 0
+    const server = NodeHttp.createServer(listener).on("connection", () => (connections += 1))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
+    )
+    yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, connections: () => connections }
+  })
+
+describe("Http: responses", () => {
+  it.effect("are read as text, JSON, parameters, form, bytes or a stream", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const form = { "content-type": "application/x-www-form-urlencoded" }
+        const origin = yield* Origin.start({
+          "/json": { body: { a: [1] } },
+          "/form": { body: "a=1&b=2", headers: form }
+        })
+        const json = yield* HttpClient.get(`${origin.url}/json#fragment`)
+        assert.strictEqual(json.status, 200)
+        assert.strictEqual(json.url, `${origin.url}/json`)
+        assert.strictEqual(json.headers["content-type"], "application/json")
+        assert.deepEqual(yield* json.json, { a: [1] })
+        assert.strictEqual(yield* json.text, '{"a":[1]}')
+        assert.strictEqual((yield* json.arrayBuffer).byteLength, 9)
+        const params = yield* Effect.flatMap(HttpClient.get(`${origin.url}/form`), (response) => response.urlParamsBody)
+        assert.deepEqual(
+          [...params],
+          [
+            ["a", "1"],
+            ["b", "2"]
+          ]
+        )
+        const data = yield* Effect.flatMap(HttpClient.get(`${origin.url}/form`), (response) => response.formData)
+        assert.strictEqual(data.get("b"), "2")
+        const streamed = yield* HttpClient.get(`${origin.url}/json`)
+        assert.strictEqual(yield* Stream.mkString(Stream.decodeText(streamed.stream)), '{"a":[1]}')
+      })
+    )
+  )
+
+  it.effect("come in pieces, after early hints, with several cookies, or empty", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const server = yield* serve((request, response) => {
+          if (request.url === "/empty") return void response.writeHead(204).end()
+          response.writeEarlyHints({ link: "</style.css>; rel=preload" })
+          response.setHeader("set-cookie", ["a=1", "b=2"])
+          response.write("one ")
+          setImmediate(() => response.end("two"))
+        })
+        const response = yield* HttpClient.get(server.url)
+        assert.strictEqual(response.status, 200)
+        assert.deepEqual(Object.keys(response.cookies.cookies), ["a", "b"])
+        assert.strictEqual(yield* response.text, "one two")
+        const empty = yield* HttpClient.get(`${server.url}empty`)
+        assert.strictEqual(empty.status, 204)
+        assert.strictEqual(yield* empty.text, "")
+      })
+    )
+  )
+
+  it.effect("are inspected without their secrets", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const origin = yield* Origin.start({ "*": { headers: { "set-cookie": "token=hush" } } })
+        const request = HttpClientRequest.bearerToken(HttpClientRequest.get(origin.url), "hush")
+        const response = yield* HttpClient.execute(request)
+        assert.notInclude(JSON.stringify(response), "hush")
+        assert.include(JSON.stringify(response), "200")
+      })
+    )
+  )
+})
+
+describe("Http: requests", () => {
+  it.effect("carry bytes, streams and forms", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const origin = yield* Origin.start((request) => ({ body: request.body }))
+        const send = (body: HttpBody.HttpBody) =>
+          HttpClient.post(origin.url, { body }).pipe(Effect.flatMap((response) => response.text))
+        assert.strictEqual(yield* send(HttpBody.text("hello")), "hello")
+        assert.strictEqual(yield* send(HttpBody.stream(Stream.make("a", "b").pipe(Stream.encodeText))), "ab")
+        const form = new FormData()
+        form.append("field", "value")
+        assert.include(yield* send(HttpBody.formData(form)), 'name="field"')
+      })
+    )
+  )
+
+  it.effect("to what is not a URL, or with what cannot be sent, fail and do not throw", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const origin = yield* Origin.start({})
+        assert.strictEqual((yield* Effect.flip(HttpClient.get("nowhere"))).reason._tag, "InvalidUrlError")
+        const request = HttpClientRequest.setHeader(HttpClientRequest.get(origin.url), "x-bad", "a\nb")
+        assert.strictEqual((yield* Effect.flip(HttpClient.execute(request))).reason._tag, "TransportError")
+      })
+    )
+  )
+
+  it.effect("have a span only when asked for", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.start({ "*": { body: "ok" } })
+      const get = Effect.withSpan(HttpClient.get(origin.url), "test")
+      yield* withHttp(get)
+      yield* withHttp(get, { spans: true })
+      assert.isUndefined(origin.requests[0]?.headers.traceparent)
+      assert.isString(origin.requests[1]?.headers.traceparent)
+    })
+  )
+})
+
+describe("Http: connections", () => {
+  it.effect("serve one request after the other", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const server = yield* serve((_, response) => void response.end("ok"))
+        const get = Effect.flatMap(HttpClient.get(server.url), (response) => response.text)
+        yield* Effect.forEach(Array.from({ length: 200 }), () => get, { discard: true, concurrency: 5 })
+        // Undici lets a connection rest for one turn, and opens another one for who asks in that.
+        assert.isAtMost(server.connections(), 10)
+      })
+    )
+  )
+
+  it.effect("are never more than allowed", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const origin = yield* Origin.start({ "*": { delay: "1 second", body: "ok" } })
+        const get = Effect.flatMap(HttpClient.get(origin.url), (response) => response.text)
+        const all = yield* Effect.forkChild(
+          Effect.all(
+            Array.from({ length: 6 }, () => get),
+            { concurrency: 6 }
+          )
+        )
+        for (const arrived of [2, 4, 6]) {
+          yield* origin.arrived("/", arrived)
+          for (let turns = 0; turns < 50; turns++) yield* turn
+          assert.strictEqual(origin.inFlight(), 2)
+          yield* TestClock.adjust("1 second")
+        }
+        assert.lengthOf(yield* Fiber.join(all), 6)
+        assert.strictEqual(origin.maxInFlight(), 2)
+      }),
+      { connections: 2 }
+    )
+  )
+
+  it.effect("wait for a reader that is slower than they are", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const origin = yield* Origin.start({ "*": { fault: "endless" } })
+        const response = yield* HttpClient.get(origin.url)
+        let sent = -1
+        // Once all the buffers in between are full, nothing more is sent; without that, this would go on for ever.
+        for (let still = 0; still < 200; still = sent === origin.sent() ? still + 1 : 0) {
+          sent = origin.sent()
+          yield* turn
+        }
+        let read = 0
+        const enough = Stream.takeUntil(response.stream, (chunk) => (read += chunk.length) > sent + 10_000_000)
+        yield* Stream.runDrain(enough)
+        yield* origin.idle
+      })
+    )
+  )
+
+  it.effect("close when a request is interrupted, waiting or not yet sent", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const origin = yield* Origin.start({ "*": { fault: "hang" } })
+        const first = yield* Effect.forkChild(HttpClient.get(origin.url))
+        yield* origin.arrived("/")
+        const second = yield* Effect.forkChild(HttpClient.get(origin.url))
+        yield* turn
+        yield* Fiber.interrupt(second)
+        yield* Fiber.interrupt(first)
+        yield* origin.idle
+        for (let turns = 0; turns < 50; turns++) yield* turn
+        assert.strictEqual(origin.count(), 1)
+      }),
+      { connections: 1 }
+    )
+  )
+
+  it.effect("close when the reading of a body is interrupted", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const origin = yield* Origin.start({ "*": { fault: "stall", body: "a" } })
+        const response = yield* HttpClient.get(origin.url)
+        const fiber = yield* Effect.forkChild(response.arrayBuffer)
+        yield* turn
+        yield* Fiber.interrupt(fiber)
+        yield* origin.idle
+      })
+    )
+  )
+
+  it.effect("close when nobody has read a response by the time it is collected", () =>
+    withHttp(
+      Effect.gen(function* () {
+        setFlagsFromString("--expose-gc")
+        const collect = runInNewContext("gc") as () => void
+        const origin = yield* Origin.start({ "*": { fault: "endless" } })
+        yield* Effect.asVoid(HttpClient.get(origin.url))
+        while (origin.inFlight() > 0) {
+          collect()
+          yield* turn
+        }
+      })
+    )
+  )
+
+  it.effect("close with the layer", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.start({ "*": { fault: "hang" } })
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(Http.layer(), scope)
+      const fiber = yield* Effect.forkChild(Effect.provide(Effect.flip(HttpClient.get(origin.url)), context))
+      yield* origin.arrived("/")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "TransportError")
+      yield* origin.idle
+    })
+  )
+})

@@ -1,0 +1,77 @@
+/** What `Main.test.ts` runs in processes of their own: one program for each name. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Path from "effect/Path"
+import { Drain, TaskGroup } from "skein"
+import { Main } from "skein/node"
+
+const ready = Console.log("ready")
+const never = Effect.onInterrupt(Effect.never, () => Console.log("cleaned up"))
+
+const listening = <A, E>(answer: (drain: Drain.Drain) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Drain.Drain, (drain) => {
+    drain.listeners += 1
+    return Effect.andThen(ready, answer(drain))
+  })
+
+class Told extends Error {
+  readonly _tag = "Told"
+}
+
+class WithExitCode extends Error {
+  override readonly "~effect/Runtime/errorExitCode" = 42
+}
+
+const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> = {
+  succeed: Console.log("done"),
+  services: Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    yield* HttpClient.HttpClient
+    yield* Console.log(path.basename(import.meta.filename), yield* fs.exists(import.meta.filename))
+  }),
+  // Nothing but the fiber: no timer, no socket.
+  waits: Effect.andThen(ready, never),
+  drains: listening((drain) => Effect.andThen(drain.requested, Console.log("drained"))),
+  // As npm does: a Ctrl-C in a terminal reaches npm and its script, and npm passes it on to the script.
+  "drains, and gets the signal again": listening((drain) =>
+    drain.requested.pipe(
+      Effect.andThen(Effect.sync(() => process.kill(process.pid, "SIGINT"))),
+      Effect.andThen(Effect.sleep("20 millis")),
+      Effect.andThen(Console.log("drained"))
+    )
+  ),
+  "drains for ever": listening((drain) => Effect.andThen(drain.requested, never)),
+  "cannot be cancelled": Effect.uninterruptible(Effect.andThen(ready, Effect.never)),
+  "fails with an error": Effect.fail(new Told("the disk is gone\nplug it in")),
+  "fails with a string": Effect.fail("just text"),
+  "fails with a record": Effect.fail({ code: 7 }),
+  "fails with an exit code": Effect.fail(new WithExitCode("no such luck")),
+  dies: Effect.sync(() => {
+    throw new TypeError("x is not a function")
+  }),
+  "cancels itself": Effect.interrupt,
+  "fails in two tasks": TaskGroup.open(
+    Effect.gen(function* () {
+      const cleanup = () => Effect.die(new Error("no cleanup"))
+      yield* TaskGroup.spawn(Effect.onInterrupt(Effect.never, cleanup), { name: "posts" })
+      yield* TaskGroup.spawn(Effect.fail(new Told("no users")), { name: "users" })
+    })
+  ),
+  "fails after much output": Effect.andThen(
+    Effect.sync(() => process.stdout.write("x".repeat(1_000_000))),
+    Effect.fail("after it")
+  ),
+  "prints to nobody": Effect.gen(function* () {
+    for (let i = 0; i < 50; i++) {
+      process.stdout.write("x".repeat(10_000))
+      yield* Effect.sleep("1 millis")
+    }
+    yield* Console.error("went on")
+  })
+}
+
+const [name = "", ...rest] = process.argv.slice(2)
+Main.run(programs[name] ?? Effect.die(`There is no program "${name}"`), { debug: rest.includes("debug") })
