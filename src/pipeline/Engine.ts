@@ -60,7 +60,8 @@ export const replay = <E, R>(plan: Plan<E, R>): Effect.Effect<Summary, E | RunEr
     Effect.gen(function* () {
       const { name } = plan.options
       const journal = yield* journalOf(plan)
-      const start = Option.getOrElse(yield* journal.load(name), () => nothing)
+      const kept = yield* journal.load(name)
+      const start = Option.isSome(kept) ? kept.value : { ...nothing, fingerprint: yield* plan.source.fingerprint }
       const arrivals: Array<Arrival> = []
       for (const letter of yield* journal.dead(name)) {
         const step = plan.steps.find((step) => step.name === letter.step)
@@ -79,7 +80,8 @@ export const replay = <E, R>(plan: Plan<E, R>): Effect.Effect<Summary, E | RunEr
         arrivals.push({ value, position: letter.position, bytes: 0, replays: { letter: letter.id, step: letter.step } })
       }
       return yield* execute(plan, journal, {
-        start,
+        // What is ahead of the watermark is counted in elements of the source, which is not read.
+        start: { ...start, position: Option.none(), ahead: [] },
         arrivals: Stream.fromArray(arrivals),
         resumable: true,
         size: Option.none(),
@@ -149,13 +151,20 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
       const buried = new Map<Each, number>()
       let state = start.sink
       let unsaved = false
+      let replayed = 0
+      // What is replayed settled before, as a dead letter.
+      const overall = (): Counts => {
+        const both = sum(start.counts, counts)
+        return { ...both, settled: both.settled - replayed, dead: both.dead - replayed }
+      }
 
       const tally = (unit: Unit) => {
         counts.settled += unit.entries.length
         counts.written += unit.outputs.length
         counts.filtered += unit.filtered
         counts.skipped += unit.skipped
-        counts.dead += unit.dead.length - unit.letters.length
+        counts.dead += unit.dead.length
+        replayed += unit.letters.length
         counts.bytes += unit.entries.reduce((sum, entry) => sum + entry.bytes, 0)
         unsaved = true
       }
@@ -185,6 +194,15 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
       })
       const writer: Writer<unknown, unknown, unknown> = yield* plan.sink.open(start.sink)
 
+      const standing = (finished: boolean): Checkpoint =>
+        job.checkpoint({
+          fingerprint: start.fingerprint,
+          ...(job.resumable ? flow.window.snapshot() : { position: Option.none(), ahead: [] }),
+          sink: state,
+          counts: overall(),
+          finished
+        })
+
       const commit = (units: ReadonlyArray<Unit>, finished: boolean) =>
         Effect.suspend(() => {
           const rows = units.flatMap((unit) => unit.outputs)
@@ -201,16 +219,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
                 tally(unit)
               }
               unsaved = false
-              return {
-                checkpoint: job.checkpoint({
-                  fingerprint: start.fingerprint,
-                  ...(job.resumable ? flow.window.snapshot() : { position: Option.none(), ahead: [] }),
-                  sink: state,
-                  counts: sum(start.counts, counts),
-                  finished
-                }),
-                dead: units.flatMap((unit) => unit.dead)
-              }
+              return { checkpoint: standing(finished), dead: units.flatMap((unit) => unit.dead) }
             }
           )
         }).pipe((write) => journal.commit(options.name, write), Effect.uninterruptible)
@@ -218,13 +227,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
       // A sink that appends must be known to start here, or what a killed run left would pass for what was there before.
       if (Option.isNone(state)) yield* commit([], false)
 
-      const commitEvery = Duration.fromInputUnsafe(options.commitEvery ?? 0)
-      const writing = flow.write((units) =>
-        Effect.andThen(
-          commit(units, false),
-          Effect.andThen(flow.roomMade, Duration.toMillis(commitEvery) > 0 ? flow.pause(commitEvery) : Effect.void)
-        )
-      )
+      const writing = flow.write((units) => commit(units, false), Duration.fromInputUnsafe(options.commitEvery ?? 0))
 
       const progress = Effect.map(Clock.currentTimeMillis, (now): Progress => {
         const elapsed = now - startedAt
@@ -295,9 +298,12 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
         )
       }
       if (finished || unsaved) yield* commit([], finished)
-      if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.failCause(exit.cause)
+      if (Exit.isFailure(exit) && !(flow.draining && Cause.hasInterruptsOnly(exit.cause))) {
+        return yield* Effect.failCause(exit.cause)
+      }
 
       const elapsed = (yield* Clock.currentTimeMillis) - startedAt
+      const now = standing(finished)
       const summary: Summary = {
         ...counts,
         pipeline: options.name,
@@ -309,8 +315,8 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
         moved: meter.bytes,
         seconds: elapsed / 1000,
         rate: perSecond(counts.settled, elapsed),
-        position: job.resumable ? flow.window.snapshot().position : Option.none(),
-        total: sum(start.counts, counts)
+        position: now.position,
+        total: now.counts
       }
       return summary
     })
@@ -355,7 +361,7 @@ const isOverBudget = (budget: DeadLetterPolicy<any>["maxDead"], dead: number, re
       ? dead > budget
       : read >= 100 && dead > (read * Number.parseFloat(budget)) / 100
 
-const inWords = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+const inWords = (error: unknown): string => (error instanceof Error ? error.message || error.name : String(error))
 
 const journalOf = (plan: Plan<any, any>): Effect.Effect<Journal, never, any> =>
   Effect.map(

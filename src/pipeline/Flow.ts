@@ -1,6 +1,6 @@
 /** What moves elements from a reader through the stages to the writer, and knows when each of them is at its end. */
 import * as Cause from "effect/Cause"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
@@ -42,14 +42,18 @@ export interface FlowOptions {
 
 export class Flow {
   readonly window: Window
-  /** Whether the source was read to its end. */
-  readAll = false
+  private readToEnd = false
+  private leftOver = false
+  /** Whether a drain was asked for. */
+  draining = false
   private readonly options: FlowOptions
   private readonly stages: ReadonlyArray<Stage | Batcher>
   private readonly entrances = new Map<string, { readonly station: number; readonly from: number }>()
   private reader: Task<void, unknown> | undefined
   private readerWaits = false
   private ready: Array<Unit> = []
+  /** Elements that came to their end since the last commit: a crash repeats no more than the window holds. */
+  private unsaved = 0
   private committing = false
   private closed = false
   private readonly room = new Signal()
@@ -71,6 +75,7 @@ export class Flow {
     return TaskGroup.open(
       Effect.gen({ self: this }, function* () {
         this.reader = yield* TaskGroup.supervise(this.read(arrivals), { name: "reader" })
+        if (this.draining) yield* this.reader.cancel("draining")
         const crews: Array<ReadonlyArray<Task<void>>> = []
         for (const stage of this.stages) {
           const name = (_: unknown, i: number) => ({ name: `worker-${i + 1}` })
@@ -79,9 +84,9 @@ export class Flow {
           )
         }
         const read = yield* this.reader.exit
-        // A cancelled reader is a drain: what it has read is finished.
-        if (Exit.isFailure(read) && !Cause.hasInterruptsOnly(read.cause)) return yield* read
-        this.readAll = Exit.isSuccess(read)
+        // After a drain what was begun is finished.
+        if (Exit.isFailure(read) && !(this.draining && Cause.hasInterruptsOnly(read.cause))) return yield* read
+        this.readToEnd = Exit.isSuccess(read)
         for (const [index, stage] of this.stages.entries()) {
           stage.close()
           for (const worker of crews[index]!) yield* worker.join
@@ -91,11 +96,28 @@ export class Flow {
     )
   }
 
-  /** Stops reading; what was read goes on. */
-  readonly drain: Effect.Effect<void> = Effect.suspend(() => this.reader?.cancel("draining") ?? Effect.void)
+  /** Whether the source was read to its end, and nothing of it is left to the next run. */
+  get readAll(): boolean {
+    return this.readToEnd && !this.leftOver
+  }
 
-  /** Hands complete units to `commit`, as many at once as are there, until the flow is closed and none is left. */
-  write<E, R>(commit: (units: ReadonlyArray<Unit>) => Effect.Effect<void, E, R>): Effect.Effect<void, E, R> {
+  /** Stops reading; what was begun goes on, and what was only read is left to the next run. */
+  readonly drain: Effect.Effect<void> = Effect.suspend(() => {
+    this.draining = true
+    const first = this.stages[0]
+    if (first instanceof Stage && first.dropWaiting()) this.leftOver = true
+    return this.reader?.cancel("draining") ?? Effect.void
+  })
+
+  /**
+   * Hands complete units to `commit`, as many at once as are there, until the flow is closed and none is left; at least
+   * `every` lies between two commits.
+   */
+  write<E, R>(
+    commit: (units: ReadonlyArray<Unit>) => Effect.Effect<void, E, R>,
+    every: Duration.Duration
+  ): Effect.Effect<void, E, R> {
+    const pause = Duration.isPositive(every) ? this.pause(every) : Effect.void
     return Effect.whileLoop({
       while: () => !this.closed || this.ready.length > 0,
       body: () => {
@@ -105,9 +127,11 @@ export class Flow {
           Effect.yieldNow,
           Effect.suspend(() => {
             this.committing = true
-            return Effect.map(commit(this.takeReady()), () => {
+            return Effect.flatMap(commit(this.takeReady()), () => {
               this.committing = false
+              this.room.wakeAll()
               this.stalled()
+              return pause
             })
           })
         )
@@ -123,11 +147,8 @@ export class Flow {
     this.closing.wakeAll()
   }
 
-  /** Lets go on what waited for elements to settle. */
-  readonly roomMade: Effect.Effect<void> = Effect.sync(() => this.room.wakeAll())
-
   /** Waits before the next commit, but not once all there will be is ready. */
-  pause(duration: Duration.Duration): Effect.Effect<void> {
+  private pause(duration: Duration.Duration): Effect.Effect<void> {
     return Effect.asVoid(
       Effect.timeoutOption(
         this.closing.wait(() => this.closed),
@@ -191,7 +212,7 @@ export class Flow {
           if (next === chunk.length) return Effect.void
           this.readerWaits = true
           this.stalled()
-          return this.room.wait(() => this.window.hasRoom)
+          return this.room.wait(() => !this.window.isFull)
         },
         step: () => {
           this.readerWaits = false
@@ -218,7 +239,9 @@ export class Flow {
   private leave(root: Unit): void {
     root.live -= 1
     if (root.live > 0) return
-    if (root.outputs.length === 0 && root.dead.length === 0 && root.letters.length === 0) {
+    this.unsaved += root.entries.length
+    const nothingToWrite = root.outputs.length === 0 && root.dead.length === 0 && root.letters.length === 0
+    if (nothingToWrite && this.unsaved < this.options.window.items) {
       this.window.settle(root)
       this.room.wakeAll()
       this.options.settled(root)
@@ -229,6 +252,7 @@ export class Flow {
   }
 
   private takeReady(): ReadonlyArray<Unit> {
+    this.unsaved = 0
     let rows = 0
     let count = 0
     while (count < this.ready.length && rows < this.options.maxRows) rows += this.ready[count++]!.outputs.length
@@ -251,8 +275,8 @@ export class Flow {
 
   /** Sends on partial batches when nothing else can ever fill them: the reader waits for room that only they can give. */
   private stalled(): void {
-    if (!this.readerWaits || this.committing || this.ready.length > 0 || !this.stages.every((stage) => stage.isIdle))
-      return
+    if (!this.readerWaits || !this.window.isFull || this.committing || this.ready.length > 0) return
+    if (!this.stages.every((stage) => stage.isIdle)) return
     for (const stage of this.stages) if (stage instanceof Batcher) stage.flush()
   }
 }

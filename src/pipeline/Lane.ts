@@ -11,7 +11,10 @@ export interface Item {
   readonly from: number
 }
 
-/** Lets fibers wait for something to change; whoever changes it wakes them. */
+/**
+ * Lets fibers wait for something to change; whoever changes it wakes them. They go on from the scheduler and never on
+ * the stack of who wakes them, which may be in the middle of sending on what it has.
+ */
 export class Signal {
   private waiting: Array<() => void> = []
 
@@ -19,7 +22,7 @@ export class Signal {
   wait(ready: () => boolean): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       if (ready()) return resume(Effect.void)
-      const wake = () => resume(Effect.void)
+      const wake = () => resume(Effect.yieldNow)
       this.waiting.push(wake)
       return Effect.sync(() => {
         const index = this.waiting.indexOf(wake)
@@ -67,6 +70,11 @@ export class Lane {
       this.head = 0
     }
     return item
+  }
+
+  clear(): void {
+    this.items = []
+    this.head = 0
   }
 
   close(): void {

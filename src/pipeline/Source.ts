@@ -58,8 +58,7 @@ const nowhere: NoPosition = { _tag: "NoPosition" }
  *
  * @example
  * ```ts
- * import * as Digest from "effect/crypto/Digest"
-import * as Effect from "effect/Effect"
+ * import * as Effect from "effect/Effect"
  * import { Pipeline, Source } from "skein"
  *
  * const pages = Source.list([1, 2, 3], { name: "pages" })

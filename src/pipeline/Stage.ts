@@ -104,6 +104,13 @@ export class Stage implements Station {
     this.lane.close()
   }
 
+  /** Forgets the items that no worker has begun; tells whether there were any. */
+  dropWaiting(): boolean {
+    const some = this.lane.length > 0
+    this.lane.clear()
+    return some
+  }
+
   crew(pipeline: string): ReadonlyArray<Effect.Effect<void, unknown, unknown>> {
     const workers =
       this.single === undefined ? Array.from({ length: this.concurrency }, () => new Worker(pipeline)) : [this.single]
@@ -171,7 +178,6 @@ export class Stage implements Station {
     const step = this.steps[index]!
     const { unit } = slot.item
     const goOn = (given: unknown): Effect.Effect<void, unknown, unknown> => {
-      this.down.grow(unit, weigh(given))
       const next = this.apply(slot, step, input, given)
       return next === undefined ? Effect.void : (this.advance(slot, next.value, index + 1, attempt) ?? Effect.void)
     }
@@ -191,20 +197,23 @@ export class Stage implements Station {
   private apply(slot: Slot, step: Each, input: unknown, given: unknown): { readonly value: unknown } | undefined {
     switch (step.kind) {
       case "map":
+        this.down.grow(slot.item.unit, weigh(given))
         return { value: given }
       case "filter":
         if (given === true) return { value: input }
         this.down.filtered(slot.item.unit)
         this.end(slot, none)
         return undefined
-      case "flatMap":
-        this.end(slot, { kind: "many", values: Array.from(given as Iterable<unknown>) })
+      case "flatMap": {
+        const values = Array.from(given as Iterable<unknown>)
+        this.down.grow(slot.item.unit, weigh(values))
+        this.end(slot, { kind: "many", values })
         return undefined
+      }
     }
   }
 
   private end(slot: Slot, outcome: Outcome): void {
-    this.running -= 1
     if (this.slots === undefined) this.leave(slot.item, outcome)
     else {
       slot.outcome = outcome
@@ -216,6 +225,8 @@ export class Stage implements Station {
       }
       if (done > 0) this.slots.splice(0, done)
     }
+    // Only now that all is sent on: a partial batch must not go before the rest of its members.
+    this.running -= 1
     this.down.ended()
   }
 

@@ -102,11 +102,6 @@ export class Window {
     return this.size >= this.maxItems || (this.isHeavy && this.size > 0)
   }
 
-  /** Enough room for a reader that waited to go on: not for one element at a time. */
-  get hasRoom(): boolean {
-    return !this.isFull && this.size <= this.maxItems - Math.ceil(this.maxItems / 8)
-  }
-
   /** Takes an element in; none when an earlier run has settled it already. */
   admit(position: Position, bytes: number, letter?: number): Unit | undefined {
     const entry: Entry = { position, bytes, letter, settled: false }

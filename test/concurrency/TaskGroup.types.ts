@@ -37,7 +37,9 @@ equals<typeof named, typeof opened>(true)
 void Effect.runPromise(loadAll)
 
 // The body's own error is beside those of the tasks, and other services stay.
-const mixed = TaskGroup.open(Effect.andThen(TaskGroup.spawn(ask), Effect.andThen(TaskGroup.spawn(fetchUser), loadPosts)))
+const mixed = TaskGroup.open(
+  Effect.andThen(TaskGroup.spawn(ask), Effect.andThen(TaskGroup.spawn(fetchUser), loadPosts))
+)
 equals<typeof mixed, Effect.Effect<number, DbError | HttpError, { readonly _tag: "Asker" }>>(true)
 
 // A spawned task that cannot fail asks for a group all the same.

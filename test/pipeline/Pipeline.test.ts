@@ -287,8 +287,8 @@ describe("a step that fails", () => {
     const summary = valueOf(Pipeline.run(job, { name: "d" }).pipe(Effect.provide(Journal.memory)))
     expect(summary).toMatchObject({ settled: 4, written: 2, dead: 2 })
     expect(store.letters).toMatchObject([
-      { step: "only-odd", input: 2, cause: "Odd: 2 is even", attempts: 1, position: 2 },
-      { step: "only-odd", input: 4, cause: "Odd: 4 is even", attempts: 1, position: 4 }
+      { step: "only-odd", input: 2, cause: "2 is even", attempts: 1, position: 2 },
+      { step: "only-odd", input: 4, cause: "4 is even", attempts: 1, position: 4 }
     ])
   })
 
@@ -344,13 +344,13 @@ describe("replay", () => {
     expect(store.rows).toEqual(["row 10", "row 20", "row 30"])
 
     const still = valueOf(Pipeline.replay(job, options).pipe(Effect.provide(Journal.memory)))
-    expect(still).toMatchObject({ settled: 3, written: 0 })
+    expect(still).toMatchObject({ settled: 3, written: 0, dead: 3, total: { settled: 6, dead: 3 } })
     expect(store.letters.filter((letter) => !letter.replayed).map((letter) => letter.input)).toEqual([40, 50, 60])
 
     broken = false
     calls.length = 0
     const summary = valueOf(Pipeline.replay(job, options).pipe(Effect.provide(Journal.memory)))
-    expect(summary).toMatchObject({ settled: 3, written: 3, outcome: "done" })
+    expect(summary).toMatchObject({ settled: 3, written: 3, dead: 0, outcome: "done", total: { settled: 6, dead: 0 } })
     expect(calls).toEqual([40, 50, 60])
     expect(store.rows).toEqual(["row 10", "row 20", "row 30", "row 40", "row 50", "row 60"])
     expect(store.letters.every((letter) => letter.replayed)).toBe(true)
@@ -438,6 +438,25 @@ describe("drain", () => {
     const second = valueOf(run)
     expect(second).toMatchObject({ outcome: "done", resumed: true, settled: 1000 - first.settled })
     expect(flat()).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1))
+  })
+
+  it("leaves to the next run what was read and not begun, and so takes no longer than what is in flight", () => {
+    const store = Store.make<number>()
+    const job = Pipeline.from(counted(1000)).pipe(
+      Pipeline.map((n) => Effect.as(Effect.sleep(10), n), { concurrency: 4 }),
+      Pipeline.to(store.table)
+    )
+    const drain = Drain.make()
+    const run = Pipeline.run(job, { name: "d" }).pipe(Effect.provide(Journal.memory))
+    const drained = once(
+      Effect.all([run, Effect.delay(drain.request, 255)], { concurrency: 2 }).pipe(
+        Effect.provideService(Drain.Drain, drain)
+      )
+    )
+    expect(drained.time).toBeLessThanOrEqual(265)
+    expect(Exit.isSuccess(drained.exit) && drained.exit.value[0]).toMatchObject({ outcome: "drained", settled: 104 })
+    expect(valueOf(run)).toMatchObject({ outcome: "done", settled: 896 })
+    expect(store.rows).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1))
   })
 
   it("cancels what is not done by its deadline", () => {

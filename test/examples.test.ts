@@ -1,0 +1,60 @@
+import { execFile, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { promisify } from "node:util"
+import { afterAll, describe, expect, it } from "vitest"
+
+const program = resolve(import.meta.dirname, "../docs/examples/cities.ts")
+const folders: Array<string> = []
+const folder = () => {
+  const name = mkdtempSync(join(tmpdir(), "skein-cities-"))
+  folders.push(name)
+  return name
+}
+afterAll(() => folders.forEach((name) => rmSync(name, { recursive: true, force: true })))
+
+const command = ["--conditions=skein-source", program]
+const run = async (cwd: string, ...args: ReadonlyArray<string>): Promise<string> =>
+  (await promisify(execFile)(process.execPath, [...command, ...args], { cwd, timeout: 60_000 })).stdout
+
+/** Runs the example until it has printed progress, then sends it a signal; gives what it printed. */
+const interrupted = (cwd: string): Promise<{ readonly code: number | null; readonly output: string }> =>
+  new Promise((done) => {
+    const child = spawn(process.execPath, command, { cwd })
+    let output = ""
+    let asked = false
+    child.stdout.on("data", (chunk) => {
+      output += chunk
+      if (asked || !/^[1-9][\d,]* places/m.test(output)) return
+      asked = true
+      child.kill("SIGINT")
+    })
+    child.on("close", (code) => done({ code, output }))
+  })
+
+describe.concurrent("docs/examples/cities.ts", () => {
+  it("is killed on its way and proves that nothing was lost or doubled", { timeout: 90_000 }, async () => {
+    const output = await run(folder(), "--crash", "2")
+    expect(output.match(/SIGKILL/g)).toHaveLength(2)
+    expect(output).toMatch(/171,075 with the runs before/)
+    expect(output).toContain("Nothing was lost, nothing was doubled.")
+  })
+
+  it(
+    "stops at a signal, goes on where it was, and starts afresh once it has finished",
+    { timeout: 90_000 },
+    async () => {
+      const cwd = folder()
+      const stopped = await interrupted(cwd)
+      expect(stopped.code).toBe(0)
+      expect(stopped.output).toContain("Stopped. Run the same command again to go on.")
+      const resumed = await run(cwd)
+      expect(resumed).toContain("171,075 with the runs before")
+      expect(resumed).toMatch(/United States +17,343/)
+      const afresh = await run(cwd)
+      expect(afresh).toContain("items         171,075 places from 343 pages\n")
+      expect(afresh).toMatch(/United States +17,343/)
+    }
+  )
+})
