@@ -1,30 +1,136 @@
-/** Why something was cancelled: carried by the interruption itself, readable in the cause afterwards. */
-import type * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+/** Cancellation as seen from the inside: what it must not touch, why it came, and where it may come in. */
+/* oxlint-disable typescript/no-explicit-any -- `any` matches every effect in conditional types */
+import * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Deadline from "./Deadline.ts"
+import { type Reason, reasonOf } from "./Reason.ts"
+import { CurrentTask } from "./Task.ts"
 
-export interface Reason {
-  readonly kind: "deadline" | "sibling" | "body" | "explicit" | "parent" | "signal" | "shutdown"
-  /** The name of the task, group or deadline that cancelled. */
-  readonly by: string
-  readonly message: string
+export { annotate, type Reason, reasonOf } from "./Reason.ts"
+
+export interface ShieldOptions {
+  /** How long the shielded effect may take; it is cancelled by this alone. Default: no limit. */
+  readonly within: Duration.Input
 }
 
-const Annotation: Context.Service<Reason, Reason> = Context.Service("skein/Cancel/Reason")
+/**
+ * Protects the effect from cancellation and from deadlines outside of it: they wait and fire when it has ended. With
+ * `within` it has a deadline of its own and can fail with `DeadlineExceeded`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Cancel, Deadline } from "skein"
+ *
+ * const log: Array<string> = []
+ * const save = Effect.delay(Effect.sync(() => log.push("saved")), "20 millis")
+ * const program = Cancel.shield(save).pipe(Deadline.within("1 millis"), Effect.flip)
+ *
+ * await Effect.runPromise(Effect.map(program, (error) => error._tag)) // => "DeadlineExceeded"
+ * log // => ["saved"]
+ * ```
+ */
+export const shield: <
+  Arg extends Effect.Effect<any, any, any> | ShieldOptions,
+  O extends ShieldOptions | undefined = undefined
+>(
+  effectOrOptions: Arg,
+  options?: O
+) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
+  ? Effect.Effect<A, E | ([O] extends [ShieldOptions] ? Deadline.DeadlineExceeded : never), R>
+  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Deadline.DeadlineExceeded, R> = dual(
+  (args) => Effect.isEffect(args[0]),
+  <A, E, R>(effect: Effect.Effect<A, E, R>, options?: ShieldOptions) =>
+    Effect.uninterruptible(
+      Deadline.unbounded(options === undefined ? effect : Deadline.within(effect, options.within, { name: "shield" }))
+    )
+)
 
-/** The annotations that give `fiber.interruptUnsafe` its reason. */
-export const annotate = (reason: Reason): Context.Context<never> => Context.make(Annotation, reason)
-
-/** The reason a cause gives for its cancellation: of several, the first. */
-export const reasonOf = <E>(cause: Cause.Cause<E>): Option.Option<Reason> => {
-  for (const one of cause.reasons) {
-    const reason = one._tag === "Interrupt" ? one.annotations.get(Annotation.key) : undefined
-    if (reason !== undefined) return Option.some(reason as Reason)
-  }
-  return Option.none()
-}
-
-/** The name of the task that runs, for messages; undefined outside of a group. */
-export const TaskName: Context.Reference<string | undefined> = Context.Reference("skein/Cancel/TaskName", {
-  defaultValue: (): string | undefined => undefined
+/**
+ * A place where cancellation may come in, for loops over values that are ready: costs next to nothing, and lets other
+ * tasks run once this one has passed 1,024 of them in a row.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Cancel, Deadline } from "skein"
+ *
+ * const spin = Effect.forever(Cancel.checkpoint)
+ *
+ * const error = await Effect.runPromise(spin.pipe(Deadline.within("5 millis"), Effect.flip))
+ * error._tag // => "DeadlineExceeded"
+ * ```
+ */
+export const checkpoint: Effect.Effect<void> = Effect.suspend(() => {
+  passed = (passed + 1) & 1023
+  return passed === 0 ? Effect.yieldNow : Effect.void
 })
+let passed = 0
+
+/**
+ * Why the task or the deadline's body that runs this is being cancelled: the first reason, where there were several; none
+ * while it is not. For finalizers.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { Cancel, TaskGroup } from "skein"
+ *
+ * let why = ""
+ * const task = Effect.onInterrupt(Effect.never, () =>
+ *   Effect.map(Cancel.reason, (reason) => void (why = Option.getOrThrow(reason).message))
+ * )
+ * const program = TaskGroup.open(
+ *   Effect.flatMap(TaskGroup.spawn(task), (task) => task.cancel("no longer needed"))
+ * )
+ *
+ * await Effect.runPromise(program)
+ * why // => "no longer needed"
+ * ```
+ */
+export const reason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fiber) => {
+  const task = fiber.getRef(CurrentTask)
+  const deadline = fiber.getRef(Deadline.Ambient)
+  return Effect.succeed(Option.fromUndefinedOr(deadline?.reasonIn(task) ?? task?.reason))
+})
+
+/**
+ * Runs `f` with the reason when the effect is cancelled, before the cancellation goes on; it is not cancelled itself.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { Cancel, Deadline } from "skein"
+ *
+ * let undone = "nothing"
+ * const transfer = Effect.never.pipe(
+ *   Cancel.cleanup((reason) => Effect.sync(() => void (undone = Option.getOrThrow(reason).kind)))
+ * )
+ *
+ * await Effect.runPromise(transfer.pipe(Deadline.within("1 millis"), Effect.flip))
+ * undone // => "deadline"
+ * ```
+ */
+export const cleanup: {
+  <X, XR>(
+    f: (reason: Option.Option<Reason>) => Effect.Effect<X, never, XR>
+  ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | XR>
+  <A, E, R, X, XR>(
+    effect: Effect.Effect<A, E, R>,
+    f: (reason: Option.Option<Reason>) => Effect.Effect<X, never, XR>
+  ): Effect.Effect<A, E, R | XR>
+} = dual(
+  2,
+  <A, E, R, X, XR>(
+    effect: Effect.Effect<A, E, R>,
+    f: (reason: Option.Option<Reason>) => Effect.Effect<X, never, XR>
+  ): Effect.Effect<A, E, R | XR> =>
+    Effect.onExit(effect, (exit) =>
+      exit._tag === "Failure" && Cause.hasInterrupts(exit.cause) ? Effect.asVoid(f(reasonOf(exit.cause))) : Effect.void
+    )
+)

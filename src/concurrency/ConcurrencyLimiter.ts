@@ -4,7 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { TaskName } from "./Cancel.ts"
+import { nameOf } from "./Task.ts"
 import type { Resizable, Stats } from "./Limiter.ts"
 import type { TypedError } from "./TypedError.ts"
 import { Waiter, WaitList } from "./WaitList.ts"
@@ -175,8 +175,6 @@ class Permit extends Waiter {
 }
 
 const maxStackedGrants = 64
-
-const nameOf = (fiber: Fiber.Fiber<unknown, unknown>): string => fiber.getRef(TaskName) ?? `fiber ${fiber.id}`
 
 export const isCount = (n: number): boolean => Number.isInteger(n) && n >= 0
 

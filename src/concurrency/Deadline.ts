@@ -12,7 +12,8 @@ import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Cancel from "./Cancel.ts"
+import * as Reason from "./Reason.ts"
+import { CurrentTask, type Task } from "./Task.ts"
 import type { TypedError } from "./TypedError.ts"
 
 export interface Options {
@@ -80,7 +81,7 @@ export const within: {
  * ```
  */
 export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = Effect.withFiber((fiber) => {
-  const first = earliest(fiber.getRef(Current))
+  const first = earliest(fiber.getRef(Ambient))
   return Effect.succeed(
     first === undefined
       ? Option.none()
@@ -105,7 +106,7 @@ export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = Effect
  * ```
  */
 export const unbounded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.provideService(effect, Current, undefined)
+  Effect.provideService(effect, Ambient, undefined)
 
 const DeadlineExceededBase: TypedError<
   DeadlineExceeded,
@@ -132,9 +133,15 @@ export class DeadlineExceeded extends DeadlineExceededBase {
   }
 }
 
-const Current: Context.Reference<Active<unknown, unknown> | undefined> = Context.Reference("skein/Deadline/Current", {
-  defaultValue: (): Active<unknown, unknown> | undefined => undefined
-})
+/** The innermost deadline around a fiber. */
+export const Ambient: Context.Reference<Active<unknown, unknown> | undefined> = Context.Reference(
+  "skein/Deadline/Ambient",
+  {
+    defaultValue: (): Active<unknown, unknown> | undefined => undefined
+  }
+)
+
+export type Ambient = Active<unknown, unknown> | undefined
 
 const start = <A, E, R>(
   parent: Fiber.Fiber<unknown, unknown>,
@@ -143,7 +150,7 @@ const start = <A, E, R>(
   name: string | undefined
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const clock = parent.getRef(Clock.Clock)
-  const outer = parent.getRef(Current)
+  const outer = parent.getRef(Ambient)
   const first = earliest(outer)
   if (first !== undefined && first.at <= now(clock)) {
     // A busy program reaches this before the timer does. Where that deadline cancels this fiber, nothing is started.
@@ -167,13 +174,14 @@ class Active<A, E> {
   readonly outer: Active<unknown, unknown> | undefined
   over = false
   private readonly parent: Fiber.Fiber<unknown, unknown>
+  private readonly task: Task<unknown, unknown> | undefined
   private readonly clock: Clock.Clock
   private readonly millis: number
   private readonly name: string | undefined
   private body: Fiber.Fiber<A, E> | undefined
   private timer: Fiber.Fiber<void> | undefined
   /** Why the body was cancelled, when it was this deadline that did. */
-  private reason: Cancel.Reason | undefined
+  private reason: Reason.Reason | undefined
 
   constructor(
     parent: Fiber.Fiber<unknown, unknown>,
@@ -183,6 +191,7 @@ class Active<A, E> {
     name: string | undefined
   ) {
     this.parent = parent
+    this.task = parent.getRef(CurrentTask)
     this.clock = clock
     this.outer = outer
     this.millis = millis
@@ -190,8 +199,14 @@ class Active<A, E> {
     this.at = now(clock) + millis
   }
 
+  /** Why this deadline, or one around it in the same task, cancels its body. */
+  reasonIn(task: unknown): Reason.Reason | undefined {
+    if (this.task !== task) return undefined
+    return this.reason ?? this.outer?.reasonIn(task)
+  }
+
   run(effect: Effect.Effect<A, E>, resume: (exit: Exit.Exit<A, E | DeadlineExceeded>) => void): void {
-    const body = Effect.runForkWith(Context.add(this.parent.context, Current, this))(effect)
+    const body = Effect.runForkWith(Context.add(this.parent.context, Ambient, this))(effect)
     this.body = body
     const exit = body.pollUnsafe()
     if (exit === undefined) {
@@ -210,7 +225,7 @@ class Active<A, E> {
     const body = this.body
     if (body === undefined || body.pollUnsafe() !== undefined) return Effect.void
     this.over = true
-    body.interruptUnsafe(this.parent.id, Option.getOrUndefined(Option.map(Cancel.reasonOf(cause), Cancel.annotate)))
+    body.interruptUnsafe(this.parent.id, Option.getOrUndefined(Option.map(Reason.reasonOf(cause), Reason.annotate)))
     return Effect.flatMap(Fiber.await(body), (exit) => {
       const failures = Exit.isSuccess(exit)
         ? []
@@ -229,7 +244,7 @@ class Active<A, E> {
   }
 
   error(): DeadlineExceeded {
-    const task = this.parent.getRef(Cancel.TaskName)
+    const task = this.task?.name
     return new DeadlineExceeded({
       duration: this.millis,
       ...(this.name !== undefined && { deadline: this.name }),
@@ -237,8 +252,8 @@ class Active<A, E> {
     })
   }
 
-  private cancel(reason: Cancel.Reason): void {
-    this.body?.interruptUnsafe(this.parent.id, Cancel.annotate(reason))
+  private cancel(reason: Reason.Reason): void {
+    this.body?.interruptUnsafe(this.parent.id, Reason.annotate(reason))
   }
 
   private wait(millis: number): void {
@@ -264,7 +279,7 @@ class Active<A, E> {
     if (this.reason === undefined || Exit.isSuccess(exit)) return exit
     const reasons = exit.cause.reasons
     const first = reasons.findIndex(Cause.isInterruptReason)
-    if (first < 0 || Option.getOrUndefined(Cancel.reasonOf(Cause.fromReasons([reasons[first]!]))) !== this.reason) {
+    if (first < 0 || Option.getOrUndefined(Reason.reasonOf(Cause.fromReasons([reasons[first]!]))) !== this.reason) {
       return exit
     }
     const own = reasons.slice(0, first)

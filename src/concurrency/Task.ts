@@ -3,23 +3,28 @@
  */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Cancel from "./Cancel.ts"
+import { annotate, type Reason, reasonOf } from "./Reason.ts"
+import type { Event, GroupInfo, Kind, Registry, State, TaskInfo, TaskTree } from "./Registry.ts"
 import type { TypedError } from "./TypedError.ts"
 
-export type State = "running" | "cancelling" | "succeeded" | "failed" | "cancelled"
+export type { Kind, State } from "./Registry.ts"
 
 /** `E` is what `join` can fail with: `never` when the group owns the failure, as it does after `TaskGroup.spawn`. */
 export interface Task<out A, out E = never> {
   readonly id: number
   readonly name: string
+  readonly kind: Kind
   /** The task whose code spawned this one; none when that was no task. */
   readonly parent: Option.Option<Task<unknown, unknown>>
+  /** When it was spawned, in milliseconds since the epoch. */
+  readonly startedAt: number
   readonly state: Effect.Effect<State>
   /**
    * Waits for the value. Dies with `TaskCancelled` when the task was cancelled, and, outside the reach of the group
@@ -32,7 +37,24 @@ export interface Task<out A, out E = never> {
   readonly cancel: (message?: string) => Effect.Effect<void>
 }
 
-/** The task that runs this effect; none outside of a group. */
+/**
+ * The task that runs this effect; none outside of a group. In the body of a group it is the body, under the group's name.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { Task, TaskGroup } from "skein"
+ *
+ * const name = Effect.map(Task.current, Option.map((task) => task.name))
+ * const program = TaskGroup.open(
+ *   Effect.flatMap(TaskGroup.spawn(name, { name: "worker" }), (task) => task.join)
+ * )
+ *
+ * await Effect.runPromise(program) // => Option.some("worker")
+ * await Effect.runPromise(name) // => Option.none()
+ * ```
+ */
 export const current: Effect.Effect<Option.Option<Task<unknown, unknown>>> = Effect.withFiber((fiber) =>
   Effect.succeed(Option.fromUndefinedOr(fiber.getRef(CurrentTask)))
 )
@@ -40,10 +62,7 @@ export const current: Effect.Effect<Option.Option<Task<unknown, unknown>>> = Eff
 const TaskCancelledBase: TypedError<
   TaskCancelled,
   "TaskCancelled",
-  {
-    readonly task: Schema.String
-    readonly reason: Schema.String
-  }
+  { readonly task: Schema.String; readonly reason: Schema.String }
 > = Schema.TaggedError<TaskCancelled>()("TaskCancelled", { task: Schema.String, reason: Schema.String })
 
 /** The defect of a `join` on a task that was cancelled: there is no value to give. */
@@ -56,10 +75,7 @@ export class TaskCancelled extends TaskCancelledBase {
 const TaskFailedBase: TypedError<
   TaskFailed,
   "TaskFailed",
-  {
-    readonly task: Schema.String
-    readonly cause: Schema.Defect
-  }
+  { readonly task: Schema.String; readonly cause: Schema.Defect }
 > = Schema.TaggedError<TaskFailed>()("TaskFailed", { task: Schema.String, cause: Schema.Defect() })
 
 /** The defect of a `join` from outside the group that owns the task's failure. */
@@ -69,35 +85,58 @@ export class TaskFailed extends TaskFailedBase {
   }
 }
 
-/** What a group has to know of its tasks; users see `Task`. */
+/** What a task has to know of its group. */
+export interface Owner {
+  readonly name: string
+  readonly registry: Registry
+  /** Runs `f` now, or at the end of the cancellation that is going through the tasks of the group. */
+  readonly whenSwept: (f: () => void) => void
+}
+
+/** A task as its group and the registry see it. */
 export class Node<A, E> implements Task<A, E> {
   readonly id: number
   readonly owner: Owner
-  readonly spawner: Node<unknown, unknown> | undefined
-  readonly supervised: boolean
+  readonly spawner: Node<any, any> | undefined
+  readonly kind: Kind
+  readonly startedAt: number
   private readonly givenName: string | undefined
+  private readonly clock: Clock.Clock
+  /** Whether the holder of the handle, and not the group, owns the failure. */
+  supervised: boolean
   fiber: Fiber.Fiber<A, E> | undefined
-  cancelReason: Cancel.Reason | undefined
+  reason: Reason | undefined
   /** Whether anyone took notice of how the task ended. */
   observed = false
-  /** Where the owner keeps it. */
+  /** What it waits for, where that is known. */
+  waitsFor: string | undefined
+  /** Where its group keeps it. */
   slot = -1
+  /** The groups this task has open; made for the first. */
+  groups: Set<{ readonly info: GroupInfo }> | undefined
+  private since: number
 
   constructor(
     owner: Owner,
-    spawner: Node<unknown, unknown> | undefined,
+    clock: Clock.Clock,
+    spawner: Node<any, any> | undefined,
+    kind: Kind,
     name: string | undefined,
     supervised: boolean
   ) {
     this.id = nextId++
     this.owner = owner
+    this.clock = clock
     this.spawner = spawner
+    this.kind = kind
     this.givenName = name
     this.supervised = supervised
+    this.startedAt = clock.currentTimeMillisUnsafe()
+    this.since = this.startedAt
   }
 
   get name(): string {
-    return this.givenName ?? `task-${this.id}`
+    return this.givenName ?? (this.kind === "body" ? `group-${this.id}` : `task-${this.id}`)
   }
 
   get parent(): Option.Option<Task<unknown, unknown>> {
@@ -105,19 +144,38 @@ export class Node<A, E> implements Task<A, E> {
   }
 
   get state(): Effect.Effect<State> {
-    return Effect.sync((): State => {
-      const exit = this.fiber?.pollUnsafe()
-      if (exit === undefined) return this.cancelReason === undefined ? "running" : "cancelling"
-      return Exit.isSuccess(exit) ? "succeeded" : Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "failed"
-    })
+    return Effect.sync(() => this.stateNow)
+  }
+
+  get stateNow(): State {
+    const exit = this.fiber?.pollUnsafe()
+    if (exit === undefined) return this.reason === undefined ? "running" : "cancelling"
+    return Exit.isSuccess(exit) ? "succeeded" : Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "failed"
   }
 
   get join(): Effect.Effect<A, E> {
-    return this.end((exit) => this.joined(exit))
+    return this.end((exit) => this.joined(exit), "the end of")
   }
 
   get exit(): Effect.Effect<Exit.Exit<A, E>> {
-    return this.end(Effect.succeed)
+    return this.end(Effect.succeed, "the end of")
+  }
+
+  get info(): TaskInfo {
+    return {
+      id: this.id,
+      name: this.name,
+      kind: this.kind,
+      parent: this.spawner?.id ?? null,
+      group: this.owner.name,
+      state: this.stateNow,
+      since: this.since,
+      waitsFor: this.waitsFor ?? null
+    }
+  }
+
+  get tree(): TaskTree {
+    return { ...this.info, groups: Array.from(this.groups ?? [], (group) => group.info) }
   }
 
   cancel(message = "cancelled by its handle"): Effect.Effect<void> {
@@ -127,30 +185,54 @@ export class Node<A, E> implements Task<A, E> {
         this.interrupt({ kind: "explicit", by, message })
         return Effect.void
       }),
-      this.end(() => Effect.void)
+      this.end(() => Effect.void, "the cleanup of")
     )
   }
 
-  interrupt(reason: Cancel.Reason, annotations: Context.Context<never> = Cancel.annotate(reason)): void {
-    if (this.cancelReason === undefined) this.cancelReason = reason
+  interrupt(reason: Reason, annotations: Context.Context<never> = annotate(reason)): void {
+    if (this.reason === undefined && this.fiber?.pollUnsafe() === undefined) {
+      this.reason = reason
+      this.tell("cancelling")
+    }
     this.fiber?.interruptUnsafe(undefined, annotations)
   }
 
-  private end<B, E2>(then: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>): Effect.Effect<B, E2> {
-    return Effect.callback<B, E2>((resume) => {
-      this.observed = true
-      const fiber = this.fiber!
-      const exit = fiber.pollUnsafe()
-      if (exit !== undefined) return resume(then(exit))
-      const stop = fiber.addObserver((exit) => this.owner.whenSwept(() => resume(then(exit))))
-      return Effect.sync(stop)
-    })
+  /** Notes a change of state, and tells it to whoever listens. */
+  tell(kind: Event["kind"]): void {
+    const { listener } = this.owner.registry
+    if (kind === "cancelling" || kind === "exited" || listener !== undefined) {
+      const at = this.clock.currentTimeMillisUnsafe()
+      if (kind !== "suspended") this.since = at
+      listener?.({ kind, task: this.info, at })
+    }
+  }
+
+  private end<B, E2>(then: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>, wait: string): Effect.Effect<B, E2> {
+    return Effect.withFiber((waiter) =>
+      Effect.callback<B, E2>((resume) => {
+        this.observed = true
+        const fiber = this.fiber!
+        const exit = fiber.pollUnsafe()
+        if (exit !== undefined) return resume(then(exit))
+        const woken = waiting(waiter, () => `${wait} task "${this.name}"`)
+        const stop = fiber.addObserver((exit) =>
+          this.owner.whenSwept(() => {
+            woken()
+            resume(then(exit))
+          })
+        )
+        return Effect.sync(() => {
+          woken()
+          stop()
+        })
+      })
+    )
   }
 
   private joined(exit: Exit.Exit<A, E>): Effect.Effect<A, E> {
     if (Exit.isSuccess(exit)) return exit
     if (Cause.hasInterruptsOnly(exit.cause)) {
-      const reason = Option.getOrUndefined(Cancel.reasonOf(exit.cause))
+      const reason = Option.getOrUndefined(reasonOf(exit.cause))
       return Effect.die(new TaskCancelled({ task: this.name, reason: reason?.message ?? "it interrupted itself" }))
     }
     return this.supervised ? exit : Effect.die(new TaskFailed({ task: this.name, cause: Cause.squash(exit.cause) }))
@@ -159,12 +241,22 @@ export class Node<A, E> implements Task<A, E> {
 
 let nextId = 1
 
-/** What a task asks of its group. */
-export interface Owner {
-  /** Runs `f` now, or at the end of the cancellation that is going through the tasks of the group. */
-  readonly whenSwept: (f: () => void) => void
-}
-
 export const CurrentTask: Context.Reference<Node<any, any> | undefined> = Context.Reference("skein/Task/Current", {
   defaultValue: (): Node<any, any> | undefined => undefined
 })
+
+/** The name of the task a fiber runs, for messages. */
+export const nameOf = (fiber: Fiber.Fiber<unknown, unknown>): string =>
+  fiber.getRef(CurrentTask)?.name ?? `fiber ${fiber.id}`
+
+/** Notes what the task of this fiber waits for; the function it gives says that it waits no more. */
+export const waiting = (fiber: Fiber.Fiber<unknown, unknown>, what: () => string): (() => void) => {
+  const task = fiber.getRef(CurrentTask)
+  if (task === undefined) return done
+  const before = task.waitsFor
+  task.waitsFor = what()
+  if (task.owner.registry.listener !== undefined) task.tell("suspended")
+  return () => void (task.waitsFor = before)
+}
+
+const done = (): void => {}

@@ -2,40 +2,51 @@
  * A group owns tasks: it ends when they have all ended, and when one of them fails it cancels the others and fails
  * with everything that went wrong.
  */
-/* oxlint-disable typescript/no-explicit-any -- `any` matches every effect and every group in conditional types; a group holds tasks of every type */
-import type * as Cause from "effect/Cause"
+/* oxlint-disable typescript/no-explicit-any -- `any` matches every effect and every group in conditional types */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Scheduler } from "effect/Scheduler"
-import * as Cancel from "./Cancel.ts"
-import { shared } from "./Dispatcher.ts"
-import { Ledger } from "./Failures.ts"
+import * as Deadline from "./Deadline.ts"
+import {
+  CurrentGroup,
+  type Failures,
+  Group,
+  type GroupCancelled,
+  GroupClosed,
+  type GroupOptions,
+  type Launch,
+  type TaskGroup
+} from "./Group.ts"
+import { reasonOf } from "./Reason.ts"
+import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
+import { restarting, type RestartOptions } from "./Restart.ts"
 import * as Task from "./Task.ts"
 import type { TypedError } from "./TypedError.ts"
 
 export { dropped, type Failure, failures } from "./Failures.ts"
+export { type Failures, GroupCancelled, GroupClosed, type TaskGroup } from "./Group.ts"
+export { orphans } from "./Orphans.ts"
 
-/** In the environment of an effect that spawns: who takes failures of type `E`. Only `open` provides it. */
-export interface TaskGroup<out E> {
-  readonly "~skein/TaskGroup": { readonly failure: E }
+export interface OpenOptions extends GroupOptions {
+  /** The deadline of everything in the group; with it, the group can fail with `DeadlineExceeded`. */
+  readonly within?: Duration.Input | undefined
 }
 
-/** The failures that an effect's tasks put into its environment. */
-export type Failures<R> = R extends TaskGroup<infer E> ? E : never
+type Late<O> = [O] extends [{ readonly within: Duration.Input }] ? Deadline.DeadlineExceeded : never
 
-export interface OpenOptions {
-  /** Shown in messages and in the tree of tasks. */
+export interface SpawnOptions extends Partial<RestartOptions> {
   readonly name?: string | undefined
-  /** How many failures are kept; the rest is counted. Default 100. */
-  readonly maxFailures?: number | undefined
-}
-
-export interface SpawnOptions {
-  readonly name?: string | undefined
+  /**
+   * A "daemon" does not keep the group open: it is cancelled when body and tasks are done. A "service" is cancelled
+   * last, when tasks and daemons have cleaned up, in the reverse order of spawning. Default "task".
+   */
+  readonly kind?: "task" | "daemon" | "service" | undefined
 }
 
 /**
@@ -57,23 +68,24 @@ export interface SpawnOptions {
  * await Effect.runPromise(program) // => 3
  * ```
  */
-export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions>(
-  effectOrOptions: Arg,
-  options?: OpenOptions
+export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions, const O extends OpenOptions = {}>(
+  bodyOrOptions: Arg,
+  options?: O
 ) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
-  ? Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>>
-  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>> = dual(
+  ? Effect.Effect<A, E | Failures<R> | Late<O>, Exclude<R, TaskGroup<any>>>
+  : <A, E, R>(
+      body: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | Failures<R> | Late<Arg>, Exclude<R, TaskGroup<any>>> = dual(
   (args) => Effect.isEffect(args[0]),
-  <A, E, R>(
-    body: Effect.Effect<A, E, R>,
-    options?: OpenOptions
-  ): Effect.Effect<A, E | Failures<R>, Exclude<R, TaskGroup<any>>> =>
-    Effect.withFiber((parent) => {
-      const group = new Group<A, E | Failures<R>>(parent, options ?? {})
+  <A, E, R>(body: Effect.Effect<A, E, R>, options: OpenOptions = {}) => {
+    const opened = Effect.withFiber((parent) => {
+      const group = new Group<A, E | Failures<R>>(parent, options)
       return Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Effect.exit(restore(group.run(body))), () => group.outcome())
       )
     })
+    return options.within === undefined ? opened : Deadline.within(opened, options.within, { name: options.name })
+  }
 )
 
 /**
@@ -87,7 +99,7 @@ export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions>(
  *
  * const program = TaskGroup.open(Effect.gen(function*() {
  *   yield* TaskGroup.spawn(Effect.fail("no such page"), { name: "fetch" })
- *   yield* Effect.never
+ *   return yield* Effect.never
  * }))
  *
  * await Effect.runPromise(Effect.flip(program)) // => "no such page"
@@ -100,13 +112,37 @@ export const spawn: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
   ? Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>>
   : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> = dual(
   (args) => Effect.isEffect(args[0]),
-  <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    options?: SpawnOptions
-  ): Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> =>
-    // The group never resumes a `join` with the failure it owns, so that `E` is gone from the handle.
-    Effect.withFiber((fiber) => startIn(fiber, effect, options, false) as Effect.Effect<Task.Task<A>>)
+  <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
+    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, false)))
 )
+
+/**
+ * As `spawn`, but for a group that takes no more tasks it gives none, and the effect is not started.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { TaskGroup } from "skein"
+ *
+ * const program = TaskGroup.open(TaskGroup.trySpawn(Effect.succeed(1)))
+ *
+ * await Effect.runPromise(Effect.map(program, Option.isSome)) // => true
+ * ```
+ */
+export const trySpawn = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  options?: SpawnOptions
+): Effect.Effect<Option.Option<Task.Task<A>>, never, R | TaskGroup<E>> =>
+  Effect.withFiber((fiber) => {
+    const group = Context.getUnsafe(fiber.context, CurrentGroup)
+    // As for `spawn`, the group never resumes a `join` with the failure it owns.
+    return Effect.succeed(
+      group.isOpen
+        ? Option.some(startIn(group, fiber, effect, options, false) as unknown as Task.Task<A>)
+        : Option.none()
+    )
+  })
 
 /**
  * Starts `effect` as a task whose failure belongs to the holder of the handle: `join` fails with it, siblings live on.
@@ -132,222 +168,203 @@ export const supervise: <Arg extends Effect.Effect<any, any, any> | SpawnOptions
   ? Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>>
   : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> = dual(
   (args) => Effect.isEffect(args[0]),
-  <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    options?: SpawnOptions
-  ): Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> =>
-    Effect.withFiber((fiber) => startIn(fiber, effect, options, true))
+  <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
+    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, true)))
 )
 
-const GroupClosedBase: TypedError<
-  GroupClosed,
-  "GroupClosed",
-  {
-    readonly group: Schema.String
-    readonly task: Schema.String
-    readonly state: Schema.String
-  }
-> = Schema.TaggedError<GroupClosed>()("GroupClosed", {
-  group: Schema.String,
-  task: Schema.String,
-  state: Schema.String
-})
+/** What a task calls when it is ready to be used, with what its starter waits for. */
+export type Ready<in V> = (value: V) => Effect.Effect<void>
 
-/** The defect of spawning into a group that is cancelling or closed. The effect was not started. */
-export class GroupClosed extends GroupClosedBase {
+/** For calling the function of a `start` directly: nobody waits for it. */
+export const notStarted: Ready<unknown> = () => Effect.void
+
+/**
+ * Starts a task and waits until it says that it is ready; gives the value it says so with, and the task runs on. A
+ * failure before that comes out of `start` and leaves the group alone; one after it is the group's, as for `spawn`. Dies
+ * with `NeverReady` when the task ends without a word. Cancelling `start` cancels the task.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const server = (ready: TaskGroup.Ready<number>) => Effect.andThen(ready(8080), Effect.sleep("20 millis"))
+ *
+ * await Effect.runPromise(TaskGroup.open(TaskGroup.start(server))) // => 8080
+ * ```
+ */
+export const start = <A, E, R, V>(
+  f: (ready: Ready<V>) => Effect.Effect<A, E, R>,
+  options?: Omit<SpawnOptions, keyof RestartOptions>
+): Effect.Effect<V, E, R | TaskGroup<E>> =>
+  inGroup(options, (group, fiber) =>
+    Effect.callback<V, E>((resume) => {
+      let waits = true
+      let isReady = false
+      const ready: Ready<V> = (value) =>
+        Effect.suspend(() => {
+          if (isReady) return Effect.die(new Error("`ready` was called twice"))
+          isReady = true
+          if (!waits) return Effect.void
+          waits = false
+          task.supervised = false
+          resume(Effect.succeed(value))
+          return Effect.void
+        })
+      const task = startIn(
+        group,
+        fiber,
+        Effect.suspend(() => f(ready)),
+        options,
+        true
+      )
+      if (isReady) task.supervised = false
+      task.observed = true
+      task.fiber!.addObserver((exit) => {
+        if (!waits) return
+        waits = false
+        group.whenSwept(() => resume(beforeReady(task, exit)))
+      })
+      return Effect.suspend(() => {
+        waits = false
+        return task.cancel("its start was cancelled")
+      })
+    })
+  )
+
+const beforeReady = <E>(task: Task.Node<unknown, E>, exit: Exit.Exit<unknown, E>): Effect.Effect<never, E> =>
+  Exit.isSuccess(exit)
+    ? Effect.die(new NeverReady({ task: task.name }))
+    : Cause.hasInterruptsOnly(exit.cause)
+      ? Effect.die(
+          new Task.TaskCancelled({
+            task: task.name,
+            reason: Option.match(reasonOf(exit.cause), { onNone: () => "", onSome: (reason) => reason.message })
+          })
+        )
+      : Effect.failCause(exit.cause)
+
+const NeverReadyBase: TypedError<NeverReady, "NeverReady", { readonly task: Schema.String }> =
+  Schema.TaggedError<NeverReady>()("NeverReady", { task: Schema.String })
+
+/** The defect of a `start` whose task ended before it called `ready`. */
+export class NeverReady extends NeverReadyBase {
   override get message(): string {
-    return `Task ${this.task} was not started: its group "${this.group}" is ${this.state}`
+    return `Task "${this.task}" ended without calling \`ready\`, which its starter waits for`
   }
 }
 
-const CurrentGroup: Context.Service<TaskGroup<any>, Group<any, any>> = Context.Service("skein/TaskGroup")
+/**
+ * Ends the innermost group early: body and tasks are cancelled, and where nothing fails meanwhile the group fails with
+ * `GroupCancelled`, so that whoever opened it decides what that means. The second call does nothing.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const search = (shelf: number) => (shelf === 3 ? TaskGroup.cancel("found it") : Effect.never)
+ * const program = TaskGroup.open(Effect.forEach([1, 2, 3], (shelf) => TaskGroup.spawn(search(shelf)))).pipe(
+ *   Effect.catchTag("GroupCancelled", ({ reason }) => Effect.succeed(reason))
+ * )
+ *
+ * await Effect.runPromise(program) // => "found it"
+ * ```
+ */
+export const cancel = (message = "no longer needed"): Effect.Effect<void, never, TaskGroup<GroupCancelled>> =>
+  Effect.withFiber((fiber) =>
+    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).request(Task.nameOf(fiber), message))
+  )
+
+/** A group in the hand: for code that spawns into a group it does not run in. `E` is what it may let fail. */
+export interface Handle<in E> {
+  readonly name: string
+  readonly info: Effect.Effect<GroupInfo>
+  /** As `TaskGroup.spawn`, into this group. */
+  readonly spawn: <A, E1 extends E, R>(
+    effect: Effect.Effect<A, E1, R>,
+    options?: SpawnOptions
+  ) => Effect.Effect<Task.Task<A>, never, R>
+}
+
+/**
+ * The innermost group, to be handed to code outside of it. Say what may fail through the handle, as in
+ * `TaskGroup.current<HttpError>()`: it is part of the group's failures.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   const group = yield* TaskGroup.current<string>()
+ *   const later = TaskGroup.open(group.spawn(Effect.succeed("in the outer group")))
+ *   return yield* (yield* later).join
+ * }))
+ *
+ * await Effect.runPromise(program) // => "in the outer group"
+ * ```
+ */
+export const current = <E = never>(): Effect.Effect<Handle<E>, never, TaskGroup<E>> =>
+  Effect.withFiber((fiber) => {
+    const group = Context.getUnsafe(fiber.context, CurrentGroup)
+    return Effect.succeed({
+      name: group.name,
+      info: Effect.sync(() => group.info),
+      spawn: <A, E1 extends E, R>(effect: Effect.Effect<A, E1, R>, options?: SpawnOptions) =>
+        Effect.provideService(spawn(effect, options), CurrentGroup, group) as Effect.Effect<Task.Task<A>, never, R>
+    })
+  })
+
+/**
+ * Everything that runs under any group of the program, as JSON: groups, their tasks, and the groups those have open.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const program = TaskGroup.open(
+ *   Effect.gen(function*() {
+ *     yield* TaskGroup.spawn(Effect.sleep("10 millis"), { name: "nap" })
+ *     const { groups } = yield* TaskGroup.tree
+ *     return groups[0]?.tasks.map((task) => `${task.kind} ${task.name}: ${task.state}`)
+ *   }),
+ *   { name: "main" }
+ * )
+ *
+ * await Effect.runPromise(program) // => ["body main: running", "task nap: running"]
+ * ```
+ */
+export const tree: Effect.Effect<Tree> = Effect.map(Registry, treeOf)
+
+const inGroup = <A, E, R>(
+  options: SpawnOptions | undefined,
+  use: (group: Group<any, any>, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => {
+    const group = Context.getUnsafe(fiber.context, CurrentGroup)
+    return group.isOpen
+      ? use(group, fiber)
+      : Effect.die(new GroupClosed({ group: group.name, task: options?.name ?? "without a name", state: group.state }))
+  })
 
 const startIn = <A, E, R>(
+  group: Group<any, any>,
   fiber: Fiber.Fiber<unknown, unknown>,
   effect: Effect.Effect<A, E, R>,
   options: SpawnOptions | undefined,
   supervised: boolean
-): Effect.Effect<Task.Task<A, E>> => {
-  const group = Context.getUnsafe(fiber.context, CurrentGroup)
-  return group.isOpen
-    ? // The environment the effect needs is that of the spawning fiber, as its type says.
-      Effect.succeed(group.start(fiber, effect as Effect.Effect<A, E>, options?.name, supervised))
-    : Effect.die(new GroupClosed({ group: group.name, task: options?.name ?? "without a name", state: group.state }))
-}
-
-/** How deep tasks may start one another on one stack before the next one starts from the dispatcher. */
-const maxStackedStarts = 64
-let stackedStarts = 0
-
-class Group<A, E> implements Task.Owner {
-  readonly name: string
-  state: "open" | "closing" | "cancelling" | "closed" = "open"
-  private readonly parent: Fiber.Fiber<unknown, unknown>
-  private readonly ledger: Ledger
-  private readonly body: Task.Node<A, E>
-  private bodyExit: Exit.Exit<A, E> | undefined
-  private tasks: Array<Task.Node<unknown, unknown> | undefined> = []
-  private live = 0
-  private unhandled: Array<Task.Node<unknown, unknown>> = []
-  private sweeping = 0
-  private readonly afterSweep: Array<() => void> = []
-  private end: (() => void) | undefined
-  private cancelledFromOutside = false
-
-  constructor(parent: Fiber.Fiber<unknown, unknown>, options: OpenOptions) {
-    this.parent = parent
-    const outer = parent.getRef(Task.CurrentTask)
-    this.body = new Task.Node<A, E>(this, outer, options.name, false)
-    this.name = options.name ?? `group-${this.body.id}`
-    this.ledger = new Ledger(options.maxFailures ?? 100)
-  }
-
-  get isOpen(): boolean {
-    return this.state === "open" || this.state === "closing"
-  }
-
-  /** Completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
-  run<R>(body: Effect.Effect<A, E, R>): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      this.end = () => resume(Effect.void)
-      const context = Context.add(
-        Context.add(this.parent.context, CurrentGroup, this),
-        Scheduler,
-        shared(Context.get(this.parent.context, Scheduler))
-      )
-      this.launch(this.body, body as Effect.Effect<A, E>, context, (exit) => this.bodyEnded(exit))
-      return Effect.suspend(() => {
-        this.cancelledFromOutside = true
-        this.cancel(this.outerReason())
-        return Effect.callback<void>((resume) => {
-          if (this.state === "closed") return resume(Effect.void)
-          this.end = () => resume(Effect.void)
-        })
-      })
-    })
-  }
-
-  outcome(): Effect.Effect<A, E> {
-    // The ledger holds failures of the body (E) and of tasks spawned here (in E through `Failures`). A cancellation from
-    // outside is pending in the parent and fires when this region ends, so no value is ever seen: adding the
-    // cancellation of the body would make it two.
-    const exit = !this.ledger.isEmpty
-      ? Exit.failCause(this.ledger.cause() as Cause.Cause<E>)
-      : this.cancelledFromOutside || this.bodyExit === undefined
-        ? Exit.succeed(undefined as A)
-        : this.bodyExit
-    const unhandled = this.unhandled.filter((task) => !task.observed)
-    return unhandled.length === 0 ? exit : Effect.andThen(Effect.forEach(unhandled, report, { discard: true }), exit)
-  }
-
-  start<A, E>(
-    spawner: Fiber.Fiber<unknown, unknown>,
-    effect: Effect.Effect<A, E>,
-    name: string | undefined,
-    supervised: boolean
-  ): Task.Node<A, E> {
-    const task = new Task.Node<A, E>(this, spawner.getRef(Task.CurrentTask), name, supervised)
-    task.slot = this.tasks.push(task) - 1
-    this.live += 1
-    this.launch(task, effect, spawner.context, (exit) => this.taskEnded(task, exit))
-    return task
-  }
-
-  whenSwept(f: () => void): void {
-    if (this.sweeping === 0) f()
-    else this.afterSweep.push(f)
-  }
-
-  private launch<A, E>(
-    task: Task.Node<A, E>,
-    effect: Effect.Effect<A, E>,
-    context: Context.Context<never>,
-    ended: (exit: Exit.Exit<A, E>) => void
-  ): void {
-    const started = (fiber: Fiber.Fiber<A, E>) => {
-      if (task.fiber !== undefined) return
-      task.fiber = fiber
-      fiber.addObserver(ended)
-    }
-    stackedStarts += 1
-    const deep = stackedStarts > maxStackedStarts
-    try {
-      const fiber = Effect.runForkWith(Context.add(context, Task.CurrentTask, task))(
-        // In its first step, before anything else can see it: a task may be cancelled while it is being started.
-        Effect.withFiber((fiber) => {
-          started(fiber as Fiber.Fiber<A, E>)
-          return deep ? Effect.andThen(Effect.yieldNow, effect) : effect
-        })
-      )
-      // A scheduler may preempt a fiber before its first step.
-      started(fiber)
-    } finally {
-      stackedStarts -= 1
-    }
-  }
-
-  private bodyEnded(exit: Exit.Exit<A, E>): void {
-    this.bodyExit = exit
-    if (Exit.isSuccess(exit)) {
-      if (this.state === "open") this.state = "closing"
-    } else if (this.ledger.add(this.body, exit.cause, this.isOwnCancellation)) {
-      this.cancel({ kind: "body", by: this.name, message: `the body of group "${this.name}" failed` })
-    } else {
-      this.cancel({ kind: "body", by: this.name, message: `the body of group "${this.name}" was cancelled` })
-    }
-    this.closeIfDone()
-  }
-
-  private taskEnded(task: Task.Node<any, any>, exit: Exit.Exit<unknown, unknown>): void {
-    this.live -= 1
-    this.tasks[task.slot] = undefined
-    if (this.sweeping === 0 && this.tasks.length > 32 && this.live < this.tasks.length / 2) this.compact()
-    if (Exit.isFailure(exit)) {
-      if (task.supervised) {
-        if (exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")) this.unhandled.push(task)
-      } else if (this.ledger.add(task, exit.cause, this.isOwnCancellation)) {
-        this.cancel({ kind: "sibling", by: task.name, message: `task "${task.name}" failed` })
-      }
-    }
-    this.closeIfDone()
-  }
-
-  private compact(): void {
-    this.tasks = this.tasks.filter((task) => task !== undefined)
-    this.tasks.forEach((task, slot) => (task!.slot = slot))
-  }
-
-  private cancel(reason: Cancel.Reason): void {
-    if (!this.isOpen) return
-    this.state = "cancelling"
-    const annotations = Cancel.annotate(reason)
-    this.sweeping += 1
-    // A task that ends in the sweep leaves a hole; one that is spawned in it is refused.
-    for (const task of this.tasks) task?.interrupt(reason, annotations)
-    if (this.bodyExit === undefined) this.body.interrupt(reason, annotations)
-    this.sweeping -= 1
-    for (const f of this.afterSweep.splice(0)) f()
-  }
-
-  private outerReason(): Cancel.Reason {
-    const outer = this.parent.getRef(Task.CurrentTask)?.cancelReason
-    return outer ?? { kind: "parent", by: "outside", message: `group "${this.name}" was cancelled from outside` }
-  }
-
-  /** A join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
-  private readonly isOwnCancellation = (defect: unknown): boolean =>
-    !this.isOpen && (defect instanceof Task.TaskCancelled || defect instanceof Task.TaskFailed)
-
-  private closeIfDone(): void {
-    if (this.bodyExit === undefined || this.live > 0 || this.state === "closed") return
-    this.state = "closed"
-    this.end!()
-  }
-}
-
-const report = (task: Task.Node<unknown, unknown>): Effect.Effect<void> => {
-  const exit = task.fiber!.pollUnsafe()
-  return exit !== undefined && Exit.isFailure(exit)
-    ? Effect.logError(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
-    : Effect.void
+): Task.Node<A, E> => {
+  // The environment the effect needs is that of the spawning fiber, as its type says.
+  const needsNothing = effect as Effect.Effect<A, E>
+  const launch: Launch = { name: options?.name, kind: options?.kind ?? "task", supervised }
+  const restart = options?.restart
+  return group.start(
+    fiber,
+    restart === undefined
+      ? needsNothing
+      : restarting(needsNothing, { restart, maxRestarts: options?.maxRestarts }, () => group.state === "open"),
+    launch
+  )
 }

@@ -8,8 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
-import * as Cancel from "../../src/concurrency/Cancel.ts"
-import * as Deadline from "../../src/concurrency/Deadline.ts"
+import { Cancel, Deadline, TaskGroup } from "skein"
 import { everywhere, once, seeded, victim } from "../support/sweep.ts"
 
 const failures = <A, E>(exit: Exit.Exit<A, E>) =>
@@ -31,7 +30,7 @@ describe("Deadline.within", () => {
     Effect.gen(function* () {
       const fiber = yield* Effect.sleep("1 hour").pipe(
         Deadline.within("5 seconds", { name: "checkout" }),
-        Effect.provideService(Cancel.TaskName, "orders"),
+        TaskGroup.open({ name: "orders" }),
         Effect.flip,
         Effect.forkChild
       )

@@ -8,8 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
-import * as Cancel from "../../src/concurrency/Cancel.ts"
-import * as Limiter from "../../src/concurrency/Limiter.ts"
+import { Limiter, TaskGroup } from "skein"
 import { everywhere, once, seeded, victim } from "../support/sweep.ts"
 
 const now = Effect.clockWith((clock) => clock.currentTimeMillis)
@@ -128,7 +127,7 @@ describe("Limiter.concurrency", () => {
       const limiter = yield* Limiter.concurrency(2)
       return yield* limiter.withPermit(limiter.withPermit(Effect.void))
     })
-    const error = defect(Effect.provideService(nested, Cancel.TaskName, "orders"))
+    const error = defect(TaskGroup.open(nested, { name: "orders" }))
     expect(error).toBeInstanceOf(Limiter.AlreadyHeld)
     expect(String(error)).toContain("orders holds a permit of this limiter already")
     const apart = Effect.gen(function* () {
@@ -218,7 +217,7 @@ describe("Limiter.concurrency", () => {
     const program = Effect.gen(function* () {
       const limiter = yield* Limiter.concurrency(5)
       const named = (name: string, permits: number) =>
-        fork(Effect.provideService(limiter.withPermits(permits)(Effect.never), Cancel.TaskName, name))
+        fork(TaskGroup.open(limiter.withPermits(permits)(Effect.never), { name }))
       yield* named("loader", 2)
       yield* named("loader", 1)
       yield* named("writer", 2)

@@ -1,0 +1,46 @@
+/** Runs a failed effect again, on a schedule and within a budget. */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+
+export interface RestartOptions {
+  /** When a failed task starts again, counted from its end; its own end is the end of restarting. */
+  readonly restart: Schedule.Schedule<unknown, unknown>
+  /** How many restarts there may be in any stretch of `per`; one more fails. Default: any number. */
+  readonly maxRestarts?: { readonly times: number; readonly per: Duration.Input } | undefined
+}
+
+/**
+ * The instance that failed has run its finalizers before the next one starts, as both are the same fiber's work. A
+ * cancellation ends it, and so does a failure while `mayRestart` is false: with that failure.
+ */
+export const restarting = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  options: RestartOptions,
+  mayRestart: () => boolean
+): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Schedule.toStep(options.restart), (step) => {
+    const recent: Array<number> = []
+    const isOverBudget = (now: number): boolean => {
+      if (options.maxRestarts === undefined) return false
+      const since = now - Duration.toMillis(options.maxRestarts.per)
+      while (recent.length > 0 && recent[0]! <= since) recent.shift()
+      return recent.push(now) > options.maxRestarts.times
+    }
+    const attempt: Effect.Effect<A, E, R> = Effect.catchCause(effect, (cause) => {
+      if (Cause.hasInterrupts(cause) || !mayRestart()) return Effect.failCause(cause)
+      const again = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        isOverBudget(now)
+          ? Effect.failCause(cause)
+          : Effect.flatMap(Effect.exit(step(now, Cause.squash(cause))), (next) =>
+              next._tag === "Failure"
+                ? Effect.failCause(cause)
+                : Effect.flatMap(Effect.sleep(next.value[1]), () => (mayRestart() ? attempt : Effect.failCause(cause)))
+            )
+      )
+      return again
+    })
+    return attempt
+  })
