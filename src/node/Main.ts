@@ -9,13 +9,16 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
 import * as Cancel from "../concurrency/Cancel.ts"
+import * as Registry from "../concurrency/Registry.ts"
 import type * as Db from "../io/Db.ts"
 import * as Drain from "../pipeline/Drain.ts"
 import * as Drivers from "./Drivers.ts"
 import * as ErrorLines from "./ErrorLines.ts"
 import * as Http from "./Http.ts"
+import * as Running from "./Running.ts"
 
 /** What a program may need without providing it: files, paths, terminal, child processes, HTTP, and drivers for `Db`. */
 export type Services = NodeServices.NodeServices | HttpClient.HttpClient | Db.Driver
@@ -47,7 +50,7 @@ export interface Options {
  * Runs a program to its end and makes its outcome that of the process: exit code 0 for success, 1 for a failure, told
  * on stderr in one line an error, 130 when it was cancelled; an error with a `Runtime.errorExitCode` brings its own. The
  * first SIGINT or SIGTERM asks the pipelines that run to drain, or cancels where there are none; the second cancels and
- * waits for finalizers; the third ends the process. Readers of the output may leave early: the program goes on.
+ * waits for finalizers, naming the tasks that take long; the third ends the process. Readers of the output may leave early: the program goes on.
  *
  * @example
  * ```ts
@@ -59,10 +62,17 @@ export interface Options {
  */
 export const run = <A, E>(effect: Effect.Effect<A, E, Services>, options: Options = {}): void => {
   const drain = Drain.make()
-  const program = effect.pipe(Effect.provide(layer), Effect.provideService(Drain.Drain, drain))
+  const registry = Registry.make()
+  const program = effect.pipe(
+    Effect.provide(layer),
+    Effect.provideService(Drain.Drain, drain),
+    Effect.provideService(Registry.Registry, registry),
+    // Standard output is the program's own; what groups report, unhandled failures and slow tasks, is not part of it.
+    Effect.provideService(Logger.LogToStderr, true)
+  )
   Runtime.makeRunMain(({ fiber }) => {
     const output = watchOutput()
-    const signals = onSignals(fiber, drain)
+    const signals = onSignals(fiber, drain, () => Running.describe(registry, Date.now()))
     fiber.addObserver((exit) => {
       signals.release()
       const lines = describe(exit, signals.received(), options)
@@ -97,8 +107,12 @@ const describe = (exit: Exit.Exit<unknown, unknown>, signalled: boolean, options
 /** npm passes on the Ctrl-C that its script got from the terminal as well: two of a kind this close are one. */
 const echo = 200
 
-const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, drain: Drain.Drain) => {
+/** How long a cancelled program may clean up before the tasks that hold it are named. */
+const patience = 2000
+
+const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, drain: Drain.Drain, running: () => string) => {
   let asked = 0
+  let reminder: NodeJS.Timeout | undefined
   let last = { signal: "", at: 0 }
 
   const tell = (text: string): void => {
@@ -119,9 +133,10 @@ const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, drain: Drain.Drain) => 
       asked = 2
       tell(`cancelling: cleaning up; ${again} to end at once`)
       const reason = { kind: "signal", by: signal, message: `the process was sent ${signal}` } as const
+      reminder = setTimeout(() => tell(`still cleaning up: ${running()}`), patience)
       fiber.interruptUnsafe(fiber.id, Cancel.annotate(reason))
     } else {
-      tell("ended before everything was cleaned up")
+      tell(`ended before everything was cleaned up: ${running()}`)
       process.exit(130)
     }
   }
@@ -131,6 +146,7 @@ const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, drain: Drain.Drain) => 
   return {
     received: () => asked > 0,
     release: () => {
+      clearTimeout(reminder)
       process.off("SIGINT", receive)
       process.off("SIGTERM", receive)
     }

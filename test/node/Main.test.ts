@@ -73,6 +73,14 @@ describe("Main.run", () => {
       })
     )
 
+    it.effect("0, with a report of failures that nobody handled, on stderr", () =>
+      Effect.gen(function* () {
+        const { code, stdout, stderr } = yield* run("has an unhandled failure")
+        expect({ code, stdout }).toEqual({ code: 0, stdout: "" })
+        expect(stderr).toMatch(/Unhandled failure of supervised task "mailer".*lost/)
+      })
+    )
+
     it.effect("only after all output was written", () =>
       Effect.gen(function* () {
         const { code, stdout, stderr } = yield* run("fails after much output")
@@ -123,6 +131,20 @@ describe("Main.run", () => {
         yield* child.says("cancelling")
         child.kill("SIGTERM")
         expect((yield* child.end).code).toBe(130)
+      })
+    )
+
+    it.effect("an end at once that names the tasks which held the process", () =>
+      Effect.gen(function* () {
+        const child = yield* start("has a task that cannot be cancelled")
+        yield* child.says("ready")
+        child.kill("SIGINT")
+        yield* child.says("still cleaning up")
+        child.kill("SIGTERM")
+        const { code, stderr } = yield* child.end
+        expect(code).toBe(130)
+        expect(stderr).toMatch(/still cleaning up: "server \/ flush" \(cancelling for [1-9] s\)/)
+        expect(stderr).toMatch(/ended before everything was cleaned up: "server \/ flush" \(cancelling/)
       })
     )
 

@@ -44,6 +44,14 @@ const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> =
     )
   ),
   "drains for ever": listening((drain) => Effect.andThen(drain.requested, never)),
+  "has a task that cannot be cancelled": TaskGroup.open(
+    Effect.andThen(
+      TaskGroup.spawn(Effect.uninterruptible(Effect.andThen(ready, Effect.never)), { name: "flush" }),
+      Effect.never
+    ),
+    { name: "server" }
+  ),
+  "has an unhandled failure": TaskGroup.open(TaskGroup.supervise(Effect.fail("lost"), { name: "mailer" })),
   "cannot be cancelled": Effect.uninterruptible(Effect.andThen(ready, Effect.never)),
   "fails with an error": Effect.fail(new Told("the disk is gone\nplug it in")),
   "fails with a string": Effect.fail("just text"),
