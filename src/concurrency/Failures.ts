@@ -42,15 +42,14 @@ export class Ledger {
 
   /** Adds what is a failure in `cause`, and tells whether there was one. */
   add(task: Origin, cause: Cause.Cause<unknown>, isCancellation: (defect: unknown) => boolean): boolean {
-    const origin = Context.make(Origin, { id: task.id, name: task.name })
-    let found = false
+    let origin: Context.Context<never> | undefined
     for (const reason of cause.reasons) {
       if (reason._tag === "Interrupt" || (reason._tag === "Die" && isCancellation(reason.defect))) continue
-      found = true
+      origin ??= Context.make(Origin, { id: task.id, name: task.name }) as Context.Context<never>
       if (this.kept.length < this.limit) this.kept.push(reason.annotate(origin))
       else this.dropped += 1
     }
-    return found
+    return origin !== undefined
   }
 
   /** All failures as one cause; the primary says how many more there were than are kept. */

@@ -14,7 +14,7 @@ import * as Deadline from "./Deadline.ts"
 import { shared } from "./Dispatcher.ts"
 import { Ledger } from "./Failures.ts"
 import * as Orphans from "./Orphans.ts"
-import { annotate, type Reason } from "./Reason.ts"
+import type { Reason } from "./Reason.ts"
 import { type GroupInfo, type Kind, Registry } from "./Registry.ts"
 import { Roster } from "./Roster.ts"
 import * as Task from "./Task.ts"
@@ -47,6 +47,8 @@ export interface Launch {
   readonly name: string | undefined
   readonly kind: Kind
   readonly supervised: boolean
+  /** Called when the task has ended, before the group takes its next step. */
+  readonly onEnd?: ((exit: Exit.Exit<any, any>) => void) | undefined
 }
 
 const GroupClosedBase: TypedError<
@@ -89,7 +91,7 @@ export class Group<A, E> implements Task.Owner {
   state: GroupInfo["state"] = "open"
   private readonly parent: Fiber.Fiber<unknown, unknown>
   private readonly options: GroupOptions
-  private readonly clock: Clock.Clock
+  readonly clock: Clock.Clock
   private readonly deadline: Deadline.Ambient
   private readonly siblings: Set<{ readonly info: GroupInfo }>
   private readonly limiter: ConcurrencyLimiter | undefined
@@ -115,7 +117,7 @@ export class Group<A, E> implements Task.Owner {
     this.registry = parent.getRef(Registry)
     this.deadline = parent.getRef(Deadline.Ambient)
     this.siblings = outer === undefined ? this.registry.roots : (outer.groups ??= new Set())
-    this.body = new Task.Node<A, E>(this, this.clock, outer, "body", options.name, false)
+    this.body = new Task.Node<A, E>(this, outer, "body", options.name, false)
     this.name = this.body.name
     this.ledger = new Ledger(options.maxFailures ?? 100)
     this.limiter = options.limit === undefined ? undefined : new ConcurrencyLimiter(options.limit)
@@ -182,18 +184,18 @@ export class Group<A, E> implements Task.Owner {
   start<A, E>(
     spawner: Fiber.Fiber<unknown, unknown>,
     effect: Effect.Effect<A, E>,
-    { kind, name, supervised }: Launch
+    { kind, name, onEnd, supervised }: Launch
   ): Task.Node<A, E> {
-    const task = new Task.Node<A, E>(this, this.clock, spawner.getRef(Task.CurrentTask), kind, name, supervised)
+    const task = new Task.Node<A, E>(this, spawner.getRef(Task.CurrentTask), kind, name, supervised)
     this.tasks.add(task)
-    if (this.registry.listener !== undefined) task.tell("spawned")
+    task.tell("spawned")
     // The deadlines of the spawner's own code are not those of the task, which may outlive them.
     const context =
       spawner.getRef(Deadline.Ambient) === this.deadline
         ? spawner.context
         : Context.add(spawner.context, Deadline.Ambient, this.deadline)
-    this.launch(task, kind === "task" && this.limiter ? this.limiter.withPermit(effect) : effect, context)
-    if (kind === "daemon" && this.windingDown) task.interrupt(this.shutdown())
+    this.launch(task, kind === "task" && this.limiter ? this.limiter.withPermit(effect) : effect, context, onEnd)
+    if (kind === "daemon" && this.windingDown) task.interrupt(Task.cancellation(this.shutdown(), this.clock))
     return task
   }
 
@@ -209,32 +211,23 @@ export class Group<A, E> implements Task.Owner {
     else this.afterSweep.push(f)
   }
 
-  private launch<A, E>(task: Task.Node<A, E>, effect: Effect.Effect<A, E>, context: Context.Context<never>): void {
+  private launch<A, E>(
+    task: Task.Node<A, E>,
+    effect: Effect.Effect<A, E>,
+    context: Context.Context<never>,
+    onEnd?: Launch["onEnd"]
+  ): void {
     this.live[task.kind] += 1
-    const started = (fiber: Fiber.Fiber<A, E>) => {
-      if (task.fiber !== undefined) return
-      task.fiber = fiber
-      fiber.addObserver((exit) => this.ended(task, exit))
-      if (this.registry.listener !== undefined) task.tell("started")
-    }
     stackedStarts += 1
-    const deep = stackedStarts > maxStackedStarts
-    try {
-      const fiber = Effect.runForkWith(Context.add(context, Task.CurrentTask, task))(
-        // In its first step, before anything else can see it: a task may be cancelled while it is being started.
-        Effect.withFiber((fiber) => {
-          started(fiber as Fiber.Fiber<A, E>)
-          return deep ? Effect.andThen(Effect.yieldNow, effect) : effect
-        })
-      )
-      // A scheduler may preempt a fiber before its first step.
-      started(fiber)
-    } finally {
-      stackedStarts -= 1
-    }
+    const fiber = Effect.runForkWith(Context.add(context, Task.CurrentTask, task))(
+      first(task, stackedStarts > maxStackedStarts ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd)
+    )
+    stackedStarts -= 1
+    // A scheduler may preempt a fiber before its first step.
+    started(task, fiber, onEnd)
   }
 
-  private ended(task: Task.Node<any, any>, exit: Exit.Exit<any, any>): void {
+  ended(task: Task.Node<any, any>, exit: Exit.Exit<any, any>): void {
     task.tell("exited")
     if (this.state === "closed") return
     this.live[task.kind] -= 1
@@ -264,7 +257,8 @@ export class Group<A, E> implements Task.Owner {
     }
   }
 
-  private cancel(reason: Reason): void {
+  /** Cancels everything; that alone is not a failure of the group. */
+  cancel(reason: Reason): void {
     if (!this.isOpen) return
     this.state = "cancelling"
     this.sweep(reason, (task) => task.kind !== "service")
@@ -273,12 +267,12 @@ export class Group<A, E> implements Task.Owner {
 
   /** Tasks are cancelled in the order of spawning, then the body; what they spawn in their cleanup is refused. */
   private sweep(reason: Reason, which: (task: Task.Node<unknown, unknown>) => boolean): void {
-    const annotations = annotate(reason)
+    const cancellation = Task.cancellation(reason, this.clock)
     this.sweeping += 1
     this.tasks.forEach((task) => {
-      if (which(task)) task.interrupt(reason, annotations)
+      if (which(task)) task.interrupt(cancellation)
     })
-    if (this.bodyExit === undefined) this.body.interrupt(reason, annotations)
+    if (this.bodyExit === undefined) this.body.interrupt(cancellation)
     this.sweeping -= 1
     for (const f of this.afterSweep.splice(0)) f()
     this.watchCleanup()
@@ -295,8 +289,8 @@ export class Group<A, E> implements Task.Owner {
     }
     if (this.live.service > 0) {
       const last = this.tasks.findLast((task) => task.kind === "service")
-      if (last?.reason !== undefined) return
-      last?.interrupt(this.shutdown())
+      if (last?.cancelled !== undefined) return
+      last?.interrupt(Task.cancellation(this.shutdown(), this.clock))
       this.watchCleanup()
       return
     }
@@ -331,9 +325,9 @@ export class Group<A, E> implements Task.Owner {
 
   private stuck(): ReadonlyArray<Task.Node<any, any>> {
     const stuck: Array<Task.Node<any, any>> =
-      this.body.reason !== undefined && this.bodyExit === undefined ? [this.body] : []
+      this.body.cancelled !== undefined && this.bodyExit === undefined ? [this.body] : []
     this.tasks.forEach((task) => {
-      if (task.reason !== undefined) stuck.push(task)
+      if (task.cancelled !== undefined) stuck.push(task)
     })
     return stuck
   }
@@ -357,6 +351,27 @@ export class Group<A, E> implements Task.Owner {
     )
   }
 }
+
+/** The first step of a task, before anything else can see it: a task may be cancelled while it is being started. */
+const first = <A, E>(task: Task.Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launch["onEnd"]): Effect.Effect<A, E> =>
+  Effect.withFiber((fiber) => {
+    started(task, fiber as Fiber.Fiber<A, E>, onEnd)
+    return effect
+  })
+
+const started = <A, E>(task: Task.Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
+  if (task.fiber !== undefined) return
+  task.fiber = fiber
+  if (onEnd !== undefined) fiber.addObserver(onEnd)
+  fiber.addObserver(ender(task))
+  task.tell("started")
+}
+
+/** In a function of its own, so that it keeps nothing but the task: there is one for each. */
+const ender =
+  (task: Task.Node<any, any>) =>
+  (exit: Exit.Exit<any, any>): void =>
+    (task.owner as Group<any, any>).ended(task, exit)
 
 const reportUnhandled = (task: Task.Node<unknown, unknown>): Effect.Effect<void> => {
   const exit = task.fiber!.pollUnsafe()

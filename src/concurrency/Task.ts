@@ -89,11 +89,25 @@ export class TaskFailed extends TaskFailedBase {
 export interface Owner {
   readonly name: string
   readonly registry: Registry
+  readonly clock: Clock.Clock
   /** Runs `f` now, or at the end of the cancellation that is going through the tasks of the group. */
   readonly whenSwept: (f: () => void) => void
 }
 
-/** A task as its group and the registry see it. */
+/** Why and since when a task is being cancelled; one for all tasks that are cancelled together. */
+export interface Cancellation {
+  readonly reason: Reason
+  readonly annotations: Context.Context<never>
+  readonly at: number
+}
+
+export const cancellation = (reason: Reason, clock: Clock.Clock): Cancellation => ({
+  reason,
+  annotations: annotate(reason),
+  at: clock.currentTimeMillisUnsafe()
+})
+
+/** A task as its group and the registry see it. There may be very many: each field counts. */
 export class Node<A, E> implements Task<A, E> {
   readonly id: number
   readonly owner: Owner
@@ -101,24 +115,21 @@ export class Node<A, E> implements Task<A, E> {
   readonly kind: Kind
   readonly startedAt: number
   private readonly givenName: string | undefined
-  private readonly clock: Clock.Clock
   /** Whether the holder of the handle, and not the group, owns the failure. */
   supervised: boolean
-  fiber: Fiber.Fiber<A, E> | undefined
-  reason: Reason | undefined
   /** Whether anyone took notice of how the task ended. */
   observed = false
+  fiber: Fiber.Fiber<A, E> | undefined
+  cancelled: Cancellation | undefined
   /** What it waits for, where that is known. */
   waitsFor: string | undefined
   /** Where its group keeps it. */
   slot = -1
   /** The groups this task has open; made for the first. */
   groups: Set<{ readonly info: GroupInfo }> | undefined
-  private since: number
 
   constructor(
     owner: Owner,
-    clock: Clock.Clock,
     spawner: Node<any, any> | undefined,
     kind: Kind,
     name: string | undefined,
@@ -126,13 +137,15 @@ export class Node<A, E> implements Task<A, E> {
   ) {
     this.id = nextId++
     this.owner = owner
-    this.clock = clock
     this.spawner = spawner
     this.kind = kind
     this.givenName = name
     this.supervised = supervised
-    this.startedAt = clock.currentTimeMillisUnsafe()
-    this.since = this.startedAt
+    this.startedAt = owner.clock.currentTimeMillisUnsafe()
+  }
+
+  get reason(): Reason | undefined {
+    return this.cancelled?.reason
   }
 
   get name(): string {
@@ -149,7 +162,7 @@ export class Node<A, E> implements Task<A, E> {
 
   get stateNow(): State {
     const exit = this.fiber?.pollUnsafe()
-    if (exit === undefined) return this.reason === undefined ? "running" : "cancelling"
+    if (exit === undefined) return this.cancelled === undefined ? "running" : "cancelling"
     return Exit.isSuccess(exit) ? "succeeded" : Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "failed"
   }
 
@@ -169,7 +182,7 @@ export class Node<A, E> implements Task<A, E> {
       parent: this.spawner?.id ?? null,
       group: this.owner.name,
       state: this.stateNow,
-      since: this.since,
+      since: this.cancelled?.at ?? this.startedAt,
       waitsFor: this.waitsFor ?? null
     }
   }
@@ -182,29 +195,27 @@ export class Node<A, E> implements Task<A, E> {
     return Effect.andThen(
       Effect.withFiber((fiber) => {
         const by = fiber.getRef(CurrentTask)?.name ?? "its handle"
-        this.interrupt({ kind: "explicit", by, message })
+        this.interrupt(cancellation({ kind: "explicit", by, message }, this.owner.clock))
         return Effect.void
       }),
       this.end(() => Effect.void, "the cleanup of")
     )
   }
 
-  interrupt(reason: Reason, annotations: Context.Context<never> = annotate(reason)): void {
-    if (this.reason === undefined && this.fiber?.pollUnsafe() === undefined) {
-      this.reason = reason
+  interrupt(cancellation: Cancellation): void {
+    const { fiber } = this
+    if (fiber === undefined || fiber.pollUnsafe() !== undefined) return
+    if (this.cancelled === undefined) {
+      this.cancelled = cancellation
       this.tell("cancelling")
     }
-    this.fiber?.interruptUnsafe(undefined, annotations)
+    fiber.interruptUnsafe(undefined, cancellation.annotations)
   }
 
-  /** Notes a change of state, and tells it to whoever listens. */
+  /** Tells whoever listens what happens. */
   tell(kind: Event["kind"]): void {
-    const { listener } = this.owner.registry
-    if (kind === "cancelling" || kind === "exited" || listener !== undefined) {
-      const at = this.clock.currentTimeMillisUnsafe()
-      if (kind !== "suspended") this.since = at
-      listener?.({ kind, task: this.info, at })
-    }
+    const { clock, registry } = this.owner
+    registry.listener?.({ kind, task: this.info, at: clock.currentTimeMillisUnsafe() })
   }
 
   private end<B, E2>(then: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>, wait: string): Effect.Effect<B, E2> {
@@ -229,13 +240,14 @@ export class Node<A, E> implements Task<A, E> {
     )
   }
 
-  private joined(exit: Exit.Exit<A, E>): Effect.Effect<A, E> {
+  /** What `join` gives for a task that ended this way. */
+  joined(exit: Exit.Exit<A, E>): Exit.Exit<A, E> {
     if (Exit.isSuccess(exit)) return exit
     if (Cause.hasInterruptsOnly(exit.cause)) {
       const reason = Option.getOrUndefined(reasonOf(exit.cause))
-      return Effect.die(new TaskCancelled({ task: this.name, reason: reason?.message ?? "it interrupted itself" }))
+      return Exit.die(new TaskCancelled({ task: this.name, reason: reason?.message ?? "it interrupted itself" }))
     }
-    return this.supervised ? exit : Effect.die(new TaskFailed({ task: this.name, cause: Cause.squash(exit.cause) }))
+    return this.supervised ? exit : Exit.die(new TaskFailed({ task: this.name, cause: Cause.squash(exit.cause) }))
   }
 }
 
@@ -255,7 +267,7 @@ export const waiting = (fiber: Fiber.Fiber<unknown, unknown>, what: () => string
   if (task === undefined) return done
   const before = task.waitsFor
   task.waitsFor = what()
-  if (task.owner.registry.listener !== undefined) task.tell("suspended")
+  task.tell("suspended")
   return () => void (task.waitsFor = before)
 }
 

@@ -201,13 +201,15 @@ export const start = <A, E, R, V>(
     Effect.callback<V, E>((resume) => {
       let waits = true
       let isReady = false
+      // Not there yet for a task that is ready in its first step, before `startIn` returns.
+      let started: Task.Node<A, E> | undefined
       const ready: Ready<V> = (value) =>
         Effect.suspend(() => {
           if (isReady) return Effect.die(new Error("`ready` was called twice"))
           isReady = true
           if (!waits) return Effect.void
           waits = false
-          task.supervised = false
+          if (started !== undefined) started.supervised = false
           resume(Effect.succeed(value))
           return Effect.void
         })
@@ -218,6 +220,7 @@ export const start = <A, E, R, V>(
         options,
         true
       )
+      started = task
       if (isReady) task.supervised = false
       task.observed = true
       task.fiber!.addObserver((exit) => {
