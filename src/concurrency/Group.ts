@@ -101,6 +101,7 @@ export class Group<A, E> implements Task.Owner {
   private readonly tasks = new Roster()
   private readonly live: { [K in Kind]: number } = { body: 0, task: 0, daemon: 0, service: 0 }
   private readonly unhandled: Array<Task.Node<unknown, unknown>> = []
+  private spawning: ReturnType<Group<A, E>["spawningFrom"]>
   private windingDown = false
   private sweeping = 0
   private readonly afterSweep: Array<() => void> = []
@@ -120,6 +121,7 @@ export class Group<A, E> implements Task.Owner {
     this.body = new Task.Node<A, E>(this, outer, "body", options.name, false)
     this.name = this.body.name
     this.ledger = new Ledger(options.maxFailures ?? 100)
+    this.spawning = this.spawningFrom(parent.context)
     this.limiter = options.limit === undefined ? undefined : new ConcurrencyLimiter(options.limit)
   }
 
@@ -186,17 +188,28 @@ export class Group<A, E> implements Task.Owner {
     effect: Effect.Effect<A, E>,
     { kind, name, onEnd, supervised }: Launch
   ): Task.Node<A, E> {
-    const task = new Task.Node<A, E>(this, spawner.getRef(Task.CurrentTask), kind, name, supervised)
+    const { context } = spawner
+    if (context !== this.spawning.context) this.spawning = this.spawningFrom(context)
+    const task = new Task.Node<A, E>(this, this.spawning.task, kind, name, supervised)
     this.tasks.add(task)
     task.tell("spawned")
-    // The deadlines of the spawner's own code are not those of the task, which may outlive them.
-    const context =
-      spawner.getRef(Deadline.Ambient) === this.deadline
-        ? spawner.context
-        : Context.add(spawner.context, Deadline.Ambient, this.deadline)
-    this.launch(task, kind === "task" && this.limiter ? this.limiter.withPermit(effect) : effect, context, onEnd)
+    const limited = kind === "task" && this.limiter ? this.limiter.withPermit(effect) : effect
+    this.launch(task, limited, this.spawning.given, onEnd)
     if (kind === "daemon" && this.windingDown) task.interrupt(Task.cancellation(this.shutdown(), this.clock))
     return task
+  }
+
+  /** What the tasks spawned by code in this environment have in common: most are spawned by one loop. */
+  private spawningFrom(context: Context.Context<never>) {
+    return {
+      context,
+      task: Context.get(context, Task.CurrentTask),
+      // The deadlines of the spawner's own code are not those of the task, which may outlive them.
+      given:
+        Context.get(context, Deadline.Ambient) === this.deadline
+          ? context
+          : Context.add(context, Deadline.Ambient, this.deadline)
+    }
   }
 
   /** Ends the group early; what it was asked for once, it is not asked for again. */
