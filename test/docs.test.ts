@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process"
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { asProgram, blocksOf, commandsOf } from "./support/examples.ts"
+import { asProgram, type Block, blocksOf, commandsOf } from "./support/examples.ts"
 
 const root = resolve(import.meta.dirname, "..")
 const cli = join(root, "src/cli/main.ts")
@@ -15,7 +15,7 @@ const shells = blocks.filter((block) => /^(sh|bash|console)$/.test(block.languag
 
 const run = (cwd: string, ...args: ReadonlyArray<string>): Promise<{ code: unknown; output: string }> =>
   new Promise((done) => {
-    execFile(process.execPath, args, { cwd, timeout: 30_000 }, (error, stdout, stderr) =>
+    execFile(process.execPath, args, { cwd, timeout: 60_000 }, (error, stdout, stderr) =>
       done({ code: error === null ? 0 : (error.code ?? error.signal), output: stdout + stderr })
     )
   })
@@ -26,8 +26,36 @@ const folder = mkdtempSync(join(root, ".cache/docs-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const fileOf = (path: string, line: number): string => join(folder, `${path.replaceAll("/", "-")}-${line}.ts`)
 
+/** What a process has only one of: its end, and the list of what was abandoned in it. */
+const needsOwnProcess = ({ code, info }: Block): boolean => info !== "" || /\bMain\.run\(|\borphans\b/.test(code)
+
+/** Runs programs in as few processes as it takes; gives what each failed with. */
+const runInTurn = async (files: ReadonlyArray<string>): Promise<ReadonlyMap<string, string>> => {
+  const failures = new Map<string, string>()
+  for (let left = files; left.length > 0; left = left.filter((file) => !failures.has(file))) {
+    const { code, output } = await run(root, "--conditions=skein-source", join(root, "test/support/inTurn.ts"), ...left)
+    for (const file of left) {
+      if (existsSync(`${file}.error`)) failures.set(file, readFileSync(`${file}.error`, "utf8"))
+    }
+    const ended = left.find((file) => !failures.has(file))
+    const told = left.some((file) => failures.get(file))
+    if (ended !== undefined && !told) failures.set(ended, `It ended the process (${code}):\n${output}`)
+  }
+  return failures
+}
+
+const runAlone = async ({ line, path, info }: Block): Promise<string> => {
+  const cwd = mkdtempSync(join(tmpdir(), "skein-docs-"))
+  const { code, output } = await run(cwd, "--conditions=skein-source", fileOf(path, line))
+  rmSync(cwd, { recursive: true, force: true })
+  const expected = Number(/^exit (\d+)$/.exec(info)?.[1] ?? 0)
+  return code === expected ? "" : `Exit code ${code}, not ${expected}\n${output}`
+}
+
 describe.runIf(examples.length > 0)("every example compiles and runs", () => {
   let compiler = ""
+  const failures = new Map<string, string>()
+
   beforeAll(async () => {
     for (const block of examples) {
       const program = asProgram(block, relative(folder, join(root, "test/support/shows.ts")).replaceAll("\\", "/"))
@@ -35,13 +63,27 @@ describe.runIf(examples.length > 0)("every example compiles and runs", () => {
     }
     const config = { extends: "../../tsconfig.json", compilerOptions: { noUnusedLocals: false }, include: ["*.ts"] }
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config))
-    compiler = (await run(folder, join(root, "node_modules/typescript/bin/tsc"), "--pretty", "false")).output
+    const compile = async () => {
+      compiler = (await run(folder, join(root, "node_modules/typescript/bin/tsc"), "--pretty", "false")).output
+    }
+    const together = examples.filter((block) => !needsOwnProcess(block)).map(({ line, path }) => fileOf(path, line))
+    const half = async (which: number) => {
+      const mine = together.filter((_, index) => index % 2 === which)
+      for (const [file, failure] of await runInTurn(mine)) failures.set(file, failure)
+    }
+    const alone = async () => {
+      for (const block of examples) {
+        if (block.info.startsWith("no-run") || !needsOwnProcess(block)) continue
+        failures.set(fileOf(block.path, block.line), await runAlone(block))
+      }
+    }
+    await Promise.all([compile().then(alone), half(0), half(1)])
     expect(compiler, "the compiler itself failed").not.toMatch(/^error/m)
-  })
+  }, 120_000)
 
-  it.concurrent.each(examples.map((block) => [`${block.path}:${block.line}`, block] as const))(
+  it.each(examples.map((block) => [`${block.path}:${block.line}`, block] as const))(
     "%s",
-    async (_at, { path, line, info }) => {
+    (_at, { path, line, info }) => {
       const file = fileOf(path, line)
       const errors = compiler.split(/\n(?!\s)/).filter((error) => error.startsWith(relative(folder, file)))
       expect(errors.join("\n")).toBe("")
@@ -49,10 +91,8 @@ describe.runIf(examples.length > 0)("every example compiles and runs", () => {
         expect(info, "say after `no-run` why the block cannot run").toMatch(/^no-run \S+/)
         return
       }
-      const cwd = mkdtempSync(join(tmpdir(), "skein-docs-"))
-      const { code, output } = await run(cwd, "--conditions=skein-source", file)
-      rmSync(cwd, { recursive: true, force: true })
-      expect(code, output).toBe(0)
+      expect(info, "after `ts` stands nothing, `no-run` and why, or `exit` and the exit code").toMatch(/^(exit \d+)?$/)
+      expect(failures.get(file)).toBe("")
     }
   )
 })
@@ -107,6 +147,31 @@ describe("the extraction itself", () => {
   it("refuses a value that would not be checked", () => {
     const block = { path: "a.md", line: 1, language: "ts", info: "", code: "f(\n  1\n) // => 2" }
     expect(() => asProgram(block, "shows.ts")).toThrow("a.md:4")
+  })
+
+  it("tells what became of each program, whatever the others do", async () => {
+    const programs = {
+      "works.ts": "await Promise.resolve()",
+      "throws.ts": "throw new Error('at once')",
+      "throws-late.ts": "setTimeout(() => { throw new Error('later') }, 1)",
+      "exits.ts": "process.exit(0)",
+      "waits.ts": "await new Promise(() => {})",
+      "works-as-well.ts": "console.log('out')"
+    }
+    const files = Object.entries(programs).map(([name, code]) => {
+      const file = join(folder, name)
+      writeFileSync(file, `${code}\nexport {}`)
+      return file
+    })
+    const failures = await runInTurn(files)
+    expect(files.map((file) => failures.get(file)?.split("\n")[0])).toEqual([
+      "",
+      "Error: at once",
+      "Error: later",
+      "It ended the process (0):",
+      "It ended the process (13):",
+      ""
+    ])
   })
 
   it("takes shell blocks apart", () => {

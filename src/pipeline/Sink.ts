@@ -30,6 +30,47 @@ export interface Sink<in A, out E, out R, out G extends Guarantee> {
   readonly open: (committed: Option.Option<Schema.Json>) => Effect.Effect<Writer<A, E, R>, E, R | Scope.Scope>
 }
 
+/**
+ * Calls `f` with each element, in their order. What it does counts as durable when it has succeeded; after a crash it may
+ * see elements of the last window again.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline, Sink } from "skein"
+ *
+ * const seen: Array<number> = []
+ * const job = Pipeline.from([1, 2, 3]).pipe(
+ *   Pipeline.to(Sink.forEach((n: number) => Effect.sync(() => void seen.push(n))))
+ * )
+ *
+ * await Effect.runPromise(Pipeline.run(job, { name: "see" }).pipe(Effect.provide(Journal.memory)))
+ * seen // => [1, 2, 3]
+ * ```
+ */
+export const forEach = <A, X, E, R>(f: (element: A) => Effect.Effect<X, E, R>): Sink<A, E, R, "at-least-once"> => ({
+  name: "forEach",
+  guarantee: "at-least-once",
+  journal: Effect.succeedNone,
+  open: () => Effect.succeed({ write: (elements) => Effect.as(Effect.forEach(elements, f, { discard: true }), null) })
+})
+
+/**
+ * Takes everything and keeps nothing: for pipelines whose steps do the work, and for trying one out.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline, Sink } from "skein"
+ *
+ * const job = Pipeline.from([1, 2, 3]).pipe(Pipeline.to(Sink.discard))
+ * const run = Pipeline.run(job, { name: "try" }).pipe(Effect.provide(Journal.memory))
+ *
+ * await Effect.runPromise(Effect.map(run, (summary) => summary.written)) // => 3
+ * ```
+ */
+export const discard: Sink<unknown, never, never, "at-least-once"> = forEach(() => Effect.void)
+
 /** The guarantee of several sinks together is that of the weakest. */
 export type Weakest<G extends Guarantee> = "at-least-once" extends G
   ? "at-least-once"
