@@ -110,11 +110,11 @@ export const collect = <A, E, R>(pipeline: {
         open: () =>
           Effect.succeed({ write: (elements) => Effect.sync(() => (elements.forEach((a) => all.push(a)), null)) })
       }
-      const journal = yield* Effect.serviceOption(Journal)
+      const keepsLetters = pipeline.steps.some((step) => step._tag === "Each" && typeof step.onError !== "string")
+      const journal = keepsLetters ? yield* Journal : unkept
       yield* execute(
         { ...pipeline, sink: gather, guarantee: "at-most-once", journal: unkept, options: { name: "collect" } },
-        // Without a journal in the environment no step keeps dead letters: their policy asks for one in the type.
-        Option.getOrElse(journal, () => unkept),
+        journal,
         {
           start: nothing,
           arrivals: pipeline.source.read(Option.none()),
@@ -146,11 +146,10 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
       const { start } = job
       const startedAt = yield* Clock.currentTimeMillis
       const meter = makeMeter()
-      const counts: { -readonly [K in keyof Counts]: number } = { ...none }
+      const counts: Tally = { ...none }
       const drain = yield* Drain
       const buried = new Map<Each, number>()
       let state = start.sink
-      let unsaved = false
       let replayed = 0
       // What is replayed settled before, as a dead letter.
       const overall = (): Counts => {
@@ -158,16 +157,6 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
         return { ...both, settled: both.settled - replayed, dead: both.dead - replayed }
       }
 
-      const tally = (unit: Unit) => {
-        counts.settled += unit.entries.length
-        counts.written += unit.outputs.length
-        counts.filtered += unit.filtered
-        counts.skipped += unit.skipped
-        counts.dead += unit.dead.length
-        replayed += unit.letters.length
-        counts.bytes += unit.entries.reduce((sum, entry) => sum + entry.bytes, 0)
-        unsaved = true
-      }
       const flow = new Flow({
         pipeline: options.name,
         steps: plan.steps,
@@ -189,8 +178,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
                 last: cause
               })
             : bury(options.name, step, step.onError, input, unit, cause, attempts)
-        },
-        settled: tally
+        }
       })
       const writer: Writer<unknown, unknown, unknown> = yield* plan.sink.open(start.sink)
 
@@ -216,9 +204,9 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
             () => {
               for (const unit of units) {
                 flow.window.settle(unit)
-                tally(unit)
+                replayed += unit.letters.length
+                tally(counts, unit)
               }
-              unsaved = false
               return { checkpoint: standing(finished), dead: units.flatMap((unit) => unit.dead) }
             }
           )
@@ -231,18 +219,20 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
 
       const progress = Effect.map(Clock.currentTimeMillis, (now): Progress => {
         const elapsed = now - startedAt
-        const done = start.counts.bytes + counts.bytes
+        const known = { ...counts }
+        for (const unit of flow.quiet) tally(known, unit)
+        const done = start.counts.bytes + known.bytes
         return {
-          ...counts,
+          ...known,
           pipeline: options.name,
           retries: meter.retries,
           moved: meter.bytes,
-          inFlight: flow.window.open,
+          inFlight: flow.window.open - (known.settled - counts.settled),
           lag: flow.window.size,
           elapsed: Duration.millis(elapsed),
-          rate: perSecond(counts.settled, elapsed),
+          rate: perSecond(known.settled, elapsed),
           eta: Option.filter(
-            Option.map(job.size, (size) => Duration.millis((size - done) / (counts.bytes / elapsed))),
+            Option.map(job.size, (size) => Duration.millis((size - done) / (known.bytes / elapsed))),
             (eta) => Duration.isFinite(eta) && Duration.isGreaterThanOrEqualTo(eta, Duration.zero)
           )
         }
@@ -297,7 +287,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
           new Error(`Pipeline "${options.name}" lost ${flow.window.open} elements: this is a bug`)
         )
       }
-      if (finished || unsaved) yield* commit([], finished)
+      if (finished) yield* commit([], true)
       if (Exit.isFailure(exit) && !(flow.draining && Cause.hasInterruptsOnly(exit.cause))) {
         return yield* Effect.failCause(exit.cause)
       }
@@ -393,6 +383,17 @@ const nothing: Checkpoint = {
   sink: Option.none(),
   counts: none,
   finished: false
+}
+
+type Tally = { -readonly [K in keyof Counts]: number }
+
+const tally = (counts: Tally, unit: Unit): void => {
+  counts.settled += unit.entries.length
+  counts.written += unit.outputs.length
+  counts.filtered += unit.filtered
+  counts.skipped += unit.skipped
+  counts.dead += unit.dead.length
+  counts.bytes += unit.entries.reduce((sum, entry) => sum + entry.bytes, 0)
 }
 
 const sum = (a: Counts, b: Counts): Counts => ({

@@ -36,8 +36,6 @@ export interface FlowOptions {
     error: unknown,
     attempts: number
   ) => Effect.Effect<void, unknown, unknown>
-  /** Settles a unit of which nothing is left to write. */
-  readonly settled: (unit: Unit) => void
 }
 
 export class Flow {
@@ -52,13 +50,13 @@ export class Flow {
   private reader: Task<void, unknown> | undefined
   private readerWaits = false
   private ready: Array<Unit> = []
-  /** Elements that came to their end since the last commit: a crash repeats no more than the window holds. */
-  private unsaved = 0
+  /** Complete units that have nothing to write: the next commit takes them along, at the latest when the window is full. */
+  readonly quiet: Array<Unit> = []
   private committing = false
   private closed = false
   private readonly room = new Signal()
   private readonly work = new Signal()
-  private readonly closing = new Signal()
+  private readonly pausing = new Signal()
 
   constructor(options: FlowOptions) {
     this.options = options
@@ -75,7 +73,7 @@ export class Flow {
     return TaskGroup.open(
       Effect.gen({ self: this }, function* () {
         this.reader = yield* TaskGroup.supervise(this.read(arrivals), { name: "reader" })
-        if (this.draining) yield* this.reader.cancel("draining")
+        if (this.draining) yield* this.drain
         const crews: Array<ReadonlyArray<Task<void>>> = []
         for (const stage of this.stages) {
           const name = (_: unknown, i: number) => ({ name: `worker-${i + 1}` })
@@ -104,14 +102,16 @@ export class Flow {
   /** Stops reading; what was begun goes on, and what was only read is left to the next run. */
   readonly drain: Effect.Effect<void> = Effect.suspend(() => {
     this.draining = true
-    const first = this.stages[0]
-    if (first instanceof Stage && first.dropWaiting()) this.leftOver = true
-    return this.reader?.cancel("draining") ?? Effect.void
+    return Effect.map(this.reader?.cancel("draining") ?? Effect.void, () => {
+      const first = this.stages[0]
+      if (first instanceof Stage && first.dropWaiting()) this.leftOver = true
+      this.room.wakeAll()
+    })
   })
 
   /**
-   * Hands complete units to `commit`, as many at once as are there, until the flow is closed and none is left; at least
-   * `every` lies between two commits.
+   * Hands complete units to `commit`, as many at once as are there, until the flow is closed and none is left; `every`
+   * lies between two commits while the window has room.
    */
   write<E, R>(
     commit: (units: ReadonlyArray<Unit>) => Effect.Effect<void, E, R>,
@@ -119,9 +119,9 @@ export class Flow {
   ): Effect.Effect<void, E, R> {
     const pause = Duration.isPositive(every) ? this.pause(every) : Effect.void
     return Effect.whileLoop({
-      while: () => !this.closed || this.ready.length > 0,
+      while: () => !this.closed || this.isDue,
       body: () => {
-        if (this.ready.length === 0) return this.work.wait(() => this.closed || this.ready.length > 0)
+        if (!this.isDue) return this.work.wait(() => this.closed || this.isDue)
         // What else is ready in this turn of the event loop goes into the same commit.
         return Effect.andThen(
           Effect.yieldNow,
@@ -130,6 +130,7 @@ export class Flow {
             return Effect.flatMap(commit(this.takeReady()), () => {
               this.committing = false
               this.room.wakeAll()
+              // The reader may be about to wait, and miss the wake.
               this.stalled()
               return pause
             })
@@ -144,14 +145,14 @@ export class Flow {
   close(): void {
     this.closed = true
     this.work.wakeAll()
-    this.closing.wakeAll()
+    this.pausing.wakeAll()
   }
 
-  /** Waits before the next commit, but not once all there will be is ready. */
+  /** Waits before the next commit, but not once all there will be is ready, nor while room is needed. */
   private pause(duration: Duration.Duration): Effect.Effect<void> {
     return Effect.asVoid(
       Effect.timeoutOption(
-        this.closing.wait(() => this.closed),
+        this.pausing.wait(() => this.closed || this.window.isFull),
         duration
       )
     )
@@ -188,13 +189,16 @@ export class Flow {
         unit.root.live += children - 1
       },
       drop: (unit) => this.leave(unit.root),
-      grow: (unit, bytes) => this.window.grow(unit, bytes),
+      grow: (unit, bytes) => {
+        this.window.grow(unit, bytes)
+        this.wakeWriter()
+      },
       filtered: (unit) => {
         unit.root.filtered += 1
       },
       failed: this.options.failed,
       mayBegin: (stage) => this.mayBegin(index, stage),
-      room: (stage) => this.room.wait(() => this.mayBegin(index, stage)),
+      room: (ready) => this.room.wait(ready),
       ended: () => {
         if (this.window.isHeavy) this.room.wakeAll()
         if (this.readerWaits) this.stalled()
@@ -223,6 +227,7 @@ export class Flow {
 
   private enter({ bytes, position, replays, value }: Arrival): void {
     const unit = this.window.admit(position, bytes, replays?.letter)
+    this.wakeWriter()
     if (unit === undefined) return
     const entrance = replays === undefined ? undefined : this.entrances.get(replays.step)
     const stage = this.stages[entrance?.station ?? 0]
@@ -239,24 +244,26 @@ export class Flow {
   private leave(root: Unit): void {
     root.live -= 1
     if (root.live > 0) return
-    this.unsaved += root.entries.length
-    const nothingToWrite = root.outputs.length === 0 && root.dead.length === 0 && root.letters.length === 0
-    if (nothingToWrite && this.unsaved < this.options.window.items) {
-      this.window.settle(root)
-      this.room.wakeAll()
-      this.options.settled(root)
-    } else {
-      this.ready.push(root)
-      this.work.wakeOne()
-    }
+    const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0
+    ;(writes ? this.ready : this.quiet).push(root)
+    this.wakeWriter()
+  }
+
+  private wakeWriter(): void {
+    if (this.isDue) this.work.wakeOne()
+    if (this.window.isFull) this.pausing.wakeAll()
+  }
+
+  /** Whether a commit should follow: something is to be written, or nothing else makes room in the window. */
+  private get isDue(): boolean {
+    return this.ready.length > 0 || (this.quiet.length > 0 && (this.closed || this.window.isFull))
   }
 
   private takeReady(): ReadonlyArray<Unit> {
-    this.unsaved = 0
     let rows = 0
     let count = 0
     while (count < this.ready.length && rows < this.options.maxRows) rows += this.ready[count++]!.outputs.length
-    return this.ready.splice(0, count)
+    return [...this.quiet.splice(0), ...this.ready.splice(0, count)]
   }
 
   /**
@@ -266,16 +273,13 @@ export class Flow {
   private mayBegin(index: number, stage: Stage): boolean {
     if (!this.window.isHeavy) return true
     return (
-      !stage.isRunning &&
-      !this.committing &&
-      this.ready.length === 0 &&
-      this.stages.every((later, i) => i <= index || later.isIdle)
+      !stage.isRunning && !this.committing && !this.isDue && this.stages.every((later, i) => i <= index || later.isIdle)
     )
   }
 
   /** Sends on partial batches when nothing else can ever fill them: the reader waits for room that only they can give. */
   private stalled(): void {
-    if (!this.readerWaits || !this.window.isFull || this.committing || this.ready.length > 0) return
+    if (!this.readerWaits || !this.window.isFull || this.committing || this.isDue) return
     if (!this.stages.every((stage) => stage.isIdle)) return
     for (const stage of this.stages) if (stage instanceof Batcher) stage.flush()
   }

@@ -185,7 +185,10 @@ export interface RunOptions<out G extends Delivery> {
   readonly window?: { readonly items?: number | undefined; readonly bytes?: number | undefined } | undefined
   /** The most elements in one write of the sink. Default 1,000; the children of one element are never split. */
   readonly maxRows?: number | undefined
-  /** The least time between two commits. Default none: a commit takes what came while the last one ran. */
+  /**
+   * The least time between two commits, except when the window is full. Default none: a commit takes what came while
+   * the last one ran.
+   */
   readonly commitEvery?: Duration.Input | undefined
   /** How long a drain may finish what is in flight before it is cancelled. Default 20 seconds. */
   readonly drainWithin?: Duration.Input | undefined
@@ -206,7 +209,7 @@ export const run = <E, R, G extends Delivery>(
   job: Job<E, R, G>,
   options: RunOptions<NoInfer<AtMost<G>>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
-  Effect.flatMap(Journal, (journal) => Engine.run<E, R>({ ...describe(job), journal, options }))
+  Effect.flatMap(Journal, (journal) => Engine.run<E, R>({ ...describe(job), journal, options: checked(options) }))
 
 /**
  * Runs the dead letters of a job again, each from the step it failed in, into the same sink. What settles is marked as
@@ -216,21 +219,29 @@ export const replay = <E, R, G extends Delivery>(
   job: Job<E, R, G>,
   options: RunOptions<NoInfer<AtMost<G>>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
-  Effect.flatMap(Journal, (journal) => Engine.replay<E, R>({ ...describe(job), journal, options }))
+  Effect.flatMap(Journal, (journal) => Engine.replay<E, R>({ ...describe(job), journal, options: checked(options) }))
 
 /** Runs a pipeline and gives all its elements: for small results, tests and examples. Keeps no checkpoint. */
 export const collect = <A, E, R, P>(self: Pipeline<A, E, R, P>): Effect.Effect<Array<A>, E, R> =>
   Engine.collect<A, E, R>(self)
 
-const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => ({
-  source,
-  steps,
-  // A phantom: only its type is ever used.
-  "~skein/Pipeline": undefined as never,
-  pipe() {
-    return pipeArguments(this, arguments)
+const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
+  const last = steps.at(-1)?.name
+  if (steps.slice(0, -1).some((step) => step.name === last)) {
+    throw new RangeError(
+      `A pipeline cannot have two steps with the name "${last}": dead letters go back to one of them`
+    )
   }
-})
+  return {
+    source,
+    steps,
+    // A phantom: only its type is ever used.
+    "~skein/Pipeline": undefined as never,
+    pipe() {
+      return pipeArguments(this, arguments)
+    }
+  }
+}
 
 const sourceOf = (
   input: Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any>
@@ -263,6 +274,12 @@ const each = (
 const positive = (what: string, n: number): number => {
   if (Number.isInteger(n) && n >= 1) return n
   throw new RangeError(`The ${what} of a pipeline must be a whole number of at least 1, not ${n}`)
+}
+
+const checked = (options: RunOptions<Delivery>): RunOptions<Delivery> => {
+  positive("window", options.window?.items ?? 1)
+  positive("maxRows", options.maxRows ?? 1)
+  return options
 }
 
 const describe = <E, R, G extends Delivery>(job: Job<E, R, G>) => ({

@@ -24,9 +24,10 @@ export interface Downstream {
     error: unknown,
     attempts: number
   ) => Effect.Effect<void, unknown, unknown>
-  /** Whether a stage may take another item, and the wait for that: what is held in memory is bounded. */
+  /** Whether a stage may take another item: what is held in memory is bounded. */
   readonly mayBegin: (stage: Stage) => boolean
-  readonly room: (stage: Stage) => Effect.Effect<void>
+  /** Waits for `mayBegin` to change, unless there is no need to. */
+  readonly room: (ready: () => boolean) => Effect.Effect<void>
   /** An item was worked on to its end. */
   readonly ended: () => void
 }
@@ -128,9 +129,12 @@ export class Stage implements Station {
           return rest
         }
         for (let taken = 0; taken < burst; taken++) {
-          if (!this.down.mayBegin(this)) return this.down.room(this)
-          const item = lane.take()
-          if (item === undefined) return lane.wait(() => this.rest !== undefined)
+          // Who waits for room has an item: without one, `accept` would begin the next and find nobody to go on with it.
+          if (lane.length === 0) return lane.wait(() => this.rest !== undefined)
+          if (!this.down.mayBegin(this)) {
+            return this.down.room(() => lane.length === 0 || this.down.mayBegin(this))
+          }
+          const item = lane.take()!
           const rest = this.begin(item, worker)
           if (rest !== undefined) return rest
         }

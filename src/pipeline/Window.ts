@@ -97,9 +97,9 @@ export class Window {
     return this.bytes >= this.maxBytes
   }
 
-  /** One element may always be in it, however large. */
+  /** Half of the bytes are left for what the steps make. One element may always be in it, however large. */
   get isFull(): boolean {
-    return this.size >= this.maxItems || (this.isHeavy && this.size > 0)
+    return this.size >= this.maxItems || (this.bytes >= this.maxBytes / 2 && this.size > 0)
   }
 
   /** Takes an element in; none when an earlier run has settled it already. */

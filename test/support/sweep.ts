@@ -83,12 +83,16 @@ export const killed = <A, E>(
 
 /**
  * Runs the effect once for each seed (`seeds`: how many, or which; 300 by default). With `interrupt` the seed also
- * picks a step before which the effect is interrupted.
+ * picks a step before which the effect is interrupted, with `kill` one before which it is abandoned.
  */
 export const seeded = <A, E>(
   subject: Subject<A, E>,
   check: (run: Run<A, E>) => void,
-  options?: { readonly seeds?: number | ReadonlyArray<number>; readonly interrupt?: boolean }
+  options?: {
+    readonly seeds?: number | ReadonlyArray<number>
+    readonly interrupt?: boolean
+    readonly kill?: boolean
+  }
 ): void => {
   const seeds = options?.seeds ?? 300
   for (const seed of typeof seeds === "number" ? Array.from({ length: seeds }, (_, i) => i + 1) : seeds) {
@@ -98,6 +102,11 @@ export const seeded = <A, E>(
       const step = Math.floor(random(seed ^ 0x5eed)() * undisturbed.steps)
       const label = `seed ${seed}, interrupted before step ${step}`
       verify(check, perform(subject, atRandom(seed), label, { step, victim: undisturbed.victim }))
+    }
+    if (options?.kill === true) {
+      const step = Math.floor(random(seed ^ 0xdead)() * undisturbed.steps)
+      const label = `seed ${seed}, killed before step ${step}`
+      verify(check, perform(subject, atRandom(seed), label, { step, victim: false, kill: true }))
     }
   }
 }

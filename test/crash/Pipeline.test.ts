@@ -1,0 +1,263 @@
+/** Real processes, really killed: what a job wrote is, after every kill, what its journal says, and complete in the end. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as fs from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import * as Child from "../support/child.ts"
+import { isUnwanted, type Order, pathsIn, points, rowsOf, run, type SinkName } from "./job.ts"
+
+const deep = process.env["SKEIN_DEEP"] !== undefined
+const kills = deep ? 200 : 4
+const occurrences = deep ? 10 : 2
+const elements = 1500
+
+const program = join(import.meta.dirname, "job.ts")
+
+/** Mulberry32. */
+const random = (seed: number) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+}
+
+const newFolder = (count = elements): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.tap(Child.folder, (folder) =>
+    Effect.sync(() =>
+      fs.writeFileSync(pathsIn(folder).input, Array.from({ length: count }, (_, i) => `${i + 1}\n`).join(""))
+    )
+  )
+
+const keyOf = ({ n, part }: { readonly n: number; readonly part: number }) => n * 10 + part
+const ascending = (list: ReadonlyArray<number>) => list.toSorted((a, b) => a - b)
+
+/** What the journal says that is settled, and what is there. */
+const inspect = (folder: string) => {
+  const { database: path, input, output } = pathsIn(folder)
+  const database = new DatabaseSync(path)
+  try {
+    const all = (sql: string) => database.prepare(sql).all() as Array<Record<string, any>>
+    const tables = new Set(all("SELECT name FROM sqlite_schema WHERE type = 'table'").map(({ name }) => name))
+    const [kept] = tables.has("skein_checkpoint") ? all("SELECT * FROM skein_checkpoint") : []
+    const position: number = kept === undefined ? 0 : (JSON.parse(kept["position"]) ?? 0)
+    const watermark = fs.readFileSync(input, "utf8").slice(0, position).split("\n").length - 1
+    const ahead: ReadonlyArray<number> = kept === undefined ? [] : JSON.parse(kept["ahead"])
+    const settled = [...Array.from({ length: watermark }, (_, i) => i + 1), ...ahead.map((i) => watermark + i)]
+    const state = kept === undefined ? null : JSON.parse(kept["sink"])
+    const { length }: { length: number | undefined } = (Array.isArray(state) ? state[1] : state) ?? {}
+    const bytes = fs.existsSync(output) ? fs.readFileSync(output) : Buffer.alloc(0)
+    const lines = bytes.subarray(0, length).toString("utf8").split("\n")
+    assert.strictEqual(lines.pop(), "", "what was committed of the file does not end with a line")
+    return {
+      check: all("PRAGMA integrity_check")[0]!["integrity_check"],
+      settled: ascending(settled),
+      counts: kept === undefined ? undefined : JSON.parse(kept["counts"]),
+      finished: kept?.["finished"] === 1,
+      table: tables.has("rows") ? ascending(all("SELECT n, part FROM rows").map((row) => keyOf(row as never))) : [],
+      file: ascending(lines.map((line) => keyOf(JSON.parse(line)))),
+      /** What stands behind the committed lines. */
+      uncommitted: bytes.length - (length ?? bytes.length),
+      committed: length ?? 0,
+      dead: tables.has("skein_dead")
+        ? ascending(all("SELECT input FROM skein_dead").map(({ input }) => Number(JSON.parse(input))))
+        : []
+    }
+  } finally {
+    database.close()
+  }
+}
+
+/** Nothing is there twice, nothing is missing, and the journal knows it all. */
+const verify = (folder: string, sink: SinkName): ReturnType<typeof inspect> => {
+  const found = inspect(folder)
+  const rows = ascending(found.settled.flatMap((n) => rowsOf(n).map(keyOf)))
+  const dead = found.settled.filter(isUnwanted)
+  assert.strictEqual(found.check, "ok")
+  assert.deepEqual(found.table, sink === "file" ? [] : rows)
+  assert.deepEqual(found.file, sink === "table" || found.counts === undefined ? found.file : rows)
+  assert.deepEqual(found.dead, dead)
+  if (found.counts !== undefined) {
+    assert.deepInclude(found.counts, { settled: found.settled.length, written: rows.length, dead: dead.length })
+  }
+  return found
+}
+
+const verifyDone = (folder: string, sink: SinkName, count = elements): void => {
+  const found = verify(folder, sink)
+  assert.strictEqual(found.settled.length, count)
+  assert.isTrue(found.finished)
+  assert.strictEqual(found.uncommitted, 0)
+}
+
+const started = (folder: string, sink: SinkName, order: Order, crash?: string) =>
+  Child.start([program, folder, sink, order, ...(crash === undefined ? [] : [crash])])
+
+/** Kills the job once it has worked on as many elements; tells whether it was done before that. */
+const killAfter = (folder: string, sink: SinkName, order: Order, count: number, spin: number) =>
+  Effect.gen(function* () {
+    const child = yield* started(folder, sink, order)
+    yield* Effect.exit(child.says(`done ${count}\n`))
+    for (let i = 0; i < spin; i++) Math.sqrt(i)
+    child.kill("SIGKILL")
+    const { code, signal, stderr } = yield* child.end
+    assert.isTrue(code === 0 || signal === "SIGKILL", stderr)
+    return code === 0
+  }).pipe(Effect.scoped)
+
+const runToEnd = (folder: string, sink: SinkName, order: Order) =>
+  Effect.gen(function* () {
+    const { code, stderr } = yield* (yield* started(folder, sink, order)).end
+    assert.strictEqual(code, 0, stderr)
+  }).pipe(Effect.scoped)
+
+describe("a job that is killed with SIGKILL at random moments", () => {
+  const variants = [
+    ["table", "input"],
+    ["file", "completion"],
+    ["both", "completion"]
+  ] as const
+  for (const [sink, order] of variants) {
+    it.effect(
+      `loses nothing and doubles nothing: ${sink}, order "${order}"`,
+      () =>
+        Effect.gen(function* () {
+          const chance = random(sink.length)
+          for (let killed = 0; killed < kills;) {
+            const folder = yield* newFolder()
+            for (let done = false; !done;) {
+              if (killed < kills) {
+                const count = 50 * (1 + Math.floor(chance() * 12))
+                done = yield* killAfter(folder, sink, order, count, chance() * 2_000_000)
+                if (!done) killed += 1
+              } else {
+                yield* runToEnd(folder, sink, order)
+                done = true
+              }
+              verify(folder, sink)
+            }
+            verifyDone(folder, sink)
+          }
+        }),
+      600_000
+    )
+  }
+})
+
+describe("a job that is killed with SIGKILL at a durable step", () => {
+  it.effect(
+    `loses nothing and doubles nothing, at the first ${occurrences} times it comes to each`,
+    () =>
+      Effect.gen(function* () {
+        for (let k = 1; k <= occurrences; k++) {
+          const folder = yield* newFolder()
+          for (const point of points) {
+            yield* Effect.gen(function* () {
+              const { signal, stderr } = yield* (yield* started(folder, "both", "completion", `${point}:${k}`)).end
+              assert.strictEqual(signal, "SIGKILL", `It never came to ${point} for the ${k}th time. ${stderr}`)
+            }).pipe(Effect.scoped)
+            const { uncommitted } = verify(folder, "both")
+            if (/half|appended|synced/.test(point)) assert.isAbove(uncommitted, 0)
+          }
+          yield* runToEnd(folder, "both", "completion")
+          verifyDone(folder, "both")
+        }
+      }),
+    600_000
+  )
+})
+
+/** What a kill left behind, with something done to a copy of it. */
+const copied = (from: string): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.tap(Child.folder, (folder) => Effect.sync(() => fs.cpSync(from, folder, { recursive: true })))
+
+/** The job in this process, in real time; gives its error, if any. */
+const resume = (folder: string) =>
+  Effect.promise(() => Effect.runPromise(Effect.result(run(folder, "both", "completion"))))
+
+describe("what a kill left behind", () => {
+  const few = 120
+  const killedAt = (crash: string) =>
+    Effect.gen(function* () {
+      const folder = yield* newFolder(few)
+      yield* Effect.scoped(Effect.flatMap(started(folder, "both", "completion", crash), ({ end }) => end))
+      return folder
+    })
+
+  it.effect("in the file behind its committed lines is cut off, whatever it is", () =>
+    Effect.gen(function* () {
+      const folder = yield* killedAt("synced:2")
+      const { committed, uncommitted } = verify(folder, "both")
+      const { output } = pathsIn(folder)
+      assert.isAbove(committed, 0)
+      assert.isAbove(uncommitted, 0)
+      const bytes = fs.readFileSync(output)
+      const records = bytes.toString("utf8").trimEnd().split("\n")
+      const lastThree = records.slice(-3).join("\n").length + 1
+      const cuts = Array.from({ length: Math.min(lastThree, uncommitted) }, (_, i) =>
+        bytes.subarray(0, bytes.length - i)
+      )
+      const kept = bytes.subarray(0, committed)
+      const tails = [
+        ...cuts.filter((_, i) => deep || i % 7 === 1),
+        kept,
+        Buffer.concat([kept, Buffer.from('{"n":1,"part":0}\n')]),
+        Buffer.concat([kept, Buffer.from('{"n":1,"pa')]),
+        Buffer.concat([bytes, Buffer.alloc(10_000)]),
+        Buffer.concat([bytes, Buffer.from([0xff, 0xfe, 0x0a, 0x00])])
+      ]
+      for (const tail of tails) {
+        yield* Effect.gen(function* () {
+          const copy = yield* copied(folder)
+          fs.writeFileSync(pathsIn(copy).output, tail)
+          yield* Effect.flatMap(resume(copy), Effect.fromResult)
+          verifyDone(copy, "both", few)
+        }).pipe(Effect.scoped)
+      }
+    })
+  )
+
+  it.effect("of a file that has lost committed lines is refused and not touched", () =>
+    Effect.gen(function* () {
+      const folder = yield* killedAt("synced:3")
+      const { output } = pathsIn(folder)
+      const before = verify(folder, "both")
+      const bytes = fs.readFileSync(output)
+      for (const length of [before.committed - 1, 1, 0, undefined]) {
+        if (length === undefined) fs.rmSync(output)
+        else fs.truncateSync(output, length)
+        const error = yield* Effect.flip(Effect.flatMap(resume(folder), Effect.fromResult))
+        assert.deepInclude(error, { _tag: "FilesError", kind: "CommittedLost" })
+        assert.include(String(error), `${before.committed} bytes of it were committed`)
+        fs.writeFileSync(output, bytes)
+        assert.deepEqual(verify(folder, "both"), before)
+      }
+      yield* Effect.flatMap(resume(folder), Effect.fromResult)
+      verifyDone(folder, "both", few)
+    })
+  )
+
+  it.effect("of a database whose log was cut is one commit or another, and the file is cut back to it", () =>
+    Effect.gen(function* () {
+      const folder = yield* killedAt("committed:8")
+      const log = `${pathsIn(folder).database}-wal`
+      const size = fs.statSync(log).size
+      const chance = random(1)
+      const reached = new Set<number>()
+      for (let i = 0; i < (deep ? 400 : 20); i++) {
+        yield* Effect.gen(function* () {
+          const copy = yield* copied(folder)
+          fs.truncateSync(`${pathsIn(copy).database}-wal`, Math.floor(chance() * size))
+          const { counts, settled } = verify(copy, "both")
+          // Cut before the first commit, the journal does not know that the job ever ran.
+          if (counts === undefined) return
+          reached.add(settled.length)
+          yield* Effect.flatMap(resume(copy), Effect.fromResult)
+          verifyDone(copy, "both", few)
+        }).pipe(Effect.scoped)
+      }
+      assert.isAbove(reached.size, 2)
+    })
+  )
+})
