@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TaskGroup from "../concurrency/TaskGroup.ts"
@@ -96,25 +97,48 @@ export const replay = <E, R>(plan: Plan<E, R>): Effect.Effect<Summary, E | RunEr
     })
   )
 
-export const collect = <A, E, R>(pipeline: {
+interface Description {
   readonly source: Source<any, any, any, any>
   readonly steps: ReadonlyArray<Step>
-}): Effect.Effect<Array<A>, E, R> =>
+}
+
+export const collect = <A, E, R>(pipeline: Description): Effect.Effect<Array<A>, E, R> =>
+  Effect.suspend(() => {
+    const all: Array<A> = []
+    return Effect.as(
+      pour<A, E, R>(pipeline, (elements) => Effect.sync(() => elements.forEach((a) => all.push(a)))),
+      all
+    )
+  })
+
+export const stream = <A, E, R>(pipeline: Description): Stream.Stream<A, E, R> =>
+  Stream.callback<A, E, R>(
+    (queue) =>
+      Effect.andThen(
+        // Whoever stops listening must be able to stop a write that waits for room.
+        pour<A, E, R>(pipeline, (elements) => Effect.interruptible(Queue.offerAll(queue, elements))),
+        Queue.end(queue)
+      ),
+    { bufferSize: 16, strategy: "suspend" }
+  )
+
+/** Runs a pipeline into `write` and keeps nothing of it but dead letters. */
+const pour = <A, E, R>(
+  pipeline: Description,
+  write: (elements: ReadonlyArray<A>) => Effect.Effect<unknown>
+): Effect.Effect<void, E, R> =>
   typed(
     Effect.gen(function* () {
-      const all: Array<A> = []
-      const gather: Sink<A, never, never, "at-least-once"> = {
-        name: "collect",
+      const sink: Sink<A, never, never, "at-least-once"> = {
+        name: "pour",
         guarantee: "at-least-once",
         journal: Effect.succeed(Option.none()),
-        open: () =>
-          Effect.succeed({ write: (elements) => Effect.sync(() => (elements.forEach((a) => all.push(a)), null)) })
+        open: () => Effect.succeed({ write: (elements) => Effect.as(write(elements), null) })
       }
       const keepsLetters = pipeline.steps.some((step) => step._tag === "Each" && typeof step.onError !== "string")
-      const journal = keepsLetters ? yield* Journal : unkept
       yield* execute(
-        { ...pipeline, sink: gather, guarantee: "at-most-once", journal: unkept, options: { name: "collect" } },
-        journal,
+        { ...pipeline, sink, guarantee: "at-most-once", journal: unkept, options: { name: "collect" } },
+        keepsLetters ? yield* Journal : unkept,
         {
           start: nothing,
           arrivals: pipeline.source.read(Option.none()),
@@ -124,7 +148,6 @@ export const collect = <A, E, R>(pipeline: {
           checkpoint: (next) => next
         }
       )
-      return all
     })
   )
 

@@ -225,6 +225,23 @@ export const replay = <E, R, G extends Delivery>(
 export const collect = <A, E, R, P>(self: Pipeline<A, E, R, P>): Effect.Effect<Array<A>, E, R> =>
   Engine.collect<A, E, R>(self)
 
+/**
+ * Runs a pipeline as a stream: the way back to plain Effect. Elements come as the stream is pulled, a window ahead of it,
+ * and leaving the stream stops the pipeline. Keeps no checkpoint.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ * import { Pipeline } from "skein"
+ *
+ * const squares = Pipeline.from([1, 2, 3]).pipe(Pipeline.map((n) => n * n), Pipeline.stream)
+ *
+ * await Effect.runPromise(Stream.runCollect(Stream.take(squares, 2))) // => [1, 4]
+ * ```
+ */
+export const stream = <A, E, R, P>(self: Pipeline<A, E, R, P>): Stream.Stream<A, E, R> => Engine.stream<A, E, R>(self)
+
 const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
   const last = steps.at(-1)?.name
   if (steps.slice(0, -1).some((step) => step.name === last)) {

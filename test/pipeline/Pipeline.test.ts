@@ -126,6 +126,36 @@ describe("collect", () => {
   })
 })
 
+describe("stream", () => {
+  it("gives the elements in order, and fails as the pipeline does", () => {
+    const all = Pipeline.from(counted(2000)).pipe(Pipeline.map(uneven, { concurrency: 8 }), Pipeline.stream)
+    expect(valueOf(Stream.runCollect(all))).toEqual(Array.from({ length: 2000 }, (_, i) => i + 1))
+    const torn = Pipeline.from(counted(9)).pipe(
+      Pipeline.map((n) => (n === 5 ? Effect.fail("five") : Effect.succeed(n))),
+      Pipeline.stream
+    )
+    expect(errorOf(Stream.runCollect(torn))).toBe("five")
+  })
+
+  it("stops the pipeline when nobody listens any more, and reads no more than a window ahead", () => {
+    let read = 0
+    const source = {
+      ...counted(100_000),
+      read: () => Stream.tap(counted(100_000).read(Option.none()), () => Effect.sync(() => void read++))
+    }
+    const some = Pipeline.from(source).pipe(
+      Pipeline.map((n) => Effect.as(Effect.sleep(1), n), { concurrency: 4 }),
+      Pipeline.stream,
+      Stream.take(10),
+      Stream.runCollect
+    )
+    const run = once(some)
+    expect(Exit.isSuccess(run.exit) && run.exit.value).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    expect(read).toBeLessThan(5000)
+    expect(run).toMatchObject({ fibers: 0, timers: 0 })
+  })
+})
+
 describe("run", () => {
   it("writes every element and commits the last position as finished", () => {
     const store = Store.make<number>()
