@@ -49,7 +49,7 @@ export const make = (client: SqlClient): Journal => {
       position TEXT, ahead TEXT NOT NULL, sink TEXT, counts TEXT NOT NULL, finished INTEGER NOT NULL)`
     yield* sql`CREATE TABLE IF NOT EXISTS skein_dead (
       id ${id}, pipeline TEXT NOT NULL, step TEXT NOT NULL, input TEXT NOT NULL, cause TEXT NOT NULL,
-      attempts INTEGER NOT NULL, position TEXT NOT NULL, at BIGINT NOT NULL, replayed INTEGER NOT NULL)`
+      attempts INTEGER NOT NULL, position TEXT NOT NULL, version TEXT, at BIGINT NOT NULL, replayed INTEGER NOT NULL)`
     yield* sql`CREATE INDEX IF NOT EXISTS skein_dead_pipeline ON skein_dead (pipeline, replayed, id)`
     // Inside a transaction of the caller's they may still be rolled back.
     tablesKept = Option.isNone(yield* Effect.serviceOption(sql.transactionService))
@@ -235,6 +235,7 @@ const DeadRow = Schema.Struct({
   cause: Schema.String,
   attempts: Count,
   position: JsonText,
+  version: Schema.NullOr(Schema.String),
   at: Count,
   replayed: Count
 })
@@ -252,6 +253,7 @@ const encodeDead = (pipeline: string, letter: DeadLetter): Record<string, unknow
   cause: letter.cause,
   attempts: letter.attempts,
   position: JSON.stringify(letter.position),
+  version: letter.version,
   at: letter.at,
   replayed: 0
 })

@@ -200,7 +200,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
                 budget: `${maxDead}`,
                 last: cause
               })
-            : bury(options.name, step, step.onError, input, unit, cause, attempts)
+            : bury(options, step, step.onError, input, unit, cause, attempts)
         }
       })
       const writer: Writer<unknown, unknown, unknown> = yield* plan.sink.open(start.sink)
@@ -337,7 +337,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
 
 /** Keeps the input of a step that failed for good with its unit, to be written when that is. */
 const bury = (
-  pipeline: string,
+  { name: pipeline, version }: RunOptions<Delivery>,
   step: Each,
   policy: DeadLetterPolicy<any>,
   input: unknown,
@@ -363,6 +363,7 @@ const bury = (
       cause,
       attempts,
       position: unit.position,
+      version: version ?? null,
       at: yield* Clock.currentTimeMillis
     })
   })

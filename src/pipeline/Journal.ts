@@ -46,6 +46,8 @@ export interface DeadLetter {
   readonly cause: string
   readonly attempts: number
   readonly position: Position
+  /** The `version` its run was given, to tell what was mended since. */
+  readonly version: string | null
   /** When it was given up, in milliseconds since the epoch. */
   readonly at: number
 }

@@ -175,6 +175,8 @@ export { BadDeadLetter, type RunError, SourceChanged, TooManyDeadLetters } from 
 export interface RunOptions<out G extends Delivery> {
   /** The key of the journal: the same name goes on where the last run stopped. */
   readonly name: string
+  /** Which version of the pipeline this is, in your own words; kept with dead letters. */
+  readonly version?: string | undefined
   /** The least the job must guarantee. What it cannot give does not compile. */
   readonly require?: G | undefined
   /** What to do when the source is not what it was: refuse with `SourceChanged` (default) or start over. */

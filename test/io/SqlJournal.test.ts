@@ -14,6 +14,7 @@ const letter = (changes: Partial<Journal.DeadLetter> = {}): Journal.DeadLetter =
   input: { line: "x'\"; DROP TABLE skein_dead; --" },
   cause: "no number",
   attempts: 4,
+  version: "2",
   position: { byte: 12, line: 1 },
   at: 1_790_000_000_123,
   ...changes

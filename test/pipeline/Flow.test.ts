@@ -139,11 +139,7 @@ describe("a full window", () => {
     let store: Store.Store<ReadonlyArray<number>>
     const start = () => {
       store = Store.make<ReadonlyArray<number>>()
-      const job = Pipeline.from(numbers(30)).pipe(
-        Pipeline.map((n) => after(n % 4, n), { concurrency: 4 }),
-        Pipeline.batch(3),
-        Pipeline.to(store.table)
-      )
+      const job = Pipeline.from(numbers(30)).pipe(Pipeline.batch(3), Pipeline.to(store.table))
       return Effect.provide(Pipeline.run(job, { name: "cut", window: { items: 10 } }), Journal.memory)
     }
     seeded(start, () => expect(store.rows.map((batch) => batch.length)).toEqual(upTo(10).map(() => 3)))
