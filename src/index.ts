@@ -1,7 +1,10 @@
 /** Structured concurrency and typed I/O pipelines. What only Node can give is in `skein/node`. */
 export * as Cancel from "./concurrency/Cancel.ts"
 export * as Deadline from "./concurrency/Deadline.ts"
+export * as Joiner from "./concurrency/Joiner.ts"
 export * as Limiter from "./concurrency/Limiter.ts"
+export * as Offload from "./concurrency/Offload.ts"
+export * as Registry from "./concurrency/Registry.ts"
 export * as Task from "./concurrency/Task.ts"
 export * as TaskGroup from "./concurrency/TaskGroup.ts"
 export * as Db from "./io/Db.ts"

@@ -5,6 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import { Ambient } from "./ActiveDeadline.ts"
 import * as Deadline from "./Deadline.ts"
 import { type Reason, reasonOf } from "./Reason.ts"
 import { CurrentTask } from "./Task.ts"
@@ -94,7 +95,7 @@ let passed = 0
  */
 export const reason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fiber) => {
   const task = fiber.getRef(CurrentTask)
-  const deadline = fiber.getRef(Deadline.Ambient)
+  const deadline = fiber.getRef(Ambient)
   return Effect.succeed(Option.fromUndefinedOr(deadline?.reasonIn(task) ?? task?.reason))
 })
 

@@ -4,7 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { nameOf } from "./Task.ts"
+import { nameOf, waiting } from "./Task.ts"
 import type { Resizable, Stats } from "./Limiter.ts"
 import type { TypedError } from "./TypedError.ts"
 import { Waiter, WaitList } from "./WaitList.ts"
@@ -69,7 +69,7 @@ export class ConcurrencyLimiter implements Resizable {
       for (let permit = this.waiting.first; permit !== undefined;) {
         const next = permit.after as Permit | undefined
         if (this.isImpossible(permit.permits)) {
-          this.waiting.remove(permit)
+          this.unlist(permit)
           permit.resume(Effect.die(new TooManyPermits({ asked: permit.permits, limit })))
         }
         permit = next
@@ -99,11 +99,17 @@ export class ConcurrencyLimiter implements Resizable {
         Effect.callback<A, E, R>((resume) => {
           if (this.enter(permit)) return resume(effect)
           permit.resume = (refusal) => resume(refusal ?? effect)
+          permit.woken = waiting(fiber, () => `${permits} of ${this.limit} permits`)
           this.waiting.add(permit)
         }),
         () => this.leave(permit)
       )
     })
+  }
+
+  /** Whether an effect that wants a permit has to wait now. */
+  get isFull(): boolean {
+    return this.waiting.size > 0 || this.used >= this.limit
   }
 
   private enter(permit: Permit): boolean {
@@ -123,10 +129,15 @@ export class ConcurrencyLimiter implements Resizable {
       this.used -= permit.permits
       this.holders.delete(permit.fiber.id)
       this.grant(permit.fiber)
-    } else if (this.waiting.remove(permit)) {
+    } else if (this.unlist(permit)) {
       this.grant(permit.fiber)
     }
     return Effect.void
+  }
+
+  private unlist(permit: Permit): boolean {
+    permit.woken()
+    return this.waiting.remove(permit)
   }
 
   /** Lets in whom there is room for, on the stack of whoever made the room: a few, and the rest from the dispatcher. */
@@ -142,7 +153,7 @@ export class ConcurrencyLimiter implements Resizable {
           this.grant(fiber)
         }, 0)
       }
-      this.waiting.remove(first)
+      this.unlist(first)
       this.hold(first)
       first.resume()
     }
@@ -166,6 +177,7 @@ class Permit extends Waiter {
   readonly permits: number
   held = false
   resume: (refusal?: Effect.Effect<never>) => void = constVoid
+  woken: () => void = constVoid
 
   constructor(fiber: Fiber.Fiber<unknown, unknown>, permits: number) {
     super()

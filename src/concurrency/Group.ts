@@ -3,21 +3,23 @@
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Scheduler } from "effect/Scheduler"
-import { ConcurrencyLimiter } from "./ConcurrencyLimiter.ts"
-import * as Deadline from "./Deadline.ts"
+import { Ambient } from "./ActiveDeadline.ts"
+import { CleanupWatch } from "./CleanupWatch.ts"
 import { shared } from "./Dispatcher.ts"
 import { Ledger } from "./Failures.ts"
-import * as Orphans from "./Orphans.ts"
-import type { Reason } from "./Reason.ts"
+import { type Reason, reasonOf } from "./Reason.ts"
 import { type GroupInfo, type Kind, Registry } from "./Registry.ts"
 import { Roster } from "./Roster.ts"
+import * as Stack from "./Stack.ts"
 import * as Task from "./Task.ts"
+import { Turns } from "./Turns.ts"
 import type { TypedError } from "./TypedError.ts"
 
 /** In the environment of an effect that spawns: who takes failures of type `E`. Only `TaskGroup.open` provides it. */
@@ -89,13 +91,14 @@ export class Group<A, E> implements Task.Owner {
   readonly name: string
   readonly registry: Registry
   state: GroupInfo["state"] = "open"
-  private readonly parent: Fiber.Fiber<unknown, unknown>
+  /** Of whoever opened it; not that fiber itself, which would keep what it ended with for as long as a handle is kept. */
+  private readonly context: Context.Context<never>
   private readonly options: GroupOptions
   readonly clock: Clock.Clock
-  private readonly deadline: Deadline.Ambient
+  private readonly deadline: Ambient
   private readonly siblings: Set<{ readonly info: GroupInfo }>
-  private readonly limiter: ConcurrencyLimiter | undefined
-  private readonly ledger: Ledger
+  private readonly turns: Turns | undefined
+  private ledger: Ledger
   private readonly body: Task.Node<A, E>
   private bodyExit: Exit.Exit<A, E> | undefined
   private readonly tasks = new Roster()
@@ -105,24 +108,26 @@ export class Group<A, E> implements Task.Owner {
   private windingDown = false
   private sweeping = 0
   private readonly afterSweep: Array<() => void> = []
-  private watch: Fiber.Fiber<void> | undefined
+  private watch: CleanupWatch | undefined
+  private orphans: Set<Task.Node<any, any>> | undefined
   private end: (() => void) | undefined
   private cancelledFromOutside = false
   private cancelledByRequest: Reason | undefined
 
   constructor(parent: Fiber.Fiber<unknown, unknown>, options: GroupOptions) {
     const outer = parent.getRef(Task.CurrentTask)
-    this.parent = parent
+    this.context = parent.context
     this.options = options
     this.clock = parent.getRef(Clock.Clock)
     this.registry = parent.getRef(Registry)
-    this.deadline = parent.getRef(Deadline.Ambient)
-    this.siblings = outer === undefined ? this.registry.roots : (outer.groups ??= new Set())
+    this.deadline = parent.getRef(Ambient)
+    const isRoot = outer === undefined || outer.owner.registry !== this.registry
+    this.siblings = isRoot ? this.registry.roots : (outer.groups ??= new Set())
     this.body = new Task.Node<A, E>(this, outer, "body", options.name, false)
     this.name = this.body.name
     this.ledger = new Ledger(options.maxFailures ?? 100)
     this.spawning = this.spawningFrom(parent.context)
-    this.limiter = options.limit === undefined ? undefined : new ConcurrencyLimiter(options.limit)
+    this.turns = (options.limit ?? Infinity) === Infinity ? undefined : new Turns(options.limit!)
   }
 
   get isOpen(): boolean {
@@ -137,27 +142,35 @@ export class Group<A, E> implements Task.Owner {
 
   /** Completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
   run<R>(body: Effect.Effect<A, E, R>): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      this.end = () => resume(Effect.void)
-      this.siblings.add(this)
-      const context = Context.add(
-        Context.add(this.parent.context, CurrentGroup, this),
-        Scheduler,
-        shared(Context.get(this.parent.context, Scheduler))
-      )
-      this.launch(this.body, body as Effect.Effect<A, E>, context)
-      return Effect.suspend(() => {
-        this.cancelledFromOutside = true
-        const outer = this.parent.getRef(Task.CurrentTask)?.reason
-        this.cancel(
-          outer ?? { kind: "parent", by: "outside", message: `group "${this.name}" was cancelled from outside` }
+    return Effect.onExit(
+      Effect.callback<void>((resume) => {
+        this.end = () => resume(Effect.void)
+        this.siblings.add(this)
+        const context = Context.add(
+          Context.add(this.context, CurrentGroup, this),
+          Scheduler,
+          shared(Context.get(this.context, Scheduler))
         )
-        return Effect.callback<void>((resume) => {
-          if (this.state === "closed") return resume(Effect.void)
-          this.end = () => resume(Effect.void)
-        })
-      })
+        this.launch(this.body, body as Effect.Effect<A, E>, context)
+      }),
+      (exit) => (Exit.isSuccess(exit) ? Effect.void : this.abandoned(exit.cause))
+    )
+  }
+
+  /** Whoever waited for the group was cancelled: passes that on with its reason, and waits all the same. */
+  private abandoned(cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    this.cancelledFromOutside = true
+    const message = `group "${this.name}" was cancelled from outside`
+    this.cancel(Option.getOrElse(reasonOf(cause), (): Reason => ({ kind: "parent", by: "outside", message })))
+    return Effect.callback<void>((resume) => {
+      if (this.state === "closed") return resume(Effect.void)
+      this.end = () => resume(Effect.void)
     })
+  }
+
+  /** Completes when the body ends. */
+  get closing(): Effect.Effect<void> {
+    return Effect.callback((resume) => Effect.sync(this.body.fiber!.addObserver(() => resume(Effect.void))))
   }
 
   outcome(): Effect.Effect<A, E> {
@@ -170,7 +183,10 @@ export class Group<A, E> implements Task.Owner {
 
   private exit(): Exit.Exit<A, E> {
     // The ledger holds failures of the body (E) and of tasks spawned here (in E through `Failures`).
-    if (!this.ledger.isEmpty) return Exit.failCause(this.ledger.cause() as Cause.Cause<E>)
+    const { ledger } = this
+    // A handle that somebody keeps does not keep them as well.
+    this.ledger = new Ledger(0)
+    if (!ledger.isEmpty) return Exit.failCause(ledger.cause() as Cause.Cause<E>)
     // A cancellation from outside is pending in the parent and fires when this region ends, so no value is ever seen:
     // adding the cancellation of the body would make it two.
     if (this.cancelledFromOutside) return Exit.succeed(undefined as A)
@@ -193,7 +209,7 @@ export class Group<A, E> implements Task.Owner {
     const task = new Task.Node<A, E>(this, this.spawning.task, kind, name, supervised)
     this.tasks.add(task)
     task.tell("spawned")
-    const limited = kind === "task" && this.limiter ? this.limiter.withPermit(effect) : effect
+    const limited = kind === "task" && this.turns !== undefined ? this.turns.take(task, effect) : effect
     this.launch(task, limited, this.spawning.given, onEnd)
     if (kind === "daemon" && this.windingDown) task.interrupt(Task.cancellation(this.shutdown(), this.clock))
     return task
@@ -205,10 +221,7 @@ export class Group<A, E> implements Task.Owner {
       context,
       task: Context.get(context, Task.CurrentTask),
       // The deadlines of the spawner's own code are not those of the task, which may outlive them.
-      given:
-        Context.get(context, Deadline.Ambient) === this.deadline
-          ? context
-          : Context.add(context, Deadline.Ambient, this.deadline)
+      given: Context.get(context, Ambient) === this.deadline ? context : Context.add(context, Ambient, this.deadline)
     }
   }
 
@@ -242,10 +255,11 @@ export class Group<A, E> implements Task.Owner {
 
   ended(task: Task.Node<any, any>, exit: Exit.Exit<any, any>): void {
     task.tell("exited")
-    if (this.state === "closed") return
+    if (this.state === "closed" || this.orphans?.has(task) === true) return
     this.live[task.kind] -= 1
     if (task.kind === "body") this.bodyEnded(exit)
     else this.taskEnded(task, exit)
+    if (this.isOpen) this.turns?.leave(task)
     this.advance()
   }
 
@@ -313,8 +327,10 @@ export class Group<A, E> implements Task.Owner {
   private close(): void {
     this.state = "closed"
     this.siblings.delete(this)
-    this.watch?.interruptUnsafe()
-    this.end?.()
+    this.watch?.stop()
+    const { end } = this
+    this.end = undefined
+    if (end !== undefined) Stack.shallow(this.body.fiber!, end)
   }
 
   private shutdown(): Reason {
@@ -325,15 +341,19 @@ export class Group<A, E> implements Task.Owner {
   private readonly isOwnCancellation = (defect: unknown): boolean =>
     !this.isOpen && (defect instanceof Task.TaskCancelled || defect instanceof Task.TaskFailed)
 
-  private watchCleanup(): void {
-    if (this.watch !== undefined || this.state === "closed" || this.stuck().length === 0) return
-    const patience = Duration.fromInputUnsafe(this.options.cleanup ?? "10 seconds")
-    this.watch = Effect.runForkWith(Context.omit(Task.CurrentTask)(this.parent.context) as Context.Context<never>)(
-      Effect.andThen(
-        Effect.sleep(patience),
-        Effect.suspend(() => this.reportStuck())
-      )
+  watchCleanup(): void {
+    if (this.state === "closed" || (this.watch === undefined && this.stuck().length === 0)) return
+    this.watch ??= new CleanupWatch(
+      {
+        name: this.name,
+        clock: this.clock,
+        stuck: () => this.stuck(),
+        abandon: this.options.abandon === true ? (task) => this.abandon(task) : undefined
+      },
+      this.options.cleanup ?? "10 seconds",
+      Context.omit(Task.CurrentTask)(this.context) as Context.Context<never>
     )
+    this.watch.start()
   }
 
   private stuck(): ReadonlyArray<Task.Node<any, any>> {
@@ -345,23 +365,14 @@ export class Group<A, E> implements Task.Owner {
     return stuck
   }
 
-  private reportStuck(): Effect.Effect<void> {
-    const now = this.clock.currentTimeMillisUnsafe()
-    const stuck = this.stuck()
-    const names = stuck.map((task) => `"${task.name}" for ${Duration.format(Duration.millis(now - task.info.since))}`)
-    const message = `Group "${this.name}" waits for cancelled tasks to clean up: ${names.join(", ")}`
-    if (this.options.abandon !== true) return Effect.logWarning(message)
-    return Effect.andThen(
-      Effect.logWarning(`${message}. It stops waiting and leaves them as orphans`),
-      Effect.andThen(
-        Effect.forEach(stuck, (task) =>
-          Effect.map(Orphans.abandon(`${this.name} / ${task.name}`, "group"), (ended) => task.fiber?.addObserver(ended))
-        ),
-        Effect.sync(() => {
-          if (this.state !== "closed") this.close()
-        })
-      )
-    )
+  /** Goes on as if the task had ended; nobody hears of it when it does. */
+  private abandon(task: Task.Node<any, any>): void {
+    this.orphans ??= new Set()
+    this.orphans.add(task)
+    this.live[task.kind] -= 1
+    if (task === this.body) this.bodyExit = Exit.interrupt()
+    else this.tasks.remove(task)
+    this.advance()
   }
 }
 

@@ -5,7 +5,10 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constTrue } from "effect/Function"
 import type * as Option from "effect/Option"
+import { AdaptiveLimiter } from "./AdaptiveLimiter.ts"
+import { CombinedLimiter } from "./CombinedLimiter.ts"
 import { ConcurrencyLimiter, isCount, notACount } from "./ConcurrencyLimiter.ts"
 import { KeyedLimiter } from "./KeyedLimiter.ts"
 import { RateLimiter } from "./RateLimiter.ts"
@@ -120,6 +123,97 @@ export const rate = (options: {
           )
         )
   })
+
+/**
+ * A limiter whose permits are bytes, or anything else that comes in amounts: effects run while what they say they need
+ * is no more than `size` between them. As `concurrency` in all else: asking for more than `size` dies with
+ * `TooManyPermits`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Limiter } from "skein"
+ *
+ * const program = Effect.gen(function*() {
+ *   const memory = yield* Limiter.bytes(10_000_000)
+ *   const load = (bytes: number) => memory.withPermits(bytes)(Effect.map(memory.stats, (stats) => stats.inUse))
+ *   return yield* load(4_000_000)
+ * })
+ *
+ * await Effect.runPromise(program) // => 4_000_000
+ * ```
+ */
+export const bytes = (size: number): Effect.Effect<Resizable> => concurrency(size)
+
+export interface AdaptiveOptions {
+  /** The limit to begin with, and the least it can be; no more permits than this can be asked for at once. */
+  readonly min: number
+  readonly max: number
+  /** An effect is slow when it takes more than this many times the shortest of the last 1,000 to 2,000. Default 2. */
+  readonly tolerance?: number | undefined
+  /** What the limit is multiplied with on overload. Default 0.75. */
+  readonly backoff?: number | undefined
+  /** Which errors and defects say that it was too much. Default: all. */
+  readonly overloaded?: ((error: unknown) => boolean) | undefined
+}
+
+/**
+ * A limiter that finds its limit between `min` and `max` by itself. Each time that as many effects as the limit have ended
+ * well while all permits were in use, the limit grows by one; an effect that fails or is slow multiplies it with
+ * `backoff`, once for all effects that ran at the time. What is cancelled does not count.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Limiter } from "skein"
+ *
+ * const program = Effect.gen(function*() {
+ *   const limiter = yield* Limiter.adaptive({ min: 1, max: 100, tolerance: Infinity })
+ *   const limit = Effect.map(limiter.stats, (stats) => stats.limit)
+ *   const calls = Array.from({ length: 6 }, () => limiter.withPermit(Effect.yieldNow))
+ *   yield* Effect.all(calls, { concurrency: "unbounded" })
+ *   const grown = yield* limit
+ *   yield* Effect.ignore(limiter.withPermit(Effect.fail("503")))
+ *   return [grown, yield* limit]
+ * })
+ *
+ * await Effect.runPromise(program) // => [4, 3]
+ * ```
+ */
+export const adaptive = (options: AdaptiveOptions): Effect.Effect<Limiter> =>
+  Effect.suspend(() => {
+    const { backoff = 0.75, max, min, overloaded = constTrue, tolerance = 2 } = options
+    const valid = isCount(min) && isCount(max) && 1 <= min && min <= max && 0 < backoff && backoff < 1 && tolerance > 1
+    return valid
+      ? Effect.succeed(new AdaptiveLimiter({ min, max, tolerance, backoff, overloaded }))
+      : Effect.die(
+          new RangeError(
+            "Limiter.adaptive: min and max must be whole numbers with 1 ≤ min ≤ max, tolerance more than 1, " +
+              `backoff between 0 and 1; got min ${min}, max ${max}, tolerance ${tolerance}, backoff ${backoff}`
+          )
+        )
+  })
+
+/**
+ * One limiter out of several: an effect waits for the permits of the first, then of the second and so on, runs while it
+ * holds them all, and gives all back. Where limiters are combined in more than one way, keep to one order: otherwise two
+ * effects may each wait for what the other one holds.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Limiter } from "skein"
+ *
+ * const program = Effect.gen(function*() {
+ *   const slots = yield* Limiter.concurrency(8)
+ *   const rate = yield* Limiter.rate({ limit: 100, per: "1 second" })
+ *   return yield* Limiter.all(slots, rate).withPermit(Effect.map(slots.stats, (stats) => stats.inUse))
+ * })
+ *
+ * await Effect.runPromise(program) // => 1
+ * ```
+ */
+export const all = (...limiters: ReadonlyArray<Limiter>): Limiter => new CombinedLimiter(limiters)
 
 /**
  * A limiter for each key, made by `make` when the key is first used and dropped once it is idle, so that memory does not

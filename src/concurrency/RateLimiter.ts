@@ -7,6 +7,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import { isCount, notACount } from "./ConcurrencyLimiter.ts"
 import type { Limiter, Stats } from "./Limiter.ts"
+import { waiting } from "./Task.ts"
 import { Waiter, WaitList } from "./WaitList.ts"
 
 export class RateLimiter implements Limiter {
@@ -74,10 +75,18 @@ export class RateLimiter implements Limiter {
   private wait(fiber: Fiber.Fiber<unknown, unknown>, permits: number): Effect.Effect<void> {
     return Effect.callback((resume) => {
       if (this.spend(fiber, permits)) return resume(Effect.void)
-      const turn = new Turn(fiber, permits, resume)
+      const woken = waiting(
+        fiber,
+        () => `${permits} of ${this.limit} permits in ${Duration.format(Duration.millis(this.per))}`
+      )
+      const turn = new Turn(fiber, permits, (effect) => {
+        woken()
+        resume(effect)
+      })
       this.waiting.add(turn)
       this.schedule()
       return Effect.sync(() => {
+        woken()
         if (this.waiting.remove(turn)) this.schedule()
       })
     })

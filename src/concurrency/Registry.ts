@@ -48,17 +48,74 @@ export interface Event {
   readonly at: number
 }
 
+/** Where tasks are entered, and who is told of them. */
 export interface Registry {
+  /** The groups that were opened outside of any task. */
   readonly roots: Set<{ readonly info: GroupInfo }>
   /** Called on the stack of what it tells of, so it has to be quick and must not throw. */
   listener: ((event: Event) => void) | undefined
 }
 
-export const make = (): Registry => ({ roots: new Set(), listener: undefined })
+/**
+ * An empty registry with this listener: provided to a program it has the tasks of that program alone.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Registry, TaskGroup } from "skein"
+ *
+ * const heard: Array<string> = []
+ * const registry = Registry.make(({ kind, task }) => void heard.push(`${kind} ${task.name}`))
+ * const program = TaskGroup.open(TaskGroup.spawn(Effect.void, { name: "job" }), { name: "main" })
+ *
+ * await Effect.runPromise(Effect.provideService(program, Registry.Registry, registry))
+ * heard // => ["started main", "spawned job", "started job", "exited job", "exited main"]
+ * ```
+ */
+export const make = (listener?: Registry["listener"]): Registry => ({ roots: new Set(), listener })
 
-/** The registry that tasks enter: the program's own, unless another is provided. */
-export const Registry: Context.Reference<Registry> = Context.Reference("skein/Registry", { defaultValue: make })
+/**
+ * The registry that tasks enter: one for the whole process, unless another is provided. Setting its `listener` changes
+ * who is told, from then on.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Registry, TaskGroup } from "skein"
+ *
+ * const program = Effect.gen(function*() {
+ *   const registry = yield* Registry.Registry
+ *   let tasks = 0
+ *   registry.listener = ({ kind }) => void (tasks += kind === "spawned" ? 1 : 0)
+ *   yield* TaskGroup.open(Effect.andThen(TaskGroup.spawn(Effect.void), TaskGroup.spawn(Effect.void)))
+ *   registry.listener = undefined
+ *   return tasks
+ * })
+ *
+ * await Effect.runPromise(program) // => 2
+ * ```
+ */
+export const Registry: Context.Reference<Registry> = Context.Reference("skein/Registry", {
+  defaultValue: (): Registry => make()
+})
 
+/**
+ * The tree of a registry, as `TaskGroup.tree` gives it from within; for whoever looks from outside of the program.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Registry, TaskGroup } from "skein"
+ *
+ * const registry = Registry.make()
+ * const fiber = Effect.runFork(
+ *   Effect.provideService(TaskGroup.open(Effect.never, { name: "main" }), Registry.Registry, registry)
+ * )
+ *
+ * Registry.treeOf(registry).groups.map((group) => group.name) // => ["main"]
+ * fiber.interruptUnsafe()
+ * ```
+ */
 export const treeOf = (registry: Registry): Tree => ({
   formatVersion: 1,
   groups: Array.from(registry.roots, (group) => group.info)

@@ -14,12 +14,12 @@ export interface RestartOptions {
 
 /**
  * The instance that failed has run its finalizers before the next one starts, as both are the same fiber's work. A
- * cancellation ends it, and so does a failure while `mayRestart` is false: with that failure.
+ * cancellation ends it, and once the group is closing so does a failure; a pause is over then.
  */
 export const restarting = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   options: RestartOptions,
-  mayRestart: () => boolean
+  group: { readonly state: string; readonly closing: Effect.Effect<void> }
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(Schedule.toStep(options.restart), (step) => {
     const recent: Array<number> = []
@@ -30,17 +30,19 @@ export const restarting = <A, E, R>(
       return recent.push(now) > options.maxRestarts.times
     }
     const attempt: Effect.Effect<A, E, R> = Effect.catchCause(effect, (cause) => {
-      if (Cause.hasInterrupts(cause) || !mayRestart()) return Effect.failCause(cause)
-      const again = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      const last = Effect.failCause(cause)
+      if (Cause.hasInterrupts(cause)) return last
+      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
         isOverBudget(now)
-          ? Effect.failCause(cause)
+          ? last
           : Effect.flatMap(Effect.exit(step(now, Cause.squash(cause))), (next) =>
               next._tag === "Failure"
-                ? Effect.failCause(cause)
-                : Effect.flatMap(Effect.sleep(next.value[1]), () => (mayRestart() ? attempt : Effect.failCause(cause)))
+                ? last
+                : Effect.flatMap(Effect.raceFirst(Effect.sleep(next.value[1]), group.closing), () =>
+                    group.state === "open" ? attempt : last
+                  )
             )
       )
-      return again
     })
     return attempt
   })

@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { annotate, type Reason, reasonOf } from "./Reason.ts"
 import type { Event, GroupInfo, Kind, Registry, State, TaskInfo, TaskTree } from "./Registry.ts"
+import * as Stack from "./Stack.ts"
 import type { TypedError } from "./TypedError.ts"
 
 export type { Kind, State } from "./Registry.ts"
@@ -92,6 +93,8 @@ export interface Owner {
   readonly clock: Clock.Clock
   /** Runs `f` now, or at the end of the cancellation that is going through the tasks of the group. */
   readonly whenSwept: (f: () => void) => void
+  /** Called when a task was cancelled by its handle and has not ended at once. */
+  readonly watchCleanup: () => void
 }
 
 /** Why and since when a task is being cancelled; one for all tasks that are cancelled together. */
@@ -196,6 +199,7 @@ export class Node<A, E> implements Task<A, E> {
       Effect.withFiber((fiber) => {
         const by = fiber.getRef(CurrentTask)?.name ?? "its handle"
         this.interrupt(cancellation({ kind: "explicit", by, message }, this.owner.clock))
+        if (this.fiber?.pollUnsafe() === undefined) this.owner.watchCleanup()
         return Effect.void
       }),
       this.end(() => Effect.void, "the cleanup of")
@@ -209,7 +213,7 @@ export class Node<A, E> implements Task<A, E> {
       this.cancelled = cancellation
       this.tell("cancelling")
     }
-    fiber.interruptUnsafe(undefined, cancellation.annotations)
+    Stack.shallow(fiber, () => fiber.interruptUnsafe(undefined, cancellation.annotations))
   }
 
   /** Tells whoever listens what happens. */

@@ -38,8 +38,6 @@ export interface OpenOptions extends GroupOptions {
   readonly within?: Duration.Input | undefined
 }
 
-type Late<O> = [O] extends [{ readonly within: Duration.Input }] ? Deadline.DeadlineExceeded : never
-
 export interface SpawnOptions extends Partial<RestartOptions> {
   readonly name?: string | undefined
   /**
@@ -72,10 +70,10 @@ export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions, cons
   bodyOrOptions: Arg,
   options?: O
 ) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
-  ? Effect.Effect<A, E | Failures<R> | Late<O>, Exclude<R, TaskGroup<any>>>
+  ? Effect.Effect<A, E | Failures<R> | Deadline.Late<O>, Exclude<R, TaskGroup<any>>>
   : <A, E, R>(
       body: Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | Failures<R> | Late<Arg>, Exclude<R, TaskGroup<any>>> = dual(
+    ) => Effect.Effect<A, E | Failures<R> | Deadline.Late<Arg>, Exclude<R, TaskGroup<any>>> = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(body: Effect.Effect<A, E, R>, options: OpenOptions = {}) => {
     const opened = Effect.withFiber((parent) => {
@@ -197,43 +195,54 @@ export const start = <A, E, R, V>(
   f: (ready: Ready<V>) => Effect.Effect<A, E, R>,
   options?: Omit<SpawnOptions, keyof RestartOptions>
 ): Effect.Effect<V, E, R | TaskGroup<E>> =>
-  inGroup(options, (group, fiber) =>
-    Effect.callback<V, E>((resume) => {
-      let waits = true
-      let isReady = false
-      // Not there yet for a task that is ready in its first step, before `startIn` returns.
-      let started: Task.Node<A, E> | undefined
-      const ready: Ready<V> = (value) =>
-        Effect.suspend(() => {
-          if (isReady) return Effect.die(new Error("`ready` was called twice"))
-          isReady = true
-          if (!waits) return Effect.void
+  inGroup(options, (group, fiber) => {
+    let waits = true
+    let isReady = false
+    let task: Task.Node<A, E> | undefined
+    return Effect.onInterrupt(
+      Effect.callback<V, E>((resume) => {
+        const ready: Ready<V> = (value) =>
+          Effect.suspend(() => {
+            if (isReady) return Effect.die(new Error("`ready` was called twice"))
+            isReady = true
+            if (!waits) return Effect.void
+            waits = false
+            task!.supervised = false
+            resume(Effect.succeed(value))
+            return Effect.void
+          })
+        const started = startIn(
+          group,
+          fiber,
+          // A task may be ready, and fail, before `startIn` returns it.
+          Effect.withFiber((own) => {
+            task = own.getRef(Task.CurrentTask)
+            return f(ready)
+          }),
+          options,
+          true
+        )
+        task = started
+        task.observed = true
+        task.fiber!.addObserver((exit) => {
+          if (!waits) return
           waits = false
-          if (started !== undefined) started.supervised = false
-          resume(Effect.succeed(value))
-          return Effect.void
+          group.whenSwept(() => resume(beforeReady(started, exit)))
         })
-      const task = startIn(
-        group,
-        fiber,
-        Effect.suspend(() => f(ready)),
-        options,
-        true
-      )
-      started = task
-      if (isReady) task.supervised = false
-      task.observed = true
-      task.fiber!.addObserver((exit) => {
-        if (!waits) return
+      }),
+      () => {
+        if (isReady || task === undefined) return Effect.void
         waits = false
-        group.whenSwept(() => resume(beforeReady(task, exit)))
-      })
-      return Effect.suspend(() => {
-        waits = false
-        return task.cancel("its start was cancelled")
-      })
-    })
-  )
+        return Effect.andThen(task.cancel("its start was cancelled"), Effect.flatMap(task.exit, failuresIn))
+      }
+    )
+  })
+
+/** What the cleanup of a cancelled task failed with. */
+const failuresIn = <E>(exit: Exit.Exit<unknown, E>): Effect.Effect<void, E> => {
+  const failures = Exit.isSuccess(exit) ? [] : exit.cause.reasons.filter((reason) => !Cause.isInterruptReason(reason))
+  return failures.length === 0 ? Effect.void : Effect.failCause(Cause.fromReasons(failures))
+}
 
 const beforeReady = <E>(task: Task.Node<unknown, E>, exit: Exit.Exit<unknown, E>): Effect.Effect<never, E> =>
   Exit.isSuccess(exit)
@@ -367,7 +376,7 @@ const startIn = <A, E, R>(
     fiber,
     restart === undefined
       ? needsNothing
-      : restarting(needsNothing, { restart, maxRestarts: options?.maxRestarts }, () => group.state === "open"),
+      : restarting(needsNothing, { restart, maxRestarts: options?.maxRestarts }, group),
     launch
   )
 }

@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
 import * as Cancel from "../concurrency/Cancel.ts"
+import type * as Offload from "../concurrency/Offload.ts"
 import * as Registry from "../concurrency/Registry.ts"
 import type * as Db from "../io/Db.ts"
 import * as Drain from "../pipeline/Drain.ts"
@@ -19,9 +20,13 @@ import * as Drivers from "./Drivers.ts"
 import * as ErrorLines from "./ErrorLines.ts"
 import * as Http from "./Http.ts"
 import * as Running from "./Running.ts"
+import * as Workers from "./Workers.ts"
 
-/** What a program may need without providing it: files, paths, terminal, child processes, HTTP, and drivers for `Db`. */
-export type Services = NodeServices.NodeServices | HttpClient.HttpClient | Db.Driver
+/**
+ * What a program may need without providing it: files, paths, terminal, child processes, HTTP, drivers for `Db`, and threads
+ * for `Offload`.
+ */
+export type Services = NodeServices.NodeServices | HttpClient.HttpClient | Db.Driver | Offload.Threads
 
 /**
  * The services of `Main.run`, for programs that are run in another way.
@@ -37,7 +42,12 @@ export type Services = NodeServices.NodeServices | HttpClient.HttpClient | Db.Dr
  * await Effect.runPromise(Effect.provide(program, Main.layer)) // => ".txt"
  * ```
  */
-export const layer: Layer.Layer<Services> = Layer.mergeAll(NodeServices.layer, Http.layer(), Drivers.layer)
+export const layer: Layer.Layer<Services> = Layer.mergeAll(
+  NodeServices.layer,
+  Http.layer(),
+  Drivers.layer,
+  Workers.layer
+)
 
 export interface Options {
   /** Adds stack traces and the whole cause to the message of a failure. Default false. */

@@ -7,9 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
-import { Cancel, Deadline, TaskGroup } from "skein"
-import { everywhere, once, seeded, victim } from "../support/sweep.ts"
+import { Cancel, Deadline } from "skein"
+import { everywhere, once, type Run, seeded, victim } from "../support/sweep.ts"
 
 const failures = <A, E>(exit: Exit.Exit<A, E>) =>
   Exit.isSuccess(exit) ? [] : exit.cause.reasons.filter(Cause.isFailReason).map((reason) => reason.error)
@@ -19,6 +20,9 @@ const exceeded = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
   return error instanceof Deadline.DeadlineExceeded ? (error.deadline ?? "unnamed") : undefined
 }
 
+const told = (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isFailure(exit) ? exit.cause.reasons.map((reason) => reason._tag) : []
+
 const endsAt = (effect: Effect.Effect<unknown, unknown>) => {
   const { exit, time, timers, fibers } = once(effect)
   expect({ timers, fibers }).toEqual({ timers: 0, fibers: 0 })
@@ -26,25 +30,6 @@ const endsAt = (effect: Effect.Effect<unknown, unknown>) => {
 }
 
 describe("Deadline.within", () => {
-  it.effect("C89 a body that sleeps past it is cancelled, and the error says what and how long", () =>
-    Effect.gen(function* () {
-      const fiber = yield* Effect.sleep("1 hour").pipe(
-        Deadline.within("5 seconds", { name: "checkout" }),
-        TaskGroup.open({ name: "orders" }),
-        Effect.flip,
-        Effect.forkChild
-      )
-      yield* TestClock.adjust("4999 millis")
-      expect(fiber.pollUnsafe()).toBe(undefined)
-      yield* TestClock.adjust("1 millis")
-      const error = yield* Fiber.join(fiber)
-      expect(error).toMatchObject({ _tag: "DeadlineExceeded", deadline: "checkout", duration: 5000, task: "orders" })
-      expect(error.message).toBe(
-        `Deadline "checkout" exceeded in task "orders": not done within 5s, so it was cancelled`
-      )
-    })
-  )
-
   it("gives the body's value or error, and leaves no timer or fiber behind", () => {
     const body = (effect: Effect.Effect<number, string>) => Deadline.within(effect, "5 seconds")
     expect(endsAt(body(Effect.succeed(1)))).toEqual({ exit: Exit.succeed(1), time: 0 })
@@ -52,42 +37,7 @@ describe("Deadline.within", () => {
     expect(endsAt(body(Effect.fail("no")))).toEqual({ exit: Exit.fail("no"), time: 0 })
   })
 
-  it("C95 an infinite one never passes", () => {
-    const { exit, time } = endsAt(Deadline.within(Effect.delay(Effect.succeed(1), "300 days"), Duration.infinity))
-    expect({ exit, time }).toEqual({ exit: Exit.succeed(1), time: Duration.toMillis("300 days") })
-  })
-
-  it("C96, C97 with no time to begin with the body does not start, even if its value were ready", () => {
-    for (const duration of [0, -1]) {
-      let started = false
-      const { exit } = endsAt(
-        Deadline.within(
-          Effect.sync(() => (started = true)),
-          duration
-        )
-      )
-      expect(started).toBe(false)
-      expect(failures(exit)).toMatchObject([{ message: "Deadline exceeded: no time was left, so it was not started" }])
-    }
-  })
-
-  it("C98 the body's own error beats the deadline, also when that passes during its cleanup", () => {
-    const body = Effect.ensuring(Effect.fail("own"), Effect.sleep("10 seconds"))
-    const { exit, time } = endsAt(Deadline.within(body, "5 seconds"))
-    expect(failures(exit)).toEqual(["own"])
-    expect(time).toBe(10_000)
-  })
-
-  it("C100, C110 a foreign cancellation is not a timeout, also when the deadline passes during its cleanup", () => {
-    const cleanups = ["1 second", "10 seconds"] as const
-    for (const cleanup of cleanups) {
-      const body = Effect.ensuring(Effect.interrupt, Effect.sleep(cleanup))
-      const { exit } = endsAt(Deadline.within(body, "5 seconds"))
-      expect(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)).toBe(true)
-    }
-  })
-
-  it("C102 waits for the cleanup of the body, and keeps what it fails with behind the timeout", () => {
+  it("waits for the cleanup of the body, and keeps what it fails with behind the timeout", () => {
     const body = Effect.onExit(Effect.never, () => Effect.andThen(Effect.sleep("3 seconds"), Effect.fail("cleanup")))
     const { exit, time } = endsAt(Deadline.within(body, "5 seconds"))
     expect(exceeded(exit)).toBe("unnamed")
@@ -108,15 +58,6 @@ describe("Deadline.within", () => {
       "boom"
     ])
   })
-
-  it.effect("C112 a body that is always ready is stopped, as soon as it lets the clock move", () =>
-    Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(Effect.flip(Deadline.within(Effect.forever(Effect.yieldNow), "1 second")))
-      yield* Effect.yieldNow
-      yield* TestClock.adjust("1 second")
-      expect((yield* Fiber.join(fiber))._tag).toBe("DeadlineExceeded")
-    })
-  )
 
   it("gives the cancellation its reason", () => {
     let reason: Option.Option<Cancel.Reason> = Option.none()
@@ -172,12 +113,32 @@ describe("Deadline.within", () => {
     expect(endsAt(program).exit).toEqual(Exit.succeed("in time"))
   })
 
-  it("two hundred nested ones end with the shortest", () => {
-    let body: Effect.Effect<void, Deadline.DeadlineExceeded> = Effect.sleep("1 day")
-    for (let i = 1; i <= 200; i++) body = Deadline.within(body, `${5000 - 5 * i} millis`, { name: `${i}` })
-    const { exit, time } = endsAt(body)
-    expect(exceeded(exit)).toBe("200")
-    expect(time).toBe(4000)
+  it("thousands of nested ones end with the shortest, and at once when all of them are cancelled", () => {
+    const nested = (core: Effect.Effect<void>) => {
+      let effect: Effect.Effect<void, Deadline.DeadlineExceeded> = core
+      for (let i = 1; i <= 2000; i++) effect = Deadline.within(effect, `${6000 - i} millis`, { name: `${i}` })
+      return effect
+    }
+    const { exit, time } = endsAt(nested(Effect.sleep("1 day")))
+    expect({ late: exceeded(exit), time }).toEqual({ late: "2000", time: 4000 })
+    expect(endsAt(nested(Effect.sleep("1 second"))).exit).toEqual(Exit.void)
+    const cancelled = Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(nested(Effect.never), { startImmediately: true })
+      yield* Effect.sleep("1 second")
+      yield* Fiber.interrupt(fiber)
+      return told(yield* Fiber.await(fiber))
+    })
+    expect(endsAt(cancelled)).toEqual({ exit: Exit.succeed(["Interrupt"]), time: 1000 })
+  })
+
+  it("leaves no timer in the process", async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
+    const before = timers()
+    const many = Effect.forEach([1, 2, 3], () => Deadline.within(Effect.yieldNow, "1 hour"), {
+      concurrency: "unbounded"
+    })
+    await Effect.runPromise(Effect.andThen(many, Deadline.within(Effect.yieldNow, "1 hour")))
+    expect(timers()).toBe(before)
   })
 })
 
@@ -205,36 +166,7 @@ describe("nested deadlines", () => {
     expect(endsAt(nested("2 seconds", "5 seconds"))).toEqual({ exit: Exit.succeed(["outer", "outer"]), time: 2000 })
   })
 
-  it("C91 at the same moment only the outermost reports, in every order of fibers", () => {
-    seeded(nested("2 seconds", "2 seconds"), (run) => {
-      expect(run.exit).toEqual(Exit.succeed(["outer", "outer"]))
-      expect(run).toMatchObject({ timers: 0, fibers: 0 })
-    })
-  })
-
-  it("C91 that holds too when the inner one belongs to a fiber of its own", () => {
-    const body = Effect.forkChild(Effect.exit(Deadline.within(Effect.never, "2 seconds", { name: "inner" })))
-    seeded(Effect.exit(Deadline.within(Effect.flatMap(body, Fiber.join), "2 seconds", { name: "outer" })), (run) =>
-      expect(Exit.isSuccess(run.exit) && exceeded(run.exit.value)).toBe("outer")
-    )
-  })
-
-  it.effect("C93 an inner one that is late does not keep the outer one from stopping what comes after", () =>
-    Effect.gen(function* () {
-      const fiber = yield* Effect.sleep("10 seconds").pipe(
-        Deadline.within("1 second", { name: "inner" }),
-        Effect.ignore,
-        Effect.andThen(Effect.sleep("1 minute")),
-        Deadline.within("2 seconds", { name: "outer" }),
-        Effect.exit,
-        Effect.forkChild
-      )
-      yield* TestClock.adjust("1 hour")
-      expect(exceeded(yield* Fiber.join(fiber))).toBe("outer")
-    })
-  )
-
-  it.effect("C96 inside one that has passed unnoticed nothing is started", () =>
+  it.effect("inside one that has passed unnoticed nothing is started", () =>
     Effect.gen(function* () {
       const clock = yield* TestClock.testClockWith(Effect.succeed)
       let late = 0
@@ -258,25 +190,16 @@ describe("nested deadlines", () => {
     })
   )
 
-  it("C104, C105 a deadline inside cleanup works, after a timeout and after a cancellation", () => {
-    const cleanup = Effect.exit(Deadline.within(Effect.never, "3 seconds", { name: "cleanup" }))
-    let seen: string | undefined
-    const body = Effect.onExit(Effect.never, () => Effect.map(cleanup, (exit) => void (seen = exceeded(exit))))
-    const after = (effect: Effect.Effect<unknown, unknown>) => {
-      seen = undefined
-      const { time } = endsAt(Effect.exit(effect))
-      return { seen, time }
-    }
-    expect(after(Deadline.within(body, "1 second"))).toEqual({ seen: "cleanup", time: 4000 })
-    expect(after(Deadline.within(Deadline.within(body, "1 second"), "2 seconds"))).toEqual({
-      seen: "cleanup",
-      time: 4000
-    })
-    const cancelled = Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(Deadline.within(body, "1 hour"), { startImmediately: true })
-      yield* Fiber.interrupt(fiber)
-    })
-    expect(after(cancelled)).toEqual({ seen: "cleanup", time: 3000 })
+  it("at the same moment the outer one is the reason, also late in the cleanup", () => {
+    let reason: Option.Option<Cancel.Reason> = Option.none()
+    const body = Effect.onInterrupt(Effect.never, () =>
+      Effect.delay(
+        Effect.map(Cancel.reason, (why) => void (reason = why)),
+        "5 seconds"
+      )
+    )
+    endsAt(nested("2 seconds", "2 seconds", body))
+    expect(Option.map(reason, ({ by }) => by)).toEqual(Option.some("outer"))
   })
 
   it("an enclosing deadline that cannot reach a detached fiber does not disarm the one inside", () => {
@@ -306,18 +229,21 @@ describe("nested deadlines", () => {
 describe("Deadline.remaining", () => {
   const left = Effect.map(Deadline.remaining, (left) => Option.getOrNull(Option.map(left, Duration.toMillis)))
 
-  it("C109 is none without a deadline, and the earliest of the enclosing ones otherwise", () => {
-    const after = Effect.andThen(Effect.sleep("1 second"), left)
-    const value = (effect: Effect.Effect<unknown, unknown>) => endsAt(effect).exit
-    expect(value(left)).toEqual(Exit.succeed(null))
-    expect(value(Deadline.within(left, "3 seconds"))).toEqual(Exit.succeed(3000))
-    expect(value(after.pipe(Deadline.within("3 seconds"), Deadline.within("5 seconds")))).toEqual(Exit.succeed(2000))
-    expect(value(after.pipe(Deadline.within("5 seconds"), Deadline.within("3 seconds")))).toEqual(Exit.succeed(2000))
-    expect(value(Effect.andThen(Deadline.within(left, "3 seconds"), left))).toEqual(Exit.succeed(null))
-    expect(value(Deadline.within(left, Duration.infinity))).toEqual(Exit.succeed(null))
+  it("is zero, not less, when the deadline has passed and nobody has noticed", () => {
+    const program = Effect.gen(function* () {
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      let busy = 0n
+      const late = { ...clock, monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + busy }
+      const body = Effect.andThen(
+        Effect.sync(() => void (busy = 9_000_000_000n)),
+        left
+      )
+      return yield* Effect.provideService(Deadline.within(body, "5 seconds"), Clock.Clock, late)
+    })
+    expect(endsAt(program).exit).toEqual(Exit.succeed(0))
   })
 
-  it("C109 is none in the cleanup of what has timed out or was cancelled, and in what is unbounded", () => {
+  it("is none in the cleanup of what has timed out or was cancelled, and in what is unbounded", () => {
     let seen: number | null = -1
     const body = Effect.onExit(Effect.never, () => Effect.map(left, (left) => void (seen = left)))
     endsAt(Deadline.within(body, "1 second"))
@@ -329,6 +255,247 @@ describe("Deadline.remaining", () => {
     expect(seen).toBe(null)
     const unbounded = Deadline.within(Effect.delay(Deadline.unbounded(left), "1 second"), "3 seconds")
     expect(endsAt(unbounded).exit).toEqual(Exit.succeed(null))
+  })
+})
+
+describe("Deadline.at", () => {
+  it("takes the wall clock for where the moment is, and the monotonic one for when it has come", () => {
+    const program = Effect.gen(function* () {
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      let correction = 0
+      const corrected = { ...clock, currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + correction }
+      const moment = clock.currentTimeMillisUnsafe() + 5000
+      const body = Effect.andThen(
+        Effect.sync(() => (correction = 60_000)),
+        Effect.never
+      )
+      const deadline = Deadline.at(body, moment, { name: "noon" })
+      return yield* Effect.exit(Effect.provideService(deadline, Clock.Clock, corrected))
+    })
+    const { exit, time } = endsAt(program)
+    expect(Exit.isSuccess(exit) && exceeded(exit.value as Exit.Exit<never, unknown>)).toBe("noon")
+    expect(time).toBe(5000)
+  })
+})
+
+describe("Deadline.moveOn", () => {
+  const moveOn = <A, E>(effect: Effect.Effect<A, E>) => Deadline.moveOn(effect, "5 seconds", { name: "patience" })
+
+  it("gives some value in time, and none when the time is up", () => {
+    expect(endsAt(moveOn(Effect.delay(Effect.succeed(1), "2 seconds")))).toEqual({
+      exit: Exit.succeed(Option.some(1)),
+      time: 2000
+    })
+    expect(endsAt(moveOn(Effect.never))).toEqual({ exit: Exit.succeed(Option.none()), time: 5000 })
+  })
+
+  it("lets failures through: of the body, of its cleanup, and other deadlines'", () => {
+    expect(endsAt(moveOn(Effect.fail("own"))).exit).toEqual(Exit.fail("own"))
+    const cleanup = endsAt(moveOn(Effect.onExit(Effect.never, () => Effect.fail("cleanup"))))
+    expect(failures(cleanup.exit)).toEqual(["cleanup"])
+    expect(exceeded(endsAt(moveOn(Deadline.within(Effect.never, "1 second", { name: "inner" }))).exit)).toBe("inner")
+    const outer = endsAt(Deadline.within(moveOn(Effect.never), "1 second", { name: "outer" }))
+    expect({ late: exceeded(outer.exit), time: outer.time }).toEqual({ late: "outer", time: 1000 })
+    const cancelled = endsAt(moveOn(Effect.interrupt)).exit
+    expect(Exit.isFailure(cancelled) && Cause.hasInterruptsOnly(cancelled.cause)).toBe(true)
+  })
+})
+
+describe("Deadline.open", () => {
+  it("lets anyone who has the handle move it, and the error counts from the start", () => {
+    const program = Effect.gen(function* () {
+      const handle = yield* Deferred.make<Deadline.Handle>()
+      const body = (deadline: Deadline.Handle) => Effect.andThen(Deferred.succeed(handle, deadline), Effect.never)
+      const fiber = yield* Effect.forkChild(Effect.flip(Deadline.open("5 seconds", body, { name: "lease" })))
+      const deadline = yield* Deferred.await(handle)
+      yield* Effect.sleep("4 seconds")
+      yield* deadline.reschedule("2 seconds")
+      yield* Effect.sleep("1 second")
+      yield* deadline.reschedule("1500 millis")
+      return (yield* Fiber.join(fiber)).message
+    })
+    expect(endsAt(program)).toEqual({
+      exit: Exit.succeed(`Deadline "lease" exceeded: not done within 6s 500ms, so it was cancelled`),
+      time: 6500
+    })
+  })
+
+  it("passes at once when it is moved to now, by its own body or another fiber", () => {
+    let after = false
+    const own = endsAt(
+      Deadline.open("5 seconds", (deadline) =>
+        Effect.andThen(
+          Effect.delay(deadline.reschedule(0), "1 second"),
+          Effect.sync(() => (after = true))
+        )
+      )
+    )
+    expect({ late: exceeded(own.exit), time: own.time, after }).toEqual({ late: "unnamed", time: 1000, after: false })
+    const first = endsAt(
+      Deadline.open("5 seconds", (deadline) =>
+        Effect.andThen(
+          deadline.reschedule(0),
+          Effect.sync(() => (after = true))
+        )
+      )
+    )
+    expect({ late: exceeded(first.exit), time: first.time, after }).toEqual({ late: "unnamed", time: 0, after: false })
+    const other = Deadline.open(Duration.infinity, (deadline) =>
+      Effect.andThen(Effect.forkChild(Effect.delay(deadline.reschedule(-1), "1 second")), Effect.never)
+    )
+    expect(endsAt(Effect.exit(other)).time).toBe(1000)
+  })
+
+  it("lets a body win that is done in the moment it passes", () => {
+    const program = Deadline.open("5 seconds", (deadline) =>
+      Effect.sync(() => {
+        Effect.runFork(deadline.reschedule(0))
+        return "done"
+      })
+    )
+    expect(endsAt(program).exit).toEqual(Exit.succeed("done"))
+  })
+
+  it("cannot be moved past the deadline around it", () => {
+    const inner = Deadline.open("1 second", (deadline) => Effect.andThen(deadline.reschedule("1 hour"), Effect.never), {
+      name: "inner"
+    })
+    const { exit, time } = endsAt(Deadline.within(inner, "5 seconds", { name: "outer" }))
+    expect({ late: exceeded(exit), time }).toEqual({ late: "outer", time: 5000 })
+  })
+
+  it("moves back and forth under every interleaving and cancellation, and leaves nothing behind", () => {
+    const program = Deadline.open("3 seconds", (deadline) =>
+      Effect.gen(function* () {
+        yield* Effect.forkChild(Effect.delay(deadline.reschedule("4 seconds"), "2 seconds"))
+        yield* Effect.forkChild(Effect.delay(deadline.reschedule("1 second"), "4 seconds"))
+        yield* deadline.reschedule("2500 millis")
+        return yield* Effect.never
+      })
+    )
+    const check = (run: Run<never, Deadline.DeadlineExceeded>) => {
+      expect(run).toMatchObject({ timers: 0, fibers: 0 })
+      if (!run.interrupted)
+        expect({ late: exceeded(run.exit), time: run.time }).toEqual({ late: "unnamed", time: 5000 })
+    }
+    everywhere(program, check)
+    seeded(program, check, { interrupt: true })
+  })
+})
+
+describe("the alarm that deadlines share", () => {
+  /** A clock that counts who sleeps on it. */
+  const counted = (clock: Clock.Clock) => {
+    const count = { made: 0, pending: 0, most: 0 }
+    const sleep = (duration: Duration.Duration) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          count.made++
+          count.most = Math.max(count.most, ++count.pending)
+        }),
+        () => clock.sleep(duration),
+        () => Effect.sync(() => void count.pending--)
+      )
+    return { clock: { ...clock, sleep }, count }
+  }
+
+  it("needs no timer for a body that is done at once, and one for any number of them at a time", () => {
+    const program = Effect.gen(function* () {
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      const { clock: counting, count } = counted(clock)
+      const within = (deadline: number, body: Effect.Effect<void>) =>
+        Effect.provideService(
+          Effect.ignore(Deadline.within(Effect.provideService(body, Clock.Clock, clock), deadline)),
+          Clock.Clock,
+          counting
+        )
+      const together = (...all: ReadonlyArray<Effect.Effect<void>>) => Effect.all(all, { concurrency: "unbounded" })
+      yield* within(
+        5000,
+        Effect.sync(() => {})
+      )
+      const none = count.made
+      yield* together(...Array.from({ length: 100 }, (_, i) => within(5000, Effect.sleep(i + 1))))
+      const forMany = count.made
+      // The second is the first to pass when it starts, but the timer of the one before it comes early enough.
+      yield* together(
+        within(1000, Effect.sleep(100)),
+        Effect.delay(within(3000, Effect.sleep(200)), 300),
+        within(5000, Effect.sleep(900))
+      )
+      const forEarlier = count.made
+      // This one passes first: the timer is set again.
+      yield* together(within(5000, Effect.never), Effect.delay(within(1000, Effect.never), 100))
+      return { none, forMany, forEarlier, most: count.most, pending: count.pending }
+    })
+    const { exit, time } = endsAt(program)
+    expect(exit).toEqual(Exit.succeed({ none: 0, forMany: 1, forEarlier: 2, most: 1, pending: 0 }))
+    expect(time).toBe(100 + 900 + 5000)
+  })
+
+  it("calls each of many at its moment, however they come, go and move", () => {
+    seeded(
+      Effect.gen(function* () {
+        const millis = Effect.map(Random.nextIntBetween(1, 1000), Math.trunc)
+        const start = yield* Clock.currentTimeMillis
+        const one = Effect.gen(function* () {
+          const [before, first, pause, second, end] = yield* Effect.all([millis, millis, millis, millis, millis])
+          yield* Effect.sleep(before)
+          const body = (deadline: Deadline.Handle) =>
+            Effect.andThen(Effect.delay(deadline.reschedule(second), pause), Effect.sleep(end))
+          const exit = yield* Effect.exit(Deadline.open(first, body))
+          const passed = (yield* Clock.currentTimeMillis) - start - before
+          const possible =
+            first < pause
+              ? [["late", first]]
+              : first === pause
+                ? [["late", first], second < end ? ["late", pause + second] : ["done", pause + end]]
+                : second < end
+                  ? [["late", pause + second]]
+                  : [["done", pause + end]]
+          if (second === end && first >= pause) possible.push(["late", pause + second])
+          expect(possible).toContainEqual([Exit.isSuccess(exit) ? "done" : "late", passed])
+        })
+        yield* Effect.forEach(Array.from({ length: 100 }), () => one, { concurrency: "unbounded" })
+      }),
+      (run) => {
+        if (Exit.isFailure(run.exit)) throw Cause.squash(run.exit.cause)
+        expect(run).toMatchObject({ timers: 0, fibers: 0 })
+      },
+      { seeds: 20 }
+    )
+  })
+
+  it("does not mix up clocks: a deadline by another clock neither binds nor wakes this one", () => {
+    const program = Effect.gen(function* () {
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      // Started long before, as a test clock has: by its time everything of this one lies in the future.
+      const other = { ...clock, monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() - 1_000_000_000_000n }
+      const left = yield* Effect.provideService(Deadline.remaining, Clock.Clock, other).pipe(
+        Deadline.within("2 seconds")
+      )
+      const late = yield* Effect.exit(
+        Deadline.within(Effect.never, "1 second", { name: "inner" }).pipe(
+          Effect.provideService(Clock.Clock, clock),
+          Deadline.within("2 seconds", { name: "outer" }),
+          Effect.provideService(Clock.Clock, other)
+        )
+      )
+      const detached = Effect.forkDetach(
+        Effect.exit(Deadline.within(Effect.never, "2 seconds", { name: "detached" })).pipe(
+          Effect.provideService(Clock.Clock, other)
+        ),
+        { startImmediately: true }
+      )
+      const fiber = yield* Deferred.make<Fiber.Fiber<Exit.Exit<never, Deadline.DeadlineExceeded>>>()
+      const body = Effect.andThen(
+        Effect.flatMap(detached, (one) => Deferred.succeed(fiber, one)),
+        Effect.never
+      )
+      yield* Effect.exit(Deadline.within(body, "1 second"))
+      return [left, exceeded(late), exceeded(yield* Fiber.join(yield* Deferred.await(fiber)))]
+    })
+    expect(endsAt(program)).toEqual({ exit: Exit.succeed([Option.none(), "inner", "detached"]), time: 3000 })
   })
 })
 

@@ -27,7 +27,7 @@ const defect = (effect: Effect.Effect<unknown, unknown>): unknown => {
 }
 
 describe("Limiter.concurrency", () => {
-  it("C130 never lets in more than its limit, with 1, 10 and 100", () => {
+  it("never lets in more than its limit, with 1, 10 and 100", () => {
     for (const limit of [1, 10, 100]) {
       const most = Effect.gen(function* () {
         const limiter = yield* Limiter.concurrency(limit)
@@ -50,24 +50,6 @@ describe("Limiter.concurrency", () => {
     }
   })
 
-  it("C131 waiters are let in in the order they came, and who comes back goes to the end", () => {
-    const order = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(1)
-      const order: Array<string> = []
-      const turn = (name: string) =>
-        limiter.withPermit(
-          Effect.andThen(
-            Effect.sync(() => order.push(name)),
-            Effect.sleep("1 second")
-          )
-        )
-      const twice = (name: string) => Effect.andThen(turn(`${name}1`), turn(`${name}2`))
-      yield* Effect.all([twice("a"), twice("b"), twice("c")], { concurrency: "unbounded" })
-      return order
-    })
-    expect(value(order)).toEqual(["a1", "b1", "c1", "a2", "b2", "c2"])
-  })
-
   it("large requests do not starve, and try does not barge in", () => {
     const program = Effect.gen(function* () {
       const limiter = yield* Limiter.concurrency(3)
@@ -84,21 +66,6 @@ describe("Limiter.concurrency", () => {
     expect(value(program)).toEqual(["two", "three", "one", "tried"])
   })
 
-  it("C133 when the first waiter is cancelled in the step of a release, the second gets the permit", () => {
-    const program = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(1)
-      const holder = yield* fork(limiter.withPermit(Effect.never))
-      const first = yield* fork(limiter.withPermit(Effect.never))
-      const second = yield* fork(limiter.withPermit(Effect.succeed("second")))
-      yield* Effect.sync(() => {
-        holder.interruptUnsafe()
-        first.interruptUnsafe()
-      })
-      return yield* Fiber.join(second)
-    })
-    seeded(program, (run) => expect(run.exit).toEqual(Exit.succeed("second")))
-  })
-
   it("a large first waiter that is cancelled makes way for small ones behind it", () => {
     const program = Effect.gen(function* () {
       const limiter = yield* Limiter.concurrency(3)
@@ -111,32 +78,6 @@ describe("Limiter.concurrency", () => {
     expect(value(program)).toBe("small")
   })
 
-  it("C135 permits come back exactly once on success, failure, defect and cancellation", () => {
-    const program = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(2)
-      for (const effect of [Effect.void, Effect.fail("no"), Effect.die("boom"), Effect.interrupt]) {
-        yield* Effect.exit(limiter.withPermits(2)(effect))
-        expect(yield* limiter.stats).toMatchObject({ limit: 2, inUse: 0, waiting: 0 })
-      }
-    })
-    value(program)
-  })
-
-  it("C136 asking twice in one fiber is a defect that names the task; in a fiber of its own it may", () => {
-    const nested = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(2)
-      return yield* limiter.withPermit(limiter.withPermit(Effect.void))
-    })
-    const error = defect(TaskGroup.open(nested, { name: "orders" }))
-    expect(error).toBeInstanceOf(Limiter.AlreadyHeld)
-    expect(String(error)).toContain("orders holds a permit of this limiter already")
-    const apart = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(2)
-      return yield* limiter.withPermit(Effect.flatMap(fork(limiter.withPermit(Effect.succeed("both"))), Fiber.join))
-    })
-    expect(value(apart)).toBe("both")
-  })
-
   it("impossible requests die at once instead of waiting for ever", () => {
     const asking = (permits: number) =>
       Effect.flatMap(Limiter.concurrency(3), (limiter) => limiter.withPermits(permits)(Effect.void))
@@ -146,35 +87,6 @@ describe("Limiter.concurrency", () => {
     expect(defect(Limiter.concurrency(-1))).toBeInstanceOf(RangeError)
     const larger = Effect.flatMap(Limiter.concurrency(3), (limiter) => limiter.tryWithPermits(4)(Effect.void))
     expect(value(larger)).toEqual(Option.none())
-  })
-
-  it("C138 growing lets waiters in, in order; shrinking admits nobody until enough has come back", () => {
-    const program = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(1)
-      const started: Array<number> = []
-      const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], (n) =>
-        fork(
-          limiter.withPermit(
-            Effect.andThen(
-              Effect.sync(() => started.push(n)),
-              Effect.sleep(`${n} seconds`)
-            )
-          )
-        )
-      )
-      expect(started).toEqual([1])
-      yield* limiter.resize(3)
-      expect(started).toEqual([1, 2, 3])
-      yield* limiter.resize(1)
-      yield* Effect.sleep("2500 millis")
-      expect(started).toEqual([1, 2, 3])
-      expect(yield* limiter.stats).toMatchObject({ limit: 1, inUse: 1, waiting: 2 })
-      yield* Effect.sleep("1 second")
-      expect(started).toEqual([1, 2, 3, 4])
-      yield* Fiber.awaitAll(fibers)
-      expect(started).toEqual([1, 2, 3, 4, 5])
-    })
-    value(program)
   })
 
   it("shrinking below what a waiter asked for tells that waiter, and lets the next one in", () => {
@@ -194,47 +106,6 @@ describe("Limiter.concurrency", () => {
       return yield* Fiber.join(small)
     })
     expect(value(program)).toBe("small")
-  })
-
-  it("C139 a limit of zero holds everything up and try gives none; raising it lets all in, in order", () => {
-    const program = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(0)
-      const order: Array<number> = []
-      const fibers = yield* Effect.forEach([1, 2, 3], (n) =>
-        fork(limiter.withPermits(n)(Effect.sync(() => order.push(n))))
-      )
-      yield* Effect.sleep("1 hour")
-      expect(yield* limiter.tryWithPermits(1)(Effect.void)).toEqual(Option.none())
-      expect(order).toEqual([])
-      yield* limiter.resize(3)
-      yield* Fiber.awaitAll(fibers)
-      return order
-    })
-    expect(value(program)).toEqual([1, 2, 3])
-  })
-
-  it("C140 a cancelled waiter is gone from the books, and stats tell who holds what", () => {
-    const program = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(5)
-      const named = (name: string, permits: number) =>
-        fork(TaskGroup.open(limiter.withPermits(permits)(Effect.never), { name }))
-      yield* named("loader", 2)
-      yield* named("loader", 1)
-      yield* named("writer", 2)
-      const waiters = [yield* named("late", 1), yield* named("late", 5)]
-      expect(yield* limiter.stats).toEqual({
-        limit: 5,
-        inUse: 5,
-        waiting: 2,
-        borrowers: new Map([
-          ["loader", 3],
-          ["writer", 2]
-        ])
-      })
-      yield* Fiber.interruptAll(waiters)
-      expect((yield* limiter.stats).waiting).toBe(0)
-    })
-    value(program)
   })
 
   it("lets in ten thousand waiters that never suspend, and holds nobody up with it", () => {
@@ -450,6 +321,226 @@ describe("Limiter.perKey", () => {
   })
 })
 
+describe("Limiter.bytes", () => {
+  it("lets in what fits between them, in order, and refuses what never will", () => {
+    const program = Effect.gen(function* () {
+      const memory = yield* Limiter.bytes(10)
+      const order: Array<number> = []
+      const load = (bytes: number) =>
+        memory.withPermits(bytes)(
+          Effect.andThen(
+            Effect.sync(() => order.push(bytes)),
+            Effect.sleep("1 second")
+          )
+        )
+      const fiber = yield* fork(Effect.all([load(4), load(5), load(3), load(1)], { concurrency: "unbounded" }))
+      expect(order).toEqual([4, 5])
+      expect(yield* memory.stats).toMatchObject({ limit: 10, inUse: 9, waiting: 2 })
+      yield* Fiber.join(fiber)
+      expect(order).toEqual([4, 5, 3, 1])
+      return yield* memory.withPermits(11)(Effect.void)
+    })
+    expect(defect(program)).toMatchObject({ _tag: "TooManyPermits", asked: 11, limit: 10 })
+  })
+})
+
+describe("Limiter.adaptive", () => {
+  const limitOf = (limiter: Limiter.Limiter) => Effect.map(limiter.stats, ({ limit }) => limit)
+
+  /** As many effects as the limit, all at once: each of them a success that takes a second, unless told otherwise. */
+  const round = (limiter: Limiter.Limiter, effect: Effect.Effect<unknown, unknown> = Effect.sleep("1 second")) =>
+    Effect.flatMap(limitOf(limiter), (limit) =>
+      Effect.all(
+        Array.from({ length: limit }, () => Effect.exit(limiter.withPermit(effect))),
+        { concurrency: "unbounded", discard: true }
+      )
+    )
+
+  const adaptive = (options?: Partial<Limiter.AdaptiveOptions>) => Limiter.adaptive({ min: 1, max: 8, ...options })
+
+  const limits = (count: number, limiter: Limiter.Limiter, effect?: Effect.Effect<unknown, unknown>) =>
+    Effect.forEach(Array.from({ length: count }), () => Effect.andThen(round(limiter, effect), limitOf(limiter)))
+
+  it("grows by one for each round that went well, up to its maximum", () => {
+    const program = Effect.gen(function* () {
+      const limiter = yield* adaptive({ min: 2, max: 5 })
+      expect(yield* limitOf(limiter)).toBe(2)
+      return yield* limits(5, limiter)
+    })
+    expect(value(program)).toEqual([3, 4, 5, 5, 5])
+  })
+
+  it("does not grow while there is room: nothing is known of a limit that was not reached", () => {
+    const program = Effect.gen(function* () {
+      const limiter = yield* adaptive({ min: 2 })
+      for (let i = 0; i < 10; i++) yield* limiter.withPermit(Effect.sleep("1 second"))
+      return yield* limitOf(limiter)
+    })
+    expect(value(program)).toBe(2)
+  })
+
+  it("is cut by failures and defects, once for all that ran together, and not below its minimum", () => {
+    for (const failure of [Effect.fail("503"), Effect.die("broken")]) {
+      const program = Effect.gen(function* () {
+        const limiter = yield* adaptive()
+        yield* limits(7, limiter)
+        expect(yield* limitOf(limiter)).toBe(8)
+        return yield* limits(6, limiter, Effect.delay(failure, "1 second"))
+      })
+      expect(value(program)).toEqual([6, 4, 3, 2, 1, 1])
+    }
+    const few = Effect.flatMap(adaptive({ min: 3 }), (limiter) => limits(2, limiter, Effect.fail("503")))
+    expect(value(few)).toEqual([3, 3])
+  })
+
+  it("is cut by effects that are slow, by the tolerance and the factor given", () => {
+    const program = Effect.gen(function* () {
+      const limiter = yield* adaptive({ tolerance: 3, backoff: 0.5 })
+      yield* limits(7, limiter)
+      const cuts = yield* limits(1, limiter, Effect.sleep("3 seconds"))
+      return [...cuts, ...(yield* limits(2, limiter, Effect.sleep("3001 millis")))]
+    })
+    expect(value(program)).toEqual([8, 4, 2])
+  })
+
+  it("takes a time that lasts for the new normal", () => {
+    const program = Effect.gen(function* () {
+      const limiter = yield* adaptive()
+      yield* limits(7, limiter)
+      const times = (count: number) =>
+        Effect.repeat(limiter.withPermit(Effect.sleep("5 seconds")), { times: count - 1 })
+      yield* times(900)
+      expect(yield* limitOf(limiter)).toBe(1)
+      yield* times(1200)
+      return yield* limits(3, limiter, Effect.sleep("5 seconds"))
+    })
+    expect(value(program)).toEqual([3, 4, 5])
+  })
+
+  it("learns nothing from what was cancelled, nor from errors that are no overload", () => {
+    const program = Effect.gen(function* () {
+      const limiter = yield* adaptive({ overloaded: (error) => error !== "404" })
+      yield* limits(7, limiter)
+      yield* round(limiter, Effect.delay(Effect.interrupt, "5 seconds"))
+      yield* round(limiter, Effect.fail("404"))
+      expect(yield* limitOf(limiter)).toBe(8)
+      yield* round(limiter, Effect.delay(Effect.fail("503"), "1 second"))
+      return yield* limitOf(limiter)
+    })
+    expect(value(program)).toBe(6)
+  })
+
+  it("a failure in no time does not make all others slow", () => {
+    const program = Effect.gen(function* () {
+      const limiter = yield* adaptive({ overloaded: () => false })
+      yield* round(limiter, Effect.fail("refused"))
+      return yield* limits(3, limiter)
+    })
+    expect(value(program)).toEqual([2, 3, 4])
+  })
+
+  it("lets waiters in as it grows, and makes none wait for what might never come", () => {
+    const program = Effect.gen(function* () {
+      const limiter = yield* adaptive()
+      let most = 0
+      let running = 0
+      const work = Effect.suspend(() => {
+        most = Math.max(most, ++running)
+        return Effect.ensuring(
+          Effect.sleep("1 second"),
+          Effect.sync(() => running--)
+        )
+      })
+      yield* Effect.all(
+        Array.from({ length: 100 }, () => limiter.withPermit(work)),
+        { concurrency: "unbounded" }
+      )
+      expect(most).toBe(8)
+      yield* limiter.withPermits(2)(Effect.void)
+    })
+    expect(defect(program)).toMatchObject({ _tag: "TooManyPermits", asked: 2, limit: 1 })
+  })
+
+  it("refuses what makes no sense", () => {
+    for (const options of [{ min: 0 }, { max: 0 }, { min: 1.5 }, { backoff: 1 }, { tolerance: 1 }]) {
+      expect(defect(adaptive(options))).toBeInstanceOf(RangeError)
+    }
+  })
+})
+
+describe("Limiter.all", () => {
+  it("takes the permits in order, holds them all and gives all back", () => {
+    const program = Effect.gen(function* () {
+      const wide = yield* Limiter.concurrency(3)
+      const narrow = yield* Limiter.concurrency(1)
+      const both = Limiter.all(wide, narrow)
+      const fibers = yield* Effect.forEach([1, 2, 3, 4], () => fork(both.withPermit(Effect.sleep("1 second"))))
+      expect(yield* wide.stats).toMatchObject({ inUse: 3, waiting: 1 })
+      expect(yield* narrow.stats).toMatchObject({ inUse: 1, waiting: 2 })
+      expect(yield* both.stats).toMatchObject({ limit: 1, inUse: 3, waiting: 3 })
+      yield* Fiber.awaitAll(fibers)
+      expect(yield* both.stats).toMatchObject({ inUse: 0, waiting: 0 })
+    })
+    expect(once(program).time).toBe(4000)
+    value(program)
+  })
+
+  it("try takes either all or none", () => {
+    const program = Effect.gen(function* () {
+      const wide = yield* Limiter.concurrency(3)
+      const narrow = yield* Limiter.concurrency(1)
+      const both = Limiter.all(wide, narrow)
+      expect(yield* both.tryWithPermits(1)(narrow.stats)).toMatchObject({ value: { inUse: 1 } })
+      yield* fork(narrow.withPermit(Effect.never))
+      expect(yield* both.tryWithPermits(1)(Effect.void)).toEqual(Option.none())
+      expect((yield* wide.stats).inUse).toBe(0)
+    })
+    value(program)
+  })
+
+  it("of none lets everything in", () => {
+    expect(value(Limiter.all().tryWithPermits(7)(Effect.succeed("in")))).toEqual(Option.some("in"))
+  })
+})
+
+describe("the tree of tasks", () => {
+  it("says what a task waits for", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const slots = yield* Limiter.concurrency(4)
+        const rate = yield* Limiter.rate({ limit: 1, per: "1 minute" })
+        yield* rate.withPermit(Effect.void)
+        const kinds = { slots: slots.withPermits(3), rate: rate.withPermit, cancelled: slots.withPermits(2) }
+        const cancelled: Array<Effect.Effect<void>> = []
+        yield* slots.withPermits(4)(
+          Effect.gen(function* () {
+            for (const [name, limited] of Object.entries(kinds)) {
+              const task = yield* TaskGroup.spawn(limited(Effect.sleep("1 second")), { name, kind: "daemon" })
+              if (name === "cancelled") cancelled.push(task.cancel())
+            }
+            expect(yield* waits).toEqual({
+              slots: "3 of 4 permits",
+              rate: "1 of 1 permits in 1m",
+              cancelled: "2 of 4 permits"
+            })
+            yield* Effect.all(cancelled)
+          })
+        )
+        expect(yield* waits).toEqual({ slots: null, rate: "1 of 1 permits in 1m" })
+        yield* Effect.sleep("1 minute")
+        expect(yield* waits).toEqual({ rate: null })
+      }),
+      { name: "main" }
+    )
+    const waits = Effect.map(TaskGroup.tree, ({ groups }) =>
+      Object.fromEntries(
+        groups.flatMap(({ tasks }) => tasks.slice(1).map(({ name, waitsFor }) => [name, waitsFor] as const))
+      )
+    )
+    value(program)
+  })
+})
+
 describe("cancelled at every operation", () => {
   const contended = (limiter: Limiter.Limiter) =>
     Effect.gen(function* () {
@@ -464,6 +555,13 @@ describe("cancelled at every operation", () => {
     "concurrency by key": Effect.map(
       Limiter.perKey((_: string) => Limiter.concurrency(2)),
       (hosts) => hosts.of("a")
+    ),
+    bytes: Limiter.bytes(2),
+    adaptive: Limiter.adaptive({ min: 2, max: 4 }),
+    all: Effect.map(Effect.all([Limiter.concurrency(2), Limiter.concurrency(3)]), (both) => Limiter.all(...both)),
+    "all, with a rate": Effect.map(
+      Effect.all([Limiter.rate({ limit: 4, per: "1 second" }), Limiter.bytes(2)]),
+      (both) => Limiter.all(...both)
     ),
     rate: Limiter.rate({ limit: 4, per: "1 second" })
   }

@@ -12,6 +12,8 @@ const deep = process.env["SKEIN_DEEP"] !== undefined
 const kills = deep ? 200 : 4
 const occurrences = deep ? 10 : 2
 const elements = 1500
+/** For machines that do much else. */
+const slow = deep ? 3_600_000 : 300_000
 
 const program = join(import.meta.dirname, "job.ts")
 
@@ -140,7 +142,7 @@ describe("a job that is killed with SIGKILL at random moments", () => {
             verifyDone(folder, sink)
           }
         }),
-      600_000
+      slow
     )
   }
 })
@@ -164,7 +166,7 @@ describe("a job that is killed with SIGKILL at a durable step", () => {
           verifyDone(folder, "both")
         }
       }),
-    600_000
+    slow
   )
 })
 
@@ -185,79 +187,88 @@ describe("what a kill left behind", () => {
       return folder
     })
 
-  it.effect("in the file behind its committed lines is cut off, whatever it is", () =>
-    Effect.gen(function* () {
-      const folder = yield* killedAt("synced:2")
-      const { committed, uncommitted } = verify(folder, "both")
-      const { output } = pathsIn(folder)
-      assert.isAbove(committed, 0)
-      assert.isAbove(uncommitted, 0)
-      const bytes = fs.readFileSync(output)
-      const records = bytes.toString("utf8").trimEnd().split("\n")
-      const lastThree = records.slice(-3).join("\n").length + 1
-      const cuts = Array.from({ length: Math.min(lastThree, uncommitted) }, (_, i) =>
-        bytes.subarray(0, bytes.length - i)
-      )
-      const kept = bytes.subarray(0, committed)
-      const tails = [
-        ...cuts.filter((_, i) => deep || i % 7 === 1),
-        kept,
-        Buffer.concat([kept, Buffer.from('{"n":1,"part":0}\n')]),
-        Buffer.concat([kept, Buffer.from('{"n":1,"pa')]),
-        Buffer.concat([bytes, Buffer.alloc(10_000)]),
-        Buffer.concat([bytes, Buffer.from([0xff, 0xfe, 0x0a, 0x00])])
-      ]
-      for (const tail of tails) {
-        yield* Effect.gen(function* () {
-          const copy = yield* copied(folder)
-          fs.writeFileSync(pathsIn(copy).output, tail)
-          yield* Effect.flatMap(resume(copy), Effect.fromResult)
-          verifyDone(copy, "both", few)
-        }).pipe(Effect.scoped)
-      }
-    })
+  it.effect(
+    "in the file behind its committed lines is cut off, whatever it is",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* killedAt("synced:2")
+        const { committed, uncommitted } = verify(folder, "both")
+        const { output } = pathsIn(folder)
+        assert.isAbove(committed, 0)
+        assert.isAbove(uncommitted, 0)
+        const bytes = fs.readFileSync(output)
+        const records = bytes.toString("utf8").trimEnd().split("\n")
+        const lastThree = records.slice(-3).join("\n").length + 1
+        const cuts = Array.from({ length: Math.min(lastThree, uncommitted) }, (_, i) =>
+          bytes.subarray(0, bytes.length - i)
+        )
+        const kept = bytes.subarray(0, committed)
+        const tails = [
+          ...cuts.filter((_, i) => deep || i % 7 === 1),
+          kept,
+          Buffer.concat([kept, Buffer.from('{"n":1,"part":0}\n')]),
+          Buffer.concat([kept, Buffer.from('{"n":1,"pa')]),
+          Buffer.concat([bytes, Buffer.alloc(10_000)]),
+          Buffer.concat([bytes, Buffer.from([0xff, 0xfe, 0x0a, 0x00])])
+        ]
+        for (const tail of tails) {
+          yield* Effect.gen(function* () {
+            const copy = yield* copied(folder)
+            fs.writeFileSync(pathsIn(copy).output, tail)
+            yield* Effect.flatMap(resume(copy), Effect.fromResult)
+            verifyDone(copy, "both", few)
+          }).pipe(Effect.scoped)
+        }
+      }),
+    slow
   )
 
-  it.effect("of a file that has lost committed lines is refused and not touched", () =>
-    Effect.gen(function* () {
-      const folder = yield* killedAt("synced:3")
-      const { output } = pathsIn(folder)
-      const before = verify(folder, "both")
-      const bytes = fs.readFileSync(output)
-      for (const length of [before.committed - 1, 1, 0, undefined]) {
-        if (length === undefined) fs.rmSync(output)
-        else fs.truncateSync(output, length)
-        const error = yield* Effect.flip(Effect.flatMap(resume(folder), Effect.fromResult))
-        assert.deepInclude(error, { _tag: "FilesError", kind: "CommittedLost" })
-        assert.include(String(error), `${before.committed} bytes of it were committed`)
-        fs.writeFileSync(output, bytes)
-        assert.deepEqual(verify(folder, "both"), before)
-      }
-      yield* Effect.flatMap(resume(folder), Effect.fromResult)
-      verifyDone(folder, "both", few)
-    })
+  it.effect(
+    "of a file that has lost committed lines is refused and not touched",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* killedAt("synced:3")
+        const { output } = pathsIn(folder)
+        const before = verify(folder, "both")
+        const bytes = fs.readFileSync(output)
+        for (const length of [before.committed - 1, 1, 0, undefined]) {
+          if (length === undefined) fs.rmSync(output)
+          else fs.truncateSync(output, length)
+          const error = yield* Effect.flip(Effect.flatMap(resume(folder), Effect.fromResult))
+          assert.deepInclude(error, { _tag: "FilesError", kind: "CommittedLost" })
+          assert.include(String(error), `${before.committed} bytes of it were committed`)
+          fs.writeFileSync(output, bytes)
+          assert.deepEqual(verify(folder, "both"), before)
+        }
+        yield* Effect.flatMap(resume(folder), Effect.fromResult)
+        verifyDone(folder, "both", few)
+      }),
+    slow
   )
 
-  it.effect("of a database whose log was cut is one commit or another, and the file is cut back to it", () =>
-    Effect.gen(function* () {
-      const folder = yield* killedAt("committed:8")
-      const log = `${pathsIn(folder).database}-wal`
-      const size = fs.statSync(log).size
-      const chance = random(1)
-      const reached = new Set<number>()
-      for (let i = 0; i < (deep ? 400 : 20); i++) {
-        yield* Effect.gen(function* () {
-          const copy = yield* copied(folder)
-          fs.truncateSync(`${pathsIn(copy).database}-wal`, Math.floor(chance() * size))
-          const { counts, settled } = verify(copy, "both")
-          // Cut before the first commit, the journal does not know that the job ever ran.
-          if (counts === undefined) return
-          reached.add(settled.length)
-          yield* Effect.flatMap(resume(copy), Effect.fromResult)
-          verifyDone(copy, "both", few)
-        }).pipe(Effect.scoped)
-      }
-      assert.isAbove(reached.size, 2)
-    })
+  it.effect(
+    "of a database whose log was cut is one commit or another, and the file is cut back to it",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* killedAt("committed:8")
+        const log = `${pathsIn(folder).database}-wal`
+        const size = fs.statSync(log).size
+        const chance = random(1)
+        const reached = new Set<number>()
+        for (let i = 0; i < (deep ? 400 : 20); i++) {
+          yield* Effect.gen(function* () {
+            const copy = yield* copied(folder)
+            fs.truncateSync(`${pathsIn(copy).database}-wal`, Math.floor(chance() * size))
+            const { counts, settled } = verify(copy, "both")
+            // Cut before the first commit, the journal does not know that the job ever ran.
+            if (counts === undefined) return
+            reached.add(settled.length)
+            yield* Effect.flatMap(resume(copy), Effect.fromResult)
+            verifyDone(copy, "both", few)
+          }).pipe(Effect.scoped)
+        }
+        assert.isAbove(reached.size, 2)
+      }),
+    slow
   )
 })

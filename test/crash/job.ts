@@ -35,12 +35,14 @@ export const pathsIn = (folder: string) => ({
 
 class Unwanted extends Schema.TaggedError<Unwanted>()("Unwanted", { message: Schema.String }) {}
 
-/** None of the first: the first commit that the elements make is to have rows. */
-export const isUnwanted = (n: number): boolean => n > 64 && n % 41 === 0
+const window = 64
+
+/** The first elements all give a row, so that the first commit they make has some. */
+export const isUnwanted = (n: number): boolean => n > window && n % 41 === 0
 
 /** What element `n` becomes: no row, one or more. */
 export const rowsOf = (n: number): ReadonlyArray<Row> =>
-  isUnwanted(n) ? [] : Array.from({ length: n % 4 }, (_, part) => ({ n, part }))
+  isUnwanted(n) ? [] : Array.from({ length: n > window ? n % 4 : 1 }, (_, part) => ({ n, part }))
 
 const uneven = (n: number) => Effect.repeat(Effect.yieldNow, { times: (n * 7919) % 23 })
 
@@ -76,7 +78,7 @@ export const run = (
   Pipeline.run(jobOf(folder, sink, order, worked), {
     name: "job",
     require: "effectively-once",
-    window: { items: 64 },
+    window: { items: window },
     maxRows: 40
   }).pipe(
     watchFile(pathsIn(folder).output, reached),

@@ -1,0 +1,22 @@
+/** What runs in each worker thread: a module's functions, called by the pool in the main thread. */
+import { parentPort, type Transferable } from "node:worker_threads"
+import { serve } from "../concurrency/WorkerThread.ts"
+
+const port = parentPort!
+
+const receive = serve({
+  import: (module) => import(module).catch((error) => loadBuilt(module, error)),
+  send: (message, transfers) => port.postMessage([1, message], transfers as ReadonlyArray<Transferable>)
+})
+
+/** A program that was built has `.js` files where its source says `.ts`. */
+const loadBuilt = (module: string, error: { readonly code?: string; readonly url?: string }): Promise<object> => {
+  if (error.code !== "ERR_MODULE_NOT_FOUND" || error.url !== module || !/\.m?ts$/.test(module)) throw error
+  return import(module.replace(/ts$/, "js"))
+}
+
+// The framing of `effect/workers`: 0 says that the thread is ready, 1 that data follows; of what comes, 0 is data.
+port.on("message", ([kind, message]) => {
+  if (kind === 0) receive(message)
+})
+port.postMessage([0])
