@@ -526,6 +526,30 @@ describe("a group with a limit", () => {
     expect(order).toEqual(numbers(201))
   })
 
+  it("lets others run as well while it lets in many", () => {
+    const order: Array<unknown> = []
+    const gate = Effect.runSync(Deferred.make<void>())
+    const program = Effect.gen(function* () {
+      yield* Effect.forkChild(
+        Effect.andThen(
+          Deferred.await(gate),
+          Effect.sync(() => order.push("another"))
+        )
+      )
+      yield* TaskGroup.open(
+        Effect.gen(function* () {
+          yield* TaskGroup.spawn(Deferred.await(gate))
+          yield* Effect.forEach(numbers(200), (n) => TaskGroup.spawn(Effect.sync(() => order.push(n))))
+          yield* Effect.yieldNow
+          yield* Deferred.succeed(gate, undefined)
+        }),
+        { limit: 1 }
+      )
+    })
+    once(program)
+    expect(order.indexOf("another")).toBeLessThan(100)
+  })
+
   it("runs 20,000 tasks that are done at once without running out of stack", () => {
     const tasks = Array.from({ length: 20_000 }, () => TaskGroup.spawn(Effect.void))
     const gate = Effect.runSync(Deferred.make<void>())
