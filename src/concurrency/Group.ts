@@ -1,6 +1,6 @@
 /** The life of a group: what it starts, what it waits for, whom it cancels, and how it ends. */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -192,8 +192,9 @@ export class Group<A, E> implements Task.Owner {
     if (this.cancelledFromOutside) return Exit.succeed(undefined as A)
     if (this.cancelledByRequest !== undefined) {
       const cancelled = new GroupCancelled({ group: this.name, reason: this.cancelledByRequest.message })
+      ledger.add(this.body, Cause.fail(cancelled), () => false)
       // `TaskGroup.cancel` put it into E.
-      return Exit.fail(cancelled as E)
+      return Exit.failCause(ledger.cause() as Cause.Cause<E>)
     }
     return this.bodyExit ?? Exit.succeed(undefined as A)
   }

@@ -170,11 +170,17 @@ export class Node<A, E> implements Task<A, E> {
   }
 
   get join(): Effect.Effect<A, E> {
-    return this.end((exit) => this.joined(exit), "the end of")
+    return this.end((exit) => {
+      this.observed = true
+      return this.joined(exit)
+    }, "the end of")
   }
 
   get exit(): Effect.Effect<Exit.Exit<A, E>> {
-    return this.end(Effect.succeed, "the end of")
+    return this.end((exit) => {
+      this.observed = true
+      return Effect.succeed(exit)
+    }, "the end of")
   }
 
   get info(): TaskInfo {
@@ -225,7 +231,6 @@ export class Node<A, E> implements Task<A, E> {
   private end<B, E2>(then: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>, wait: string): Effect.Effect<B, E2> {
     return Effect.withFiber((waiter) =>
       Effect.callback<B, E2>((resume) => {
-        this.observed = true
         const fiber = this.fiber!
         const exit = fiber.pollUnsafe()
         if (exit !== undefined) return resume(then(exit))

@@ -414,6 +414,31 @@ describe("a supervised task", () => {
     expect(logged[0]).toContain('supervised task "forgotten"')
     expect(logged[0]).toContain("unseen")
   })
+
+  it("is logged when its cleanup failed and all that was asked of it was to stop", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ message }) => void logged.push(String(message)))
+    const effect = TaskGroup.open(
+      Effect.gen(function* () {
+        const task = yield* TaskGroup.supervise(
+          Effect.onInterrupt(Effect.never, () => Effect.die("torn")),
+          { name: "messy" }
+        )
+        yield* task.cancel()
+      })
+    )
+    expect(exitOf(effect.pipe(Effect.provide(Logger.layer([logger]))))).toEqual(Exit.void)
+    expect(logged).toEqual(['Unhandled failure of supervised task "messy"'])
+  })
+})
+
+describe("a group that is ended early", () => {
+  it("fails with GroupCancelled, as a failure of its own", () => {
+    const exit = exitOf(TaskGroup.open(TaskGroup.cancel("enough"), { name: "search" }))
+    expect(failuresOf(exit).map(([task, error]) => [task, String(error)])).toEqual([
+      ["search", 'GroupCancelled: Group "search" was cancelled: enough']
+    ])
+  })
 })
 
 describe("under every interleaving", () => {

@@ -39,7 +39,7 @@ describe("Spawning", () => {
     ({ works }) => {
       const hydra: Effect.Effect<void, never, TaskGroup.TaskGroup<never>> = Effect.suspend(() =>
         Effect.gen(function* () {
-          yield* TaskGroup.spawn(works("head"))
+          yield* TaskGroup.spawn(works("head", 100))
           yield* Effect.sleep(2)
           yield* TaskGroup.spawn(hydra)
         })
