@@ -75,3 +75,15 @@ declare const spawnsHttp: Effect.Effect<void, never, TaskGroup.TaskGroup<HttpErr
 // @ts-expect-error HttpError is not DbError
 const wrong: Effect.Effect<void, never, TaskGroup.TaskGroup<DbError>> = spawnsHttp
 void wrong
+
+// Ending a group early is one of its failures, for whoever opened it to decide.
+const ended = TaskGroup.open(Effect.andThen(TaskGroup.spawn(fetchUser), TaskGroup.cancel("enough")))
+equals<typeof ended, Effect.Effect<void, HttpError | TaskGroup.GroupCancelled>>(true)
+// @ts-expect-error nobody decides what an early end means
+void Effect.runPromise(TaskGroup.cancel("enough"))
+const decided = ended.pipe(Effect.catchTag("GroupCancelled", () => Effect.void))
+equals<Effect.Error<typeof decided>, HttpError>(true)
+
+// A start can fail before it is ready, and its task after that: the one is here, the other is the group's.
+const started = TaskGroup.start((ready: TaskGroup.Ready<number>) => Effect.andThen(ready(1), fetchUser))
+equals<typeof started, Effect.Effect<number, HttpError, TaskGroup.TaskGroup<HttpError>>>(true)
