@@ -18,6 +18,8 @@ import * as Show from "./cities/show.ts"
 
 const out = { database: "out/cities.db", file: "out/cities.jsonl" }
 
+const getPage = Fetch.json(Page)
+
 /** The job: pages → places → database and file. */
 const job = (api: string, pages: number) =>
   Pipeline.from(
@@ -26,7 +28,7 @@ const job = (api: string, pages: number) =>
       { name: "pages" }
     )
   ).pipe(
-    Pipeline.map((page) => Fetch.json(Page)(`${api}/places?page=${page}`), {
+    Pipeline.map((page) => getPage(`${api}/places?page=${page}`), {
       name: "fetch",
       concurrency: 16,
       onError: { deadLetter: Schema.Int, maxDead: 10 }

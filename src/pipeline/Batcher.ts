@@ -1,7 +1,7 @@
 /** The station that collects items into batches. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type Item, Signal } from "./Lane.ts"
+import { Item, Signal } from "./Lane.ts"
 import type { Downstream, Station } from "./Stage.ts"
 import type { Batch } from "./Step.ts"
 
@@ -48,11 +48,8 @@ export class Batcher implements Station {
       if (other !== unit) unit.absorb(other)
     }
     unit.live -= items.length - 1
-    this.down.emit(
-      items.map((item) => item.value),
-      unit,
-      `${items[0]!.path}+${items.length}`
-    )
+    const values = items.map((item) => item.value)
+    this.down.emit(new Item(values, unit, `${items[0]!.path}+${items.length}`))
   }
 
   private timer(within: Duration.Duration): Effect.Effect<void> {

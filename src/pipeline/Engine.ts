@@ -89,7 +89,7 @@ export const replay = <E, R>(plan: Plan<E, R>): Effect.Effect<Summary, E | RunEr
         whenWritten: (units) =>
           journal.markReplayed(
             name,
-            units.flatMap((unit) => unit.letters)
+            gathered(units, (unit) => unit.letters)
           ),
         // The watermark is that of the source, which was not read.
         checkpoint: (next) => ({ ...start, sink: next.sink, counts: next.counts })
@@ -216,7 +216,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
 
       const commit = (units: ReadonlyArray<Unit>, finished: boolean) =>
         Effect.suspend(() => {
-          const rows = units.flatMap((unit) => unit.outputs)
+          const rows = gathered(units, (unit) => unit.outputs)
           return Effect.map(
             Effect.andThen(
               rows.length === 0 && Option.isSome(state)
@@ -230,7 +230,7 @@ const execute = (plan: Plan<any, any>, journal: Journal, job: Job): Effect.Effec
                 replayed += unit.letters.length
                 tally(counts, unit)
               }
-              return { checkpoint: standing(finished), dead: units.flatMap((unit) => unit.dead) }
+              return { checkpoint: standing(finished), dead: gathered(units, (unit) => unit.dead) }
             }
           )
         }).pipe((write) => journal.commit(options.name, write), Effect.uninterruptible)
@@ -357,7 +357,7 @@ const bury = (
           })
       )
     )
-    unit.root.dead.push({
+    unit.root.bury({
       step: step.name,
       input: encoded,
       cause,
@@ -409,15 +409,22 @@ const nothing: Checkpoint = {
   finished: false
 }
 
+/** `flatMap`, which costs as much as all the rest of a commit. */
+const gathered = <A>(units: ReadonlyArray<Unit>, of: (unit: Unit) => ReadonlyArray<A>): ReadonlyArray<A> => {
+  const all: Array<A> = []
+  for (const unit of units) for (const one of of(unit)) all.push(one)
+  return all
+}
+
 type Tally = { -readonly [K in keyof Counts]: number }
 
 const tally = (counts: Tally, unit: Unit): void => {
-  counts.settled += unit.entries.length
+  counts.settled += unit.count
   counts.written += unit.outputs.length
   counts.filtered += unit.filtered
   counts.skipped += unit.skipped
   counts.dead += unit.dead.length
-  counts.bytes += unit.entries.reduce((sum, entry) => sum + entry.bytes, 0)
+  counts.bytes += unit.read
 }
 
 const sum = (a: Counts, b: Counts): Counts => ({

@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Task } from "../concurrency/Task.ts"
 import * as TaskGroup from "../concurrency/TaskGroup.ts"
 import { Batcher } from "./Batcher.ts"
-import { Signal } from "./Lane.ts"
+import { Item, Signal } from "./Lane.ts"
 import type { Position } from "./Source.ts"
 import { type Downstream, Stage } from "./Stage.ts"
 import type { Each, Step } from "./Step.ts"
@@ -180,10 +180,10 @@ export class Flow {
 
   private downstream(index: number): Downstream {
     return {
-      emit: (value, unit, path) => {
+      emit: (item) => {
         const next = this.stages[index + 1]
-        if (next === undefined) this.arrive(value, unit)
-        else next.accept({ value, unit, path, from: 0 })
+        if (next === undefined) this.arrive(item.value, item.unit)
+        else next.accept(item)
       },
       fanOut: (unit, children) => {
         unit.root.live += children - 1
@@ -191,7 +191,7 @@ export class Flow {
       drop: (unit) => this.leave(unit.root),
       grow: (unit, bytes) => {
         this.window.grow(unit, bytes)
-        this.wakeWriter()
+        if (this.window.isFull) this.wakeWriter()
       },
       filtered: (unit) => {
         unit.root.filtered += 1
@@ -213,6 +213,7 @@ export class Flow {
         while: () => next < chunk.length,
         body: () => {
           while (next < chunk.length && !this.window.isFull) this.enter(chunk[next++]!)
+          this.wakeWriter()
           if (next === chunk.length) return Effect.void
           this.readerWaits = true
           this.stalled()
@@ -227,17 +228,16 @@ export class Flow {
 
   private enter({ bytes, position, replays, value }: Arrival): void {
     const unit = this.window.admit(position, bytes, replays?.letter)
-    this.wakeWriter()
     if (unit === undefined) return
     const entrance = replays === undefined ? undefined : this.entrances.get(replays.step)
     const stage = this.stages[entrance?.station ?? 0]
     if (stage === undefined) this.arrive(value, unit)
-    else stage.accept({ value, unit, path: "", from: entrance?.from ?? 0 })
+    else stage.accept(new Item(value, unit, "", entrance?.from))
   }
 
   private arrive(value: unknown, unit: Unit): void {
     const { root } = unit
-    root.outputs.push(value)
+    root.add(value)
     this.leave(root)
   }
 

@@ -1,14 +1,25 @@
 /** What waits between two stages. Its length is bounded by the window, not by the lane. */
 import * as Effect from "effect/Effect"
+import { Queue } from "./Queue.ts"
 import type { Unit } from "./Window.ts"
 
-export interface Item {
-  readonly value: unknown
+/** An element on its way through the stages: changed by each of them, never in two of them at once. */
+export class Item {
+  value: unknown
   readonly unit: Unit
   /** Which of its parent's children it is, from the source element down: "" for the source element itself. */
   readonly path: string
   /** The step it starts with, for dead letters that are run again; 0 is the first of the stage. */
-  readonly from: number
+  from: number
+  /** What became of it in the stage it is in; "many" when its value is an array of its children. */
+  fate: "open" | "one" | "many" | "none" = "open"
+
+  constructor(value: unknown, unit: Unit, path: string, from = 0) {
+    this.value = value
+    this.unit = unit
+    this.path = path
+    this.from = from
+  }
 }
 
 /**
@@ -32,27 +43,27 @@ export class Signal {
   }
 
   wakeOne(): void {
-    this.waiting.shift()?.()
+    if (this.waiting.length > 0) this.waiting.shift()!()
   }
 
   wakeAll(): void {
+    if (this.waiting.length === 0) return
     for (const wake of this.waiting.splice(0)) wake()
   }
 }
 
 export class Lane {
-  private items: Array<Item | undefined> = []
-  private head = 0
+  private readonly items = new Queue<Item>()
   private closed = false
   private readonly signal = new Signal()
 
   get length(): number {
-    return this.items.length - this.head
+    return this.items.length
   }
 
   /** No item is there and none will come. */
   get isDone(): boolean {
-    return this.closed && this.length === 0
+    return this.closed && this.items.length === 0
   }
 
   push(item: Item): void {
@@ -61,20 +72,11 @@ export class Lane {
   }
 
   take(): Item | undefined {
-    if (this.head === this.items.length) return undefined
-    const item = this.items[this.head]
-    this.items[this.head] = undefined
-    this.head += 1
-    if (this.head >= 64 && this.head * 2 >= this.items.length) {
-      this.items = this.items.slice(this.head)
-      this.head = 0
-    }
-    return item
+    return this.items.take()
   }
 
   clear(): void {
-    this.items = []
-    this.head = 0
+    this.items.clear()
   }
 
   close(): void {

@@ -2,14 +2,15 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { Attempt } from "./Attempt.ts"
-import { type Item, Lane } from "./Lane.ts"
+import { Item, Lane } from "./Lane.ts"
+import { Queue } from "./Queue.ts"
 import type { Each } from "./Step.ts"
 import type { Unit } from "./Window.ts"
 import { weigh } from "./Weigh.ts"
 
 /** What the engine does with what comes out of a stage. */
 export interface Downstream {
-  readonly emit: (value: unknown, unit: Unit, path: string) => void
+  readonly emit: (item: Item) => void
   /** An element became `children` elements. */
   readonly fanOut: (unit: Unit, children: number) => void
   /** An element ended here: filtered, skipped or dead. */
@@ -43,21 +44,6 @@ export interface Station {
   readonly crew: (pipeline: string) => ReadonlyArray<Effect.Effect<void, unknown, unknown>>
 }
 
-/** What became of an item: nothing, one element, or several. */
-type Outcome =
-  | { readonly kind: "none" }
-  | { readonly kind: "one"; readonly value: unknown }
-  | {
-      readonly kind: "many"
-      readonly values: ReadonlyArray<unknown>
-    }
-const none: Outcome = { kind: "none" }
-
-interface Slot {
-  readonly item: Item
-  outcome: Outcome | undefined
-}
-
 /** How many elements a worker takes in one go before it lets others run. */
 const burst = 128
 
@@ -68,17 +54,15 @@ export class Stage implements Station {
   private readonly steps: ReadonlyArray<Each>
   private readonly down: Downstream
   /** In the order of their inputs, the items whose results wait for one before them. */
-  private readonly slots: Array<Slot> | undefined
+  private readonly begun: Queue<Item> | undefined
   /** The worker of a stage that has only one: what needs no effect it does on the stack of who brings the item. */
   private readonly single: Worker | undefined
-  /** What the single worker has to go on with. */
-  private rest: Effect.Effect<void, unknown, unknown> | undefined
 
   constructor(pipeline: string, steps: ReadonlyArray<Each>, down: Downstream) {
     this.steps = steps
     this.down = down
     this.concurrency = steps[0]!.concurrency
-    this.slots = this.concurrency > 1 && steps[0]!.order === "input" ? [] : undefined
+    this.begun = this.concurrency > 1 && steps[0]!.order === "input" ? new Queue() : undefined
     this.single = this.concurrency === 1 ? new Worker(pipeline) : undefined
   }
 
@@ -92,13 +76,14 @@ export class Stage implements Station {
   }
 
   accept(item: Item): void {
-    if (this.single === undefined || !this.isIdle || !this.down.mayBegin(this)) return this.lane.push(item)
+    const { single } = this
+    if (single === undefined || !this.isIdle || !this.down.mayBegin(this)) return this.lane.push(item)
     try {
-      this.rest = this.begin(item, this.single)
+      this.begin(item, single)
     } catch (defect) {
-      this.rest = Effect.die(defect)
+      single.next = Effect.die(defect)
     }
-    if (this.rest !== undefined) this.lane.wake()
+    if (single.next !== undefined) this.lane.wake()
   }
 
   close(): void {
@@ -118,137 +103,125 @@ export class Stage implements Station {
     return workers.map((worker) => Effect.provideService(this.work(worker), Attempt, worker))
   }
 
+  /** The effects of all items that this worker takes, one after the other: what each gives goes to `goOn`. */
   private work(worker: Worker): Effect.Effect<void, unknown, unknown> {
     const { lane } = this
-    return Effect.whileLoop<void, unknown, unknown>({
-      while: () => !lane.isDone || this.rest !== undefined,
+    return Effect.whileLoop<unknown, unknown, unknown>({
+      while: () => worker.next !== undefined || !lane.isDone,
       body: () => {
-        const { rest } = this
-        if (rest !== undefined) {
-          this.rest = undefined
-          return rest
-        }
         for (let taken = 0; taken < burst; taken++) {
+          if (worker.next !== undefined) return worker.start(worker.next)
           // Who waits for room has an item: without one, `accept` would begin the next and find nobody to go on with it.
-          if (lane.length === 0) return lane.wait(() => this.rest !== undefined)
+          if (lane.length === 0) return lane.wait(() => worker.next !== undefined)
           if (!this.down.mayBegin(this)) {
             return this.down.room(() => lane.length === 0 || this.down.mayBegin(this))
           }
-          const item = lane.take()!
-          const rest = this.begin(item, worker)
-          if (rest !== undefined) return rest
+          this.begin(lane.take()!, worker)
         }
         return Effect.yieldNow
       },
-      step: () => {}
+      step: (given) => {
+        if (worker.waits) this.goOn(given, worker)
+      }
     })
   }
 
-  private begin(item: Item, attempt: Worker): Effect.Effect<void, unknown, unknown> | undefined {
-    const slot: Slot = { item, outcome: undefined }
-    this.slots?.push(slot)
+  private begin(item: Item, worker: Worker): void {
+    this.begun?.push(item)
     this.running += 1
-    return this.advance(slot, item.value, item.from, attempt)
+    this.advance(item, item.from, worker)
   }
 
-  /** Runs the steps from `from` on, as far as they need no effect; gives the effect that goes on from there. */
-  private advance(
-    slot: Slot,
-    input: unknown,
-    from: number,
-    attempt: Worker
-  ): Effect.Effect<void, unknown, unknown> | undefined {
-    let value = input
+  /** Runs the steps from `from` on, as far as they need no effect; leaves the effect that is next with the worker. */
+  private advance(item: Item, from: number, worker: Worker): void {
     for (let i = from; i < this.steps.length; i++) {
       const step = this.steps[i]!
-      attempt.begin(slot.item)
-      const given = step.f(value)
-      if (isEffect(given)) return this.wait(slot, value, given, i, attempt)
-      const next = this.apply(slot, step, value, given)
-      if (next === undefined) return undefined
-      value = next.value
+      worker.begin(item)
+      const given = step.f(item.value)
+      if (isEffect(given))
+        return worker.wait(i, step.onError === "fail" ? given : this.caught(given, step, item, worker))
+      if (!this.apply(item, step, given)) return
     }
-    this.end(slot, { kind: "one", value })
-    return undefined
+    this.end(item, "one")
   }
 
-  private wait(
-    slot: Slot,
-    input: unknown,
+  private goOn(given: unknown, worker: Worker): void {
+    const item = worker.item!
+    const index = worker.resume()
+    if (given === gone) this.end(item, "none")
+    else if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
+  }
+
+  /** Gives `gone` where the policy of the step has dealt with its failure. */
+  private caught(
     effect: Effect.Effect<unknown, unknown, unknown>,
-    index: number,
-    attempt: Worker
-  ): Effect.Effect<void, unknown, unknown> {
-    const step = this.steps[index]!
-    const { unit } = slot.item
-    const goOn = (given: unknown): Effect.Effect<void, unknown, unknown> => {
-      const next = this.apply(slot, step, input, given)
-      return next === undefined ? Effect.void : (this.advance(slot, next.value, index + 1, attempt) ?? Effect.void)
-    }
-    if (step.onError === "fail") return Effect.flatMap(effect, goOn)
-    return Effect.matchCauseEffect(effect, {
-      onSuccess: goOn,
-      onFailure: (cause) => {
-        const failure = cause.reasons.find(Cause.isFailReason)
-        return failure === undefined || cause.reasons.some((reason) => reason._tag !== "Fail")
-          ? Effect.failCause(cause)
-          : Effect.map(this.down.failed(step, input, unit, failure.error, attempt.count), () => this.end(slot, none))
-      }
+    step: Each,
+    item: Item,
+    worker: Worker
+  ): Effect.Effect<unknown, unknown, unknown> {
+    return Effect.catchCause(effect, (cause) => {
+      const failure = cause.reasons.find(Cause.isFailReason)
+      return failure === undefined || cause.reasons.some((reason) => reason._tag !== "Fail")
+        ? Effect.failCause(cause)
+        : Effect.as(this.down.failed(step, item.value, item.unit, failure.error, worker.count), gone)
     })
   }
 
-  /** Gives the value the next step goes on with, or ends the item. */
-  private apply(slot: Slot, step: Each, input: unknown, given: unknown): { readonly value: unknown } | undefined {
+  /** Whether the item goes on to the next step; it ended here otherwise. */
+  private apply(item: Item, step: Each, given: unknown): boolean {
     switch (step.kind) {
       case "map":
-        this.down.grow(slot.item.unit, weigh(given))
-        return { value: given }
+        item.value = given
+        this.down.grow(item.unit, weigh(given))
+        return true
       case "filter":
-        if (given === true) return { value: input }
-        this.down.filtered(slot.item.unit)
-        this.end(slot, none)
-        return undefined
-      case "flatMap": {
-        const values = Array.from(given as Iterable<unknown>)
-        this.down.grow(slot.item.unit, weigh(values))
-        this.end(slot, { kind: "many", values })
-        return undefined
-      }
+        if (given === true) return true
+        this.down.filtered(item.unit)
+        this.end(item, "none")
+        return false
+      case "flatMap":
+        item.value = Array.from(given as Iterable<unknown>)
+        this.down.grow(item.unit, weigh(item.value))
+        this.end(item, "many")
+        return false
     }
   }
 
-  private end(slot: Slot, outcome: Outcome): void {
-    if (this.slots === undefined) this.leave(slot.item, outcome)
-    else {
-      slot.outcome = outcome
-      let done = 0
-      for (const head of this.slots) {
-        if (head.outcome === undefined) break
-        done += 1
-        this.leave(head.item, head.outcome)
-      }
-      if (done > 0) this.slots.splice(0, done)
-    }
+  private end(item: Item, fate: Item["fate"]): void {
+    const { begun } = this
+    item.fate = fate
+    if (begun === undefined) this.leave(item)
+    else while (begun.length > 0 && begun.at(0)!.fate !== "open") this.leave(begun.take()!)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.running -= 1
     this.down.ended()
   }
 
-  private leave({ unit, path }: Item, outcome: Outcome): void {
+  private leave(item: Item): void {
     const { down } = this
-    if (outcome.kind === "one") down.emit(outcome.value, unit, path)
-    else if (outcome.kind === "none" || outcome.values.length === 0) down.drop(unit)
-    else {
-      down.fanOut(unit, outcome.values.length)
-      outcome.values.forEach((value, i) => down.emit(value, unit, `${path}.${i}`))
-    }
+    const { fate, path, unit } = item
+    item.fate = "open"
+    item.from = 0
+    if (fate === "one") return down.emit(item)
+    const children = fate === "many" ? (item.value as ReadonlyArray<unknown>) : []
+    if (children.length === 0) return down.drop(unit)
+    down.fanOut(unit, children.length)
+    children.forEach((value, i) => down.emit(new Item(value, unit, `${path}.${i}`)))
   }
 }
 
-/** What a worker tells the step it runs of the element: made once a worker, changed for each element. */
+/** What the effect of a step gives when it failed and the run goes on. */
+const gone = Symbol("gone")
+
+/** One of those who do the work of a stage, and what it tells the step it runs of the element. */
 export class Worker implements Attempt {
   count = 1
-  private item: Item | undefined
+  item: Item | undefined
+  /** What it has to run before it takes the next item. */
+  next: Effect.Effect<unknown, unknown, unknown> | undefined
+  /** Whether a step waits for what now runs. */
+  waits = false
+  private index = 0
   private readonly pipeline: string
 
   constructor(pipeline: string) {
@@ -265,7 +238,26 @@ export class Worker implements Attempt {
     this.item = item
     this.count = 1
   }
+
+  /** Leaves the effect of a step to be run next. */
+  wait(index: number, effect: Effect.Effect<unknown, unknown, unknown>): void {
+    this.index = index
+    this.next = effect
+  }
+
+  start(next: Effect.Effect<unknown, unknown, unknown>): Effect.Effect<unknown, unknown, unknown> {
+    this.next = undefined
+    this.waits = true
+    return next
+  }
+
+  /** Ends the wait; gives the step that waited. */
+  resume(): number {
+    this.waits = false
+    return this.index
+  }
 }
 
 const isEffect = (given: unknown): given is Effect.Effect<unknown, unknown, unknown> =>
-  typeof given === "object" && given !== null && Effect.isEffect(given)
+  // As `Effect.isEffect`, which costs as much as the rest of a step.
+  typeof given === "object" && given !== null && Effect.TypeId in given

@@ -1,34 +1,37 @@
 /** The elements between the watermark and the reader: their fate, and the watermark it gives. */
 import * as Option from "effect/Option"
 import type { DeadLetter } from "./Journal.ts"
+import { Queue } from "./Queue.ts"
 import type { Position } from "./Source.ts"
 
-interface Entry {
-  readonly position: Position
-  readonly bytes: number
-  /** The dead letter that this element is the replay of. */
-  readonly letter: number | undefined
-  settled: boolean
-}
-
 /**
- * Source elements that settle together: one, or those that a batch brought together. What they became is written in
+ * A source element with all it became; or several, where a batch brought them together. What it became is written in
  * one transaction, so that no crash can split it, whatever a step would give when it is run again.
  */
 export class Unit {
   /** The elements still on their way, descendants of these source elements. */
   live = 1
+  /** How many source elements it is. */
+  count = 1
+  settled = false
   bytes: number
-  readonly entries: Array<Entry>
-  readonly outputs: Array<unknown> = []
-  readonly dead: Array<DeadLetter> = []
+  /** Bytes of its source elements, as the source measures them. */
+  read: number
+  readonly position: Position
+  outputs: ReadonlyArray<unknown> = nothing
+  dead: ReadonlyArray<DeadLetter> = nothing
+  /** The dead letters that its source elements are the replays of. */
+  letters: ReadonlyArray<number> = nothing
   filtered = 0
   skipped = 0
+  private members: ReadonlyArray<Unit> = nothing
   private merged: Unit | undefined
 
-  constructor(entry: Entry) {
-    this.entries = [entry]
-    this.bytes = entry.bytes
+  constructor(position: Position, bytes: number, letter: number | undefined) {
+    this.position = position
+    this.bytes = bytes
+    this.read = bytes
+    if (letter !== undefined) this.letters = [letter]
   }
 
   /** The unit that this one became part of. */
@@ -38,26 +41,45 @@ export class Unit {
     return this.merged
   }
 
-  get position(): Position {
-    return this.entries[0]!.position
+  add(output: unknown): void {
+    this.outputs = appended(this.outputs, output)
   }
 
-  /** The dead letters that settle with it. */
-  get letters(): ReadonlyArray<number> {
-    return this.entries.flatMap((entry) => entry.letter ?? [])
+  bury(letter: DeadLetter): void {
+    this.dead = appended(this.dead, letter)
   }
 
   /** Makes both one; call on roots. */
   absorb(other: Unit): void {
     this.live += other.live
+    this.count += other.count
     this.bytes += other.bytes
-    for (const entry of other.entries) this.entries.push(entry)
-    for (const output of other.outputs) this.outputs.push(output)
-    for (const letter of other.dead) this.dead.push(letter)
+    this.read += other.read
+    for (const output of other.outputs) this.add(output)
+    for (const letter of other.dead) this.bury(letter)
+    for (const letter of other.letters) this.letters = appended(this.letters, letter)
     this.filtered += other.filtered
     this.skipped += other.skipped
+    this.members = appended(this.members, other)
+    for (const member of other.members) this.members = appended(this.members, member)
     other.merged = this
   }
+
+  /** Its fate is known, and that of all it absorbed. */
+  settle(): void {
+    this.settled = true
+    for (const member of this.members) member.settled = true
+  }
+}
+
+/** Most units have one output and none of the rest: they share this array until there is something to keep. */
+const nothing: ReadonlyArray<never> = []
+
+const appended = <A>(list: ReadonlyArray<A>, item: A): ReadonlyArray<A> => {
+  if (list === nothing) return [item]
+  // Whatever is not `nothing` was made here and belongs to one unit.
+  ;(list as Array<A>).push(item)
+  return list
 }
 
 export class Window {
@@ -65,8 +87,7 @@ export class Window {
   bytes = 0
   private readonly maxItems: number
   private readonly maxBytes: number
-  private readonly entries: Array<Entry> = []
-  private head = 0
+  private readonly units = new Queue<Unit>()
   /** Elements taken in so far. */
   read = 0
   private unsettled = 0
@@ -85,7 +106,7 @@ export class Window {
 
   /** Elements from the watermark to the reader. */
   get size(): number {
-    return this.entries.length - this.head
+    return this.units.length
   }
 
   /** Elements whose fate is not known. */
@@ -104,17 +125,17 @@ export class Window {
 
   /** Takes an element in; none when an earlier run has settled it already. */
   admit(position: Position, bytes: number, letter?: number): Unit | undefined {
-    const entry: Entry = { position, bytes, letter, settled: false }
-    this.entries.push(entry)
+    const unit = new Unit(position, bytes, letter)
+    this.units.push(unit)
     this.read += 1
-    if (this.settledBefore.delete(this.read)) {
-      entry.settled = true
+    if (this.settledBefore.size > 0 && this.settledBefore.delete(this.read)) {
+      unit.settled = true
       this.advance()
       return undefined
     }
     this.bytes += bytes
     this.unsettled += 1
-    return new Unit(entry)
+    return unit
   }
 
   grow(unit: Unit, bytes: number): void {
@@ -123,17 +144,17 @@ export class Window {
   }
 
   settle(unit: Unit): void {
-    for (const entry of unit.entries) entry.settled = true
+    unit.settle()
     this.bytes -= unit.bytes
-    this.unsettled -= unit.entries.length
+    this.unsettled -= unit.count
     this.advance()
   }
 
   /** The watermark, and what is settled beyond it, counted from it. */
   snapshot(): { readonly position: Option.Option<Position>; readonly ahead: ReadonlyArray<number> } {
     const ahead: Array<number> = []
-    for (let i = this.head; i < this.entries.length; i++) {
-      if (this.entries[i]!.settled) ahead.push(i - this.head + 1)
+    for (let i = 0; i < this.units.length; i++) {
+      if (this.units.at(i)!.settled) ahead.push(i + 1)
     }
     // What an earlier run settled and this one has not read yet is still true.
     const passed = this.read - this.size
@@ -142,15 +163,8 @@ export class Window {
   }
 
   private advance(): void {
-    const { entries } = this
-    let { head } = this
-    while (head < entries.length && entries[head]!.settled) head += 1
-    if (head === this.head) return
-    this.settledPosition = Option.some(entries[head - 1]!.position)
-    if (head > 1024 && head > entries.length / 2) {
-      entries.splice(0, head)
-      head = 0
-    }
-    this.head = head
+    let last: Unit | undefined
+    while (this.units.at(0)?.settled === true) last = this.units.take()
+    if (last !== undefined) this.settledPosition = Option.some(last.position)
   }
 }

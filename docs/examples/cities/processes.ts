@@ -37,11 +37,15 @@ export const killOnTheWay = (kill: number, args: ReadonlyArray<string>) =>
   Effect.scoped(
     Effect.gen(function* () {
       const child = yield* node(main, args, { stderr: "inherit" })
-      // Its first line says that it is about to run.
-      yield* Stream.runDrain(Stream.take(lines(child), 1))
-      const millis = yield* Random.nextIntBetween(100, 700)
+      // Not before it has written something: there has to be something to lose.
+      yield* lines(child).pipe(
+        Stream.filter((line) => /^[1-9][\d,]* places/.test(line)),
+        Stream.take(1),
+        Stream.runDrain
+      )
+      const millis = yield* Random.nextIntBetween(20, 400)
       yield* Effect.sleep(millis)
-      yield* Console.log(`kill ${kill}: SIGKILL after ${millis} ms`)
+      yield* Console.log(`kill ${kill}: SIGKILL ${millis} ms after its first places`)
       yield* child.kill({ killSignal: "SIGKILL" })
     })
   )
