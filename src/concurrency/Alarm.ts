@@ -35,7 +35,6 @@ export class Alarm {
   private readonly clock: Clock.Clock
   private readonly heap: Array<Appointment> = []
   private sleeper: { readonly until: number; readonly fiber: Fiber.Fiber<void> } | undefined
-  private ringing = false
   /** Only the scheduler is taken from whoever comes first: the sleeper outlives it. */
   private context: Context.Context<never> = Context.empty()
   private scheduler: Scheduler | undefined
@@ -73,7 +72,7 @@ export class Alarm {
 
   private sleep(): void {
     const first = this.heap[0]
-    if (first === undefined || this.ringing || (this.sleeper !== undefined && this.sleeper.until <= first.due)) return
+    if (first === undefined || (this.sleeper !== undefined && this.sleeper.until <= first.due)) return
     const late = this.sleeper?.fiber
     this.sleeper = undefined
     late?.interruptUnsafe()
@@ -90,12 +89,10 @@ export class Alarm {
   /** Timers round down to whole milliseconds, so there may be nobody to call yet. */
   private wake(): void {
     const time = now(this.clock) + nanosecond
-    this.ringing = true
     for (let due = this.heap[0]; due !== undefined && due.due <= time; due = this.heap[0]) {
       this.remove(due)
       due.ring()
     }
-    this.ringing = false
     this.sleep()
   }
 

@@ -52,7 +52,7 @@ export const shield: <
 
 /**
  * A place where cancellation may come in, for loops over values that are ready: costs next to nothing, and lets other
- * tasks run once this one has passed 1,024 of them in a row.
+ * tasks run once this one has used up its slice, of some 1,000 of them.
  *
  * @example
  * ```ts
@@ -65,11 +65,8 @@ export const shield: <
  * error._tag // => "DeadlineExceeded"
  * ```
  */
-export const checkpoint: Effect.Effect<void> = Effect.suspend(() => {
-  passed = (passed + 1) & 1023
-  return passed === 0 ? Effect.yieldNow : Effect.void
-})
-let passed = 0
+// An operation and not a value: generators take values that are ready without the scheduler seeing it.
+export const checkpoint: Effect.Effect<void> = Effect.suspend(() => Effect.void)
 
 /**
  * Why the task or the deadline's body that runs this is being cancelled: the first reason, where there were several; none

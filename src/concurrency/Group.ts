@@ -371,7 +371,7 @@ export class Group<A, E> implements Task.Owner {
     this.orphans ??= new Set()
     this.orphans.add(task)
     this.live[task.kind] -= 1
-    if (task === this.body) this.bodyExit = Exit.interrupt()
+    if (task === this.body) this.bodyEnded(Exit.interrupt())
     else this.tasks.remove(task)
     this.advance()
   }

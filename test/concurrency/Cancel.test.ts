@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import { Cancel, Deadline, TaskGroup } from "skein"
+import { Cancel, Deadline, Task, TaskGroup } from "skein"
 import { everywhere, once, type Run, seeded } from "../support/sweep.ts"
 
 const tester: Cancel.Reason = { kind: "signal", by: "tester", message: "stop" }
@@ -173,7 +174,7 @@ describe("Cancel.checkpoint", () => {
     }
   }
 
-  it("lets others run, and cancellation in, every 1,024 times", () => {
+  it("lets others run, and cancellation in, once its slice is used up", () => {
     const { effect, state } = loop(Cancel.checkpoint, 100_000)
     const program = TaskGroup.open(
       Effect.gen(function* () {
@@ -182,7 +183,7 @@ describe("Cancel.checkpoint", () => {
       })
     )
     expect(ended(Effect.exit(program)).told).toEqual([undefined])
-    expect(state.rounds).toBeLessThanOrEqual(1025)
+    expect(state.rounds).toBeLessThan(2048)
   })
 
   it("costs no slice of its own otherwise", () => {
@@ -428,6 +429,21 @@ describe("a group and the cleanup of its tasks", () => {
     expect(logging(program)).toMatchObject({ time: 155, logged: [`25 Warn: ${waits(`"deaf" for 20ms`)}`] })
   })
 
+  it("gives each task its own time", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const first = yield* TaskGroup.spawn(stuck(50), { name: "first" })
+        const second = yield* TaskGroup.spawn(stuck(50), { name: "second" })
+        yield* Effect.all([first.cancel(), Effect.delay(second.cancel(), 15)], { concurrency: "unbounded" })
+      }),
+      { name: "group", cleanup: 20 }
+    )
+    expect(logging(program)).toMatchObject({
+      time: 65,
+      logged: [`20 Warn: ${waits(`"first" for 20ms`)}`, `35 Warn: ${waits(`"second" for 20ms`)}`]
+    })
+  })
+
   describe("with `abandon`", () => {
     const orphans = Effect.map(TaskGroup.orphans, (all) =>
       all.map(({ from, name, since }) => [name, from, since - 1e6])
@@ -448,6 +464,49 @@ describe("a group and the cleanup of its tasks", () => {
         time: 50,
         logged: [`20 Warn: ${waits(`"slow" for 20ms`)}. It stops waiting and leaves them as orphans`]
       })
+    })
+
+    it("does not give up a task that ends while it is named", () => {
+      const program = Effect.gen(function* () {
+        const named = yield* Deferred.make<void>()
+        const logger = Logger.make(() => Deferred.doneUnsafe(named, Effect.void))
+        const group = TaskGroup.open(
+          Effect.gen(function* () {
+            const touchy = yield* TaskGroup.spawn(Effect.onInterrupt(Effect.never, () => Deferred.await(named)))
+            const other = yield* TaskGroup.spawn(stuck(10))
+            yield* Effect.all([touchy.cancel(), Effect.delay(other.cancel(), 15)], { concurrency: "unbounded" })
+            yield* Effect.sleep(10)
+            return "value"
+          }),
+          { cleanup: 20, abandon: true }
+        )
+        return yield* Effect.provideService(group, Logger.CurrentLoggers, new Set([logger]))
+      })
+      expect(ended(Effect.exit(program))).toEqual({ told: ["value"], time: 35 })
+    })
+
+    it("goes on waiting for the others when an orphan ends", () => {
+      const program = TaskGroup.open(
+        Effect.gen(function* () {
+          const deaf = yield* TaskGroup.spawn(stuck(50))
+          yield* TaskGroup.spawn(Effect.sleep(100))
+          yield* TaskGroup.spawn(Effect.ignore(deaf.cancel()), { kind: "daemon" })
+        }),
+        { cleanup: 20, abandon: true }
+      )
+      expect(logging(program)).toMatchObject({ told: [undefined], time: 100 })
+    })
+
+    it("is cancelled when its body is what it gave up", () => {
+      const cancelsBody = Effect.flatMap(Task.current, (task) =>
+        Option.getOrThrow(Option.flatMap(task, ({ parent }) => parent)).cancel()
+      )
+      const program = TaskGroup.open(Effect.andThen(TaskGroup.spawn(Effect.delay(cancelsBody, 5)), stuck(50)), {
+        cleanup: 20,
+        abandon: true
+      })
+      const exit = Effect.tap(Effect.map(Effect.exit(program), told), () => Effect.sleep(50))
+      expect(logging(exit)).toMatchObject({ told: [["cancelled"]], time: 75 })
     })
 
     it("waits when cleanup is done in time", () => {

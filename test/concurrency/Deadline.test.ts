@@ -37,6 +37,12 @@ describe("Deadline.within", () => {
     expect(endsAt(body(Effect.fail("no")))).toEqual({ exit: Exit.fail("no"), time: 0 })
   })
 
+  it("costs nothing where there is nothing to wait for, or no end to it", () => {
+    const ready = Effect.succeed(1)
+    expect(Deadline.within(ready, "1 second")).toBe(ready)
+    expect(Deadline.within(Effect.never, Duration.infinity)).toBe(Effect.never)
+  })
+
   it("waits for the cleanup of the body, and keeps what it fails with behind the timeout", () => {
     const body = Effect.onExit(Effect.never, () => Effect.andThen(Effect.sleep("3 seconds"), Effect.fail("cleanup")))
     const { exit, time } = endsAt(Deadline.within(body, "5 seconds"))

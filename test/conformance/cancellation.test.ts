@@ -309,12 +309,11 @@ describe("Cancellation mechanics and shield", () => {
       TaskGroup.open(
         Effect.gen(function* () {
           const suicidal = Effect.flatMap(Task.current, (task) => Option.getOrThrow(task).cancel("enough of it"))
-          const task = yield* TaskGroup.supervise(
+          const task = yield* TaskGroup.spawn(
             Effect.onInterrupt(Effect.andThen(suicidal, say("code after it")), () => works("cleanup", 10)),
             { name: "task" }
           )
-          const joined = yield* TaskGroup.supervise(task.join, { name: "joiner" })
-          return [yield* Effect.map(joined.exit, defectOf), yield* task.state]
+          return [defectOf(yield* Effect.exit(task.join)), yield* task.state]
         })
       ),
     ({ exit, log, time }) => {

@@ -387,13 +387,10 @@ describe("Deadlines", () => {
     "C113 the error names the task that was late",
     ({ works }) =>
       TaskGroup.open(
-        Effect.gen(function* () {
-          const task = yield* TaskGroup.supervise(Deadline.within(works("page"), "20 millis", { name: "checkout" }), {
-            name: "orders"
-          })
-          const error = yield* Effect.flip(task.join)
-          return [error.task, error.message]
-        })
+        TaskGroup.spawn(Deadline.within(works("page"), "20 millis", { name: "checkout" }), { name: "orders" })
+      ).pipe(
+        Effect.flip,
+        Effect.map((error) => [error.task, error.message])
       ),
     ({ exit }) => {
       const message = `Deadline "checkout" exceeded in task "orders": not done within 20ms, so it was cancelled`
