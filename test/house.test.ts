@@ -18,6 +18,9 @@ it.each([
   ["pipeline/A.ts", "../io/B.ts", "pipeline is above io"],
   ["io/A.ts", "../node/B.ts", "io is above node"],
   ["node/A.ts", "../cli/B.ts", "node is above cli"],
+  ["testing/A.ts", "../node/B.ts", "testing is above node"],
+  ["node/A.ts", "../testing/B.ts", "testing is for tests"],
+  ["testing/A.ts", "@effect/vitest", "only testing/vitest.ts needs Vitest"],
   ["io/A.ts", "../utils/B.ts", "there is no floor utils"],
   ["index.ts", "./node/index.ts", "the main entry point runs without Node"],
   ["pipeline/A.ts", "../index.ts", "nothing imports an entry point"],
@@ -40,6 +43,8 @@ it.each([
   ["concurrency/A.ts", "./B.ts"],
   ["io/A.ts", "effect/http/HttpClient"],
   ["io/A.ts", "csv-parse"],
+  ["testing/A.ts", "../io/B.ts"],
+  ["testing/vitest.ts", "@effect/vitest"],
   ["node/A.ts", "node:fs"],
   ["cli/A.ts", "../concurrency/Task.ts"],
   ["index.ts", "./io/Files.ts"]

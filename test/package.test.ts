@@ -1,6 +1,7 @@
 /** The package as a user gets it: packed, installed in an empty project, compiled against, imported and run. */
 import * as main from "skein"
 import * as node from "skein/node"
+import * as testing from "skein/testing"
 import { execFile } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -44,7 +45,7 @@ describe("the published package", () => {
     await run(app, "npm", "install", ...flags, tarball, ...versions)
   }, 120_000)
 
-  it("has both entry points, with types, and exports what the sources export", async () => {
+  it("has its entry points, with types, and exports what the sources export", async () => {
     const options = { module: "NodeNext", target: "ES2023", strict: true, noEmit: true, types: ["node"] }
     writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: ["app.ts"] }))
     writeFileSync(
@@ -52,16 +53,16 @@ describe("the published package", () => {
       [
         `import * as main from "skein"`,
         `import * as node from "skein/node"`,
-        `console.log(JSON.stringify([Object.keys(main).sort(), Object.keys(node).sort()]))`,
+        `import * as testing from "skein/testing"`,
+        `console.log(JSON.stringify([main, node, testing].map((all) => Object.keys(all).sort())))`,
         `type IsAny<T> = 0 extends 1 & T ? true : false`,
-        `export const typed: [IsAny<typeof main>, IsAny<typeof node>] = [false, false]`
+        `export const typed: [IsAny<typeof main>, IsAny<typeof node>, IsAny<typeof testing>] = [false, false, false]`
       ].join("\n")
     )
     await tool(app, "typescript/bin/tsc", "-p", app)
-    expect(JSON.parse(await run(app, process.execPath, "app.ts"))).toEqual([
-      Object.keys(main).sort(),
-      Object.keys(node).sort()
-    ])
+    expect(JSON.parse(await run(app, process.execPath, "app.ts"))).toEqual(
+      [main, node, testing].map((all) => Object.keys(all).sort())
+    )
   })
 
   it("has the skein command", async () => {

@@ -1,7 +1,9 @@
 /** The rules of who may import whom in `src`, as a function of file names and texts. */
 
 /** Each folder may import itself and those before it. */
-const floors = ["concurrency", "pipeline", "io", "node", "cli"]
+const floors = ["concurrency", "pipeline", "io", "testing", "node", "cli"]
+/** Nothing but tests imports it. */
+const forTests = "testing"
 const needsNode = new Set(["node", "cli"])
 const nodeOnly = /^(node:|@effect\/(platform|sql)-|pg\b|undici\b)/
 /** The package itself, or a folder of it; modules have capital names. */
@@ -30,11 +32,14 @@ const wrongWith = (from: string, specifier: string): string | undefined => {
     const to = folderOf(target)
     if (to === "") return "nothing imports an entry point"
     if (!floors.includes(to)) return `there is no floor ${to}`
+    if (to === forTests && folder !== forTests) return "testing is for tests"
     if (folder === "") return needsNode.has(to) ? "the main entry point runs without Node" : undefined
     return floors.indexOf(to) > floors.indexOf(folder) ? `${folder} is above ${to}` : undefined
   }
   if (/^skein\b/.test(specifier)) return "src does not import itself by name"
   if (barrel.test(specifier)) return "import the module, not the barrel"
+  if (folder === forTests && /^(@effect\/)?vitest$/.test(specifier))
+    return from === "testing/vitest.ts" ? undefined : "only testing/vitest.ts needs Vitest"
   if (needsNode.has(folder)) return undefined
   if (nodeOnly.test(specifier)) return "only node/ and cli/ need Node"
   if (folder === "concurrency" && !specifier.startsWith("effect/")) return "concurrency imports only effect"

@@ -1,0 +1,65 @@
+/**
+ * Where everything in a simulated run that could go one way or another is decided: which fiber is next, where one is
+ * preempted, what fails. One list of numbers is a whole run, so one list is what is replayed and shrunk.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+
+export interface Choices {
+  /** A whole number from 0 to `options - 1`. Shrinking goes towards 0: let it be what happens on a good day. */
+  readonly choose: (options: number) => number
+  /** True with this probability; shrinking goes towards false. */
+  readonly happens: (probability: number) => boolean
+}
+
+/** The choices of the run that a fiber is part of; outside of simulations Effect's `Random` decides. */
+export const Choices: Context.Reference<Choices | undefined> = Context.Reference("skein/testing/Choices", {
+  defaultValue: (): Choices | undefined => undefined
+})
+
+/**
+ * A whole number from 0 to `options - 1`, decided as the order of fibers is: explored, replayed and shrunk (towards 0)
+ * with it. For simulated services of your own.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Exit from "effect/Exit"
+ * import { Choices, Sim } from "skein/testing"
+ *
+ * const reply = Effect.map(Choices.choose(3), (n) => ["ok", "slow", "lost"][n])
+ * const run = await Effect.runPromise(Sim.run(reply, { strategy: "fifo" }))
+ *
+ * run.exit // => Exit.succeed("ok")
+ * ```
+ */
+export const choose = (options: number): Effect.Effect<number> =>
+  Effect.map(current, (choices) => choices.choose(options))
+
+/**
+ * True with this probability (0 to 1), decided as the order of fibers is: explored, replayed and shrunk (towards false)
+ * with it.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Exit from "effect/Exit"
+ * import { Choices, Sim } from "skein/testing"
+ *
+ * const run = await Effect.runPromise(Sim.run(Choices.happens(0.1), { strategy: "fifo" }))
+ *
+ * run.exit // => Exit.succeed(false)
+ * ```
+ */
+export const happens = (probability: number): Effect.Effect<boolean> =>
+  Effect.map(current, (choices) => choices.happens(probability))
+
+const current: Effect.Effect<Choices> = Effect.withFiber((fiber) =>
+  Effect.succeed(fiber.getRef(Choices) ?? byRandom(fiber.getRef(Random.Random)))
+)
+
+const byRandom = (random: { nextDoubleUnsafe(): number }): Choices => ({
+  choose: (options) => Math.floor(random.nextDoubleUnsafe() * options),
+  happens: (probability) => random.nextDoubleUnsafe() < probability
+})

@@ -1,0 +1,121 @@
+/** A network between an `HttpClient` and what it reaches: slow, narrow, lossy, cut. */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { release } from "../io/FetchBody.ts"
+import * as Choices from "./Choices.ts"
+import * as HttpReply from "./HttpReply.ts"
+
+export interface Options {
+  /** Of a request, and again of its reply; between `min` and `max` it is drawn for each. Default none. */
+  readonly latency?: Duration.Input | { readonly min: Duration.Input; readonly max: Duration.Input } | undefined
+  /** Bytes per second of each body, of requests and replies, default unlimited. Requests that stream their body, or send a form, are not slowed. */
+  readonly bandwidth?: number | undefined
+  /** The probability that a request is lost, and again that its reply is: nobody is told, and the client waits. */
+  readonly loss?: number | undefined
+}
+
+/** The network that a layer has made, to be cut while the program runs. */
+export interface Network {
+  /** From now on, what is under way to or from these hosts is lost; one is named with or without its port. */
+  readonly cut: (...hosts: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Requests sent from now on reach these hosts again. */
+  readonly mend: (...hosts: ReadonlyArray<string>) => Effect.Effect<void>
+}
+
+export const Network: Context.Service<Network, Network> = Context.Service("skein/testing/Network")
+
+/**
+ * Puts a network between any `HttpClient` and its origins. What takes time sleeps, so that under a simulated clock it
+ * takes none; what chance decides is drawn, replayed and shrunk with the run.
+ *
+ * @example
+ * ```ts
+ * import * as Duration from "effect/Duration"
+ * import * as Effect from "effect/Effect"
+ * import * as Exit from "effect/Exit"
+ * import * as HttpRouter from "effect/http/HttpRouter"
+ * import * as HttpServerResponse from "effect/http/HttpServerResponse"
+ * import * as Layer from "effect/Layer"
+ * import { Fetch } from "skein"
+ * import { Network, Origin, Sim } from "skein/testing"
+ *
+ * const origin = Origin.layer(HttpRouter.add("GET", "/", HttpServerResponse.text("hello")))
+ * const far = Network.layer({ latency: "100 millis", bandwidth: 5 })
+ *
+ * const program = Effect.gen(function*() {
+ *   const network = yield* Network.Network
+ *   const [took] = yield* Effect.timed(Fetch.text()("http://origin/"))
+ *   yield* network.cut("origin")
+ *   const error = yield* Effect.flip(Fetch.text({ retries: 0, timeout: "5 seconds" })("http://origin/"))
+ *   return [Duration.toMillis(took), error.reason]
+ * }).pipe(Effect.provide(Layer.provide(far, origin)))
+ *
+ * const run = await Effect.runPromise(Sim.run(program, { seed: 1 }))
+ * run.exit // => Exit.succeed([1200, "timeout"])
+ * ```
+ */
+export const layer = (options: Options): Layer.Layer<HttpClient.HttpClient | Network, never, HttpClient.HttpClient> =>
+  Layer.effectContext(
+    Effect.map(HttpClient.HttpClient, (client) => {
+      const { bandwidth = Infinity, loss = 0 } = options
+      const latency = latencyOf(options.latency)
+      const unreachable = new Set<string>()
+
+      /** One way: true if it gets there. */
+      const travel = ({ host, hostname }: URL, bytes: number): Effect.Effect<boolean> =>
+        latency.pipe(
+          Effect.flatMap((millis) => pass(millis + (bytes / bandwidth) * 1000)),
+          Effect.andThen(loss === 0 ? Effect.succeed(false) : Choices.happens(loss)),
+          Effect.map((lost) => !lost && !unreachable.has(host) && !unreachable.has(hostname))
+        )
+
+      const carried = HttpClient.transform(client, (sent, request) => {
+        const url = HttpClientRequest.toUrl(request)
+        // What has no address fails by itself.
+        if (Option.isNone(url)) return sent
+        const receive = (reply: HttpClientResponse) =>
+          travel(url.value, 0).pipe(
+            Effect.onInterrupt(() => release(reply)),
+            Effect.flatMap((arrived) =>
+              arrived ? Effect.succeed(narrowed(reply, bandwidth)) : Effect.andThen(release(reply), Effect.never)
+            )
+          )
+        return Effect.flatMap(travel(url.value, sizeOf(request)), (arrived) =>
+          arrived ? Effect.flatMap(sent, receive) : Effect.never
+        )
+      })
+      const network: Network = {
+        cut: (...hosts) => Effect.sync(() => hosts.forEach((host) => unreachable.add(host))),
+        mend: (...hosts) => Effect.sync(() => hosts.forEach((host) => unreachable.delete(host)))
+      }
+      return Context.make(Network, network).pipe(Context.add(HttpClient.HttpClient, carried))
+    })
+  )
+
+const sizeOf = ({ body }: HttpClientRequest.HttpClientRequest): number =>
+  body._tag === "Uint8Array" ? body.body.length : 0
+
+const pass = (millis: number): Effect.Effect<void> => (millis > 0 ? Effect.sleep(millis) : Effect.void)
+
+/** In milliseconds, in ten steps: fewer choices to make are fewer ways to go for whoever explores them. */
+const latencyOf = (latency: Options["latency"] = 0): Effect.Effect<number> => {
+  if (typeof latency !== "object" || !("min" in latency)) return Effect.succeed(Duration.toMillis(latency))
+  const min = Duration.toMillis(latency.min)
+  const max = Duration.toMillis(latency.max)
+  return Effect.map(Choices.choose(11), (step) => min + ((max - min) * step) / 10)
+}
+
+const narrowed = (reply: HttpClientResponse, bandwidth: number): HttpClientResponse =>
+  bandwidth === Infinity
+    ? reply
+    : HttpReply.withBody(
+        reply,
+        Stream.tap(reply.stream, (chunk) => pass((chunk.length / bandwidth) * 1000))
+      )

@@ -1,0 +1,13 @@
+/** A test kit for concurrent programs: any effect, under every order of its fibers that time allows. */
+export * as Choices from "./Choices.ts"
+export * as CrashPoint from "./CrashPoint.ts"
+export * as Disk from "./Disk.ts"
+export * as Fault from "./Fault.ts"
+export * as Interrupt from "./Interrupt.ts"
+export * as Kill from "./Kill.ts"
+export * as Leaks from "./Leaks.ts"
+export * as Network from "./Network.ts"
+export * as Origin from "./Origin.ts"
+export * as Schedules from "./Schedules.ts"
+export * as Sequencer from "./Sequencer.ts"
+export * as Sim from "./Sim.ts"
