@@ -28,7 +28,8 @@ const all = [
   "jsonl",
   "etl",
   "heap",
-  "bundle"
+  "bundle",
+  "sim"
 ]
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -2,12 +2,15 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Formatter from "effect/Formatter"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { TypedError } from "../concurrency/TypedError.ts"
-import { replayLine, resultOf, type Run, tokenOf } from "./Run.ts"
+import { Deadlock, Livelock, replayLine, resultOf, type Run, tokenOf } from "./Run.ts"
 import type * as Schedules from "./Schedules.ts"
 import { shrink } from "./Shrink.ts"
 import { table } from "./Trace.ts"
+import type { Played } from "./Played.ts"
 import * as World from "./World.ts"
 
 /** What has to hold of a run: throws, gives `false`, or gives an effect that fails, where it does not. */
@@ -45,10 +48,12 @@ const BugFoundBase: TypedError<
 /** A schedule under which the effect does not do what it should, made as small as could be. */
 export class BugFound extends BugFoundBase {
   override get message(): string {
-    return (
-      `Schedule ${this.schedule}${this.stopped === "" ? "" : `, ${this.stopped},`} fails: ${this.why}\n${replayLine(this.token)}\n` +
-      `  ${this.shrunk} choices out of the natural order (${this.choices} before ${this.runs} runs of shrinking)\n\n${this.table}`
-    )
+    const where = this.stopped === "" ? "" : `, ${this.stopped},`
+    const order =
+      this.shrunk === 0
+        ? "it fails in the natural order"
+        : `${this.shrunk} of ${this.choices} choices out of the natural order were needed (${this.runs} runs to find out)`
+    return `Schedule ${this.schedule}${where} fails: ${this.why}\n${replayLine(this.token)}\n  ${order}\n\n${this.table}`
   }
 }
 
@@ -82,6 +87,8 @@ export interface Search<A, E> {
   /** How many runs may be spent on shrinking. */
   readonly shrinks: number
   readonly settings: (schedule: Schedules.Schedule) => World.Settings
+  /** The first schedule that was passed: it has to pass again, or something outlives the runs. */
+  passed?: Schedules.Schedule | undefined
 }
 
 interface Failure {
@@ -97,21 +104,24 @@ export const run = <A, E, R>(
   search: Search<A, E>,
   schedule: Schedules.Schedule,
   nth: number
-): Effect.Effect<World.Played<A, E>, BugFound | OutsideNondeterminism, R> =>
+): Effect.Effect<Played<A, E>, BugFound | OutsideNondeterminism, R> =>
   Effect.flatMap(World.play(effect, search.settings(schedule)), (played) =>
-    Effect.flatMap(judge(played, search.check), (failure) =>
-      failure === undefined ? Effect.succeed(played) : report(effect, search, schedule, nth, played, failure)
-    )
+    Effect.flatMap(judge(played, search.check), (failure) => {
+      if (failure !== undefined) return report(effect, search, schedule, nth, played, failure)
+      search.passed ??= schedule
+      return Effect.succeed(played)
+    })
   )
 
-const judge = <A, E>(played: World.Played<A, E>, check: Check<A, E>): Effect.Effect<Failure | undefined> =>
+const judge = <A, E>(played: Played<A, E>, check: Check<A, E>): Effect.Effect<Failure | undefined> =>
   Effect.suspend(() => {
     const result = resultOf(played)
     if (!("exit" in result)) return Effect.succeed(failureOf(result))
     const verdict = Effect.suspend(() => {
       const verdict = check(result)
       if (Effect.isEffect(verdict)) return verdict as Effect.Effect<unknown, unknown>
-      return verdict === false ? Effect.fail("the check says false") : Effect.void
+      if (verdict !== false) return Effect.void
+      return Effect.fail(`the check says false of a run that ended with ${Formatter.format(result.exit)}`)
     })
     return Effect.match(Effect.sandbox(verdict), {
       onSuccess: () => undefined,
@@ -119,12 +129,15 @@ const judge = <A, E>(played: World.Played<A, E>, check: Check<A, E>): Effect.Eff
     })
   })
 
+/** Shrinking a run that comes to no end must not outlast the patience of a test runner. */
+const maxShrinkOperations = 1_500_000
+
 const report = Effect.fnUntraced(function* <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  { check, settings, shrinks }: Search<A, E>,
+  { check, passed, settings, shrinks }: Search<A, E>,
   schedule: Schedules.Schedule,
   nth: number,
-  played: World.Played<A, E>,
+  played: Played<A, E>,
   failure: Failure
 ): Effect.fn.Return<never, BugFound | OutsideNondeterminism, R> {
   const again = yield* World.play(effect, { ...settings(schedule), detail: true })
@@ -135,11 +148,22 @@ const report = Effect.fnUntraced(function* <A, E, R>(
   if (difference !== undefined) {
     return yield* new OutsideNondeterminism({ why: failure.why, difference, token: tokenOf(played) })
   }
-  const smallest = yield* shrink(played.schedule, shrinks, (schedule) =>
-    Effect.flatMap(World.play(effect, settings(schedule)), (played) =>
-      Effect.map(judge(played, check), (found) => (found?.kind === failure.kind ? played.schedule : undefined))
-    )
-  )
+  // After a kill, what the run has left outside of itself is what the check is about.
+  if (passed !== undefined && schedule.stop?.how !== "kill") {
+    const before = yield* judge(yield* World.play(effect, settings(passed)), check)
+    if (before !== undefined) {
+      const difference = `the first schedule passed, and fails when it is repeated (${before.why})`
+      return yield* new OutsideNondeterminism({ why: failure.why, difference, token: tokenOf(played) })
+    }
+  }
+  let operations = 0
+  const smallest = yield* shrink(played.schedule, shrinks, (schedule) => {
+    if (operations > maxShrinkOperations) return Effect.undefined
+    return Effect.flatMap(World.play(effect, settings(schedule)), (played) => {
+      operations += played.operations
+      return Effect.map(judge(played, check), (found) => (found?.kind === failure.kind ? played.schedule : undefined))
+    })
+  })
   const told = yield* World.play(effect, { ...settings(smallest.schedule), detail: true })
   const { cause, why: reason } = (yield* judge(told, check)) ?? failure
   return yield* new BugFound({
@@ -155,7 +179,7 @@ const report = Effect.fnUntraced(function* <A, E, R>(
   })
 })
 
-const stopOf = <A, E>({ names, schedule: { stop }, stopped }: World.Played<A, E>): string => {
+const stopOf = <A, E>({ names, schedule: { stop }, stopped }: Played<A, E>): string => {
   if (stop === undefined || !stopped) return ""
   return stop.how === "kill"
     ? `killed before step ${stop.step}`
@@ -165,7 +189,7 @@ const stopOf = <A, E>({ names, schedule: { stop }, stopped }: World.Played<A, E>
 const unnatural = (schedule: Schedules.Schedule): number =>
   (schedule.choices ?? []).filter((choice) => choice !== 0).length
 
-const differenceOf = <A, E>(first: World.Played<A, E>, second: World.Played<A, E>): string | undefined => {
+const differenceOf = <A, E>(first: Played<A, E>, second: Played<A, E>): string | undefined => {
   if (first.end._tag !== second.end._tag) return `first ${first.end._tag}, then ${second.end._tag}`
   const at = first.order.findIndex((fiber, index) => second.order[index] !== fiber)
   if (at >= 0) {
@@ -178,20 +202,16 @@ const differenceOf = <A, E>(first: World.Played<A, E>, second: World.Played<A, E
 }
 
 const failureOf = (error: unknown): Failure => {
-  const [name, message] =
-    error instanceof Error
-      ? ["_tag" in error ? String(error._tag) : error.name, error.message]
-      : [typeof error, typeof error === "string" ? error : inspect(error)]
-  // Deadlocks and livelocks bring a token and a table of their own, of a run that is not yet shrunk.
-  const why = message.split("\n  replay with")[0]!
-  const tag = typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : name
-  return { why, kind: tag, cause: error }
+  // They bring a token and a table of their own, of a run that is not yet shrunk.
+  if (error instanceof Deadlock || error instanceof Livelock) {
+    return { why: `${error._tag}: ${error.message.split("\n  replay: ")[0]}`, kind: error._tag, cause: error }
+  }
+  const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : undefined
+  return error instanceof Error
+    ? { why: reasonOf(error), kind: tag ?? error.name, cause: error }
+    : { why: typeof error === "string" ? error : Formatter.format(error), kind: tag ?? typeof error, cause: error }
 }
 
-const inspect = (value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? String(value)
-  } catch {
-    return String(value)
-  }
-}
+/** What `Effect.try` makes of an error says nothing; the error does. And some errors have no message at all. */
+const reasonOf = (error: Error): string =>
+  Cause.isUnknownError(error) && error.cause instanceof Error ? error.cause.message : error.message || error.name

@@ -1,5 +1,6 @@
 /** What a fiber can ask of the run that it is part of; nothing outside of simulations. */
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 
 /** Makes a fiber the victim of interruptions. */
@@ -20,3 +21,15 @@ export const Probes: Context.Reference<Array<Probe> | undefined> = Context.Refer
 export const Idle: Context.Reference<Array<() => void> | undefined> = Context.Reference("skein/testing/Idle", {
   defaultValue: (): Array<() => void> | undefined => undefined
 })
+
+/** Writes what a fiber does into the trace of the run. */
+export const Notes: Context.Reference<((fiber: Fiber.Fiber<unknown, unknown>, text: string) => void) | undefined> =
+  Context.Reference("skein/testing/Notes", {
+    defaultValue: (): ((fiber: Fiber.Fiber<unknown, unknown>, text: string) => void) | undefined => undefined
+  })
+
+export const note = (text: string): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    fiber.getRef(Notes)?.(fiber, text)
+    return Effect.void
+  })

@@ -78,7 +78,7 @@ const CrashBugBase: TypedError<
   "CrashBug",
   {
     readonly point: Schema.Number
-    readonly name: Schema.String
+    readonly at: Schema.String
     readonly seed: Schema.Number
     readonly repeat: Schema.String
     readonly what: Schema.String
@@ -88,7 +88,8 @@ const CrashBugBase: TypedError<
 > = Schema.TaggedError<CrashBug>()("CrashBug", {
   /** Counted from 1; 0 for the undisturbed run. */
   point: Schema.Number,
-  name: Schema.String,
+  /** The name of the point. */
+  at: Schema.String,
   seed: Schema.Number,
   /** How to repeat it. */
   repeat: Schema.String,
@@ -101,7 +102,7 @@ const CrashBugBase: TypedError<
 /** A point at which the process must not end: what it leaves does not pass the check. */
 export class CrashBug extends CrashBugBase {
   override get message(): string {
-    const where = this.point === 0 ? "Undisturbed" : `Ended at point ${this.point}, "${this.name}"`
+    const where = this.point === 0 ? "Undisturbed" : `Ended at point ${this.point}, "${this.at}"`
     return `${where}: the ${this.what} failed: ${this.reason}${this.repeat}`
   }
 }
@@ -168,7 +169,7 @@ const attempt = <W, E, R, R2, R3>(
         seed,
         what,
         repeat,
-        name: names.at(-1) ?? "",
+        at: names.at(-1) ?? "",
         reason: Cause.prettyErrors(cause)[0]?.message ?? "it was interrupted",
         cause: Cause.squash(cause)
       })

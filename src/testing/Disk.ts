@@ -17,6 +17,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { Handle, Handles } from "./DiskFile.ts"
 import * as DiskSystem from "./DiskSystem.ts"
+import { note } from "./Control.ts"
 import { DiskTree, type Layer as TreeLayer, partsOf } from "./DiskTree.ts"
 
 export interface Disk {
@@ -122,7 +123,7 @@ const makeAt = (now: number, { capacity = Infinity, files = {} }: Options): Disk
   return {
     fileSystem,
     layer: Layer.succeed(FileSystem.FileSystem, fileSystem),
-    crash: Effect.andThen(kill, tree.crash),
+    crash: note("the disk crashes").pipe(Effect.andThen(kill), Effect.andThen(tree.crash)),
     kill,
     text: read("entries"),
     durable: read("durable"),

@@ -52,7 +52,7 @@ export const files = (
   Layer.effect(
     FileSystem.FileSystem,
     Effect.map(FileSystem.FileSystem, (fs) => {
-      const strikes = follow<FileCall, FileRule>(plan.map(narrowed))
+      const strikes = follow<FileCall, FileRule>(plan.map(narrowed), ({ method, path }) => `${method} ${path}`)
       const struck = <A, R>(
         call: FileCall,
         perform: Effect.Effect<A, PlatformError.PlatformError, R>,

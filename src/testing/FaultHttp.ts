@@ -74,7 +74,7 @@ export const http = (plan: ReadonlyArray<HttpRule>): Layer.Layer<HttpClient.Http
   Layer.effect(
     HttpClient.HttpClient,
     Effect.map(HttpClient.HttpClient, (client) => {
-      const strikes = follow<HttpCall, HttpRule>(plan)
+      const strikes = follow<HttpCall, HttpRule>(plan, ({ method, url }) => `${method} ${url}`)
       return HttpClient.transform(client, (sent, request) => {
         const url = HttpClientRequest.toUrl(request)
         // What has no address fails by itself.

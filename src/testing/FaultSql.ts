@@ -68,7 +68,12 @@ import * as Option from "effect/Option"
 export const sql = (plan: ReadonlyArray<SqlRule>): Layer.Layer<SqlClient.SqlClient, never, SqlClient.SqlClient> =>
   Layer.effect(
     SqlClient.SqlClient,
-    Effect.flatMap(SqlClient.SqlClient, (client) => faulty(client, follow<SqlCall, SqlRule>(plan)))
+    Effect.flatMap(SqlClient.SqlClient, (client) =>
+      faulty(
+        client,
+        follow<SqlCall, SqlRule>(plan, ({ sql }) => sql)
+      )
+    )
   )
 
 /**
@@ -96,7 +101,7 @@ export const db = (plan: ReadonlyArray<SqlRule>): Layer.Layer<Driver, never, Dri
   Layer.effect(
     Driver,
     Effect.map(Driver, (driver) => {
-      const strikes = follow<SqlCall, SqlRule>(plan)
+      const strikes = follow<SqlCall, SqlRule>(plan, ({ sql }) => sql)
       return {
         open: (url, options) =>
           Effect.flatMap(driver.open(url, options), (opened) =>

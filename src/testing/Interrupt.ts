@@ -1,9 +1,7 @@
 /** Cancellation at every point in turn: the test that finds gaps between acquiring and releasing. */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type { BugFound, Check, OutsideNondeterminism } from "./Bug.ts"
-import * as Leaks from "./Leaks.ts"
-import type { Run } from "./Run.ts"
+import { endsCleanly } from "./Leaked.ts"
 import { type At, sweep, type Swept } from "./Sweep.ts"
 import { Victim } from "./Control.ts"
 
@@ -54,7 +52,7 @@ export const everywhere = <A, E, R>(
     how: "interrupt",
     at: options.at ?? "op",
     targets: ({ names, victim }) => (options.target === "any" ? names.map((_, fiber) => fiber) : [victim]),
-    check: options.check ?? isClean,
+    check: options.check ?? endsCleanly,
     maxOperations: options.maxOperations
   })
 
@@ -78,8 +76,3 @@ export const victim = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A
     fiber.getRef(Victim)?.(fiber)
     return effect
   })
-
-const isClean = <A, E>(run: Run<A, E>): unknown => {
-  if (Exit.isFailure(run.exit) && run.exit.cause.reasons.some((reason) => reason._tag === "Die")) return run.exit
-  return Leaks.check(run)
-}

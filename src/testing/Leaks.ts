@@ -1,43 +1,15 @@
 /** Nothing outlives the effect that made it. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import type { Semaphore } from "effect/Semaphore"
 import type { Limiter } from "../concurrency/Limiter.ts"
-import type { TypedError } from "../concurrency/TypedError.ts"
 import type { BugFound, OutsideNondeterminism } from "./Bug.ts"
 import { Probes } from "./Control.ts"
+import { type Leaked, leavesNothing } from "./Leaked.ts"
 import type { Run } from "./Run.ts"
 import { explore, type Explored, type ExploreOptions } from "./Sim.ts"
 
-const LeakedBase: TypedError<
-  Leaked,
-  "Leaked",
-  {
-    readonly fibers: Schema.$Array<Schema.String>
-    readonly timers: Schema.Number
-    readonly scopes: Schema.Number
-    readonly lent: Schema.$Array<Schema.String>
-  }
-> = Schema.TaggedError<Leaked>()("Leaked", {
-  fibers: Schema.Array(Schema.String),
-  timers: Schema.Number,
-  scopes: Schema.Number,
-  lent: Schema.Array(Schema.String)
-})
-
-/** What an effect has left behind. */
-export class Leaked extends LeakedBase {
-  override get message(): string {
-    const left = [
-      ...this.fibers.map((name) => `the fiber "${name}" is alive`),
-      ...counted(this.timers, "timer is", "timers are", "pending"),
-      ...counted(this.scopes, "scope is", "scopes are", "open with finalizers in it"),
-      ...this.lent.map((lent) => `${lent} is not given back`)
-    ]
-    return `The effect has ended, but ${left.join("; ")}. Whoever makes it has to end it, in every outcome`
-  }
-}
+export { Leaked } from "./Leaked.ts"
 
 /**
  * Explores the effect as `Sim.explore` does (50 schedules by default) and reports as `BugFound` when a fiber, a timer, an open
@@ -72,10 +44,7 @@ export const none = <A, E, R>(
  * await Effect.runPromise(Effect.as(Interrupt.everywhere(careful, { check: Leaks.check }), "clean")) // => "clean"
  * ```
  */
-export const check = <A, E>({ killed, left }: Run<A, E>): Effect.Effect<void, Leaked> =>
-  killed !== undefined || left.fibers.length + left.timers + left.scopes + left.lent.length === 0
-    ? Effect.void
-    : Effect.fail(new Leaked(left))
+export const check: <A, E>(run: Run<A, E>) => Effect.Effect<void, Leaked> = leavesNothing
 
 /**
  * Has the end of the run ask how much of something is still held: a leak, unless it is 0. Does nothing outside of
@@ -153,6 +122,3 @@ export const semaphore = (semaphore: Semaphore, permits: number): Effect.Effect<
  */
 export const limiter = (limiter: Limiter): Effect.Effect<void> =>
   watch("permit of a limiter", () => Effect.runSync(limiter.stats).inUse)
-
-const counted = (count: number, one: string, many: string, how: string): ReadonlyArray<string> =>
-  count === 0 ? [] : [`${count} ${count === 1 ? one : many} ${how}`]

@@ -46,6 +46,12 @@ export class Member implements Runner {
     return this.fiber.getRef(CurrentTask)?.info.waitsFor ?? this.waits
   }
 
+  /** Its turn begins. */
+  begin(): void {
+    this.waits = undefined
+    this.doing = []
+  }
+
   /** The scope it has come into, once for each. */
   newScope(): Scope.Scope | undefined {
     if (this.fiber.context === this.context) return undefined
@@ -58,8 +64,7 @@ export class Member implements Runner {
     const wait = Operation.waitOf(operation)
     if (wait !== undefined) this.waits = wait
     const label = wait === undefined ? Operation.labelOf(operation) : `waits for ${wait}`
-    const isNews = label !== this.doing.at(-1) && !(label === "yields" && this.makesRoom)
-    if (label !== undefined && isNews) this.doing.push(label)
+    if (label !== undefined && !(label === "yields" && this.makesRoom)) this.doing.push(label)
     if (label === "yields") this.makesRoom = false
   }
 

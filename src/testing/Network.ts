@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { release } from "../io/FetchBody.ts"
 import * as Choices from "./Choices.ts"
+import { note } from "./Control.ts"
 import * as HttpReply from "./HttpReply.ts"
 
 export interface Options {
@@ -73,7 +74,8 @@ export const layer = (options: Options): Layer.Layer<HttpClient.HttpClient | Net
         latency.pipe(
           Effect.flatMap((millis) => pass(millis + (bytes / bandwidth) * 1000)),
           Effect.andThen(loss === 0 ? Effect.succeed(false) : Choices.happens(loss)),
-          Effect.map((lost) => !lost && !unreachable.has(host) && !unreachable.has(hostname))
+          Effect.map((lost) => !lost && !unreachable.has(host) && !unreachable.has(hostname)),
+          Effect.tap((arrived) => (arrived ? Effect.void : note(`lost on the way: ${host}`)))
         )
 
       const carried = HttpClient.transform(client, (sent, request) => {
@@ -92,8 +94,10 @@ export const layer = (options: Options): Layer.Layer<HttpClient.HttpClient | Net
         )
       })
       const network: Network = {
-        cut: (...hosts) => Effect.sync(() => hosts.forEach((host) => unreachable.add(host))),
-        mend: (...hosts) => Effect.sync(() => hosts.forEach((host) => unreachable.delete(host)))
+        cut: (...hosts) =>
+          Effect.map(note(`cuts ${hosts.join(", ")}`), () => hosts.forEach((host) => unreachable.add(host))),
+        mend: (...hosts) =>
+          Effect.map(note(`mends ${hosts.join(", ")}`), () => hosts.forEach((host) => unreachable.delete(host)))
       }
       return Context.make(Network, network).pipe(Context.add(HttpClient.HttpClient, carried))
     })

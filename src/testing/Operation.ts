@@ -3,6 +3,7 @@
  * its primitives, here and nowhere else. Nothing but texts for people depends on it: what is not recognised is called by
  * a vaguer name. The names of all primitives that it knows are under test.
  */
+import type * as Cause from "effect/Cause"
 import type { EffectPrimitive } from "effect/Tracer"
 
 type Primitive = EffectPrimitive<unknown> & {
@@ -25,7 +26,9 @@ export const labelOf = (operation: EffectPrimitive<unknown>): string | undefined
     case "Yield":
       return "yields"
     case "Failure":
-      return "fails"
+      return (primitive.cause as Cause.Cause<unknown>).reasons.every((reason) => reason._tag === "Interrupt")
+        ? "is interrupted"
+        : "fails"
     default:
       return undefined
   }
@@ -40,7 +43,7 @@ export const waitOf = (operation: EffectPrimitive<unknown>): string | undefined 
 }
 
 const waits: ReadonlyArray<readonly [RegExp, string]> = [
-  [/^\(\)\s*=>\s*\{\s*\}$/, "nothing that ever comes (Effect.never)"],
+  [/^\(\)\s*=>\s*(?:\{\s*\}|value)$/, "nothing that ever comes (Effect.never)"],
   [/\bself\.resumes\b/, "a Deferred"],
   [/\bfirstAvailableWaiter\b/, "permits of a Semaphore"],
   [/\bthis\._isOpen\b/, "a Latch"],
@@ -51,10 +54,12 @@ const waits: ReadonlyArray<readonly [RegExp, string]> = [
   [/\bonPubSubEmptySpaceUnsafe\b/, "room in a PubSub"],
   [/\bisShuttingDown\b/, "an item of a Pool"],
   [/\bisTransactionConsistent\b/, "a change of what its transaction has read"],
-  [/\bdoneCount\b/, "the first of a race"],
+  [/\bonWinner\b/, "the first of a race"],
   [/\bgetCurrentFiber\(\)/, "effects that run concurrently"],
   [/\baddObserver\b|\biter\.next\(\)/, "a fiber"],
+  [/\bthis\.timers\.splice\b/, "time to pass"],
   [/\.then\(/, "a promise"],
+  [/\bthis\.waiting\.push\(wake\)/, "its turn in the pipeline"],
   [/\bthis\.siblings\.add\(this\)|\bthis\.state === "closed"/, "the tasks of its group"],
   [/\bdeadline\.run\(/, "what its deadline bounds"]
 ]
@@ -72,5 +77,6 @@ const sourceOf = (f: unknown): string | undefined => {
     .replace(/\b__vi_import_\d+__\./g, "")
     .replace(/\s+/g, " ")
     .trim()
-  return source === "" || source === "void 0" ? undefined : source
+  // Nobody asks when a span ends, and every `Effect.fn` has one.
+  return source === "" || source === "void 0" || source.startsWith("if (span.status") ? undefined : source
 }

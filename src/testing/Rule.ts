@@ -1,6 +1,8 @@
 /** When a planned failure strikes. */
 import * as Effect from "effect/Effect"
+import * as Formatter from "effect/Formatter"
 import * as Choices from "./Choices.ts"
+import { note } from "./Control.ts"
 
 /** All that is given has to hold; a rule that says nothing strikes at every call. */
 export interface When<Call> {
@@ -14,12 +16,18 @@ export interface When<Call> {
   readonly times?: number | undefined
 }
 
+/** A rule of a plan; what it does besides waiting is a matter of the plan. */
+export interface Planned<Call> extends When<Call> {
+  readonly fault?: unknown
+}
+
 /**
  * Follows a plan from its first call on: the first rule that strikes at a call, if any does. Made anew for each run, it
- * starts to count anew.
+ * starts to count anew. `describe` names a call in the trace of the run.
  */
-export const follow = <Call, Rule extends When<Call>>(
-  plan: ReadonlyArray<Rule>
+export const follow = <Call, Rule extends Planned<Call>>(
+  plan: ReadonlyArray<Rule>,
+  describe: (call: Call) => string
 ): ((call: Call) => Effect.Effect<Rule | undefined>) => {
   const counts = plan.map(() => ({ calls: 0, strikes: 0 }))
   const strikes = (rule: Rule, index: number, call: Call): Effect.Effect<boolean> => {
@@ -39,6 +47,12 @@ export const follow = <Call, Rule extends When<Call>>(
     for (const [index, rule] of plan.entries()) {
       if ((yield* strikes(rule, index, call)) && first === undefined) first = rule
     }
+    if (first !== undefined) yield* note(`${tell(first.fault)}: ${describe(call)}`)
     return first
   })
+}
+
+const tell = (fault: unknown): string => {
+  if (fault === undefined) return "delayed"
+  return `fault ${typeof fault === "string" ? fault : fault instanceof Error ? fault.message : Formatter.format(fault)}`
 }

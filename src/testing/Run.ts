@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import type { TypedError } from "../concurrency/TypedError.ts"
 import * as Schedules from "./Schedules.ts"
 import { type Slice, table } from "./Trace.ts"
-import type { Left, Played } from "./World.ts"
+import type { Left, Played } from "./Played.ts"
 
 export interface Run<A, E> {
   /** An interruption for a run that was killed. */
@@ -33,25 +33,30 @@ export interface Run<A, E> {
   readonly left: Left
 }
 
+type Fibers = Schema.$Array<Schema.Struct<{ readonly name: Schema.String; readonly waitsFor: Schema.String }>>
+/** `waitsFor` is empty where a fiber does not wait. */
+const Fibers: Fibers = Schema.Array(Schema.Struct({ name: Schema.String, waitsFor: Schema.String }))
+
+const lines = (fibers: Fibers["Type"]): string => {
+  const shown = fibers
+    .slice(0, 20)
+    .map(({ name, waitsFor }) => (waitsFor === "" ? `  ${name} runs on` : `  ${name} waits for ${waitsFor}`))
+  return [...shown, ...(fibers.length > 20 ? [`  and ${fibers.length - 20} more`] : [])].join("\n")
+}
+
 const DeadlockBase: TypedError<
   Deadlock,
   "Deadlock",
-  {
-    readonly waiting: Schema.$Array<Schema.Struct<{ readonly name: Schema.String; readonly waitsFor: Schema.String }>>
-    readonly token: Schema.String
-    readonly table: Schema.String
-  }
-> = Schema.TaggedError<Deadlock>()("Deadlock", {
-  waiting: Schema.Array(Schema.Struct({ name: Schema.String, waitsFor: Schema.String })),
-  token: Schema.String,
-  table: Schema.String
-})
+  { readonly waiting: Fibers; readonly token: Schema.String; readonly table: Schema.String }
+> = Schema.TaggedError<Deadlock>()("Deadlock", { waiting: Fibers, token: Schema.String, table: Schema.String })
 
 /** Nothing can run, and no timer is set: everybody waits for somebody else, or for something outside of the simulation. */
 export class Deadlock extends DeadlockBase {
   override get message(): string {
-    const waiting = this.waiting.map(({ name, waitsFor }) => `  ${name} waits for ${waitsFor}`).join("\n")
-    return `Deadlock: nothing can run and no timer is set\n${waiting}\n${replayLine(this.token)}\n\n${this.table}`
+    const promise = this.waiting.some(({ waitsFor }) => waitsFor === "a promise")
+      ? "\nA promise settles while the simulation runs under Effect.runPromise, unless it waits for real I/O or a real timer"
+      : ""
+    return `nothing can run and no timer is set\n${lines(this.waiting)}${promise}\n${replayLine(this.token)}\n\n${this.table}`
   }
 }
 
@@ -59,14 +64,17 @@ const LivelockBase: TypedError<
   Livelock,
   "Livelock",
   {
-    readonly busy: Schema.$Array<Schema.String>
+    readonly alive: Fibers
     readonly operations: Schema.Number
+    readonly time: Schema.Number
     readonly token: Schema.String
     readonly table: Schema.String
   }
 > = Schema.TaggedError<Livelock>()("Livelock", {
-  busy: Schema.Array(Schema.String),
+  alive: Fibers,
   operations: Schema.Number,
+  /** Virtual milliseconds. */
+  time: Schema.Number,
   token: Schema.String,
   table: Schema.String
 })
@@ -74,15 +82,15 @@ const LivelockBase: TypedError<
 /** The run came to no end. */
 export class Livelock extends LivelockBase {
   override get message(): string {
-    const who = this.busy.length > 10 ? [...this.busy.slice(0, 10), `${this.busy.length - 10} more`] : this.busy
     return (
-      `Livelock: no end after ${this.operations} operations; alive: ${who.join(", ")}. ` +
-      `If the program is only long, raise \`maxOperations\`\n${replayLine(this.token)}\n\n${this.table}`
+      `no end after ${this.operations} operations and ${this.time} ms of virtual time. If the program is only long, raise ` +
+      `\`maxOperations\`\n${lines(this.alive)}\n${replayLine(this.token)}\n\n${this.table}`
     )
   }
 }
 
-export const replayLine = (token: string): string => `  replay with Sim.replay(effect, "${token}")`
+/** How to repeat a run: an option, or the argument of `Sim.replay`. */
+export const replayLine = (token: string): string => `  replay: "${token}"`
 
 export const tokenOf = <A, E>(played: Played<A, E>): string => Schedules.token(played.schedule)
 
@@ -97,7 +105,7 @@ export const resultOf = <A, E>(played: Played<A, E>): Run<A, E> | Deadlock | Liv
     case "Deadlock":
       return new Deadlock({ waiting: end.waiting, ...told(played) })
     case "Livelock":
-      return new Livelock({ busy: end.busy, operations: played.operations, ...told(played) })
+      return new Livelock({ alive: end.alive, time: end.time, operations: played.operations, ...told(played) })
   }
 }
 

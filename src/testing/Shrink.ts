@@ -26,6 +26,12 @@ export const shrink = <R>(
       best = found
       return true
     }
+    // Most bugs need one switch in the right place, which leaving out choices does not find: it moves all that follow.
+    for (let sum = 0; sum < 16 && failing.stop === undefined && unnatural(choices()) > 1; sum++) {
+      for (let at = 0; at <= sum && unnatural(choices()) > 1; at++) {
+        yield* attempt([...Array.from({ length: at }, () => 0), sum - at + 1])
+      }
+    }
     for (let before: Schedule | undefined; best !== before;) {
       before = best
       // What comes late matters least: all of it, then half of it, and so on.
@@ -56,7 +62,7 @@ export const shrink = <R>(
 
 /** Fewer choices out of the natural order; then a shorter run; then smaller ones. */
 const isSmaller = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): boolean => {
-  const measures = [(list: ReadonlyArray<number>) => list.filter((choice) => choice !== 0).length, length, sum]
+  const measures = [unnatural, length, sum]
   for (const measure of measures) {
     const difference = measure(a) - measure(b)
     if (difference !== 0) return difference < 0
@@ -64,6 +70,7 @@ const isSmaller = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): boolean 
   return false
 }
 
+const unnatural = (list: ReadonlyArray<number>): number => list.filter((choice) => choice !== 0).length
 const length = (list: ReadonlyArray<number>): number => list.length
 const sum = (list: ReadonlyArray<number>): number => list.reduce((total, choice) => total + choice, 0)
 

@@ -6,17 +6,19 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Bug from "./Bug.ts"
-import { Idle } from "./Control.ts"
+import * as Control from "./Control.ts"
 import { chance } from "./Decider.ts"
+import { endsCleanly } from "./Leaked.ts"
 import { type Deadlock, type Livelock, resultOf, type Run } from "./Run.ts"
 import * as Schedules from "./Schedules.ts"
 import * as Trace from "./Trace.ts"
+import type { Played } from "./Played.ts"
 import * as World from "./World.ts"
 
 export { BugFound, OutsideNondeterminism } from "./Bug.ts"
 export { Deadlock, Livelock, type Run } from "./Run.ts"
 export type { Slice } from "./Trace.ts"
-export type { Left } from "./World.ts"
+export type { Left } from "./Played.ts"
 
 /** A schedule, or as much of one as matters. */
 export interface Options extends Partial<Schedules.Schedule> {
@@ -30,8 +32,8 @@ export interface ExploreOptions<A, E> extends Omit<Options, "choices" | "stop"> 
   /** Real time after which no further schedule is begun; unlimited by default. */
   readonly budget?: Duration.Input | undefined
   /**
-   * What has to hold of each run: throws, or gives an effect that fails, where it does not. By default the effect has to
-   * succeed.
+   * What has to hold of each run: throws, gives `false` or an effect that fails, where it does not. By default the effect has
+   * to succeed; where it was interrupted, to end without a defect and to leave nothing.
    */
   readonly check?: Bug.Check<A, E> | undefined
   /** Interrupts each run of a seed once more, before a step that the seed picks. */
@@ -117,7 +119,7 @@ export const autoAdvance = <A, E, R>(
  * ```
  */
 export const waitAllBlocked: Effect.Effect<void> = Effect.withFiber((fiber) => {
-  const idle = fiber.getRef(Idle)
+  const idle = fiber.getRef(Control.Idle)
   if (idle === undefined)
     return Effect.die(new Error("Sim.waitAllBlocked works in a simulation only: wrap the test in Sim.run"))
   return Effect.callback<void>((resume) => void idle.push(() => resume(Effect.void)))
@@ -152,9 +154,9 @@ export const explore = <A, E, R>(
 ): Effect.Effect<Explored, Bug.BugFound | Bug.OutsideNondeterminism, R> =>
   Effect.suspend(() => {
     const search: Bug.Search<A, E> = {
-      check: options.check ?? Bug.succeeds,
+      check: options.check ?? ((run) => (run.stopped ? endsCleanly(run) : Bug.succeeds(run))),
       shrinks: options.shrinks ?? 500,
-      settings: (schedule) => settingsOf({ ...schedule, maxOperations: options.maxOperations })
+      settings: (schedule) => ({ ...settingsOf({ ...schedule, maxOperations: options.maxOperations }), quiet: true })
     }
     if (options.replay !== undefined) {
       const schedule = Schedules.parse(options.replay)
@@ -206,6 +208,22 @@ export const replay = <A, E, R>(
   })
 
 /**
+ * Writes a line into the table, in the column of the fiber: for steps between operations, which the simulation does not
+ * see. Does nothing outside of simulations.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Sim } from "skein/testing"
+ *
+ * const run = await Effect.runPromise(Sim.replay(Sim.note("half way"), "sim1:0:boundary:fifo"))
+ *
+ * Sim.table(run).includes("half way") // => true
+ * ```
+ */
+export const note: (text: string) => Effect.Effect<void> = Control.note
+
+/**
  * What the fibers of a replayed run did, as a table: a column for each fiber, under the name of its task, span or
  * `Effect.fn`, and time downwards.
  *
@@ -221,7 +239,7 @@ export const replay = <A, E, R>(
  */
 export const table = <A, E>(run: Run<A, E>): string => Trace.table(run.trace, run.fibers)
 
-const settle = <A, E>(played: World.Played<A, E>): Effect.Effect<Run<A, E>, Deadlock | Livelock> => {
+const settle = <A, E>(played: Played<A, E>): Effect.Effect<Run<A, E>, Deadlock | Livelock> => {
   const result = resultOf(played)
   return "exit" in result ? Effect.succeed(result) : Effect.fail(result)
 }
@@ -229,11 +247,12 @@ const settle = <A, E>(played: World.Played<A, E>): Effect.Effect<Run<A, E>, Dead
 const settingsOf = ({ maxOperations, ...schedule }: Options): World.Settings => ({
   schedule: {
     ...schedule,
-    seed: schedule.seed ?? 0,
+    seed: (schedule.seed ?? 0) >>> 0,
     strategy: schedule.strategy ?? "fifo",
     granularity: schedule.granularity ?? "boundary"
   },
   maxOperations: maxOperations ?? 1_000_000,
+  quiet: false,
   detail: false
 })
 
@@ -263,7 +282,7 @@ const turns: ReadonlyArray<readonly [Schedules.Strategy, boolean]> = [
 const stopAt = <A, E>(
   seed: number,
   how: Schedules.Stop["how"],
-  { born, steps, victim }: World.Played<A, E>
+  { born, steps, victim }: Played<A, E>
 ): Schedules.Stop => {
   const fiber = how === "interrupt" ? victim : 0
   const first = Math.max(1, born[fiber]!)

@@ -14,47 +14,59 @@ export interface Slice {
 export type Names = ReadonlyArray<string>
 
 /**
- * The run as a table: a column for each fiber that did something worth telling, a row for each slice; only the last
- * rows of a long run.
+ * The run as a table: a column for each fiber that did something worth telling, the last one for all that are too many,
+ * and a row for each thing done; only the last rows of a long run.
  */
 export const table = (slices: ReadonlyArray<Slice>, names: Names): string => {
   const told = merge(slices.filter((slice) => slice.operations.length > 0))
-  const shown = told.slice(-maxRows).map((slice) => ({ ...slice, operations: slice.operations.slice(-maxRows) }))
+  const shown = told
+    .slice(-maxRows)
+    .map((slice) => ({ ...slice, operations: counted(slice.operations).slice(-maxRows) }))
   const fibers = [...new Set(shown.map((slice) => slice.fiber))].toSorted((a, b) => a - b)
   if (fibers.length === 0) return "(nothing was done)"
-  const width = Math.max(14, Math.min(48, Math.floor(maxWidth / fibers.length)))
-  const columns = fibers.map((fiber) => {
-    const cells = shown.filter((slice) => slice.fiber === fiber).flatMap((slice) => slice.operations)
-    const longest = Math.max(...[names[fiber] ?? `fiber ${fiber}`, ...cells].map((text) => text.length))
-    return Math.min(width, longest)
-  })
-  const line = (time: string, cells: ReadonlyArray<string>) =>
-    `${time.padStart(8)}  ${cells.map((cell, i) => cut(cell, columns[i]!).padEnd(columns[i]!)).join("  ")}`.trimEnd()
-  const rows = shown.flatMap((slice, index) => {
-    const time = index > 0 && shown[index - 1]!.time === slice.time ? "" : `${slice.time} ms`
-    return slice.operations.map((operation, i) =>
-      line(
-        i === 0 ? time : "",
-        fibers.map((fiber) => (fiber === slice.fiber ? operation : ""))
-      )
+  const nameOf = (fiber: number) => names[fiber] ?? `fiber ${fiber}`
+  const own = fibers.length > maxColumns ? fibers.slice(0, maxColumns - 1) : fibers
+  const heads = [...own.map(nameOf), ...(own === fibers ? [] : ["others"])]
+  const rows = shown.flatMap(({ fiber, operations, time }, index) =>
+    operations.map((operation, i) => {
+      const column = own.indexOf(fiber)
+      const text = column < 0 ? `${nameOf(fiber)}: ${operation}` : operation
+      const isNew = i === 0 && shown[index - 1]?.time !== time
+      return {
+        column: column < 0 ? own.length : column,
+        text,
+        time: isNew ? `${Math.round(time * 1000) / 1000} ms` : ""
+      }
+    })
+  )
+  const width = Math.max(14, Math.min(48, Math.floor(maxWidth / heads.length)))
+  const widths = heads.map((head, column) =>
+    Math.min(
+      width,
+      Math.max(head.length, ...rows.filter((row) => row.column === column).map(({ text }) => text.length))
     )
-  })
+  )
+  const line = (time: string, cells: ReadonlyArray<string>) =>
+    `${time.padStart(8)}  ${cells.map((cell, i) => cut(cell, widths[i]!).padEnd(widths[i]!)).join("  ")}`.trimEnd()
   const omitted = told.length - shown.length
   return [
+    line("", heads),
     line(
       "",
-      fibers.map((fiber) => names[fiber] ?? `fiber ${fiber}`)
+      widths.map((size) => "-".repeat(size))
     ),
-    line(
-      "",
-      columns.map((size) => "-".repeat(size))
-    ),
-    ...(omitted > 0 ? [line("", [`… ${omitted} slices before`])] : []),
-    ...rows
+    ...(omitted > 0 ? [`${" ".repeat(10)}… ${omitted} slices before`] : []),
+    ...rows.map(({ column, text, time }) =>
+      line(
+        time,
+        heads.map((_, i) => (i === column ? text : ""))
+      )
+    )
   ].join("\n")
 }
 
 const maxRows = 60
+const maxColumns = 6
 const maxWidth = 110
 
 const cut = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text)
@@ -69,3 +81,19 @@ const merge = (slices: ReadonlyArray<Slice>): ReadonlyArray<Slice> => {
   }
   return merged
 }
+
+/** What is done several times in a row is told once. */
+const counted = (operations: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const runs: Array<{ readonly operation: string; times: number }> = []
+  for (const operation of operations) {
+    const last = runs.at(-1)
+    if (last?.operation === operation) last.times++
+    else runs.push({ operation, times: 1 })
+  }
+  // Each level of a program fails anew.
+  return runs.map(({ operation, times }) =>
+    times === 1 || ends.has(operation) ? operation : `${operation} × ${times}`
+  )
+}
+
+const ends = new Set(["fails", "is interrupted"])

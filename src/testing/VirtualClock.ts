@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 
-interface Timer {
+export interface Timer {
   /** In milliseconds since the start. */
   readonly at: number
   readonly owner: Fiber.Fiber<unknown, unknown> | undefined
@@ -55,15 +55,19 @@ export class VirtualClock implements Clock.Clock {
     return this.timers.find((timer, index) => index >= this.first && timer.owner === fiber)?.at
   }
 
-  /** Jumps to the next timer and rings one of those of that moment; false if there is none. */
-  advance(pick: (timers: number) => number): boolean {
+  /** Jumps to the next moment and gives its timers, each to be rung by `ring`. */
+  advance(): ReadonlyArray<Timer> {
     const next = this.timers[this.first]
-    if (next === undefined) return false
-    const timer = this.timers[this.first + pick(this.after(next.at) - this.first)]!
-    this.now = timer.at
+    if (next === undefined) return []
+    this.now = next.at
+    return this.timers.slice(this.first, this.after(next.at))
+  }
+
+  /** Rings the timer unless it was cancelled meanwhile. */
+  ring(timer: Timer): void {
+    if (!this.timers.includes(timer, this.first)) return
     this.remove(timer)
     timer.ring()
-    return true
   }
 
   /** The index after all timers up to that moment. */

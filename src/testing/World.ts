@@ -4,9 +4,11 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import { WebCrypto } from "effect/crypto/WebCrypto"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Formatter from "effect/Formatter"
+import * as Logger from "effect/Logger"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
@@ -15,13 +17,15 @@ import { Ambient } from "../concurrency/ActiveDeadline.ts"
 import * as Registry from "../concurrency/Registry.ts"
 import { CurrentTask } from "../concurrency/Task.ts"
 import { Choices } from "./Choices.ts"
-import { Idle, type Probe, Probes, Victim } from "./Control.ts"
+import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
 import { chance, type Decider, make } from "./Decider.ts"
 import { Member } from "./Member.ts"
+import type { End, Played, Waiting } from "./Played.ts"
 import { type Entry, Pool } from "./Pool.ts"
 import type { Schedule } from "./Schedules.ts"
+import * as SimCrypto from "./SimCrypto.ts"
 import type { Slice } from "./Trace.ts"
-import { VirtualClock } from "./VirtualClock.ts"
+import { type Timer, VirtualClock } from "./VirtualClock.ts"
 
 export interface Settings {
   readonly schedule: Schedule
@@ -29,50 +33,10 @@ export interface Settings {
   readonly maxOperations: number
   /** How many operations a slice of the strategy `fifo` has at granularity `op`. */
   readonly quantum?: number | undefined
+  /** Logs go into the trace and not to the loggers: for runs that are many. */
+  readonly quiet: boolean
   /** Keep what each fiber did and waits for: at some cost, so for runs that are told about. */
   readonly detail: boolean
-}
-
-export interface Played<A, E> {
-  readonly end: End<A, E>
-  /** The schedule with the choices that were made. */
-  readonly schedule: Schedule
-  /** True if the schedule said where to stop, and it got there. */
-  readonly stopped: boolean
-  /** Turns of fibers and rings of timers until the end. */
-  readonly steps: number
-  readonly operations: number
-  /** Virtual milliseconds. */
-  readonly time: number
-  /** The numbers of the fibers in the order of their slices. */
-  readonly order: ReadonlyArray<number>
-  readonly trace: ReadonlyArray<Slice>
-  readonly names: ReadonlyArray<string>
-  /** By number: the step in which the fiber was first seen. */
-  readonly born: ReadonlyArray<number>
-  /** The number of the fiber that asked to be the victim; otherwise the root. */
-  readonly victim: number
-  readonly left: Left
-}
-
-export type End<A, E> =
-  | { readonly _tag: "Exit"; readonly exit: Exit.Exit<A, E> }
-  | { readonly _tag: "Deadlock"; readonly waiting: ReadonlyArray<Waiting> }
-  | { readonly _tag: "Livelock"; readonly busy: ReadonlyArray<string> }
-  | { readonly _tag: "Killed"; readonly where: string }
-
-export interface Waiting {
-  readonly name: string
-  readonly waitsFor: string
-}
-
-/** What outlives the run. */
-export interface Left {
-  readonly fibers: ReadonlyArray<string>
-  readonly timers: number
-  readonly scopes: number
-  /** What was lent and not given back, in words. */
-  readonly lent: ReadonlyArray<string>
 }
 
 export const play = <A, E, R>(
@@ -95,6 +59,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private readonly settings: Settings
   private readonly decider: Decider
   private readonly clock = new VirtualClock()
+  private readonly bells: Scheduler.SchedulerDispatcher = this.makeDispatcher()
   private readonly root: Fiber.Fiber<A, E>
   private readonly choices: Array<number> = []
   private readonly order: Array<number> = []
@@ -126,8 +91,10 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     this.byOperation = settings.schedule.granularity === "op"
     this.outerScope = Context.getOrUndefined(outer, Scope.Scope)
     this.decider = make(settings.schedule, settings.quantum ?? 1)
+    // What it adds to a scope around it is for a scope of its own: nothing of it runs after the end.
+    const own = this.outerScope === undefined ? effect : Effect.scoped(effect)
     // Yields first, so that no operation of the effect comes before step 0.
-    this.root = Effect.runForkWith(this.context(outer))(Effect.andThen(Effect.yieldNow, effect))
+    this.root = Effect.runForkWith(this.context(outer))(Effect.andThen(Effect.yieldNow, own))
   }
 
   private context(outer: Context.Context<R>): Context.Context<R> {
@@ -138,7 +105,9 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
         nextDoubleUnsafe: draw,
         nextIntUnsafe: () => Math.floor((draw() * 2 - 1) * Number.MAX_SAFE_INTEGER)
       }),
+      Context.add(WebCrypto, SimCrypto.make(draw)),
       Context.add(Choices, this),
+      Context.add(Notes, (fiber, text) => this.note(fiber, text)),
       Context.add(Registry.Registry, Registry.make()),
       Context.add(CurrentTask, undefined),
       Context.add(Ambient, undefined),
@@ -148,7 +117,20 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       Context.add(Idle, this.whenIdle),
       Context.add(Victim, (fiber) => void (this.victim = this.memberOf(fiber).number))
     )
-    return Context.merge(outer, own) as Context.Context<R>
+    const context = Context.merge(outer, own) as Context.Context<R>
+    return this.settings.quiet ? Context.add(context, Logger.CurrentLoggers, new Set([this.logger])) : context
+  }
+
+  private readonly logger = Logger.make(({ fiber, message }) => {
+    const parts = Array.isArray(message) ? message : [message]
+    this.note(
+      fiber,
+      `logs ${parts.map((part) => (typeof part === "string" ? part : Formatter.format(part))).join(" ")}`
+    )
+  })
+
+  private note(fiber: Fiber.Fiber<unknown, unknown>, text: string): void {
+    if (this.settings.detail) this.memberOf(fiber).doing.push(text)
   }
 
   play(): Effect.Effect<Played<A, E>> {
@@ -175,17 +157,26 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private idle(): void {
     if (this.end !== undefined || this.ready.size > 0 || this.rootEnded()) return
     if (this.whenIdle.length === 0 && this.clock.pending === 0) {
-      this.end = { _tag: "Deadlock", waiting: this.waiting() }
+      this.end = { _tag: "Deadlock", waiting: this.waiting("something that nothing can bring") }
       return
     }
     // An interruption may have brought something that can run.
     if (this.stopHere() || this.ready.size > 0) return
+    if (this.whenIdle.length === 0) {
+      for (const timer of this.clock.advance()) this.ready.push(this.bell(timer))
+      return
+    }
     this.steps++
     this.fromReady = true
-    if (this.whenIdle.length > 0) for (const resume of this.whenIdle.splice(0)) resume()
-    else this.clock.advance((timers) => this.choose(timers))
+    for (const resume of this.whenIdle.splice(0)) resume()
     this.fromReady = false
     this.rootEnded()
+  }
+
+  /** As in an event loop, all timers of a moment ring before a fiber that one of them woke, and that yielded, goes on. */
+  private bell(timer: Timer): Entry {
+    const runner = timer.owner && this.byFiber.get(timer.owner)
+    return { run: () => this.clock.ring(timer), priority: 0, dispatcher: this.bells, runner, rank: undefined }
   }
 
   /** Gives one entry its turn; false if there is none. */
@@ -196,7 +187,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     this.steps++
     this.runOne()
     if (this.end === undefined && this.operations >= this.limit) {
-      this.end = { _tag: "Livelock", busy: this.names().filter((_, number) => this.members[number]!.alive) }
+      this.end = { _tag: "Livelock", alive: this.waiting(""), time: this.clock.now }
     }
     this.rootEnded()
     return true
@@ -292,11 +283,11 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     member.until = 0
     this.order.push(member.number)
     if (this.settings.detail) {
-      member.doing = []
+      member.begin()
       this.trace.push({ time: this.clock.now, fiber: member.number, operations: member.doing })
       if (this.trace.length === 2 * maxTrace) this.trace.splice(0, maxTrace)
     }
-    // Effect promises that a fiber started at once runs at once, so only preemption at operations comes before that.
+    // Effect promises that a fiber started at once runs at once: no boundary comes before that.
     if (!this.byOperation && (by === undefined || !begun)) return
     // What comes before step 0 is not of the effect.
     if (!begun && member.number === 0) return
@@ -304,7 +295,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     this.choices.push(0)
     member.free = by !== undefined ? 0 : begun ? resuming : 1
     const length = this.decider.slice(member, by, this.operations)
-    if (length > 0) member.until = member.free + length
+    // Made to yield at its first operation, a fiber that is interrupted before its start would start all the same.
+    if (length > 0) member.until = Math.max(begun ? 1 : 2, member.free + length)
   }
 
   choose(options: number): number {
@@ -325,9 +317,9 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     const { operations, steps } = this
     const choices = this.choices.slice(0, this.choices.findLastIndex((choice) => choice !== 0) + 1)
     const time = this.clock.now
-    const order = this.order.slice()
-    const trace = this.trace.slice()
-    if (end._tag === "Exit") this.settle()
+    const turns = this.order.length
+    const slices = this.trace.length
+    this.settle(end)
     const names = this.names()
     return {
       end,
@@ -336,8 +328,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       steps,
       operations,
       time,
-      order,
-      trace,
+      order: this.order.length === turns ? this.order : this.order.slice(0, turns),
+      trace: this.trace.length === slices ? this.trace : this.trace.slice(0, slices),
       names,
       born: this.members.map((member) => member.born),
       victim: this.victim,
@@ -351,22 +343,19 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   }
 
   /** What can still run after the end does; time stands still. */
-  private settle(): void {
-    const end = this.end
+  private settle(end: End<A, E>): void {
+    if (end._tag !== "Exit") return
     this.limit = this.operations + this.settings.maxOperations
     this.end = undefined
     while (this.ready.size > 0 && this.operations < this.limit) this.runOne()
     this.end = end
   }
 
-  private waiting(): ReadonlyArray<Waiting> {
+  private waiting(otherwise: string): ReadonlyArray<Waiting> {
     const names = this.names()
     return this.members
       .filter((member) => member.alive)
-      .map((member) => ({
-        name: names[member.number]!,
-        waitsFor: member.waitsFor ?? "something that nothing can bring"
-      }))
+      .map((member) => ({ name: names[member.number]!, waitsFor: member.waitsFor ?? otherwise }))
   }
 
   private names(): ReadonlyArray<string> {

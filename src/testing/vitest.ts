@@ -2,11 +2,15 @@
 import * as EffectVitest from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
+import * as Base64Url from "effect/encoding/Base64Url"
 import * as Formatter from "effect/Formatter"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as V from "vitest"
 import * as Interrupt from "./Interrupt.ts"
+import { replayLine } from "./Run.ts"
+import { BadToken } from "./Schedules.ts"
 import * as Sim from "./Sim.ts"
 
 /** An effect, or how to make one; each run has a scope of its own. */
@@ -134,44 +138,84 @@ type Test = (name: string, options: V.TestOptions, f: (context: V.TestContext) =
 /** A simulation runs beside the test and not inside of its scheduler and clock. */
 function register(test: Test): Register {
   return (name, timeout, run) =>
-    test(name, timeout === undefined ? {} : { timeout }, ({ signal }) => Effect.runPromise(run(), { signal }))
+    test(name, timeout === undefined ? {} : { timeout }, ({ signal }) =>
+      Effect.runPromise(
+        Effect.mapError(Effect.suspend(run), (error) => (isFound(error) ? failure(error, error.message) : error)),
+        { signal }
+      )
+    )
+}
+
+type Found = Sim.BugFound | Sim.OutsideNondeterminism
+
+const isFound = (error: unknown): error is Found =>
+  error instanceof Sim.BugFound || error instanceof Sim.OutsideNondeterminism
+
+/** Runners print stack, fields and causes: here the message says it all, and the cause where it is an error of the program. */
+const failure = (found: Found, message: string): Error => {
+  const ofProgram = (error: unknown) => !(error instanceof Sim.Deadlock || error instanceof Sim.Livelock)
+  const cause =
+    found instanceof Sim.BugFound && found.cause instanceof Error && ofProgram(found.cause)
+      ? { cause: found.cause }
+      : {}
+  const error = new Error(message, cause)
+  error.name = found._tag
+  error.stack = `${found._tag}: ${message}`
+  return error
 }
 
 function scoped<A, E>(subject: Subject<A, E>): Effect.Effect<A, E> {
   return Effect.isEffect(subject) ? Effect.scoped(subject) : Effect.suspend(() => Effect.scoped(subject()))
 }
 
+/** Input and order on one line. */
+const pairOf = (input: string, order: string): string => `${Base64Url.encode(input)}/${order}`
+
+const parsePair = (pair: string): { readonly input: string; readonly order: string } => {
+  const [input, order] = pair.split("/")
+  const decoded = Base64Url.decodeString(input ?? "")
+  if (order === undefined || Result.isFailure(decoded)) {
+    throw new BadToken({ token: pair, why: "it has not an input, a slash and an order, as it.sim.prop prints them" })
+  }
+  return { input: decoded.success, order }
+}
+
 const checked = Effect.fnUntraced(function* <A, E>(
   inputs: ReadonlyArray<Input>,
   effect: (values: ReadonlyArray<unknown>) => Effect.Effect<A, E, Scope.Scope>,
   arbitrary: Arbitrary.CheckOptions | undefined,
-  options: Sim.ExploreOptions<A, E>
+  { replay, ...options }: Sim.ExploreOptions<A, E>
 ) {
   const arbitraries = inputs.map((input): Arbitrary.Arbitrary<unknown> =>
     Schema.isSchema(input) ? Arbitrary.schema(input) : (input as Arbitrary.Arbitrary<unknown>)
   )
-  const explore = (values: ReadonlyArray<unknown>, shrinks: number | undefined) =>
+  const explore = (values: ReadonlyArray<unknown>, more: Sim.ExploreOptions<A, E>) =>
     Sim.explore(
       scoped(() => effect(values)),
-      { schedules: 20, ...options, shrinks }
+      { schedules: 20, ...options, ...more }
     )
-  // The order is shrunk once, for the smallest input.
+  // Once an input fails, smaller ones are looked at harder: they have fewer orders that fail.
+  let schedules = options.schedules ?? 20
+  const pair = replay === undefined ? undefined : parsePair(replay)
   const result = yield* Arbitrary.checkEffect(
     Arbitrary.all(arbitraries),
-    (values) => Effect.as(explore(values, 0), true),
-    {
-      runs: 50,
-      maxShrinks: 500,
-      ...arbitrary
-    }
+    (values) =>
+      explore(values, { shrinks: 0, schedules }).pipe(
+        Effect.tapError(() => Effect.sync(() => void (schedules = 10 * (options.schedules ?? 20)))),
+        Effect.as(true)
+      ),
+    { runs: 50, maxShrinks: 500, ...arbitrary, replay: pair?.input ?? arbitrary?.replay }
   )
-  if (result._tag !== "Falsified") {
-    const problem = Arbitrary.formatCheckFailure(result)
-    return problem === undefined ? undefined : yield* Effect.die(new Error(problem))
+  if (result._tag === "Falsified") {
+    const input = result.shrunkInput.map((value) => Formatter.format(value)).join(", ")
+    // The order is shrunk once, for the smallest input.
+    return yield* Effect.mapError(explore(result.shrunkInput, { schedules, replay: pair?.order }), (found) => {
+      const order = replayLine(found.token)
+      const both = replayLine(pairOf(result.replay, found.token))
+      return failure(found, `with the input ${input}: ${found.message.replace(order, both)}`)
+    })
   }
-  const input = result.shrunkInput.map((value) => Formatter.format(value)).join(", ")
-  const replay = `Replay the input with \`arbitrary: { replay: '${result.replay}' }\``
-  return yield* Effect.catch(explore(result.shrunkInput, options.shrinks), (bug) =>
-    Effect.die(new Error(`Input: ${input}\n${bug.message}\n\n${replay}`, { cause: bug }))
-  )
+  // A replay of what does not fail any more is no failure.
+  const problem = result._tag === "ReplayMismatch" ? undefined : Arbitrary.formatCheckFailure(result)
+  return problem === undefined ? undefined : yield* Effect.die(new Error(problem))
 })

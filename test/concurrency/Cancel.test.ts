@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import { Cancel, Deadline, Task, TaskGroup } from "skein"
-import { everywhere, once, type Run, seeded } from "../support/sweep.ts"
+import { Interrupt, Leaks, Sim } from "skein/testing"
 
 const tester: Cancel.Reason = { kind: "signal", by: "tester", message: "stop" }
 
@@ -33,8 +33,7 @@ const told = (exit: Exit.Exit<unknown, unknown>): ReadonlyArray<unknown> =>
 
 /** What a run gives when it leaves nothing behind; the exit that is its value, or its own. */
 const ended = <E>(effect: Effect.Effect<Exit.Exit<unknown, unknown>, E>) => {
-  const { exit, fibers, time, timers } = once(effect)
-  expect({ fibers, timers }).toEqual({ fibers: 0, timers: 0 })
+  const { exit, time } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
   return { told: told(Exit.isSuccess(exit) ? exit.value : exit), time }
 }
 
@@ -146,16 +145,16 @@ describe("Cancel.shield", () => {
         )
       )
     )
-    const subject = () => {
+    const subject = Effect.suspend(() => {
       Object.assign(state, { begun: 0, done: 0 })
       return program
-    }
-    const check = (run: Run<unknown, unknown>) => {
+    })
+    const check = (run: Sim.Run<unknown, unknown>) => {
       expect(state.done).toBe(state.begun)
-      expect(run).toMatchObject({ fibers: 0, timers: 0 })
+      return Leaks.check(run)
     }
-    everywhere(subject, check)
-    seeded(subject, check, { interrupt: true })
+    Effect.runSync(Interrupt.everywhere(subject, { check }))
+    Effect.runSync(Sim.explore(subject, { schedules: 300, check, stop: "interrupt" }))
   })
 })
 
@@ -188,7 +187,7 @@ describe("Cancel.checkpoint", () => {
 
   it("costs no slice of its own otherwise", () => {
     const { effect } = loop(Cancel.checkpoint, 10_240)
-    expect(once(effect).steps).toBeLessThan(20)
+    expect(Effect.runSync(Sim.run(effect)).steps).toBeLessThan(20)
   })
 
   it("is where nothing happens to what nobody cancels", () => {
@@ -338,7 +337,7 @@ describe("a group and the cleanup of its tasks", () => {
   const logging = (program: Effect.Effect<unknown, unknown>) => {
     const logged: Array<string> = []
     const logger = Logger.make(({ date, logLevel, message }) => {
-      logged.push(`${date.getTime() - 1_000_000} ${logLevel}: ${String(message)}`)
+      logged.push(`${date.getTime()} ${logLevel}: ${String(message)}`)
     })
     const { told, time } = ended(Effect.exit(Effect.provideService(program, Logger.CurrentLoggers, new Set([logger]))))
     return { told, time, logged }
@@ -445,9 +444,7 @@ describe("a group and the cleanup of its tasks", () => {
   })
 
   describe("with `abandon`", () => {
-    const orphans = Effect.map(TaskGroup.orphans, (all) =>
-      all.map(({ from, name, since }) => [name, from, since - 1e6])
-    )
+    const orphans = Effect.map(TaskGroup.orphans, (all) => all.map(({ from, name, since }) => [name, from, since]))
 
     it("stops waiting, lists what still runs as orphans, and takes them off when they end", () => {
       const program = Effect.gen(function* () {
@@ -553,11 +550,9 @@ describe("a group and the cleanup of its tasks", () => {
         cancelledAt(TaskGroup.open(TaskGroup.spawn(stuck(100)), { cleanup: 20, abandon: true }), 5),
         () => Effect.sleep(100)
       )
-      const { exit, fibers, time } = once(Effect.provideService(program, Logger.CurrentLoggers, new Set()))
-      expect({ told: told(Exit.isSuccess(exit) ? exit.value : exit), time, fibers }).toEqual({
+      expect(ended(Effect.provideService(program, Logger.CurrentLoggers, new Set()))).toEqual({
         told: ["cancelled"],
-        time: 125,
-        fibers: 0
+        time: 125
       })
     })
   })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -10,7 +10,9 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
 import { Cancel, Deadline } from "skein"
-import { everywhere, once, type Run, seeded, victim } from "../support/sweep.ts"
+import { Interrupt, Leaks, Sim } from "skein/testing"
+import { it } from "skein/testing/vitest"
+import { clockLike } from "../support/clock.ts"
 
 const failures = <A, E>(exit: Exit.Exit<A, E>) =>
   Exit.isSuccess(exit) ? [] : exit.cause.reasons.filter(Cause.isFailReason).map((reason) => reason.error)
@@ -24,8 +26,7 @@ const told = (exit: Exit.Exit<unknown, unknown>) =>
   Exit.isFailure(exit) ? exit.cause.reasons.map((reason) => reason._tag) : []
 
 const endsAt = (effect: Effect.Effect<unknown, unknown>) => {
-  const { exit, time, timers, fibers } = once(effect)
-  expect({ timers, fibers }).toEqual({ timers: 0, fibers: 0 })
+  const { exit, time } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
   return { exit, time }
 }
 
@@ -108,11 +109,9 @@ describe("Deadline.within", () => {
   it("does not pass early because timers round down", () => {
     const program = Effect.gen(function* () {
       const clock = yield* Effect.clockWith(Effect.succeed)
-      const coarse = {
-        ...clock,
-        sleep: (duration: Duration.Duration) =>
-          clock.sleep(Duration.millis(Math.trunc(Duration.toMillis(duration)) || 0.1))
-      }
+      const coarse = clockLike(clock, {
+        sleep: (duration) => clock.sleep(Duration.millis(Math.trunc(Duration.toMillis(duration)) || 0.1))
+      })
       const body = Effect.provideService(Effect.delay(Effect.succeed("in time"), "1400 micros"), Clock.Clock, clock)
       return yield* Effect.provideService(Deadline.within(body, "1500 micros"), Clock.Clock, coarse)
     })
@@ -220,14 +219,12 @@ describe("nested deadlines", () => {
         yield* Effect.exit(Deadline.within(body, outer, { name: "outer" }))
         return exceeded(yield* Fiber.join(yield* Deferred.await(fiber)))
       })
-      seeded(
-        program,
-        (run) => {
-          expect(run).toMatchObject({ exit: Exit.succeed("inner"), timers: 0, fibers: 0 })
-          expect(run.time).toBeLessThanOrEqual(2001)
-        },
-        { seeds: 100 }
-      )
+      const check = (run: Sim.Run<string | undefined, never>) => {
+        expect(run.exit).toEqual(Exit.succeed("inner"))
+        expect(run.time).toBeLessThanOrEqual(2001)
+        return Leaks.check(run)
+      }
+      Effect.runSync(Sim.explore(program, { schedules: 100, check }))
     }
   })
 })
@@ -239,7 +236,7 @@ describe("Deadline.remaining", () => {
     const program = Effect.gen(function* () {
       const clock = yield* Effect.clockWith(Effect.succeed)
       let busy = 0n
-      const late = { ...clock, monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + busy }
+      const late = clockLike(clock, { monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + busy })
       const body = Effect.andThen(
         Effect.sync(() => void (busy = 9_000_000_000n)),
         left
@@ -269,7 +266,9 @@ describe("Deadline.at", () => {
     const program = Effect.gen(function* () {
       const clock = yield* Effect.clockWith(Effect.succeed)
       let correction = 0
-      const corrected = { ...clock, currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + correction }
+      const corrected = clockLike(clock, {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + correction
+      })
       const moment = clock.currentTimeMillisUnsafe() + 5000
       const body = Effect.andThen(
         Effect.sync(() => (correction = 60_000)),
@@ -379,13 +378,12 @@ describe("Deadline.open", () => {
         return yield* Effect.never
       })
     )
-    const check = (run: Run<never, Deadline.DeadlineExceeded>) => {
-      expect(run).toMatchObject({ timers: 0, fibers: 0 })
-      if (!run.interrupted)
-        expect({ late: exceeded(run.exit), time: run.time }).toEqual({ late: "unnamed", time: 5000 })
+    const check = (run: Sim.Run<never, Deadline.DeadlineExceeded>) => {
+      if (!run.stopped) expect({ late: exceeded(run.exit), time: run.time }).toEqual({ late: "unnamed", time: 5000 })
+      return Leaks.check(run)
     }
-    everywhere(program, check)
-    seeded(program, check, { interrupt: true })
+    Effect.runSync(Interrupt.everywhere(program, { check }))
+    Effect.runSync(Sim.explore(program, { schedules: 300, check, stop: "interrupt" }))
   })
 })
 
@@ -402,7 +400,7 @@ describe("the alarm that deadlines share", () => {
         () => clock.sleep(duration),
         () => Effect.sync(() => void count.pending--)
       )
-    return { clock: { ...clock, sleep }, count }
+    return { clock: clockLike(clock, { sleep }), count }
   }
 
   it("needs no timer for a body that is done at once, and one for any number of them at a time", () => {
@@ -439,44 +437,41 @@ describe("the alarm that deadlines share", () => {
     expect(time).toBe(100 + 900 + 5000)
   })
 
-  it("calls each of many at its moment, however they come, go and move", () => {
-    seeded(
-      Effect.gen(function* () {
-        const millis = Effect.map(Random.nextIntBetween(1, 1000), Math.trunc)
-        const start = yield* Clock.currentTimeMillis
-        const one = Effect.gen(function* () {
-          const [before, first, pause, second, end] = yield* Effect.all([millis, millis, millis, millis, millis])
-          yield* Effect.sleep(before)
-          const body = (deadline: Deadline.Handle) =>
-            Effect.andThen(Effect.delay(deadline.reschedule(second), pause), Effect.sleep(end))
-          const exit = yield* Effect.exit(Deadline.open(first, body))
-          const passed = (yield* Clock.currentTimeMillis) - start - before
-          const possible =
-            first < pause
-              ? [["late", first]]
-              : first === pause
-                ? [["late", first], second < end ? ["late", pause + second] : ["done", pause + end]]
-                : second < end
-                  ? [["late", pause + second]]
-                  : [["done", pause + end]]
-          if (second === end && first >= pause) possible.push(["late", pause + second])
-          expect(possible).toContainEqual([Exit.isSuccess(exit) ? "done" : "late", passed])
-        })
-        yield* Effect.forEach(Array.from({ length: 100 }), () => one, { concurrency: "unbounded" })
-      }),
-      (run) => {
-        if (Exit.isFailure(run.exit)) throw Cause.squash(run.exit.cause)
-        expect(run).toMatchObject({ timers: 0, fibers: 0 })
-      },
-      { seeds: 20 }
-    )
-  })
+  it.sim(
+    "calls each of many at its moment, however they come, go and move",
+    Effect.gen(function* () {
+      const millis = Effect.map(Random.nextIntBetween(1, 1000), Math.trunc)
+      const start = yield* Clock.currentTimeMillis
+      const one = Effect.gen(function* () {
+        const [before, first, pause, second, end] = yield* Effect.all([millis, millis, millis, millis, millis])
+        yield* Effect.sleep(before)
+        const body = (deadline: Deadline.Handle) =>
+          Effect.andThen(Effect.delay(deadline.reschedule(second), pause), Effect.sleep(end))
+        const exit = yield* Effect.exit(Deadline.open(first, body))
+        const passed = (yield* Clock.currentTimeMillis) - start - before
+        const possible =
+          first < pause
+            ? [["late", first]]
+            : first === pause
+              ? [["late", first], second < end ? ["late", pause + second] : ["done", pause + end]]
+              : second < end
+                ? [["late", pause + second]]
+                : [["done", pause + end]]
+        if (second === end && first >= pause) possible.push(["late", pause + second])
+        expect(possible).toContainEqual([Exit.isSuccess(exit) ? "done" : "late", passed])
+      })
+      yield* Effect.forEach(Array.from({ length: 100 }), () => one, { concurrency: "unbounded" })
+    }),
+    { schedules: 20, check: (run) => Effect.andThen(run.exit, Leaks.check(run)) }
+  )
 
   it("does not mix up clocks: a deadline by another clock neither binds nor wakes this one", () => {
     const program = Effect.gen(function* () {
       const clock = yield* Effect.clockWith(Effect.succeed)
       // Started long before, as a test clock has: by its time everything of this one lies in the future.
-      const other = { ...clock, monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() - 1_000_000_000_000n }
+      const other = clockLike(clock, {
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() - 1_000_000_000_000n
+      })
       const left = yield* Effect.provideService(Deadline.remaining, Clock.Clock, other).pipe(
         Deadline.within("2 seconds")
       )
@@ -518,29 +513,32 @@ describe("cancelled at every operation", () => {
         )
     )
     for (const duration of ["2 seconds", "3 seconds", "5 seconds"] as const) {
-      const subject = () => {
+      const subject = Effect.suspend(() => {
         held = 0
         return Effect.exit(Deadline.within(body, duration))
+      })
+      const check = (run: Sim.Run<unknown, unknown>) => {
+        expect(held).toBe(0)
+        return Leaks.check(run)
       }
-      const check = (run: { timers: number; fibers: number }) => {
-        expect({ held, timers: run.timers, fibers: run.fibers }).toEqual({ held: 0, timers: 0, fibers: 0 })
-      }
-      everywhere(subject, check)
-      seeded(subject, check, { interrupt: true })
+      Effect.runSync(Interrupt.everywhere(subject, { check }))
+      Effect.runSync(Sim.explore(subject, { schedules: 300, check, stop: "interrupt" }))
     }
   })
 
   it("a body that is cancelled by someone else is never reported as a timeout", () => {
     const program = Effect.gen(function* () {
-      const body = victim(Effect.andThen(Effect.sleep("1 second"), Effect.sleep("1 second")))
+      const body = Interrupt.victim(Effect.andThen(Effect.sleep("1 second"), Effect.sleep("1 second")))
       return yield* Effect.exit(Deadline.within(body, "5 seconds"))
     })
     let cancelled = 0
-    everywhere(program, (run) => {
+    const check = (run: Sim.Run<Exit.Exit<void, Deadline.DeadlineExceeded>, never>) => {
       const exit = Exit.isSuccess(run.exit) ? run.exit.value : run.exit
       expect(exceeded(exit)).toBe(undefined)
       if (Exit.isFailure(exit)) cancelled++
-    })
+      return Leaks.check(run)
+    }
+    Effect.runSync(Interrupt.everywhere(program, { check }))
     expect(cancelled).toBeGreaterThan(0)
   })
 })

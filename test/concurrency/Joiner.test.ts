@@ -16,7 +16,7 @@ import {
   failuresOf,
   interruptionsOf
 } from "../conformance/support.ts"
-import { once } from "../support/sweep.ts"
+import { Leaks, Sim } from "skein/testing"
 
 const after = <A>(millis: number, value: A): Effect.Effect<A> => Effect.delay(Effect.succeed(value), millis)
 
@@ -28,7 +28,7 @@ const asks = (reasons: Array<Cancel.Reason>): Effect.Effect<never> =>
   Cancel.cleanup(Effect.never, (reason) => Effect.sync(() => void reasons.push(Option.getOrThrow(reason))))
 
 const valueOf = <A, E>(effect: Effect.Effect<A, E>): A => {
-  const { exit } = once(effect)
+  const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
   if (Exit.isSuccess(exit)) return exit.value
   throw new Error(Cause.pretty(exit.cause))
 }
@@ -84,7 +84,9 @@ describe("all", () => {
 
   it("does not start the rest when one fails at once", () => {
     const started: Array<string> = []
-    const exit = once(Joiner.all([Effect.fail("no"), Effect.sync(() => started.push("second"))])).exit
+    const exit = Effect.runSync(
+      Sim.run(Joiner.all([Effect.fail("no"), Effect.sync(() => started.push("second"))]))
+    ).exit
     expect(failuresOf(exit)).toEqual(["0: no"])
     expect(started).toEqual([])
   })
@@ -106,13 +108,13 @@ describe("all", () => {
 
   it("tells the siblings who failed", () => {
     const reasons: Array<Cancel.Reason> = []
-    once(Joiner.all({ bad: failsAfter(1, "no"), victim: asks(reasons) }))
+    Effect.runSync(Sim.run(Joiner.all({ bad: failsAfter(1, "no"), victim: asks(reasons) })))
     expect(reasons).toEqual([{ kind: "sibling", by: "bad", message: 'task "bad" failed' }])
   })
 
   it("dies, as a join does, when one of them is cancelled by itself, and does not wait for the others", () => {
     const leaves = Effect.flatMap(Task.current, (self) => Option.getOrThrow(self).cancel("bored"))
-    const run = once(Joiner.all([after(100, 1), Effect.delay(leaves, 5)]))
+    const run = Effect.runSync(Sim.run(Joiner.all([after(100, 1), Effect.delay(leaves, 5)])))
     expect(defectOf(run.exit)).toBeInstanceOf(Task.TaskCancelled)
     expect(String(defectOf(run.exit))).toContain("bored")
     expect(run.time).toBe(5)
@@ -174,7 +176,9 @@ describe("settle", () => {
   })
 
   it("leaves the deadline of someone else to him", () => {
-    const run = once(Joiner.settle([Effect.never], { within: 20 }).pipe(Deadline.within(10, { name: "outer" })))
+    const run = Effect.runSync(
+      Sim.run(Joiner.settle([Effect.never], { within: 20 }).pipe(Deadline.within(10, { name: "outer" })))
+    )
     expect(String(Exit.isFailure(run.exit) && Cause.squash(run.exit.cause))).toContain('"outer"')
   })
 })
@@ -201,12 +205,12 @@ describe("race", () => {
 
   it("drops the failure of a loser, but not its defect", () => {
     expect(valueOf(Joiner.race([after(1, "won"), failsRegardless(5, "lost")]))).toBe("won")
-    expect(failuresOf(once(Joiner.race([after(1, "won"), torn])).exit)).toEqual(["1: torn"])
+    expect(failuresOf(Effect.runSync(Sim.run(Joiner.race([after(1, "won"), torn]))).exit)).toEqual(["1: torn"])
   })
 
   it("tells the losers who won", () => {
     const reasons: Array<Cancel.Reason> = []
-    once(Joiner.race([asks(reasons), after(1, "won")]))
+    Effect.runSync(Sim.run(Joiner.race([asks(reasons), after(1, "won")])))
     expect(reasons).toEqual([{ kind: "sibling", by: "1", message: 'task "1" was enough' }])
   })
 })
@@ -231,12 +235,12 @@ describe("first", () => {
   )
 
   it("counts one that is cancelled by itself as failed", () => {
-    const { exit } = once(Joiner.first([Effect.interrupt, failsAfter(1, "no")]))
+    const { exit } = Effect.runSync(Sim.run(Joiner.first([Effect.interrupt, failsAfter(1, "no")])))
     expect(failuresOf(exit)).toEqual(["0: TaskCancelled", "1: no"])
   })
 
   it("says of a deadline what had failed by then", () => {
-    const { exit } = once(Joiner.first([failsAfter(1, "no"), Effect.never], { within: 10 }))
+    const { exit } = Effect.runSync(Sim.run(Joiner.first([failsAfter(1, "no"), Effect.never], { within: 10 })))
     expect(failuresOf(exit)).toEqual(["unknown: DeadlineExceeded", "0: no"])
   })
 
@@ -277,11 +281,11 @@ describe("quorum", () => {
   it("of more than there are, or of no number, dies before anything starts", () => {
     const started: Array<string> = []
     const effects = [Effect.sync(() => started.push("a"))]
-    expect(String(defectOf(once(Joiner.quorum(effects, 2)).exit))).toContain(
+    expect(String(defectOf(Effect.runSync(Sim.run(Joiner.quorum(effects, 2))).exit))).toContain(
       "Joiner.quorum needs at least 2 effects and got 1"
     )
     for (const k of [-1, 1.5, NaN]) {
-      expect(String(defectOf(once(Joiner.quorum(effects, k)).exit))).toContain(
+      expect(String(defectOf(Effect.runSync(Sim.run(Joiner.quorum(effects, k))).exit))).toContain(
         `k must be a whole number, zero or more; got ${k}`
       )
     }
@@ -328,7 +332,7 @@ describe("until", () => {
     const thrown = Joiner.until([after(1, 1), Effect.never], () => {
       throw new TypeError("bad predicate")
     })
-    expect(failuresOf(once(thrown).exit)).toEqual(["0: TypeError"])
+    expect(failuresOf(Effect.runSync(Sim.run(thrown)).exit)).toEqual(["0: TypeError"])
   })
 })
 
@@ -365,10 +369,10 @@ describe("hedge", () => {
 
   it("starts no more than max, two by default", () => {
     const two = attempts()
-    once(Joiner.hedge(two.effect, { after: 1, within: 100 }))
+    Effect.runSync(Sim.run(Joiner.hedge(two.effect, { after: 1, within: 100 })))
     expect(two.starts.length).toBe(2)
     const four = attempts()
-    once(Joiner.hedge(four.effect, { after: 1, max: 4, within: 100 }))
+    Effect.runSync(Sim.run(Joiner.hedge(four.effect, { after: 1, max: 4, within: 100 })))
     expect(four.starts.length).toBe(4)
   })
 
@@ -398,7 +402,7 @@ describe("hedge", () => {
 
   it("dies of a max that is no number of attempts", () => {
     for (const max of [0, -1, 1.5]) {
-      const { exit } = once(Joiner.hedge(Effect.never, { after: 1, max }))
+      const { exit } = Effect.runSync(Sim.run(Joiner.hedge(Effect.never, { after: 1, max })))
       expect(String(defectOf(exit))).toContain(`max must be a whole number, 1 or more; got ${max}`)
     }
   })
@@ -464,14 +468,14 @@ describe("completed", () => {
         Effect.sync(() => got.push(name))
       )
     )
-    expect(failuresOf(once(read).exit)).toEqual(["2: no"])
+    expect(failuresOf(Effect.runSync(Sim.run(read)).exit)).toEqual(["2: no"])
     expect(got).toEqual(["a", "b"])
   })
 
   it("reports a defect of the cleanup once, whether it ends early or fails", () => {
-    const early = once(Stream.runCollect(Stream.take(Joiner.completed([after(1, "a"), torn]), 1)))
+    const early = Effect.runSync(Sim.run(Stream.runCollect(Stream.take(Joiner.completed([after(1, "a"), torn]), 1))))
     expect(failuresOf(early.exit)).toEqual(["1: torn"])
-    const failing = once(Stream.runCollect(Joiner.completed([failsAfter(1, "no"), torn])))
+    const failing = Effect.runSync(Sim.run(Stream.runCollect(Joiner.completed([failsAfter(1, "no"), torn]))))
     expect(failuresOf(failing.exit)).toEqual(["0: no", "1: torn"])
   })
 
@@ -521,25 +525,27 @@ describe("every joiner", () => {
       name === "hedge"
         ? Joiner.hedge(Effect.delay(work, 5), { after: 1, max: 6, limit: 2 })
         : every([work, work, work, work, work], { limit: 2 })[name]!
-    const run = once(joiner)
-    expect(most).toBe(2)
-    expect([run.fibers, run.timers, running]).toEqual([0, 0, 0])
+    Effect.runSync(Effect.tap(Sim.run(joiner), Leaks.check))
+    expect([most, running]).toEqual([2, 0])
   })
 
   it.each(names)("%s dies of a limit that lets nothing run", (name) => {
     for (const limit of [0, -1, 0.5, NaN]) {
-      const { exit } = once(every([Effect.succeed("a")], { limit })[name]!)
+      const { exit } = Effect.runSync(Sim.run(every([Effect.succeed("a")], { limit })[name]!))
       expect(String(defectOf(exit))).toContain(`limit must be a whole number, 1 or more; got ${limit}`)
     }
-    expect(Exit.isSuccess(once(every([Effect.succeed("a")], { limit: Infinity })[name]!).exit)).toBe(true)
+    expect(Exit.isSuccess(Effect.runSync(Sim.run(every([Effect.succeed("a")], { limit: Infinity })[name]!)).exit)).toBe(
+      true
+    )
   })
 
   it.each(names.filter((name) => name !== "settle"))("%s fails with DeadlineExceeded by its name", (name) => {
-    const run = once(every([Effect.never], { within: 10, name: "mine" })[name]!)
+    const joiner = every([Effect.never], { within: 10, name: "mine" })[name]!
+    const run = Effect.runSync(Effect.tap(Sim.run(joiner), Leaks.check))
     const error = Exit.isFailure(run.exit) && Cause.squash(run.exit.cause)
     expect(error).toBeInstanceOf(Deadline.DeadlineExceeded)
     expect(String(error)).toContain('"mine"')
-    expect([run.time, run.fibers, run.timers]).toEqual([10, 0, 0])
+    expect(run.time).toBe(10)
   })
 
   it.each(names)("%s names its group and its tasks in the tree", (name) => {
@@ -570,7 +576,7 @@ describe("every joiner", () => {
 
   it.each(["race", "first", "quorum"])("%s of nothing dies and says why", (name) => {
     const joiner = name === "quorum" ? Joiner.quorum([], 1) : every([])[name]!
-    const defect = defectOf(once(joiner).exit)
+    const defect = defectOf(Effect.runSync(Sim.run(joiner)).exit)
     expect(defect).toBeInstanceOf(Joiner.TooFewEffects)
     expect(String(defect)).toContain(`Joiner.${name} needs at least 1 effect and got 0`)
   })
@@ -613,7 +619,7 @@ describe("every joiner", () => {
         Effect.sync(() => log.push("joined"))
       )
     )
-    const run = once(program)
+    const run = Effect.runSync(Sim.run(program))
     expect(log).toEqual(["joined", "served"])
     expect(run.time).toBe(50)
   })
@@ -624,7 +630,7 @@ describe("every joiner", () => {
       const program = TaskGroup.open(
         Effect.andThen(TaskGroup.spawn(failsAfter(10, "sibling"), { name: "bad" }), every([Effect.never])[name]!)
       )
-      expect(failuresOf(once(program).exit)).toEqual(["bad: sibling"])
+      expect(failuresOf(Effect.runSync(Sim.run(program)).exit)).toEqual(["bad: sibling"])
     }
   )
 })
@@ -634,7 +640,7 @@ it("a joiner of 20,000 effects costs no more than its tasks, and no stack", () =
   expect(valueOf(Joiner.all(effects)).length).toBe(20_000)
   expect(valueOf(Joiner.quorum(effects, 10_000)).length).toBe(10_000)
   const waiting = effects.map(() => Effect.never)
-  expect(failuresOf(once(Joiner.all([...waiting, failsAfter(1, "no")])).exit)).toEqual(["20000: no"])
+  expect(failuresOf(Effect.runSync(Sim.run(Joiner.all([...waiting, failsAfter(1, "no")]))).exit)).toEqual(["20000: no"])
 })
 
 const reasonOf = (exit: Exit.Exit<unknown, unknown> | undefined): Cancel.Reason | undefined =>

@@ -9,20 +9,21 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
 import { Limiter, TaskGroup } from "skein"
-import { everywhere, once, seeded, victim } from "../support/sweep.ts"
+import { Interrupt, Leaks, Sim } from "skein/testing"
+import { clockLike } from "../support/clock.ts"
 
 const now = Effect.clockWith((clock) => clock.currentTimeMillis)
 
 const fork = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
 const value = <A>(effect: Effect.Effect<A, unknown>): A => {
-  const { exit } = once(effect)
+  const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
   if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
   return exit.value
 }
 
 const defect = (effect: Effect.Effect<unknown, unknown>): unknown => {
-  const { exit } = once(effect)
+  const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
   return Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isDieReason)?.defect : undefined
 }
 
@@ -46,7 +47,7 @@ describe("Limiter.concurrency", () => {
         )
         return most
       })
-      expect(once(most)).toMatchObject({ exit: Exit.succeed(limit), time: (200 / limit) * 1000 })
+      expect(Effect.runSync(Sim.run(most))).toMatchObject({ exit: Exit.succeed(limit), time: (200 / limit) * 1000 })
     }
   })
 
@@ -223,14 +224,15 @@ describe("Limiter.rate", () => {
       yield* Fiber.interrupt(last)
       expect((yield* limiter.stats).waiting).toBe(0)
     })
-    expect(once(program)).toMatchObject({ exit: Exit.succeed(undefined), timers: 0, fibers: 0, time: 1000 })
+    const run = Effect.runSync(Effect.tap(Sim.run(program), Leaks.check))
+    expect(run).toMatchObject({ exit: Exit.succeed(undefined), time: 1000 })
   })
 
   it("a machine that slept does not make up for it with a flood", () => {
     const program = Effect.gen(function* () {
       const clock = yield* Effect.clockWith(Effect.succeed)
       let asleep = 0n
-      const sleepy = { ...clock, monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + asleep }
+      const sleepy = clockLike(clock, { monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + asleep })
       const limiter = yield* Limiter.rate({ limit: 10, per: "1 second" })
       let started = 0
       const call = limiter.withPermit(Effect.sync(() => started++))
@@ -244,16 +246,13 @@ describe("Limiter.rate", () => {
       expect(started).toBeLessThanOrEqual(2)
       yield* Fiber.interrupt(fiber)
     })
-    expect(once(program)).toMatchObject({ exit: Exit.succeed(undefined), timers: 0 })
+    expect(Effect.runSync(Effect.tap(Sim.run(program), Leaks.check)).exit).toEqual(Exit.succeed(undefined))
   })
 
   it("timers that fire late do not slow it down", () => {
     const program = Effect.gen(function* () {
       const clock = yield* Effect.clockWith(Effect.succeed)
-      const late = {
-        ...clock,
-        sleep: (duration: Duration.Duration) => clock.sleep(Duration.sum(duration, Duration.millis(5)))
-      }
+      const late = clockLike(clock, { sleep: (duration) => clock.sleep(Duration.sum(duration, Duration.millis(5))) })
       const limiter = yield* Limiter.rate({ limit: 1000, per: "1 second" })
       const call = limiter.withPermit(Effect.void)
       yield* Effect.provideService(
@@ -265,7 +264,7 @@ describe("Limiter.rate", () => {
         late
       )
     })
-    expect(once(program).time).toBeLessThanOrEqual(1005)
+    expect(Effect.runSync(Sim.run(program)).time).toBeLessThanOrEqual(1005)
   })
 
   it("refuses what makes no sense", () => {
@@ -303,7 +302,7 @@ describe("Limiter.perKey", () => {
       yield* Effect.all([work, work, work], { concurrency: "unbounded" })
       expect((yield* hosts.stats).size).toBe(0)
     })
-    expect(once(program)).toMatchObject({ exit: Exit.succeed(undefined), time: 4000 })
+    expect(Effect.runSync(Sim.run(program))).toMatchObject({ exit: Exit.succeed(undefined), time: 4000 })
   })
 
   it("keeps a rate until its tokens are back, so that a key cannot be used to get around it", () => {
@@ -481,7 +480,7 @@ describe("Limiter.all", () => {
       yield* Fiber.awaitAll(fibers)
       expect(yield* both.stats).toMatchObject({ inUse: 0, waiting: 0 })
     })
-    expect(once(program).time).toBe(4000)
+    expect(Effect.runSync(Sim.run(program)).time).toBe(4000)
     value(program)
   })
 
@@ -545,7 +544,7 @@ describe("cancelled at every operation", () => {
   const contended = (limiter: Limiter.Limiter) =>
     Effect.gen(function* () {
       const others = yield* Effect.forEach([1, 2, 1], (n) => fork(limiter.withPermits(n)(Effect.sleep("1 second"))))
-      const one = yield* fork(victim(limiter.withPermits(2)(Effect.sleep("1 second"))))
+      const one = yield* fork(Interrupt.victim(limiter.withPermits(2)(Effect.sleep("1 second"))))
       const after = yield* fork(limiter.withPermit(Effect.sleep("1 second")))
       yield* Fiber.awaitAll([...others, one, after])
     })
@@ -569,32 +568,30 @@ describe("cancelled at every operation", () => {
   for (const [name, make] of Object.entries(limiters)) {
     it(`${name}: all others go on, all permits come back and no timer is left`, () => {
       let limiter: Limiter.Limiter
-      const subject = () => contended((limiter = Effect.runSync(make)))
-      const check = (run: { exit: Exit.Exit<void>; timers: number; fibers: number }) => {
-        expect(Exit.isSuccess(run.exit)).toBe(true)
-        expect(run).toMatchObject({ timers: 0, fibers: 0 })
-        const stats = value(Effect.delay(limiter.stats, "1 hour"))
-        expect(stats).toMatchObject({ inUse: 0, waiting: 0 })
+      const subject = Effect.suspend(() => contended((limiter = Effect.runSync(make))))
+      const check = (run: Sim.Run<void, never>) => {
+        expect(value(Effect.delay(limiter.stats, "1 hour"))).toMatchObject({ inUse: 0, waiting: 0 })
+        return Effect.andThen(run.exit, Leaks.check(run))
       }
-      everywhere(subject, check)
-      seeded(subject, check, { interrupt: true })
+      Effect.runSync(Interrupt.everywhere(subject, { check }))
+      Effect.runSync(Sim.explore(subject, { schedules: 300, check, stop: "interrupt" }))
     })
   }
 
   it("the same when everything is cancelled at once", () => {
     for (const make of Object.values(limiters)) {
       let limiter: Limiter.Limiter
-      const subject = () => {
+      const subject = Effect.suspend(() => {
         limiter = Effect.runSync(make)
         const use = (n: number) => limiter.withPermits(n)(Effect.sleep("1 second"))
         return Effect.all([use(1), use(2), use(1), use(2), use(1)], { concurrency: "unbounded", discard: true })
-      }
-      const check = (run: { timers: number; fibers: number }) => {
-        expect(run).toMatchObject({ timers: 0, fibers: 0 })
+      })
+      const check = (run: Sim.Run<void, never>) => {
         expect(value(Effect.delay(limiter.stats, "1 hour"))).toMatchObject({ inUse: 0, waiting: 0 })
+        return Leaks.check(run)
       }
-      everywhere(subject, check)
-      seeded(subject, check, { interrupt: true })
+      Effect.runSync(Interrupt.everywhere(subject, { check }))
+      Effect.runSync(Sim.explore(subject, { schedules: 300, check, stop: "interrupt" }))
     }
   })
 })

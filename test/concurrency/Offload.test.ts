@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -13,9 +13,10 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Deadline, Limiter, Offload, TaskGroup } from "skein"
 import { Workers } from "skein/node"
+import { Interrupt, Leaks, Sim } from "skein/testing"
+import { it } from "skein/testing/vitest"
 import * as Child from "../support/child.ts"
 import { type Log, newLog, offload, thenable } from "../support/foreign.ts"
-import { everywhere, once, seeded, victim } from "../support/sweep.ts"
 import type { FromThread, ToThread } from "../../src/concurrency/WorkerProtocol.ts"
 import { serve } from "../../src/concurrency/WorkerThread.ts"
 import type * as Jobs from "./offload-jobs.ts"
@@ -30,11 +31,7 @@ const failureOf = <A, E>(exit: Exit.Exit<A, E>): unknown =>
 const errorOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.orDie(Effect.flip(effect))
 
 describe("Offload.promise", () => {
-  const run = <A, E>(effect: Effect.Effect<A, E>) => {
-    const run = once(effect)
-    expect(run).toMatchObject({ timers: 0, fibers: 0 })
-    return run
-  }
+  const run = <A, E>(effect: Effect.Effect<A, E>) => Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
   const value = <A, E>(effect: Effect.Effect<A, E>): A => {
     const { exit } = run(effect)
     if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
@@ -141,26 +138,25 @@ describe("Offload.promise", () => {
     it("cancelled at every operation, it settles before the effect ends, and all permits come back", () => {
       let log: Log
       let limiter: Limiter.Limiter
-      const subject = () => {
+      const subject = Effect.suspend(() => {
         log = newLog()
         limiter = Effect.runSync(Limiter.concurrency(1))
         const one = (millis: number) =>
           offload(log, Effect.sleep(millis), { limiter, afterAbort: Effect.sleep(millis / 2) })
         return Effect.gen(function* () {
           const first = yield* fork(one(1000))
-          const second = yield* fork(victim(one(2000)))
+          const second = yield* fork(Interrupt.victim(one(2000)))
           const third = yield* fork(one(1000))
           yield* Fiber.awaitAll([first, second, third])
           expect(log.settled).toBe(log.made)
         })
-      }
-      const check = (run: { exit: Exit.Exit<void>; timers: number; fibers: number }) => {
-        if (Exit.isFailure(run.exit)) throw Cause.squash(run.exit.cause)
-        expect(run).toMatchObject({ timers: 0, fibers: 0 })
+      })
+      const check = (run: Sim.Run<void, unknown>) => {
         expect(value(limiter.stats)).toMatchObject({ inUse: 0, waiting: 0 })
+        return Effect.andThen(run.exit, Leaks.check(run))
       }
-      everywhere(subject, check)
-      seeded(subject, check, { interrupt: true })
+      Effect.runSync(Interrupt.everywhere(subject, { check }))
+      Effect.runSync(Sim.explore(subject, { schedules: 300, check, stop: "interrupt" }))
     })
   })
 
@@ -231,7 +227,7 @@ describe("Offload.promise", () => {
     it("cancelled at every operation, the permit is held as long as the promise runs, and then comes back", () => {
       let log: Log
       let limiter: Limiter.Limiter
-      const subject = () => {
+      const subject = Effect.suspend(() => {
         log = newLog()
         limiter = Effect.runSync(Limiter.concurrency(2))
         let running = 0
@@ -246,21 +242,20 @@ describe("Offload.promise", () => {
         const one = (millis: number) => offload(log, counted(millis), { limiter, onCancel: "abandon" })
         return Effect.gen(function* () {
           const first = yield* fork(one(1000))
-          const second = yield* fork(victim(one(2000)))
+          const second = yield* fork(Interrupt.victim(one(2000)))
           const others = yield* Effect.forEach([1, 2, 3], () => fork(one(1000)))
           yield* Fiber.awaitAll([first, second, ...others])
           yield* Effect.sleep("1 hour")
           expect(log.settled).toBe(log.made)
           expect(yield* Offload.orphans).toEqual([])
         })
-      }
-      const check = (run: { exit: Exit.Exit<void>; timers: number; fibers: number }) => {
-        if (Exit.isFailure(run.exit)) throw Cause.squash(run.exit.cause)
-        expect(run).toMatchObject({ timers: 0, fibers: 0 })
+      })
+      const check = (run: Sim.Run<void, unknown>) => {
         expect(value(limiter.stats)).toMatchObject({ inUse: 0, waiting: 0 })
+        return Effect.andThen(run.exit, Leaks.check(run))
       }
-      everywhere(subject, check)
-      seeded(subject, check, { interrupt: true })
+      Effect.runSync(Interrupt.everywhere(subject, { check }))
+      Effect.runSync(Sim.explore(subject, { schedules: 300, check, stop: "interrupt" }))
     })
   })
 
@@ -688,31 +683,33 @@ describe("Offload.pool, cancelled at every operation", () => {
 
   let counts: Counts
   let limiter: Limiter.Limiter
-  const subject = (deaf: boolean, options: { readonly size: number; readonly limit: number }) => () => {
-    counts = { begun: 0, ended: 0, threads: 0 }
-    limiter = Effect.runSync(Limiter.concurrency(options.limit))
-    return Effect.gen(function* () {
-      const jobs = Offload.define<{ readonly take: Take }>(new URL("virtual:jobs"))
-      const { take } = yield* Offload.pool(jobs, { size: options.size, limiter, grace: "1 second" })
-      const first = yield* Effect.forEach([1, 2, 3], (n) => fork(take(n * 100, false, moved())))
-      const one = yield* fork(victim(take(5000, deaf, undefined)))
-      const rest = yield* Effect.forEach([1, 2, 3, 4, 5, 6], (n) =>
-        fork(take(0, false, n % 2 === 0 ? moved() : undefined))
-      )
-      yield* Fiber.await(one)
-      const others = yield* Effect.forEach([...first, ...rest], Fiber.await)
-      return others.every(Exit.isSuccess)
-    }).pipe(Effect.scoped, Effect.provideService(Offload.Threads, virtualThreads(counts)))
-  }
-  const check = (run: { exit: Exit.Exit<boolean, unknown>; timers: number; fibers: number }) => {
+  const subject = (deaf: boolean, options: { readonly size: number; readonly limit: number }) =>
+    Effect.suspend(() => {
+      counts = { begun: 0, ended: 0, threads: 0 }
+      limiter = Effect.runSync(Limiter.concurrency(options.limit))
+      return Effect.gen(function* () {
+        const jobs = Offload.define<{ readonly take: Take }>(new URL("virtual:jobs"))
+        const { take } = yield* Offload.pool(jobs, { size: options.size, limiter, grace: "1 second" })
+        const first = yield* Effect.forEach([1, 2, 3], (n) => fork(take(n * 100, false, moved())))
+        const one = yield* fork(Interrupt.victim(take(5000, deaf, undefined)))
+        const rest = yield* Effect.forEach([1, 2, 3, 4, 5, 6], (n) =>
+          fork(take(0, false, n % 2 === 0 ? moved() : undefined))
+        )
+        yield* Fiber.await(one)
+        const others = yield* Effect.forEach([...first, ...rest], Fiber.await)
+        return others.every(Exit.isSuccess)
+      }).pipe(Effect.scoped, Effect.provideService(Offload.Threads, virtualThreads(counts)))
+    })
+  const check = (run: Sim.Run<boolean, unknown>) => {
     expect(run.exit).toEqual(Exit.succeed(true))
-    expect(run).toMatchObject({ timers: 0, fibers: 0 })
     expect(counts).toMatchObject({ ended: counts.begun, threads: 0 })
     expect(Effect.runSync(limiter.stats)).toMatchObject({ inUse: 0, waiting: 0 })
+    return Leaks.check(run)
   }
 
-  it("what is moved to a thread stays there: calls that are moved on instead are others", () => {
-    const many = () => {
+  it.sim(
+    "what is moved to a thread stays there: calls that are moved on instead are others",
+    () => {
       counts = { begun: 0, ended: 0, threads: 0 }
       return Effect.gen(function* () {
         const jobs = Offload.define<{ readonly take: Take }>(new URL("virtual:jobs"))
@@ -722,9 +719,9 @@ describe("Offload.pool, cancelled at every operation", () => {
         )
         yield* Effect.all([...calls, ...calls], { concurrency: 3, discard: true })
       }).pipe(Effect.scoped, Effect.provideService(Offload.Threads, virtualThreads(counts)))
-    }
-    seeded(many, (run) => expect(run.exit).toEqual(Exit.void))
-  })
+    },
+    { schedules: 300, check: (run) => Effect.andThen(run.exit, Leaks.check(run)) }
+  )
 
   for (const deaf of [false, true]) {
     for (const options of [
@@ -733,8 +730,8 @@ describe("Offload.pool, cancelled at every operation", () => {
       { size: 2, limit: 3 }
     ]) {
       it(`a call that is ${deaf ? "deaf" : "cancelled"}, ${JSON.stringify(options)}: all others get their answers`, () => {
-        everywhere(subject(deaf, options), check)
-        seeded(subject(deaf, options), check, { interrupt: true, seeds: 100 })
+        Effect.runSync(Interrupt.everywhere(subject(deaf, options), { check }))
+        Effect.runSync(Sim.explore(subject(deaf, options), { schedules: 100, check, stop: "interrupt" }))
       })
     }
   }

@@ -5,10 +5,10 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { Cancel, Deadline, Registry, Task, TaskGroup } from "skein"
 import { cancelledAfter, conforms, defectOf, failsAfter, failuresOf, leak } from "../conformance/support.ts"
-import { once } from "../support/sweep.ts"
+import { Leaks, Sim } from "skein/testing"
 
 const valueOf = <A, E>(effect: Effect.Effect<A, E>): A => {
-  const { exit } = once(effect)
+  const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
   if (Exit.isSuccess(exit)) return exit.value
   throw new Error(String(exit))
 }
@@ -17,13 +17,10 @@ const valueOf = <A, E>(effect: Effect.Effect<A, E>): A => {
 const heard = <A, E>(effect: Effect.Effect<A, E>) => {
   const events: Array<Registry.Event> = []
   const registry = Registry.make((event) => void events.push(event))
-  const run = once(Effect.provideService(effect, Registry.Registry, registry))
+  const run = Effect.runSync(Sim.run(Effect.provideService(effect, Registry.Registry, registry)))
   const words = events.map(({ kind, task }) => `${kind} ${task.name}`)
   return { run, events, words, left: Registry.treeOf(registry) }
 }
-
-/** The clock of a run starts here. */
-const start = 1_000_000
 
 describe("the tree", () => {
   it("shows groups and tasks with their kinds, states, parents and since when, as JSON", () => {
@@ -54,17 +51,17 @@ describe("the tree", () => {
       kind: "body",
       parent: null,
       state: "running",
-      since: start
+      since: 0
     })
-    expect(poll).toEqual({ ...common, id: poll.id, name: "poll", kind: "daemon", state: "running", since: start + 5 })
-    expect(db).toEqual({ ...common, id: db.id, name: "db", kind: "service", state: "running", since: start + 5 })
+    expect(poll).toEqual({ ...common, id: poll.id, name: "poll", kind: "daemon", state: "running", since: 5 })
+    expect(db).toEqual({ ...common, id: db.id, name: "db", kind: "service", state: "running", since: 5 })
     expect(leaving).toEqual({
       ...common,
       id: leaving.id,
       name: "leaving",
       kind: "task",
       state: "cancelling",
-      since: start + 10
+      since: 10
     })
     const waitsFor = 'the cleanup of task "leaving"'
     expect(canceller).toEqual({
@@ -73,7 +70,7 @@ describe("the tree", () => {
       name: "canceller",
       kind: "task",
       state: "running",
-      since: start + 10,
+      since: 10,
       waitsFor
     })
   })
@@ -120,10 +117,12 @@ describe("the tree", () => {
       yield* look
       yield* Effect.onInterrupt(Effect.sleep(50), () => look)
     })
-    once(
-      Effect.andThen(
-        Effect.exit(TaskGroup.open(Effect.andThen(TaskGroup.spawn(task), TaskGroup.spawn(failsAfter(20, "no"))))),
-        look
+    Effect.runSync(
+      Sim.run(
+        Effect.andThen(
+          Effect.exit(TaskGroup.open(Effect.andThen(TaskGroup.spawn(task), TaskGroup.spawn(failsAfter(20, "no"))))),
+          look
+        )
       )
     )
     expect(states).toEqual(["open", "closing", "cancelling", undefined])
@@ -162,17 +161,19 @@ describe("the tree", () => {
   it("forgets tasks that have ended: a group that lives long stays small, and ends with nothing", () => {
     const sizes: Array<number> = []
     const size = Effect.map(TaskGroup.tree, ({ groups }) => void sizes.push(groups[0]?.tasks.length ?? 0))
-    once(
-      Effect.andThen(
-        TaskGroup.open(
-          Effect.forEach(Array.from({ length: 100 }), () =>
-            Effect.andThen(
-              Effect.flatMap(TaskGroup.spawn(Effect.sleep(1)), (task) => task.join),
-              size
+    Effect.runSync(
+      Sim.run(
+        Effect.andThen(
+          TaskGroup.open(
+            Effect.forEach(Array.from({ length: 100 }), () =>
+              Effect.andThen(
+                Effect.flatMap(TaskGroup.spawn(Effect.sleep(1)), (task) => task.join),
+                size
+              )
             )
-          )
-        ),
-        size
+          ),
+          size
+        )
       )
     )
     expect(Math.max(...sizes)).toBeLessThanOrEqual(2)
@@ -253,7 +254,7 @@ describe("the events", () => {
       )
     )
     const life = (name: string) =>
-      events.filter(({ task }) => task.name === name).map(({ at, kind, task }) => [kind, task.state, at - start])
+      events.filter(({ task }) => task.name === name).map(({ at, kind, task }) => [kind, task.state, at])
     expect(life("bad")).toEqual([
       ["spawned", "running", 0],
       ["started", "running", 0],
@@ -299,7 +300,7 @@ describe("the events", () => {
       registry.listener = undefined
       yield* TaskGroup.spawn(Effect.void, { name: "after" })
     })
-    once(Effect.provideService(TaskGroup.open(program), Registry.Registry, Registry.make()))
+    Effect.runSync(Sim.run(Effect.provideService(TaskGroup.open(program), Registry.Registry, Registry.make())))
     expect(events).toEqual(["spawned during", "started during", "exited during"])
   })
 })
@@ -314,7 +315,7 @@ describe("a handle to a group", () => {
       }),
       { name: "outer" }
     )
-    expect(failuresOf(once(program).exit)).toEqual(["guest: from far"])
+    expect(failuresOf(Effect.runSync(Sim.run(program)).exit)).toEqual(["guest: from far"])
   })
 
   it("gives its tasks the deadline of the group they are in, not that of the code that spawns them", () => {
@@ -402,7 +403,7 @@ describe("trySpawn", () => {
     const program = TaskGroup.open(
       Effect.andThen(TaskGroup.trySpawn(failsAfter(5, "no"), { name: "bad" }), Effect.never)
     )
-    expect(failuresOf(once(program).exit)).toEqual(["bad: no"])
+    expect(failuresOf(Effect.runSync(Sim.run(program)).exit)).toEqual(["bad: no"])
   })
 })
 
@@ -444,13 +445,15 @@ describe("TaskGroup.cancel", () => {
     const asks = Cancel.cleanup(Effect.never, (reason) =>
       Effect.sync(() => void reasons.push(Option.getOrThrow(reason)))
     )
-    once(
-      TaskGroup.open(
-        Effect.gen(function* () {
-          yield* TaskGroup.spawn(asks)
-          yield* TaskGroup.spawn(Effect.andThen(Effect.sleep(5), TaskGroup.cancel("bored")), { name: "asker" })
-          return yield* asks
-        })
+    Effect.runSync(
+      Sim.run(
+        TaskGroup.open(
+          Effect.gen(function* () {
+            yield* TaskGroup.spawn(asks)
+            yield* TaskGroup.spawn(Effect.andThen(Effect.sleep(5), TaskGroup.cancel("bored")), { name: "asker" })
+            return yield* asks
+          })
+        )
       )
     )
     const reason = { kind: "explicit", by: "asker", message: "bored" }
@@ -475,7 +478,7 @@ describe("TaskGroup.cancel", () => {
       Effect.ensuring(Effect.andThen(TaskGroup.cancel(), Effect.never), Effect.die("broken cleanup")),
       { name: "g" }
     )
-    expect(failuresOf(once(program).exit)).toEqual(["g: broken cleanup"])
+    expect(failuresOf(Effect.runSync(Sim.run(program)).exit)).toEqual(["g: broken cleanup"])
   })
 })
 

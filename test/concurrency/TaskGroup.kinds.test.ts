@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { Cancel, TaskGroup } from "skein"
 import { cancelledAfter, conforms, defectOf, failsAfter, failuresOf, interruptionsOf } from "../conformance/support.ts"
-import { once } from "../support/sweep.ts"
+import { Leaks, Sim } from "skein/testing"
 
 const daemon = { kind: "daemon" } as const
 const service = { kind: "service" } as const
@@ -90,7 +90,7 @@ describe("a daemon", () => {
 
   it("learns that its group has no more use for it", () => {
     const reasons: Array<Cancel.Reason> = []
-    once(TaskGroup.open(TaskGroup.spawn(asks(reasons), daemon), { name: "home" }))
+    Effect.runSync(Sim.run(TaskGroup.open(TaskGroup.spawn(asks(reasons), daemon), { name: "home" })))
     expect(reasons).toEqual([{ kind: "shutdown", by: "home", message: 'the tasks of group "home" are done' }])
   })
 
@@ -101,10 +101,10 @@ describe("a daemon", () => {
       const group = yield* TaskGroup.current()
       return yield* Effect.onInterrupt(Effect.never, () => Effect.delay(group.spawn(late, daemon), 5))
     })
-    const run = once(TaskGroup.open(TaskGroup.spawn(first, daemon)))
+    const run = Effect.runSync(Effect.tap(Sim.run(TaskGroup.open(TaskGroup.spawn(first, daemon))), Leaks.check))
     expect(Exit.isSuccess(run.exit)).toBe(true)
     expect(log).toEqual(["late"])
-    expect([run.fibers, run.timers, run.time]).toEqual([0, 0, 5])
+    expect(run.time).toBe(5)
   })
 
   it("does not count towards the limit of its group", () => {
@@ -117,7 +117,7 @@ describe("a daemon", () => {
       }),
       { limit: 1 }
     )
-    expect(once(group).exit).toEqual(Exit.succeed("ran"))
+    expect(Effect.runSync(Sim.run(group)).exit).toEqual(Exit.succeed("ran"))
   })
 })
 
@@ -190,7 +190,7 @@ describe("services", () => {
         return yield* one("body", 4)
       })
     )
-    const run = once(cancelledAfter(group, 10))
+    const run = Effect.runSync(Sim.run(cancelledAfter(group, 10)))
     const exit = Exit.isSuccess(run.exit) ? run.exit.value : run.exit
     expect(log).toEqual(["daemon", "body", "server", "database"])
     expect([interruptionsOf(exit), failuresOf(exit), run.time]).toEqual([1, [], 17])
@@ -230,7 +230,7 @@ describe("services", () => {
 
   it("learn that their group has no more use for them", () => {
     const reasons: Array<Cancel.Reason> = []
-    once(TaskGroup.open(TaskGroup.spawn(asks(reasons), service), { name: "home" }))
+    Effect.runSync(Sim.run(TaskGroup.open(TaskGroup.spawn(asks(reasons), service), { name: "home" })))
     expect(reasons.map(({ by, kind }) => [kind, by])).toEqual([["shutdown", "home"]])
   })
 })
@@ -262,11 +262,11 @@ describe("a task that restarts", () => {
   it("waits as its schedule says, and longer each time if that does", () => {
     const starts: Array<number> = []
     const task = Effect.clockWith((clock) => {
-      starts.push(clock.currentTimeMillisUnsafe() - 1_000_000)
+      starts.push(clock.currentTimeMillisUnsafe())
       return starts.length < 4 ? Effect.fail("no") : Effect.succeed("yes")
     })
     const restart = Schedule.exponential(10)
-    once(TaskGroup.open(Effect.flatMap(TaskGroup.spawn(task, { restart }), (task) => task.join)))
+    Effect.runSync(Sim.run(TaskGroup.open(Effect.flatMap(TaskGroup.spawn(task, { restart }), (task) => task.join))))
     expect(starts).toEqual([0, 10, 30, 70])
   })
 
@@ -322,7 +322,9 @@ describe("a task that restarts", () => {
     let runs = 0
     const task = Effect.suspend(() => (++runs < 20 ? failsAfter(30, "no") : Effect.succeed("done")))
     const options = { restart: Schedule.forever, maxRestarts: { times: 2, per: 50 } }
-    const { exit } = once(TaskGroup.open(Effect.flatMap(TaskGroup.spawn(task, options), (task) => task.join)))
+    const { exit } = Effect.runSync(
+      Sim.run(TaskGroup.open(Effect.flatMap(TaskGroup.spawn(task, options), (task) => task.join)))
+    )
     expect(exit).toEqual(Exit.succeed("done"))
   })
 
@@ -332,7 +334,9 @@ describe("a task that restarts", () => {
       runs += 1
       return failsAfter(10, "no")
     })
-    const { exit } = once(TaskGroup.open(TaskGroup.spawn(task, { restart: Schedule.forever, name: "task" })))
+    const { exit } = Effect.runSync(
+      Sim.run(TaskGroup.open(TaskGroup.spawn(task, { restart: Schedule.forever, name: "task" })))
+    )
     expect(failuresOf(exit)).toEqual(["task: no"])
     expect(runs).toBe(1)
   })
@@ -344,14 +348,18 @@ describe("a task that restarts", () => {
       return failsAfter(10, "no")
     })
     const options = { restart: Schedule.spaced(50), name: "task" }
-    const { exit } = once(TaskGroup.open(Effect.andThen(TaskGroup.spawn(task, options), Effect.sleep(20))))
+    const { exit } = Effect.runSync(
+      Sim.run(TaskGroup.open(Effect.andThen(TaskGroup.spawn(task, options), Effect.sleep(20))))
+    )
     expect(failuresOf(exit)).toEqual(["task: no"])
     expect(runs).toBe(1)
   })
 
   it("does not hold up a group that closes until the end of its pause", () => {
     const options = { restart: Schedule.spaced("1 hour"), name: "task" }
-    const run = once(TaskGroup.open(Effect.andThen(TaskGroup.spawn(failsAfter(10, "no"), options), Effect.sleep(20))))
+    const run = Effect.runSync(
+      Sim.run(TaskGroup.open(Effect.andThen(TaskGroup.spawn(failsAfter(10, "no"), options), Effect.sleep(20))))
+    )
     expect(failuresOf(run.exit)).toEqual(["task: no"])
     expect(run.time).toBe(20)
   })
@@ -465,11 +473,11 @@ describe("a task that restarts", () => {
   it("10,000 times needs no stack and leaves no timer", () => {
     let runs = 0
     const task = Effect.suspend(() => (++runs <= 10_000 ? Effect.fail("no") : Effect.succeed(runs)))
-    const run = once(
-      TaskGroup.open(Effect.flatMap(TaskGroup.spawn(task, { restart: Schedule.forever }), (task) => task.join))
+    const group = TaskGroup.open(
+      Effect.flatMap(TaskGroup.spawn(task, { restart: Schedule.forever }), (task) => task.join)
     )
-    expect(run.exit).toEqual(Exit.succeed(10_001))
-    expect([run.fibers, run.timers]).toEqual([0, 0])
+    const { exit } = Effect.runSync(Effect.tap(Sim.run(group), Leaks.check))
+    expect(exit).toEqual(Exit.succeed(10_001))
   })
 })
 
@@ -506,7 +514,7 @@ describe("a group with a limit", () => {
         )
       )
     )
-    once(TaskGroup.open(Effect.all(tasks), { limit: 1 }))
+    Effect.runSync(Sim.run(TaskGroup.open(Effect.all(tasks), { limit: 1 })))
     expect(order).toEqual([0, 1, 2, 3])
   })
 
@@ -522,7 +530,7 @@ describe("a group with a limit", () => {
       }),
       { limit: 1 }
     )
-    expect(once(group).exit).toEqual(Exit.void)
+    expect(Effect.runSync(Sim.run(group)).exit).toEqual(Exit.void)
     expect(order).toEqual(numbers(201))
   })
 
@@ -546,7 +554,7 @@ describe("a group with a limit", () => {
         { limit: 1 }
       )
     })
-    once(program)
+    Effect.runSync(Sim.run(program))
     expect(order.indexOf("another")).toBeLessThan(100)
   })
 
@@ -561,16 +569,17 @@ describe("a group with a limit", () => {
       }),
       { limit: 1 }
     )
-    const run = once(group)
-    expect(run.exit).toEqual(Exit.void)
-    expect([run.fibers, run.timers]).toEqual([0, 0])
+    const { exit } = Effect.runSync(Effect.tap(Sim.run(group), Leaks.check))
+    expect(exit).toEqual(Exit.void)
   })
 
   it("that would let nothing run is a defect, and an infinite one is none", () => {
     for (const limit of [0, -1, 1.5, NaN]) {
-      const { exit } = once(TaskGroup.open(Effect.succeed(1), { limit }))
+      const { exit } = Effect.runSync(Sim.run(TaskGroup.open(Effect.succeed(1), { limit })))
       expect(String(defectOf(exit))).toContain(`limit must be a whole number, 1 or more; got ${limit}`)
     }
-    expect(once(TaskGroup.open(TaskGroup.spawn(Effect.void), { limit: Infinity })).exit._tag).toBe("Success")
+    expect(Effect.runSync(Sim.run(TaskGroup.open(TaskGroup.spawn(Effect.void), { limit: Infinity }))).exit._tag).toBe(
+      "Success"
+    )
   })
 })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -8,10 +8,12 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import { Cancel, Task, TaskGroup } from "skein"
-import { everywhere, once, seeded } from "../support/sweep.ts"
+import { Leaks, Sim } from "skein/testing"
+import { it } from "skein/testing/vitest"
 
 /** Runs an effect in virtual time and gives how it ended. */
-const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> => once(effect).exit
+const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> =>
+  Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check)).exit
 
 const failuresOf = <A, E>(exit: Exit.Exit<A, E>) =>
   Exit.isFailure(exit)
@@ -30,23 +32,25 @@ const sleeper = (log: Array<string>, name: string) =>
 describe("a group", () => {
   it("gives the value of its body when all tasks are done", () => {
     const log: Array<string> = []
-    const run = once(
-      TaskGroup.open(
-        Effect.gen(function* () {
-          yield* TaskGroup.spawn(
-            Effect.delay(
-              Effect.sync(() => log.push("slow")),
-              50
+    const run = Effect.runSync(
+      Sim.run(
+        TaskGroup.open(
+          Effect.gen(function* () {
+            yield* TaskGroup.spawn(
+              Effect.delay(
+                Effect.sync(() => log.push("slow")),
+                50
+              )
             )
-          )
-          yield* TaskGroup.spawn(
-            Effect.delay(
-              Effect.sync(() => log.push("fast")),
-              10
+            yield* TaskGroup.spawn(
+              Effect.delay(
+                Effect.sync(() => log.push("fast")),
+                10
+              )
             )
-          )
-          return "value"
-        })
+            return "value"
+          })
+        )
       )
     )
     expect(run.exit).toEqual(Exit.succeed("value"))
@@ -70,7 +74,7 @@ describe("a group", () => {
         )
       )
     })
-    expect(once(TaskGroup.open(TaskGroup.spawn(child))).time).toBe(20)
+    expect(Effect.runSync(Sim.run(TaskGroup.open(TaskGroup.spawn(child)))).time).toBe(20)
     expect(log).toEqual(["grandchild"])
   })
 
@@ -290,24 +294,26 @@ describe("cancellation from outside", () => {
 
   it("cancels everything, waits for cleanup, and leaves as one cancellation with its reason", () => {
     const log: Array<string> = []
-    const run = once(
-      within(
-        10,
-        TaskGroup.open(
-          Effect.gen(function* () {
-            for (const name of ["a", "b"]) {
-              yield* TaskGroup.spawn(
-                Effect.onInterrupt(Effect.never, () =>
-                  Effect.delay(
-                    Effect.sync(() => void log.push(name)),
-                    30
+    const run = Effect.runSync(
+      Sim.run(
+        within(
+          10,
+          TaskGroup.open(
+            Effect.gen(function* () {
+              for (const name of ["a", "b"]) {
+                yield* TaskGroup.spawn(
+                  Effect.onInterrupt(Effect.never, () =>
+                    Effect.delay(
+                      Effect.sync(() => void log.push(name)),
+                      30
+                    )
                   )
                 )
-              )
-            }
-            yield* TaskGroup.spawn(TaskGroup.open(TaskGroup.spawn(sleeper(log, "grandchild"))))
-            return yield* sleeper(log, "body")
-          })
+              }
+              yield* TaskGroup.spawn(TaskGroup.open(TaskGroup.spawn(sleeper(log, "grandchild"))))
+              return yield* sleeper(log, "body")
+            })
+          )
         )
       )
     )
@@ -319,13 +325,15 @@ describe("cancellation from outside", () => {
   })
 
   it("keeps a failure of the cleanup beside the cancellation", () => {
-    const run = once(
-      within(
-        10,
-        TaskGroup.open(
-          TaskGroup.spawn(
-            Effect.onInterrupt(Effect.never, () => Effect.die("torn")),
-            { name: "messy" }
+    const run = Effect.runSync(
+      Sim.run(
+        within(
+          10,
+          TaskGroup.open(
+            TaskGroup.spawn(
+              Effect.onInterrupt(Effect.never, () => Effect.die("torn")),
+              { name: "messy" }
+            )
           )
         )
       )
@@ -466,38 +474,21 @@ describe("under every interleaving", () => {
     return { held, effect }
   }
 
-  it("a group that is cancelled at any step leaves nothing behind", () => {
-    let current = world()
-    everywhere(
-      () => {
-        current = world()
-        return current.effect
-      },
-      (run) => {
-        expect(current.held.now).toBe(0)
-        expect(run.fibers).toBe(0)
-        expect(run.timers).toBe(0)
-        expect(Exit.isFailure(run.exit)).toBe(true)
-        // Nothing but the one failure ever comes out, beside the cancellation.
-        if (!run.interrupted || failuresOf(run.exit).length > 0) expect(failuresOf(run.exit)).toEqual([["bad", "boom"]])
-      }
-    )
-  })
+  let current = world()
+  const start = () => (current = world()).effect
+  const check = (run: Sim.Run<void, string>) => {
+    expect(current.held.now).toBe(0)
+    expect(Exit.isFailure(run.exit)).toBe(true)
+    // Nothing but the one failure ever comes out, beside the cancellation.
+    if (!run.stopped || failuresOf(run.exit).length > 0) expect(failuresOf(run.exit)).toEqual([["bad", "boom"]])
+    return Leaks.check(run)
+  }
 
-  it("fails with the same failure in whatever order its fibers run", () => {
-    let current = world()
-    seeded(
-      () => {
-        current = world()
-        return current.effect
-      },
-      (run) => {
-        expect(current.held.now).toBe(0)
-        expect(run.fibers).toBe(0)
-        expect(run.timers).toBe(0)
-        if (!run.interrupted || failuresOf(run.exit).length > 0) expect(failuresOf(run.exit)).toEqual([["bad", "boom"]])
-      },
-      { interrupt: true }
-    )
+  it.everywhere("a group that is cancelled at any step leaves nothing behind", start, { check })
+
+  it.sim("fails with the same failure in whatever order its fibers run", start, {
+    schedules: 300,
+    check,
+    stop: "interrupt"
   })
 })

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { Cancel, Deadline, Joiner, Task, TaskGroup } from "skein"
-import { once } from "../support/sweep.ts"
+import { Sim } from "skein/testing"
 import { cancelledAfter, conforms, defectOf, failuresOf, interruptionsOf, tester } from "./support.ts"
 
 const group = { name: "group" }
@@ -390,7 +390,7 @@ describe("Cancellation mechanics and shield", () => {
 
   it("C86 waiting for a task that is stuck in a shield takes no steps, however long it takes", () => {
     const stepsOf = (millis: number) =>
-      once(cancelledAfter(TaskGroup.open(TaskGroup.spawn(Cancel.shield(Effect.sleep(millis)))), 5))
+      Effect.runSync(Sim.run(cancelledAfter(TaskGroup.open(TaskGroup.spawn(Cancel.shield(Effect.sleep(millis)))), 5)))
     expect(stepsOf(9000)).toMatchObject({ time: 9000, steps: stepsOf(10).steps })
   })
 

@@ -89,7 +89,7 @@ describe("Deadlines", () => {
     }
   )
 
-  // The wait is for a clock that jumps, as it does for a program that was busy: the sweep's moves from timer to timer.
+  // The wait is for a clock that jumps, as it does for a program that was busy: that of a simulation moves from timer to timer.
   it.effect("C93 an inner deadline that is late does not keep the outer one from stopping what comes after", () =>
     Effect.gen(function* () {
       const clock = yield* TestClock.testClockWith(Effect.succeed)
@@ -367,7 +367,7 @@ describe("Deadlines", () => {
     }
   )
 
-  // Virtual time of the sweep moves only when nothing can run; this clock moves beside the body.
+  // Virtual time moves only when nothing can run; this clock moves beside the body.
   it.effect("C112 a body that is always ready and never waits is stopped at its deadline", () =>
     Effect.gen(function* () {
       for (const step of [Cancel.checkpoint, Effect.void]) {

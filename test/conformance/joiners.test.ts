@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as Schedule from "effect/Schedule"
 import { Joiner, TaskGroup } from "skein"
-import { once } from "../support/sweep.ts"
+import { Sim } from "skein/testing"
 import { conforms, defectOf, failsAfter, failsRegardless } from "./support.ts"
 
 describe("Joiners, supervision, results", () => {
@@ -220,7 +220,7 @@ describe("Joiners, supervision, results", () => {
   it.each([1, 10, 100])(
     "C130 of 100 tasks in a group with a limit of %i no more than that run, and in order",
     (limit) => {
-      const { exit } = once(bounded(100, limit))
+      const { exit } = Effect.runSync(Sim.run(bounded(100, limit)))
       expect(exit).toEqual(Exit.succeed({ order: Array.from({ length: 100 }, (_, index) => index), most: limit }))
     }
   )

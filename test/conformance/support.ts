@@ -4,7 +4,7 @@
  * - undisturbed, and in 200 orders of its ready fibers, `check` has to hold;
  * - cancelled before every operation, and somewhere in each of those orders, it ends as a cancellation, with none but
  *   the failures that it has undisturbed, or that `also` names;
- * - however it ends, nothing is left: no fiber, timer, permit, resource, group, orphan, and nothing was logged.
+ * - however it ends, nothing is left: no fiber, timer, scope, permit, resource, group, orphan, and nothing was logged.
  */
 import { expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -13,8 +13,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
-import { Cancel, Limiter, TaskGroup } from "skein"
-import { everywhere, once, type Run, seeded } from "../support/sweep.ts"
+import { Cancel, Limiter, Registry, TaskGroup } from "skein"
+import { Interrupt, Sim } from "skein/testing"
 
 /** What a case may use, and what it leaves to look at. */
 export interface World {
@@ -27,7 +27,7 @@ export interface World {
   readonly works: (name: string, millis?: number, options?: { readonly cleanup: number }) => Effect.Effect<string>
 }
 
-export interface Seen<A, E> extends Run<A, E> {
+export interface Seen<A, E> extends Pick<Sim.Run<A, E>, "exit" | "time"> {
   /** As `failuresOf` the exit. */
   readonly failures: ReadonlyArray<string>
   readonly log: ReadonlyArray<string>
@@ -51,26 +51,25 @@ export const conforms = <A, E>(
 /** Runs a case in all the ways there are. */
 export const withstands = <A, E>({ also = [], check, world }: Case<A, E>): void => {
   let stage = makeStage()
-  const subject = () => {
+  const subject = Effect.suspend(() => {
     stage = makeStage()
     return stage.run(world)
+  })
+  const see = (run: Sim.Run<A, E>) => {
+    expect({ ...run.left, ...stage.left() }).toEqual(nothing)
+    return { exit: run.exit, time: run.time, failures: failuresOf(run.exit), log: stage.log }
   }
-  const see = (run: Run<A, E>) => {
-    const seen = { ...run, failures: failuresOf(run.exit), log: stage.log }
-    expect({ fibers: run.fibers, timers: run.timers, ...stage.left() }).toEqual(nothing)
-    return seen
-  }
-  const first = see(once(subject))
+  const first = see(Effect.runSync(Sim.run(subject)))
   check(first)
   const expected = new Set([...first.failures, ...also])
-  const verify = (run: Run<A, E>) => {
+  const verify = (run: Sim.Run<A, E>) => {
     const seen = see(run)
-    if (!run.interrupted) return check(seen)
+    if (!run.stopped) return check(seen)
     expect(interruptionsOf(run.exit)).toBe(1)
     expect(seen.failures.filter((failure) => !expected.has(failure))).toEqual([])
   }
-  everywhere(subject, verify)
-  seeded(subject, verify, { seeds: 200, interrupt: true })
+  Effect.runSync(Interrupt.everywhere(subject, { check: verify }))
+  Effect.runSync(Sim.explore(subject, { schedules: 200, check: verify, stop: "interrupt" }))
 }
 
 /** Lists the failures of a group as "task: error"; those with a class by its name. */
@@ -125,22 +124,28 @@ export const cancelledAfter = <A, E, R>(
     Fiber.interrupt
   )
 
-const nothing = { fibers: 0, timers: 0, held: 0, inUse: 0, waiting: 0, groups: [], orphans: [], logged: [] }
-
-/** What the program knows to be running, oldest first. */
-const listed = () => ({
-  groups: Effect.runSync(TaskGroup.tree).groups,
-  orphans: Effect.runSync(TaskGroup.orphans)
-})
+const nothing = {
+  fibers: [],
+  timers: 0,
+  scopes: 0,
+  lent: [],
+  held: 0,
+  inUse: 0,
+  waiting: 0,
+  groups: [],
+  orphans: [],
+  logged: []
+}
 
 const makeStage = () => {
   const log: Array<string> = []
   const logged: Array<unknown> = []
   const logger = Logger.make(({ message }) => void logged.push(message))
   const limiter = Effect.runSync(Limiter.concurrency(1000))
+  const registry = Registry.make()
   let held = 0
   // What a run that went wrong left behind is not to be blamed on the next.
-  const before = listed()
+  const orphansBefore = Effect.runSync(TaskGroup.orphans).length
   const world: World = {
     log,
     say: (line) => Effect.sync(() => void log.push(line)),
@@ -163,18 +168,14 @@ const makeStage = () => {
   return {
     log,
     run: <A, E>(of: (world: World) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.suspend(() => of(world)).pipe(Effect.provideService(Logger.CurrentLoggers, new Set([logger]))),
+      Effect.suspend(() => of(world)).pipe(
+        Effect.provideService(Registry.Registry, registry),
+        Effect.provideService(Logger.CurrentLoggers, new Set([logger]))
+      ),
     left: () => {
       const { inUse, waiting } = Effect.runSync(limiter.stats)
-      const { groups, orphans } = listed()
-      return {
-        held,
-        inUse,
-        waiting,
-        groups: groups.slice(before.groups.length),
-        orphans: orphans.slice(before.orphans.length),
-        logged
-      }
+      const orphans = Effect.runSync(TaskGroup.orphans).slice(orphansBefore)
+      return { held, inUse, waiting, groups: Registry.treeOf(registry).groups, orphans, logged }
     }
   }
 }

@@ -5,9 +5,9 @@ import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import { DatabaseSync } from "node:sqlite"
 import { Db, Journal } from "skein"
+import { Interrupt, Leaks, type Sim } from "skein/testing"
 import { make } from "../../src/io/SqlJournal.ts"
 import { checkpoint, connect, newFile, rowsOf, withDb } from "../support/database.ts"
-import { everywhere } from "../support/sweep.ts"
 
 const letter = (changes: Partial<Journal.DeadLetter> = {}): Journal.DeadLetter => ({
   step: "parse",
@@ -211,44 +211,40 @@ describe("SqlJournal: a commit is all or nothing", () => {
       yield* db.sql`CREATE TABLE written (n INTEGER)`
       let interrupted = 0
       let journal = db.journal
-      everywhere(
-        () => {
-          journal = make(db.sql)
-          const one = (n: number) =>
-            journal.commit(
-              "p",
-              Effect.as(db.sql`INSERT INTO written VALUES (${n})`, {
-                checkpoint: checkpoint({ position: Option.some(n) }),
-                dead: [letter({ at: n })]
-              })
-            )
-          Effect.runSync(
-            Effect.gen(function* () {
-              yield* journal.reset("p")
-              yield* db.sql`DELETE FROM written`
-              yield* db.sql`DELETE FROM skein_dead`
-            })
-          )
-          return Effect.gen(function* () {
-            yield* one(1)
-            yield* one(2)
+      const one = (n: number) =>
+        journal.commit(
+          "p",
+          Effect.as(db.sql`INSERT INTO written VALUES (${n})`, {
+            checkpoint: checkpoint({ position: Option.some(n) }),
+            dead: [letter({ at: n })]
           })
-        },
-        (run) => {
-          if (Exit.isFailure(run.exit)) interrupted++
-          const state = Effect.runSync(
-            Effect.gen(function* () {
-              const rows = (yield* db.sql`SELECT n FROM written ORDER BY n`).map(({ n }) => n)
-              const dead = (yield* db.journal.dead("p")).map(({ at }) => at)
-              const kept = Option.map(yield* db.journal.load("p"), ({ position }) => position)
-              yield* commit(journal)
-              return { rows, dead, last: Option.getOrElse(Option.flatten(kept), () => 0) }
-            })
-          )
-          const numbers = Array.from({ length: Number(state.last) }, (_, i) => i + 1)
-          assert.deepEqual(state, { rows: numbers, dead: numbers, last: numbers.length })
-        }
+        )
+      // Every run finds a new journal and an empty database: also one that is interrupted before it begins.
+      const empty = Effect.suspend(() => {
+        journal = make(db.sql)
+        return Effect.all([journal.reset("p"), db.sql`DELETE FROM written`, db.sql`DELETE FROM skein_dead`])
+      })
+      const subject = Effect.andThen(
+        Effect.suspend(() => one(1)),
+        Effect.suspend(() => one(2))
       )
+      const check = (run: Sim.Run<void, unknown>) => {
+        if (Exit.isFailure(run.exit)) interrupted++
+        const state = Effect.runSync(
+          Effect.gen(function* () {
+            const rows = (yield* db.sql`SELECT n FROM written ORDER BY n`).map(({ n }) => n)
+            const dead = (yield* db.journal.dead("p")).map(({ at }) => at)
+            const kept = Option.map(yield* db.journal.load("p"), ({ position }) => position)
+            yield* commit(journal)
+            return { rows, dead, last: Option.getOrElse(Option.flatten(kept), () => 0) }
+          }).pipe(Effect.ensuring(Effect.orDie(empty)))
+        )
+        const numbers = Array.from({ length: Number(state.last) }, (_, i) => i + 1)
+        assert.deepEqual(state, { rows: numbers, dead: numbers, last: numbers.length })
+        return Leaks.check(run)
+      }
+      yield* empty
+      yield* Interrupt.everywhere(subject, { check })
       assert.isAbove(interrupted, 50)
     })
   )

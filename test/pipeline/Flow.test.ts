@@ -1,5 +1,5 @@
 /** The moments at which a flow could hang, lose, double or reorder: full windows, re-entry, early drains, replays. */
-import { assert, describe, expect, it } from "@effect/vitest"
+import { assert, describe, expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,15 +9,19 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { join } from "node:path"
 import { Drain, Journal, Pipeline, Source } from "skein"
+import { Leaks, Sim } from "skein/testing"
+import { it } from "skein/testing/vitest"
 import * as Child from "../support/child.ts"
-import { once, seeded } from "../support/sweep.ts"
 import * as Store from "../support/store.ts"
 
 const valueOf = <A, E>(effect: Effect.Effect<A, E, Journal.Journal>): A => {
-  const { exit } = once(Effect.provide(effect, Journal.memory))
+  const { exit } = Effect.runSync(Effect.tap(Sim.run(Effect.provide(effect, Journal.memory)), Leaks.check))
   if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
   return exit.value
 }
+
+/** Succeeds, and leaves nothing behind. */
+const endsWell = <A, E>(run: Sim.Run<A, E>) => Effect.andThen(run.exit, Leaks.check(run))
 
 const numbers = (n: number): Source.Source<number, never, never, number> => ({
   ...Source.list(
@@ -70,8 +74,9 @@ describe("a full window", () => {
     expect(store.rows.length).toBe(40)
   })
 
-  it("of bytes is never waited for by the only worker of a step that was handed an element", () => {
-    const start = () => {
+  it.sim(
+    "of bytes is never waited for by the only worker of a step that was handed an element",
+    () => {
       const store = Store.make<ReadonlyArray<number>>()
       const job = Pipeline.from(numbers(20)).pipe(
         Pipeline.filter((n) => (n % 3 === 0 ? true : after(n % 2, n % 5 === 0))),
@@ -79,13 +84,14 @@ describe("a full window", () => {
         Pipeline.to(store.table)
       )
       return Effect.provide(Pipeline.run(job, { name: "handed", window: { bytes: 1 } }), Journal.memory)
-    }
-    seeded(start, ({ exit }) => expect(Exit.isSuccess(exit)).toBe(true), { seeds: 1000 })
-  })
+    },
+    { schedules: 1000, check: endsWell }
+  )
 
-  it("is not waited for while a batch holds what fills it", () => {
-    const element = (n: number) => ({ value: n, position: n, bytes: 8 })
-    const start = () => {
+  it.sim(
+    "is not waited for while a batch holds what fills it",
+    () => {
+      const element = (n: number) => ({ value: n, position: n, bytes: 8 })
       // The second element comes at some moment of the commit of the first.
       const later = Effect.flatMap(Random.nextIntBetween(0, 20), (times) => Effect.repeat(Effect.yieldNow, { times }))
       const source: Source.Source<number, never, never, number> = {
@@ -99,9 +105,9 @@ describe("a full window", () => {
         Pipeline.to(Store.make<ReadonlyArray<number>>().table)
       )
       return Effect.provide(Pipeline.run(job, { name: "holds", window: { items: 1 } }), Journal.memory)
-    }
-    seeded(start, ({ exit }) => expect(Exit.isSuccess(exit)).toBe(true), { seeds: 2000 })
-  })
+    },
+    { schedules: 2000, check: endsWell }
+  )
 
   it("counts what steps make without an effect", () => {
     const store = Store.make<string>()
@@ -126,24 +132,32 @@ describe("a full window", () => {
     expect(most).toBeLessThanOrEqual(10)
   })
 
-  it("does not wait for the time between commits", () => {
-    const start = () => {
+  it.sim(
+    "does not wait for the time between commits",
+    () => {
       const job = Pipeline.from(numbers(50)).pipe(Pipeline.to(Store.make<number>().table))
       const options = { name: "every", commitEvery: "1 hour", window: { items: 8 }, maxRows: 7 } as const
       return Effect.provide(Pipeline.run(job, options), Journal.memory)
+    },
+    {
+      schedules: 300,
+      check: (run) => {
+        expect(run.time).toBe(0)
+        return endsWell(run)
+      }
     }
-    seeded(start, ({ exit, time }) => expect([Exit.isSuccess(exit), time]).toEqual([true, 0]))
-  })
+  )
 
-  it("cuts no batch short while it has room", () => {
-    let store: Store.Store<ReadonlyArray<number>>
-    const start = () => {
-      store = Store.make<ReadonlyArray<number>>()
+  it.sim(
+    "cuts no batch short while it has room",
+    Effect.gen(function* () {
+      const store = Store.make<ReadonlyArray<number>>()
       const job = Pipeline.from(numbers(30)).pipe(Pipeline.batch(3), Pipeline.to(store.table))
-      return Effect.provide(Pipeline.run(job, { name: "cut", window: { items: 10 } }), Journal.memory)
-    }
-    seeded(start, () => expect(store.rows.map((batch) => batch.length)).toEqual(upTo(10).map(() => 3)))
-  })
+      yield* Effect.provide(Pipeline.run(job, { name: "cut", window: { items: 10 } }), Journal.memory)
+      expect(store.rows.map((batch) => batch.length)).toEqual(upTo(10).map(() => 3))
+    }),
+    { schedules: 300, check: endsWell }
+  )
 
   it("of bytes gets all of its room back from elements that settle together", () => {
     const job = Pipeline.from(numbers(400)).pipe(
@@ -151,7 +165,9 @@ describe("a full window", () => {
       Pipeline.batch(2),
       Pipeline.to(Store.make<ReadonlyArray<number>>().table)
     )
-    const run = once(Effect.provide(Pipeline.run(job, { name: "back", window: { bytes: 1000 } }), Journal.memory))
+    const run = Effect.runSync(
+      Sim.run(Effect.provide(Pipeline.run(job, { name: "back", window: { bytes: 1000 } }), Journal.memory))
+    )
     expect(Exit.isSuccess(run.exit)).toBe(true)
     // One at a time they would take 400.
     expect(run.time).toBeLessThan(100)
@@ -217,31 +233,34 @@ describe("a write", () => {
 })
 
 describe("a drain", () => {
-  it("that was asked for before the start, or at any moment of it, reads nothing more", () => {
-    seeded(
-      () => {
-        const drain = Drain.make()
-        const job = Pipeline.from(numbers(1000)).pipe(
-          Pipeline.map((n) => after(100, n)),
-          Pipeline.to(Store.make<number>().table)
-        )
-        return Effect.andThen(drain.request, Pipeline.run(job, { name: "early" })).pipe(
-          Effect.provide(Journal.memory),
-          Effect.provideService(Drain.Drain, drain)
-        )
-      },
-      ({ exit, time }) => {
-        expect(Exit.isSuccess(exit) && exit.value.outcome).toBe("drained")
-        expect(time).toBeLessThanOrEqual(100)
+  it.sim(
+    "that was asked for before the start, or at any moment of it, reads nothing more",
+    () => {
+      const drain = Drain.make()
+      const job = Pipeline.from(numbers(1000)).pipe(
+        Pipeline.map((n) => after(100, n)),
+        Pipeline.to(Store.make<number>().table)
+      )
+      return Effect.andThen(drain.request, Pipeline.run(job, { name: "early" })).pipe(
+        Effect.provide(Journal.memory),
+        Effect.provideService(Drain.Drain, drain)
+      )
+    },
+    {
+      schedules: 300,
+      check: (run) => {
+        expect(Exit.isSuccess(run.exit) && run.exit.value.outcome).toBe("drained")
+        expect(run.time).toBeLessThanOrEqual(100)
+        return Leaks.check(run)
       }
-    )
-  })
+    }
+  )
 
   it("is not what a source does that cancels itself", () => {
     const job = Pipeline.from(Stream.concat(Stream.make(1), Stream.fromEffect(Effect.interrupt))).pipe(
       Pipeline.to(Store.make<number>().table)
     )
-    const { exit } = once(Effect.provide(Pipeline.run(job, { name: "self" }), Journal.memory))
+    const { exit } = Effect.runSync(Sim.run(Effect.provide(Pipeline.run(job, { name: "self" }), Journal.memory)))
     expect(Exit.isFailure(exit)).toBe(true)
   })
 })

@@ -7,12 +7,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Drain, Journal, Pipeline, Sink, Source } from "skein"
-import { everywhere, killed, once, seeded } from "../support/sweep.ts"
+import { Interrupt, Kill, Leaks, Sim } from "skein/testing"
 import * as Store from "../support/store.ts"
 
 /** Runs an effect in virtual time and gives its value. */
 const valueOf = <A, E>(effect: Effect.Effect<A, E>): A => {
-  const { exit } = once(effect)
+  const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
   if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
   return exit.value
 }
@@ -80,17 +80,19 @@ describe("collect", () => {
   it("sends a batch on when it waited long enough", () => {
     const slow = Stream.fromIterable([1, 2, 3]).pipe(Stream.tap((n) => Effect.sleep(n === 3 ? 1000 : 10)))
     const times: Array<readonly [number, ReadonlyArray<number>]> = []
-    const run = once(
-      Pipeline.from(slow).pipe(
-        Pipeline.batch(10, { within: 100 }),
-        Pipeline.map((batch) =>
-          Effect.clockWith((clock) =>
-            Effect.sync(() => {
-              times.push([clock.currentTimeMillisUnsafe(), batch])
-            })
-          )
-        ),
-        Pipeline.collect
+    const run = Effect.runSync(
+      Sim.run(
+        Pipeline.from(slow).pipe(
+          Pipeline.batch(10, { within: 100 }),
+          Pipeline.map((batch) =>
+            Effect.clockWith((clock) =>
+              Effect.sync(() => {
+                times.push([clock.currentTimeMillisUnsafe(), batch])
+              })
+            )
+          ),
+          Pipeline.collect
+        )
       )
     )
     expect(Exit.isSuccess(run.exit)).toBe(true)
@@ -149,10 +151,9 @@ describe("stream", () => {
       Stream.take(10),
       Stream.runCollect
     )
-    const run = once(some)
+    const run = Effect.runSync(Effect.tap(Sim.run(some), Leaks.check))
     expect(Exit.isSuccess(run.exit) && run.exit.value).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     expect(read).toBeLessThan(5000)
-    expect(run).toMatchObject({ fibers: 0, timers: 0 })
   })
 })
 
@@ -329,7 +330,7 @@ describe("a step that fails", () => {
         Pipeline.map(() => Effect.as(broken, 1), { onError: { deadLetter: Schema.Number } }),
         Pipeline.to(store.table)
       )
-      const { exit } = once(Pipeline.run(job, { name: "d" }).pipe(Effect.provide(Journal.memory)))
+      const { exit } = Effect.runSync(Sim.run(Pipeline.run(job, { name: "d" }).pipe(Effect.provide(Journal.memory))))
       expect(Exit.isFailure(exit)).toBe(true)
       expect(store.letters).toEqual([])
     }
@@ -478,9 +479,11 @@ describe("drain", () => {
     )
     const drain = Drain.make()
     const run = Pipeline.run(job, { name: "d" }).pipe(Effect.provide(Journal.memory))
-    const drained = once(
-      Effect.all([run, Effect.delay(drain.request, 255)], { concurrency: 2 }).pipe(
-        Effect.provideService(Drain.Drain, drain)
+    const drained = Effect.runSync(
+      Sim.run(
+        Effect.all([run, Effect.delay(drain.request, 255)], { concurrency: 2 }).pipe(
+          Effect.provideService(Drain.Drain, drain)
+        )
       )
     )
     expect(drained.time).toBeLessThanOrEqual(265)
@@ -496,14 +499,16 @@ describe("drain", () => {
       Pipeline.to(store.table)
     )
     const drain = Drain.make()
-    const run = once(
-      Effect.all(
-        [
-          Pipeline.run(job, { name: "d", drainWithin: "5 seconds" }).pipe(Effect.provide(Journal.memory)),
-          Effect.delay(drain.request, 1000)
-        ],
-        { concurrency: 2 }
-      ).pipe(Effect.provideService(Drain.Drain, drain))
+    const run = Effect.runSync(
+      Sim.run(
+        Effect.all(
+          [
+            Pipeline.run(job, { name: "d", drainWithin: "5 seconds" }).pipe(Effect.provide(Journal.memory)),
+            Effect.delay(drain.request, 1000)
+          ],
+          { concurrency: 2 }
+        ).pipe(Effect.provideService(Drain.Drain, drain))
+      )
     )
     expect(run.time).toBe(6000)
     expect(Exit.isSuccess(run.exit) && run.exit.value[0]).toMatchObject({ outcome: "drained", settled: 2 })
@@ -543,7 +548,7 @@ describe("the journal", () => {
   it("of two sinks must be the same", () => {
     const [one, other] = [Store.make<number>(), Store.make<number>()]
     const job = Pipeline.from(counted(3)).pipe(Pipeline.to(Sink.all(one.table, other.table)))
-    const { exit } = once(Pipeline.run(job, { name: "j" }).pipe(Effect.provide(Journal.memory)))
+    const { exit } = Effect.runSync(Sim.run(Pipeline.run(job, { name: "j" }).pipe(Effect.provide(Journal.memory))))
     expect(Exit.isFailure(exit) && String(Cause.squash(exit.cause))).toContain("different databases")
     expect([...one.rows, ...other.rows]).toEqual([])
   })
@@ -584,51 +589,58 @@ describe("a run that is killed at any step and started again", () => {
 
   it("writes each row once where table and watermark are one transaction", () => {
     let now = life("table")
-    const check = () => {
+    const check = (run: Sim.Run<unknown, unknown>) => {
+      Effect.runSync(Leaks.check(run))
       finish(now)
       expect(sorted(now.store.rows)).toEqual(expected)
     }
-    killed(() => (now = life("table")).run, check, { operations: [1, 3] })
-    everywhere(() => (now = life("table")).run, check, { operations: [1] })
-    seeded(() => (now = life("table")).run, check, { seeds: 200, interrupt: true })
+    const start = Effect.suspend(() => (now = life("table")).run)
+    Effect.runSync(Kill.everywhere(start, { check }))
+    Effect.runSync(Interrupt.everywhere(start, { check }))
+    Effect.runSync(Sim.explore(start, { schedules: 200, check, stop: "interrupt" }))
   })
 
   it("writes each line once into a file that is cut back, behind what was there before", () => {
     let now = life("file")
-    const check = () => {
+    const check = (run: Sim.Run<unknown, unknown>) => {
+      Effect.runSync(Leaks.check(run))
       finish(now)
       expect(now.store.file.lines[0]).toBe(0)
       expect(sorted(now.store.file.lines.slice(1))).toEqual(expected)
     }
-    const start = () => {
+    const start = Effect.suspend(() => {
       now = life("file")
       now.store.file.lines.push(0)
       return now.run
-    }
-    killed(start, check, { operations: [1] })
-    everywhere(start, check, { operations: [2] })
+    })
+    Effect.runSync(Kill.everywhere(start, { check }))
+    Effect.runSync(Interrupt.everywhere(start, { check }))
   })
 
   it("writes each row and line once into table and file together", () => {
     let now = life("both")
-    const check = () => {
+    const check = (run: Sim.Run<unknown, unknown>) => {
+      Effect.runSync(Leaks.check(run))
       finish(now)
       expect(sorted(now.store.rows)).toEqual(expected)
       expect(sorted(now.store.file.lines)).toEqual(expected)
     }
-    killed(() => (now = life("both")).run, check, { operations: [1] })
-    everywhere(() => (now = life("both")).run, check, { operations: [2] })
+    const start = Effect.suspend(() => (now = life("both")).run)
+    Effect.runSync(Kill.everywhere(start, { check }))
+    Effect.runSync(Interrupt.everywhere(start, { check }))
   })
 
   it("loses nothing elsewhere, and doubles no more than the window", () => {
     let now = life("elsewhere")
-    const check = () => {
+    const check = (run: Sim.Run<unknown, unknown>) => {
+      Effect.runSync(Leaks.check(run))
       finish(now)
       expect(sorted([...new Set(now.store.elsewhere.received)])).toEqual(expected)
       expect(now.store.elsewhere.received.length).toBeLessThanOrEqual(expected.length + 6 * 2)
     }
-    killed(() => (now = life("elsewhere")).run, check, { operations: [1] })
-    everywhere(() => (now = life("elsewhere")).run, check, { operations: [2] })
+    const start = Effect.suspend(() => (now = life("elsewhere")).run)
+    Effect.runSync(Kill.everywhere(start, { check }))
+    Effect.runSync(Interrupt.everywhere(start, { check }))
   })
 })
 

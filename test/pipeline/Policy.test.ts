@@ -8,12 +8,12 @@ import * as Option from "effect/Option"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
+import { Interrupt, Leaks, Sim } from "skein/testing"
 import type { DeadlineExceeded } from "../../src/concurrency/Deadline.ts"
 import * as Limiter from "../../src/concurrency/Limiter.ts"
 import { Attempt } from "../../src/pipeline/Attempt.ts"
 import * as Meter from "../../src/pipeline/Meter.ts"
 import * as Policy from "../../src/pipeline/Policy.ts"
-import { everywhere, once, seeded } from "../support/sweep.ts"
 
 const now = Effect.clockWith((clock) => clock.currentTimeMillis)
 
@@ -51,13 +51,17 @@ const errorOf = (exit: Exit.Exit<unknown, unknown>) =>
 describe("retries", () => {
   it("a call that succeeds is made once, and costs no time", () => {
     const { call, starts } = flaky(0)
-    expect(once(Policy.apply(call, {}))).toMatchObject({ exit: Exit.succeed(1), time: 0, timers: 0 })
+    expect(Effect.runSync(Sim.run(Policy.apply(call, {})))).toMatchObject({
+      exit: Exit.succeed(1),
+      time: 0,
+      left: { timers: 0 }
+    })
     expect(starts.length).toBe(1)
   })
 
   it("makes 4 attempts by default and fails with the last error as it was", () => {
     const { call, starts } = flaky(9)
-    const { exit } = once(Policy.apply(call, {}))
+    const { exit } = Effect.runSync(Sim.run(Policy.apply(call, {})))
     expect(starts.length).toBe(4)
     expect(errorOf(exit)).toEqual(new Busy(4))
   })
@@ -65,7 +69,7 @@ describe("retries", () => {
   it("makes as many as told, and none with retries 0", () => {
     const attempts = (retries: number) => {
       const { call, starts } = flaky(99)
-      once(Policy.apply(call, { retries }))
+      Effect.runSync(Sim.run(Policy.apply(call, { retries })))
       return starts.length
     }
     expect([0, 1, 7].map(attempts)).toEqual([1, 2, 8])
@@ -73,16 +77,16 @@ describe("retries", () => {
 
   it("waits between zero and an exponentially growing time, no longer than the cap", () => {
     const { call, waits } = flaky(9)
-    once(longest(Policy.apply(call, { retries: 9 })))
+    Effect.runSync(Sim.run(longest(Policy.apply(call, { retries: 9 }))))
     expect(waits()).toEqual([250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000])
     const own = flaky(4)
-    once(longest(Policy.apply(own.call, { retries: 4, backoff: { base: 10, factor: 3, cap: 100 } })))
+    Effect.runSync(Sim.run(longest(Policy.apply(own.call, { retries: 4, backoff: { base: 10, factor: 3, cap: 100 } }))))
     expect(own.waits()).toEqual([10, 30, 90, 100])
     const least = flaky(3)
-    once(withChance(0)(Policy.apply(least.call, {})))
+    Effect.runSync(Sim.run(withChance(0)(Policy.apply(least.call, {}))))
     expect(least.waits()).toEqual([0, 0, 0])
     const middle = flaky(3)
-    once(withChance(0.5)(Policy.apply(middle.call, {})))
+    Effect.runSync(Sim.run(withChance(0.5)(Policy.apply(middle.call, {}))))
     expect(middle.waits()).toEqual([125, 250, 500])
   })
 
@@ -99,7 +103,7 @@ describe("retries", () => {
 
   it("asks which errors are worth it", () => {
     const { call, starts } = flaky(9)
-    const { exit } = once(Policy.apply(call, { retryWhile: (error) => error.n < 2 }))
+    const { exit } = Effect.runSync(Sim.run(Policy.apply(call, { retryWhile: (error) => error.n < 2 })))
     expect(starts.length).toBe(2)
     expect(errorOf(exit)).toEqual(new Busy(2))
   })
@@ -112,7 +116,7 @@ describe("retries", () => {
         Effect.sync(() => void attempts++),
         end
       )
-      expect(Exit.isFailure(once(Policy.apply(call, {})).exit)).toBe(true)
+      expect(Exit.isFailure(Effect.runSync(Sim.run(Policy.apply(call, {}))).exit)).toBe(true)
       expect(attempts).toBe(1)
     }
   })
@@ -120,13 +124,13 @@ describe("retries", () => {
   it("waits as long as the other side asks, up to 60 seconds", () => {
     const { call, waits } = flaky(2)
     const asks = { retryAfter: (error: Busy) => (error.n === 1 ? Option.some(Duration.seconds(60)) : Option.none()) }
-    once(longest(Policy.apply(call, asks)))
+    Effect.runSync(Sim.run(longest(Policy.apply(call, asks))))
     expect(waits()).toEqual([60_000, 500])
   })
 
   it("fails at once when it is asked to wait longer than that", () => {
     const { call, starts } = flaky(9)
-    const run = once(Policy.apply(call, { retryAfter: () => Option.some(Duration.millis(60_001)) }))
+    const run = Effect.runSync(Sim.run(Policy.apply(call, { retryAfter: () => Option.some(Duration.millis(60_001)) })))
     expect({ attempts: starts.length, time: run.time }).toEqual({ attempts: 1, time: 0 })
     expect(errorOf(run.exit)).toEqual(new Busy(1))
   })
@@ -138,10 +142,10 @@ describe("retries", () => {
       Effect.provideService(Meter.Meter, meter),
       Effect.provideService(Attempt, attempt)
     )
-    once(program)
+    Effect.runSync(Sim.run(program))
     expect(meter.retries).toBe(2)
     expect(attempt.count).toBe(3)
-    once(Effect.provideService(Policy.apply(flaky(0).call, {}), Meter.Meter, meter))
+    Effect.runSync(Sim.run(Effect.provideService(Policy.apply(flaky(0).call, {}), Meter.Meter, meter)))
     expect(meter.retries).toBe(2)
   })
 })
@@ -151,23 +155,25 @@ describe("time", () => {
     let attempts = 0
     const call = Effect.suspend(() => (++attempts < 3 ? Effect.never : Effect.succeed("in time")))
     const policy = { attempt: "2 seconds", retryWhile: () => false } as const
-    expect(once(longest(Policy.apply(call, policy)))).toMatchObject({
+    expect(Effect.runSync(Sim.run(longest(Policy.apply(call, policy))))).toMatchObject({
       exit: Exit.succeed("in time"),
       time: 4750,
-      timers: 0
+      left: { timers: 0 }
     })
   })
 
   it("when all of them do, the error names the attempt", () => {
-    const { exit } = once(Policy.apply(Effect.never, { attempt: 5, retries: 1 }, { name: "users" }))
+    const { exit } = Effect.runSync(Sim.run(Policy.apply(Effect.never, { attempt: 5, retries: 1 }, { name: "users" })))
     expect(errorOf(exit)).toMatchObject({ _tag: "DeadlineExceeded", deadline: "users attempt", duration: 5 })
   })
 
   it("the total holds for attempts and the waiting between them", () => {
     const { call, starts } = flaky(9, Effect.sleep("1 second"))
-    const run = once(longest(Policy.apply(call, { total: "2 seconds", retries: 9 }, { name: "users" })))
+    const run = Effect.runSync(
+      Sim.run(longest(Policy.apply(call, { total: "2 seconds", retries: 9 }, { name: "users" })))
+    )
     expect(errorOf(run.exit)).toMatchObject({ _tag: "DeadlineExceeded", deadline: "users total", duration: 2000 })
-    expect({ time: run.time, attempts: starts.length, timers: run.timers }).toEqual({
+    expect({ time: run.time, attempts: starts.length, timers: run.left.timers }).toEqual({
       time: 2000,
       attempts: 2,
       timers: 0
@@ -175,7 +181,7 @@ describe("time", () => {
   })
 
   it("a total that passes during an attempt is not taken for the attempt's own time", () => {
-    const run = once(Policy.apply(Effect.never, { total: "1 second", attempt: "1 second" }))
+    const run = Effect.runSync(Sim.run(Policy.apply(Effect.never, { total: "1 second", attempt: "1 second" })))
     expect(errorOf(run.exit)).toMatchObject({ deadline: "total" })
     expect(run.time).toBe(1000)
   })
@@ -185,7 +191,7 @@ describe("limits", () => {
   it("every attempt takes a token", () => {
     const { call, starts } = flaky(3)
     const program = Effect.flatMap(Limiter.rate({ limit: 1, per: "1 minute" }), (rate) => Policy.apply(call, { rate }))
-    expect(once(program).time).toBe(180_000)
+    expect(Effect.runSync(Sim.run(program)).time).toBe(180_000)
     expect(starts.length).toBe(4)
   })
 
@@ -201,7 +207,7 @@ describe("limits", () => {
       yield* Fiber.join(retried)
       return (yield* now) - start
     })
-    expect(once(program).exit).toEqual(Exit.succeed(450))
+    expect(Effect.runSync(Sim.run(program)).exit).toEqual(Exit.succeed(450))
   })
 
   it("the token is taken before the slot, and the attempt's time runs only once it has both", () => {
@@ -219,7 +225,7 @@ describe("limits", () => {
       yield* Fiber.join(first)
       yield* Fiber.join(second)
     })
-    expect(once(program)).toMatchObject({ exit: Exit.succeed(undefined), time: 16_000 })
+    expect(Effect.runSync(Sim.run(program))).toMatchObject({ exit: Exit.succeed(undefined), time: 16_000 })
   })
 
   it("takes one key of a family of limiters", () => {
@@ -229,7 +235,7 @@ describe("limits", () => {
       yield* Effect.all([call("a"), call("b"), call("a")], { concurrency: "unbounded" })
       return (yield* hosts.stats).size
     })
-    expect(once(program)).toMatchObject({ exit: Exit.succeed(0), time: 2000 })
+    expect(Effect.runSync(Sim.run(program))).toMatchObject({ exit: Exit.succeed(0), time: 2000 })
   })
 })
 
@@ -249,7 +255,7 @@ describe("breaker", () => {
       return [starts.length, ...errors.map((error) => error._tag)]
     })
     const layer = CircuitBreaker.layerStoreMemory()
-    expect(once(Effect.provide(Effect.scoped(program), layer)).exit).toEqual(
+    expect(Effect.runSync(Sim.run(Effect.provide(Effect.scoped(program), layer))).exit).toEqual(
       Exit.succeed([4, "Busy", "Busy", "CircuitBreakerError"])
     )
   })
@@ -280,18 +286,18 @@ describe("types", () => {
 describe("cancelled at every operation", () => {
   it("gives back every slot and leaves no timer", () => {
     let slot: Limiter.Limiter
-    const subject = () => {
+    const subject = Effect.suspend(() => {
       slot = Effect.runSync(Limiter.concurrency(1))
       const rate = Effect.runSync(Limiter.rate({ limit: 10, per: "1 second" }))
       const policy = { slot, rate, attempt: 150, total: "1 second" } as const
       const call = () => Effect.exit(Policy.apply(flaky(2, Effect.sleep(100)).call, policy))
       return Effect.all([call(), call(), call()], { concurrency: "unbounded", discard: true })
-    }
-    const check = (run: { timers: number; fibers: number }) => {
-      expect(run).toMatchObject({ timers: 0, fibers: 0 })
+    })
+    const check = (run: Sim.Run<void, never>) => {
       expect(Effect.runSync(slot.stats)).toMatchObject({ inUse: 0, waiting: 0 })
+      return Leaks.check(run)
     }
-    everywhere(subject, check, { operations: [1] })
-    seeded(subject, check, { seeds: 100, interrupt: true })
+    Effect.runSync(Interrupt.everywhere(subject, { check }))
+    Effect.runSync(Sim.explore(subject, { schedules: 100, check, stop: "interrupt" }))
   })
 })

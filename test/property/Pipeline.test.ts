@@ -8,8 +8,8 @@ import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Drain, Journal, Pipeline, Sink, type Source } from "skein"
+import { Leaks, Sim } from "skein/testing"
 import * as Store from "../support/store.ts"
-import { type Run, once, seeded } from "../support/sweep.ts"
 
 const runs = process.env["SKEIN_DEEP"] === undefined ? 500 : 10_000
 
@@ -266,7 +266,7 @@ type World = ReturnType<typeof makeWorld>
 const finish = (world: World, effect = world.run): void => {
   while (true) {
     const before = world.happened.size
-    const { exit } = once(effect)
+    const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
     if (Exit.isSuccess(exit)) return expect(exit.value.outcome).toBe("done")
     // Each time another fault: none stays after the run that met it.
     expect(world.happened.size).toBeGreaterThan(before)
@@ -329,10 +329,21 @@ const nameOf = ({ input, step }: Journal.DeadLetter) => `${step} ${(input as Val
 const isOrdered = ({ steps }: JobSpec) =>
   steps.every(({ concurrency, kind, order }) => kind === "batch" || concurrency === 1 || order === "input")
 
-const isCalm = (run: Run<unknown, unknown>, { watched }: World) => {
-  expect({ fibers: run.fibers, timers: run.timers }).toEqual({ fibers: 0, timers: 0 })
+const isCalm = (run: Sim.Run<unknown, unknown>, { watched }: World) => {
+  Effect.runSync(Leaks.check(run))
   expect(watched.closed).toBe(watched.opened)
 }
+
+/** One schedule for each job: of any kind, as its seed says. */
+const scheduled = ({ seed }: JobSpec) =>
+  ({
+    schedules: 1,
+    seed,
+    strategy: seed % 3 === 0 ? "pct" : "random",
+    granularity: seed % 4 === 0 ? "boundary" : "op",
+    // The job is made smaller, and with it the run.
+    shrinks: 0
+  }) as const
 
 describe("a pipeline made at random", () => {
   it.prop(
@@ -340,15 +351,13 @@ describe("a pipeline made at random", () => {
     { spec: job },
     ({ spec }) => {
       let world!: World
-      seeded(
-        () => (world = makeWorld(spec)).run,
-        (run) => {
-          isCalm(run, world)
-          if (Exit.isFailure(run.exit)) finish(world)
-          checkDone(world)
-        },
-        { seeds: [spec.seed] }
-      )
+      const start = Effect.suspend(() => (world = makeWorld(spec)).run)
+      const check = (run: Sim.Run<unknown, unknown>) => {
+        isCalm(run, world)
+        if (Exit.isFailure(run.exit)) finish(world)
+        checkDone(world)
+      }
+      Effect.runSync(Sim.explore(start, { ...scheduled(spec), check }))
     },
     options
   )
@@ -358,24 +367,22 @@ describe("a pipeline made at random", () => {
     { spec: job },
     ({ spec }) => {
       let world!: World
-      seeded(
-        () => (world = makeWorld(spec)).run,
-        (run) => {
-          const most = Math.max(1, expected(spec).names.length) * 3
-          if (!run.interrupted && Exit.isSuccess(run.exit)) return checkDone(world)
-          const before = world.store.elsewhere.received.length
-          finish(world)
-          checkDone(world)
-          // A run that fails has committed what it wrote: only the kill doubles, and only what was open then.
-          const { received } = world.store.elsewhere
-          const doubled = received.slice(before).flatMap((value) => value.names)
-          const seen = new Set(received.slice(0, before).flatMap((value) => value.names))
-          const again = new Set(doubled.filter((name) => seen.has(name)).map((name) => Number.parseInt(name)))
-          expect(again.size).toBeLessThanOrEqual(run.interrupted ? spec.items : 0)
-          expect(received.length).toBeLessThanOrEqual(most)
-        },
-        { seeds: [spec.seed], kill: true }
-      )
+      const start = Effect.suspend(() => (world = makeWorld(spec)).run)
+      const check = (run: Sim.Run<unknown, unknown>) => {
+        const most = Math.max(1, expected(spec).names.length) * 3
+        if (!run.stopped && Exit.isSuccess(run.exit)) return checkDone(world)
+        const before = world.store.elsewhere.received.length
+        finish(world)
+        checkDone(world)
+        // A run that fails has committed what it wrote: only the kill doubles, and only what was open then.
+        const { received } = world.store.elsewhere
+        const doubled = received.slice(before).flatMap((value) => value.names)
+        const seen = new Set(received.slice(0, before).flatMap((value) => value.names))
+        const again = new Set(doubled.filter((name) => seen.has(name)).map((name) => Number.parseInt(name)))
+        expect(again.size).toBeLessThanOrEqual(run.stopped ? spec.items : 0)
+        expect(received.length).toBeLessThanOrEqual(most)
+      }
+      Effect.runSync(Sim.explore(start, { ...scheduled(spec), check, stop: "kill" }))
     },
     options
   )
@@ -385,16 +392,14 @@ describe("a pipeline made at random", () => {
     { spec: job },
     ({ spec }) => {
       let world!: World
-      seeded(
-        () => (world = makeWorld(spec)).run,
-        (run) => {
-          isCalm(run, world)
-          checkStanding(world)
-          if (run.interrupted || Exit.isFailure(run.exit)) finish(world)
-          checkDone(world)
-        },
-        { seeds: [spec.seed], interrupt: true }
-      )
+      const start = Effect.suspend(() => (world = makeWorld(spec)).run)
+      const check = (run: Sim.Run<unknown, unknown>) => {
+        isCalm(run, world)
+        checkStanding(world)
+        if (run.stopped || Exit.isFailure(run.exit)) finish(world)
+        checkDone(world)
+      }
+      Effect.runSync(Sim.explore(start, { ...scheduled(spec), check, stop: "interrupt" }))
     },
     options
   )
@@ -405,29 +410,27 @@ describe("a pipeline made at random", () => {
     ({ spec }) => {
       let world!: World
       let letters: ReadonlyArray<Journal.KeptDeadLetter> = []
-      seeded(
-        () => {
-          world = makeWorld(spec)
-          once(Effect.timeoutOption(world.run, Math.floor(roll(spec.seed, "timeout") * 40)))
-          letters = world.store.letters
-          world.state.mended = true
-          return world.replay
-        },
-        (run) => {
-          if (!run.interrupted) isCalm(run, world)
-          finish(world, world.replay)
-          world.state.mended = false
-          finish(world)
-          const each = letters.map(({ input, step }) => follow(spec, Number(step), (input as Value).names, true))
-          checkDone(world, {
-            names: each.flatMap((outcome) => outcome.names),
-            letters: letters.map(nameOf),
-            filtered: each.reduce((sum, outcome) => sum + outcome.filtered, 0),
-            skipped: 0
-          })
-        },
-        { seeds: [spec.seed], kill: true }
-      )
+      const start = Effect.suspend(() => {
+        world = makeWorld(spec)
+        Effect.runSync(Sim.run(Effect.timeoutOption(world.run, Math.floor(roll(spec.seed, "timeout") * 40))))
+        letters = world.store.letters
+        world.state.mended = true
+        return world.replay
+      })
+      const check = (run: Sim.Run<unknown, unknown>) => {
+        if (!run.stopped) isCalm(run, world)
+        finish(world, world.replay)
+        world.state.mended = false
+        finish(world)
+        const each = letters.map(({ input, step }) => follow(spec, Number(step), (input as Value).names, true))
+        checkDone(world, {
+          names: each.flatMap((outcome) => outcome.names),
+          letters: letters.map(nameOf),
+          filtered: each.reduce((sum, outcome) => sum + outcome.filtered, 0),
+          skipped: 0
+        })
+      }
+      Effect.runSync(Sim.explore(start, { ...scheduled(spec), check, stop: "kill" }))
     },
     options
   )
@@ -438,26 +441,24 @@ describe("a pipeline made at random", () => {
     ({ spec }) => {
       let world!: World
       const after = roll(spec.seed, "drain") * 30 - 1
-      seeded(
-        () => {
-          world = makeWorld(spec)
-          const drain = Drain.make()
-          const drained = Effect.all(
-            [world.run, after < 0 ? drain.request : Effect.delay(drain.request, Math.floor(after))],
-            { concurrency: 2 }
-          )
-          return Effect.provideService(drained, Drain.Drain, drain)
-        },
-        (run) => {
-          isCalm(run, world)
-          checkStanding(world)
-          // No step takes ten milliseconds: what is in flight is done long before the deadline of the drain.
-          expect(run.time).toBeLessThan(2000)
-          finish(world)
-          checkDone(world)
-        },
-        { seeds: [spec.seed] }
-      )
+      const start = Effect.suspend(() => {
+        world = makeWorld(spec)
+        const drain = Drain.make()
+        const drained = Effect.all(
+          [world.run, after < 0 ? drain.request : Effect.delay(drain.request, Math.floor(after))],
+          { concurrency: 2 }
+        )
+        return Effect.provideService(drained, Drain.Drain, drain)
+      })
+      const check = (run: Sim.Run<unknown, unknown>) => {
+        isCalm(run, world)
+        checkStanding(world)
+        // No step takes ten milliseconds: what is in flight is done long before the deadline of the drain.
+        expect(run.time).toBeLessThan(2000)
+        finish(world)
+        checkDone(world)
+      }
+      Effect.runSync(Sim.explore(start, { ...scheduled(spec), check }))
     },
     options
   )
