@@ -9,10 +9,11 @@ import * as ForeignPromise from "./ForeignPromise.ts"
 import type { Limiter } from "./Limiter.ts"
 import type { OffloadError, WorkerCrashed } from "./OffloadError.ts"
 import * as Orphans from "./Orphans.ts"
+import type { Orphan } from "./Registry.ts"
 import { Threads, WorkerPool } from "./WorkerPool.ts"
 
 export { OffloadError, WorkerCrashed } from "./OffloadError.ts"
-export type { Orphan } from "./Orphans.ts"
+export type { Orphan } from "./Registry.ts"
 export { type Transferable, transfer } from "./Transfer.ts"
 export { PoolClosed, Threads } from "./WorkerPool.ts"
 
@@ -73,7 +74,7 @@ export const promise = <A>(
  * orphans.map((orphan) => `${orphan.from} ${orphan.name}`) // => ["promise deaf"]
  * ```
  */
-export const orphans: Effect.Effect<ReadonlyArray<Orphans.Orphan>> = Orphans.orphans
+export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Orphans.orphans
 
 /** A module whose functions can be called in worker threads; `M` is its type. */
 export interface Definition<out M> {

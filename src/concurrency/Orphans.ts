@@ -1,24 +1,17 @@
-/** Work that was given up while it still runs: nobody waits for it, but it is not forgotten. */
+/** Work that was given up while it still runs. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-
-export interface Orphan {
-  readonly name: string
-  /** What gave it up: a cancelled `Offload.promise`, or a group that would not wait any longer. */
-  readonly from: "promise" | "group"
-  /** When, in milliseconds since the epoch. */
-  readonly since: number
-}
-
-const all = new Set<Orphan>()
+import { type Orphan, Registry } from "./Registry.ts"
 
 /** What was abandoned and has not ended yet, oldest first. */
-export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Effect.sync(() => Array.from(all))
+export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Effect.map(Registry, (registry) =>
+  Array.from(registry.orphans)
+)
 
 /** Lists an orphan; the function it gives takes it off the list. */
 export const abandon = (name: string, from: Orphan["from"]): Effect.Effect<() => void> =>
-  Effect.map(Clock.currentTimeMillis, (since) => {
+  Effect.zipWith(Registry, Clock.currentTimeMillis, ({ orphans }, since) => {
     const orphan: Orphan = { name, from, since }
-    all.add(orphan)
-    return () => void all.delete(orphan)
+    orphans.add(orphan)
+    return () => void orphans.delete(orphan)
   })

@@ -48,10 +48,22 @@ export interface Event {
   readonly at: number
 }
 
+/** Work that was given up while it still runs: nobody waits for it, but it is not forgotten. */
+export interface Orphan {
+  readonly name: string
+  /** What gave it up: a cancelled `Offload.promise`, or a group that would not wait any longer. */
+  readonly from: "promise" | "group"
+  /** When, in milliseconds since the epoch. */
+  readonly since: number
+}
+
 /** Where tasks are entered, and who is told of them. */
 export interface Registry {
   /** The groups that were opened outside of any task. */
   readonly roots: Set<{ readonly info: GroupInfo }>
+  readonly orphans: Set<Orphan>
+  /** How many tasks were entered: the id of the last. */
+  tasks: number
   /** Called on the stack of what it tells of, so it has to be quick and must not throw. */
   listener: ((event: Event) => void) | undefined
 }
@@ -72,7 +84,12 @@ export interface Registry {
  * heard // => ["started main", "spawned job", "started job", "exited job", "exited main"]
  * ```
  */
-export const make = (listener?: Registry["listener"]): Registry => ({ roots: new Set(), listener })
+export const make = (listener?: Registry["listener"]): Registry => ({
+  roots: new Set(),
+  orphans: new Set(),
+  tasks: 0,
+  listener
+})
 
 /**
  * The registry that tasks enter: one for the whole process, unless another is provided. Setting its `listener` changes

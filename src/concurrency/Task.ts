@@ -138,7 +138,7 @@ export class Node<A, E> implements Task<A, E> {
     name: string | undefined,
     supervised: boolean
   ) {
-    this.id = nextId++
+    this.id = ++owner.registry.tasks
     this.owner = owner
     this.spawner = spawner
     this.kind = kind
@@ -259,8 +259,6 @@ export class Node<A, E> implements Task<A, E> {
     return this.supervised ? exit : Exit.die(new TaskFailed({ task: this.name, cause: Cause.squash(exit.cause) }))
   }
 }
-
-let nextId = 1
 
 export const CurrentTask: Context.Reference<Node<any, any> | undefined> = Context.Reference("skein/Task/Current", {
   defaultValue: (): Node<any, any> | undefined => undefined

@@ -9,11 +9,13 @@ export interface Entry extends Ready {
 }
 
 export class Pool {
-  /** In the order of coming; those before `first` are gone. */
+  /** In the order in which Effect would give them their turns; those before `first` are gone. */
   private entries: Array<Entry> = []
   private first = 0
   /** Some entry has a priority of its own. */
   private prioritised = false
+  /** Dispatchers of whose entries none has had its turn: as in Effect, what they get meanwhile has its turn with those. */
+  private readonly gathering = new Set<SchedulerDispatcher>()
 
   get size(): number {
     return this.entries.length - this.first
@@ -21,7 +23,12 @@ export class Pool {
 
   push(entry: Entry): void {
     if (entry.priority !== 0) this.prioritised = true
-    this.entries.push(entry)
+    const { dispatcher } = entry
+    if (this.gathering.has(dispatcher) && this.entries.at(-1)?.dispatcher !== dispatcher) {
+      const last = this.entries.findLastIndex((other) => other.dispatcher === dispatcher)
+      this.entries.splice(last + 1, 0, entry)
+    } else this.entries.push(entry)
+    this.gathering.add(dispatcher)
   }
 
   /** Takes out an entry; of several, the one whose index `pick` gives, from `from` on. */
@@ -32,6 +39,7 @@ export class Pool {
         ? this.first
         : pick(this.entries, this.first)
     const entry = this.entries[index]!
+    this.gathering.delete(entry.dispatcher)
     if (index === this.first) this.first++
     else this.entries.splice(index, 1)
     if (this.first > 64 && this.first * 2 > this.entries.length) {

@@ -139,9 +139,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
         if (!this.step()) return this.turn(() => this.idle())
         if (this.steps % stepsATurn === 0) return this.turn(() => {})
       }
-      return this.members.some((member) => member.alive)
-        ? Effect.map(Effect.yieldNow, () => this.close())
-        : Effect.sync(() => this.close())
+      return this.close(this.end)
     })
   }
 
@@ -156,21 +154,19 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   /** Nothing can run: lets those go on who wait for that, or time. */
   private idle(): void {
     if (this.end !== undefined || this.ready.size > 0 || this.rootEnded()) return
-    if (this.whenIdle.length === 0 && this.clock.pending === 0) {
-      this.end = { _tag: "Deadlock", waiting: this.waiting("something that nothing can bring") }
-      return
-    }
-    // An interruption may have brought something that can run.
+    // An interruption may bring something that can run.
     if (this.stopHere() || this.ready.size > 0) return
-    if (this.whenIdle.length === 0) {
-      for (const timer of this.clock.advance()) this.ready.push(this.bell(timer))
+    if (this.whenIdle.length > 0) {
+      this.steps++
+      this.fromReady = true
+      for (const resume of this.whenIdle.splice(0)) resume()
+      this.fromReady = false
       return
     }
-    this.steps++
-    this.fromReady = true
-    for (const resume of this.whenIdle.splice(0)) resume()
-    this.fromReady = false
-    this.rootEnded()
+    for (const timer of this.clock.advance()) this.ready.push(this.bell(timer))
+    if (this.ready.size === 0 && !this.rootEnded()) {
+      this.end = { _tag: "Deadlock", waiting: this.waiting("something that nothing can bring") }
+    }
   }
 
   /** As in an event loop, all timers of a moment ring before a fiber that one of them woke, and that yielded, goes on. */
@@ -312,34 +308,31 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     return happens
   }
 
-  private close(): Played<A, E> {
-    const end = this.end!
-    const { operations, steps } = this
+  private close(end: End<A, E>): Effect.Effect<Played<A, E>> {
+    const { operations, steps, stopped } = this
     const choices = this.choices.slice(0, this.choices.findLastIndex((choice) => choice !== 0) + 1)
+    const schedule = { ...this.settings.schedule, choices }
     const time = this.clock.now
-    const turns = this.order.length
-    const slices = this.trace.length
+    const order = this.order.slice()
+    const trace = this.trace.slice()
     this.settle(end)
-    const names = this.names()
-    return {
-      end,
-      schedule: { ...this.settings.schedule, choices },
-      stopped: this.stopped,
-      steps,
-      operations,
-      time,
-      order: this.order.length === turns ? this.order : this.order.slice(0, turns),
-      trace: this.trace.length === slices ? this.trace : this.trace.slice(0, slices),
-      names,
-      born: this.members.map((member) => member.born),
-      victim: this.victim,
-      left: {
+    const left = () => {
+      const names = this.names()
+      const born = this.members.map((member) => member.born)
+      const left = {
         fibers: names.filter((_, number) => this.members[number]!.alive),
         timers: this.clock.pending,
         scopes: Array.from(this.scopes).filter((scope) => scope.state._tag === "Open").length,
         lent: this.probes.flatMap((probe) => probe() ?? [])
       }
+      return { end, schedule, stopped, steps, operations, time, order, trace, names, born, victim: this.victim, left }
     }
+    if (!this.members.some((member) => member.alive)) return Effect.sync(left)
+    // Some of them may wait for a promise that has settled.
+    return Effect.map(Effect.yieldNow, () => {
+      this.settle(end)
+      return left()
+    })
   }
 
   /** What can still run after the end does; time stands still. */

@@ -208,8 +208,13 @@ const checked = Effect.fnUntraced(function* <A, E>(
   )
   if (result._tag === "Falsified") {
     const input = result.shrunkInput.map((value) => Formatter.format(value)).join(", ")
-    // The order is shrunk once, for the smallest input.
-    return yield* Effect.mapError(explore(result.shrunkInput, { schedules, replay: pair?.order }), (found) => {
+    const { failure: seen } = result
+    // The order is shrunk once, for the smallest input; what does not fail again is told as it was seen.
+    const again = Effect.andThen(
+      explore(result.shrunkInput, { schedules, replay: pair?.order }),
+      seen._tag === "PropertyError" ? Effect.fail(seen.error) : Effect.void
+    )
+    return yield* Effect.mapError(again, (found) => {
       const order = replayLine(found.token)
       const both = replayLine(pairOf(result.replay, found.token))
       return failure(found, `with the input ${input}: ${found.message.replace(order, both)}`)

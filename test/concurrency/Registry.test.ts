@@ -180,6 +180,23 @@ describe("the tree", () => {
     expect(sizes.at(-1)).toBe(0)
   })
 
+  it("counts its own tasks and keeps its own orphans", () => {
+    const abandoned = TaskGroup.open(TaskGroup.spawn(Effect.uninterruptible(Effect.sleep(50))), {
+      cleanup: 5,
+      abandon: true
+    }).pipe(Deadline.within(10), Effect.ignore)
+    const program = Effect.gen(function* () {
+      yield* abandoned
+      const orphans = yield* TaskGroup.orphans
+      yield* Effect.sleep(100)
+      return [...orphans.map(({ name }) => name), (yield* TaskGroup.orphans).length]
+    })
+    const apart = Effect.provideService(program, Registry.Registry, Registry.make())
+    const [mine, other] = valueOf(Effect.all([program, apart], { concurrency: 2 }))
+    expect(mine).toEqual(["group-1 / task-2", 0])
+    expect(other).toEqual(mine)
+  })
+
   it("is that of the registry that was provided, and of no other", () => {
     const program = TaskGroup.open(
       Effect.map(TaskGroup.tree, ({ groups }) => groups.map(({ name }) => name)),
