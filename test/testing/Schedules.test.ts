@@ -14,27 +14,7 @@ import * as Stream from "effect/Stream"
 import * as TxRef from "effect/TxRef"
 import { Deadline, TaskGroup } from "skein"
 import { Choices, Schedules, Sim } from "skein/testing"
-
-const play = <A, E>(effect: Effect.Effect<A, E>, options?: Sim.Options): Sim.Run<A, E> =>
-  Effect.runSync(Sim.run(effect, options))
-
-const valueOf = <A, E>(effect: Effect.Effect<A, E>, options?: Sim.Options): A => {
-  const { exit } = play(effect, options)
-  if (Exit.isFailure(exit)) throw new Error(`failed: ${String(exit)}`)
-  return exit.value
-}
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i)
-
-/** What is said in which order. */
-const saying = <A, E>(talk: (say: (word: string) => Effect.Effect<void>) => Effect.Effect<A, E>) =>
-  Effect.suspend(() => {
-    const said: Array<string> = []
-    return Effect.map(
-      talk((word) => Effect.sync(() => void said.push(word))),
-      () => said.join(" ")
-    )
-  })
+import { play, range, saying, valueOf } from "../support/simulated.ts"
 
 const strategies = ["random", "pct", "fifo"] as const
 const granularities = ["boundary", "op"] as const

@@ -24,15 +24,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Tracer from "effect/Tracer"
 import { Deadline, Registry, Task, TaskGroup } from "skein"
 import { Choices, Fault, Interrupt, Origin, Schedules, Sim } from "skein/testing"
-
-const play = <A, E>(effect: Effect.Effect<A, E>, options?: Sim.Options): Sim.Run<A, E> =>
-  Effect.runSync(Sim.run(effect, options))
-
-const valueOf = <A, E>(effect: Effect.Effect<A, E>, options?: Sim.Options): A => {
-  const { exit } = play(effect, options)
-  if (Exit.isFailure(exit)) throw new Error(`failed: ${String(exit)}`)
-  return exit.value
-}
+import { play, range, saying, valueOf } from "../support/simulated.ts"
 
 const explored = <A, E>(effect: Effect.Effect<A, E>, options?: Sim.ExploreOptions<A, E>) =>
   Effect.runSync(Sim.explore(effect, options))
@@ -42,18 +34,6 @@ const foundIn = <A, E>(effect: Effect.Effect<A, E>, options?: Sim.ExploreOptions
   if (error._tag !== "BugFound") throw error
   return error
 }
-
-const range = (count: number) => Array.from({ length: count }, (_, i) => i)
-
-/** What is said in which order. */
-const saying = <A, E>(talk: (say: (word: string) => Effect.Effect<void>) => Effect.Effect<A, E>) =>
-  Effect.suspend(() => {
-    const said: Array<string> = []
-    return Effect.map(
-      talk((word) => Effect.sync(() => void said.push(word))),
-      () => said.join(" ")
-    )
-  })
 
 /** Something of everything that a schedule decides. */
 const busy = Effect.gen(function* () {
