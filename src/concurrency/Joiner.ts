@@ -203,7 +203,7 @@ export const quorum: {
  * import * as Effect from "effect/Effect"
  * import { Joiner } from "skein"
  *
- * const shelves = [3, 1, 2].map((n) => Effect.delay(Effect.succeed(n), n))
+ * const shelves = [3, 1, 2].map((n) => Effect.delay(Effect.succeed(n), n * 20))
  *
  * await Effect.runPromise(Joiner.until(shelves, (n) => n >= 2)) // => [1, 2]
  * ```
