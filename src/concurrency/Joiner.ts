@@ -309,7 +309,7 @@ export const hedge: {
  * import * as Stream from "effect/Stream"
  * import { Joiner } from "skein"
  *
- * const pages = [9, 1, 5].map((n) => Effect.delay(Effect.succeed(n), n))
+ * const pages = [9, 1, 5].map((n) => Effect.delay(Effect.succeed(n), n * 5))
  *
  * await Effect.runPromise(Stream.runCollect(Joiner.completed(pages))) // => [1, 5, 9]
  * await Effect.runPromise(Stream.runCollect(Stream.take(Joiner.completed(pages), 1))) // => [1]
