@@ -139,8 +139,8 @@ export const make = (client: SqlClient): Journal => {
 const version = 1
 
 const overtaken =
-  "another run of this pipeline has committed since this one read the checkpoint. Let only one run at a time; " +
-  "a new run goes on from the last commit"
+  "another run of this pipeline has committed since this one read the checkpoint, or the reply to a commit of its own was " +
+  "lost. Let only one run at a time; a new run goes on from the last commit"
 
 class WriteFailed {
   readonly error: unknown
