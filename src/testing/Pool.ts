@@ -2,10 +2,17 @@
 import type { SchedulerDispatcher } from "effect/Scheduler"
 import type { Ready } from "./Decider.ts"
 
+/** What gets entries. As in Effect, those of one batch have their turns one after the other. */
+export interface Dispatcher extends SchedulerDispatcher {
+  /** The batch that is being filled, of which nothing has had its turn; 0 if there is none. */
+  batch: number
+}
+
 export interface Entry extends Ready {
   readonly run: () => void
   readonly priority: number
-  readonly dispatcher: SchedulerDispatcher
+  readonly dispatcher: Dispatcher
+  batch: number
 }
 
 export class Pool {
@@ -14,8 +21,7 @@ export class Pool {
   private first = 0
   /** Some entry has a priority of its own. */
   private prioritised = false
-  /** Dispatchers of whose entries none has had its turn: as in Effect, what they get meanwhile has its turn with those. */
-  private readonly gathering = new Set<SchedulerDispatcher>()
+  private lastBatch = 0
 
   get size(): number {
     return this.entries.length - this.first
@@ -24,11 +30,10 @@ export class Pool {
   push(entry: Entry): void {
     if (entry.priority !== 0) this.prioritised = true
     const { dispatcher } = entry
-    if (this.gathering.has(dispatcher) && this.entries.at(-1)?.dispatcher !== dispatcher) {
-      const last = this.entries.findLastIndex((other) => other.dispatcher === dispatcher)
-      this.entries.splice(last + 1, 0, entry)
-    } else this.entries.push(entry)
-    this.gathering.add(dispatcher)
+    if (dispatcher.batch === 0) dispatcher.batch = ++this.lastBatch
+    entry.batch = dispatcher.batch
+    if (entry.batch === this.lastBatch) this.entries.push(entry)
+    else this.entries.splice(this.entries.findLastIndex((other) => other.batch === entry.batch) + 1, 0, entry)
   }
 
   /** Takes out an entry; of several, the one whose index `pick` gives, from `from` on. */
@@ -39,7 +44,7 @@ export class Pool {
         ? this.first
         : pick(this.entries, this.first)
     const entry = this.entries[index]!
-    this.gathering.delete(entry.dispatcher)
+    if (entry.dispatcher.batch === entry.batch) entry.dispatcher.batch = 0
     if (index === this.first) this.first++
     else this.entries.splice(index, 1)
     if (this.first > 64 && this.first * 2 > this.entries.length) {

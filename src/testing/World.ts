@@ -21,7 +21,7 @@ import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
 import { chance, type Decider, make } from "./Decider.ts"
 import { Member } from "./Member.ts"
 import type { End, Played, Waiting } from "./Played.ts"
-import { type Entry, Pool } from "./Pool.ts"
+import { type Dispatcher, type Entry, Pool } from "./Pool.ts"
 import type { Schedule } from "./Schedules.ts"
 import * as SimCrypto from "./SimCrypto.ts"
 import type { Slice } from "./Trace.ts"
@@ -59,7 +59,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private readonly settings: Settings
   private readonly decider: Decider
   private readonly clock = new VirtualClock()
-  private readonly bells: Scheduler.SchedulerDispatcher = this.makeDispatcher()
+  private readonly bells = this.makeDispatcher()
   private readonly root: Fiber.Fiber<A, E>
   private readonly choices: Array<number> = []
   private readonly order: Array<number> = []
@@ -172,7 +172,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   /** As in an event loop, all timers of a moment ring before a fiber that one of them woke, and that yielded, goes on. */
   private bell(timer: Timer): Entry {
     const runner = timer.owner && this.byFiber.get(timer.owner)
-    return { run: () => this.clock.ring(timer), priority: 0, dispatcher: this.bells, runner, rank: undefined }
+    return { run: () => this.clock.ring(timer), priority: 0, dispatcher: this.bells, batch: 0, runner, rank: undefined }
   }
 
   /** Gives one entry its turn; false if there is none. */
@@ -230,10 +230,11 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     return index
   }
 
-  makeDispatcher(): Scheduler.SchedulerDispatcher {
-    const dispatcher: Scheduler.SchedulerDispatcher = {
+  makeDispatcher(): Dispatcher {
+    const dispatcher: Dispatcher = {
+      batch: 0,
       scheduleTask: (run, priority) => {
-        this.ready.push({ run, priority, dispatcher, runner: this.yielding, rank: undefined })
+        this.ready.push({ run, priority, dispatcher, batch: 0, runner: this.yielding, rank: undefined })
         this.yielding = undefined
       },
       flush: () => {

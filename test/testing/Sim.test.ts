@@ -805,7 +805,7 @@ describe("what is outside of the order", () => {
         yield* Effect.forkChild(child, { startImmediately: true })
         yield* Effect.forkDetach(say("main's"))
         yield* Deferred.succeed(go, undefined)
-        yield* Effect.sleep(1)
+        yield* Effect.repeat(Effect.yieldNow, { times: 10 })
       })
     )
     expect(await Effect.runPromise(program)).toBe("child's first child's second main's")
