@@ -146,7 +146,8 @@ const report = Effect.fnUntraced(function* <A, E, R>(
     differenceOf(played, again) ??
     (why?.kind === failure.kind ? undefined : `the second time ${why?.why ?? "it passes"}`)
   if (difference !== undefined) {
-    return yield* new OutsideNondeterminism({ why: failure.why, difference, token: tokenOf(played) })
+    // Only the run in detail knows who waits for what.
+    return yield* new OutsideNondeterminism({ why: (why ?? failure).why, difference, token: tokenOf(played) })
   }
   // After a kill, what the run has left outside of itself is what the check is about.
   if (passed !== undefined && schedule.stop?.how !== "kill") {
@@ -157,13 +158,13 @@ const report = Effect.fnUntraced(function* <A, E, R>(
     }
   }
   let operations = 0
-  const smallest = yield* shrink(played.schedule, shrinks, (schedule) => {
-    if (operations > maxShrinkOperations) return Effect.undefined
-    return Effect.flatMap(World.play(effect, settings(schedule)), (played) => {
+  const more = (runs: number) => runs < shrinks && operations <= maxShrinkOperations
+  const smallest = yield* shrink(played.schedule, more, (schedule) =>
+    Effect.flatMap(World.play(effect, settings(schedule)), (played) => {
       operations += played.operations
       return Effect.map(judge(played, check), (found) => (found?.kind === failure.kind ? played.schedule : undefined))
     })
-  })
+  )
   const told = yield* World.play(effect, { ...settings(smallest.schedule), detail: true })
   const { cause, why: reason } = (yield* judge(told, check)) ?? failure
   return yield* new BugFound({

@@ -8,10 +8,13 @@ export interface Smallest {
   readonly runs: number
 }
 
-/** `fails` runs a schedule and gives it back with the choices that were made, if it fails as before. */
+/**
+ * `fails` runs a schedule and gives it back with the choices that were made, if it fails as before; `more` says whether
+ * another run may follow so many.
+ */
 export const shrink = <R>(
   failing: Schedule,
-  maxRuns: number,
+  more: (runs: number) => boolean,
   fails: (schedule: Schedule) => Effect.Effect<Schedule | undefined, never, R>
 ): Effect.Effect<Smallest, never, R> =>
   Effect.gen(function* () {
@@ -19,7 +22,7 @@ export const shrink = <R>(
     let runs = 0
     const choices = () => best.choices ?? []
     const attempt = function* (candidate: ReadonlyArray<number>) {
-      if (runs >= maxRuns) return false
+      if (!more(runs)) return false
       runs++
       const found = yield* fails({ ...best, choices: candidate })
       if (found === undefined || !isSmaller(found.choices ?? [], choices())) return false
@@ -32,7 +35,7 @@ export const shrink = <R>(
         yield* attempt([...Array.from({ length: at }, () => 0), sum - at + 1])
       }
     }
-    for (let before: Schedule | undefined; best !== before;) {
+    for (let before: Schedule | undefined; best !== before && more(runs);) {
       before = best
       // What comes late matters least: all of it, then half of it, and so on.
       for (let keep = 0; keep < choices().length && !(yield* attempt(choices().slice(0, keep)));) {

@@ -182,8 +182,8 @@ export const explore = <A, E, R>(
   })
 
 /**
- * Runs the effect as the token of an earlier run says, and keeps what each fiber did for `Sim.table`. Throws
- * `Schedules.BadToken` where the token is none.
+ * Runs the effect as the token of an earlier run says, and keeps what each fiber did for `Sim.table`. Dies
+ * with `Schedules.BadToken` where the token is none.
  *
  * @example
  * ```ts
@@ -251,9 +251,7 @@ const settingsOf = ({ maxOperations, ...schedule }: Options): World.Settings => 
     strategy: schedule.strategy ?? "fifo",
     granularity: schedule.granularity ?? "boundary"
   },
-  maxOperations: maxOperations ?? 1_000_000,
-  quiet: false,
-  detail: false
+  maxOperations
 })
 
 /** The first is the natural one; then each strategy has its turn. */

@@ -36,13 +36,7 @@ export const sweep: <A, E, R>(
   const searchOf = (quantum: number) => ({
     check,
     shrinks: 200,
-    settings: (schedule: Schedule) => ({
-      schedule,
-      quantum,
-      maxOperations: maxOperations ?? 1_000_000,
-      quiet: true,
-      detail: false
-    })
+    settings: (schedule: Schedule) => ({ schedule, quantum, maxOperations, quiet: true })
   })
   // Slices of more than one operation bring the fibers into other relations to each other.
   for (const quantum of at === "op" ? [1, 2, 3] : [1]) {

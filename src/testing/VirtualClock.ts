@@ -50,11 +50,6 @@ export class VirtualClock implements Clock.Clock {
     return this.timers.length - this.first
   }
 
-  /** When the fiber wants to be woken, if it sleeps. */
-  wakes(fiber: Fiber.Fiber<unknown, unknown>): number | undefined {
-    return this.timers.find((timer, index) => index >= this.first && timer.owner === fiber)?.at
-  }
-
   /** Jumps to the next moment and gives its timers, each to be rung by `ring`. */
   advance(): ReadonlyArray<Timer> {
     const next = this.timers[this.first]

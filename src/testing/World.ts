@@ -29,14 +29,14 @@ import { type Timer, VirtualClock } from "./VirtualClock.ts"
 
 export interface Settings {
   readonly schedule: Schedule
-  /** After how many operations without an end the run is a livelock. */
-  readonly maxOperations: number
+  /** After how many operations without an end the run is a livelock: one million by default. */
+  readonly maxOperations?: number | undefined
   /** How many operations a slice of the strategy `fifo` has at granularity `op`. */
   readonly quantum?: number | undefined
   /** Logs go into the trace and not to the loggers: for runs that are many. */
-  readonly quiet: boolean
+  readonly quiet?: boolean
   /** Keep what each fiber did and waits for: at some cost, so for runs that are told about. */
-  readonly detail: boolean
+  readonly detail?: boolean
 }
 
 export const play = <A, E, R>(
@@ -80,6 +80,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private yielding: Member | undefined
   private steps = 0
   private operations = 0
+  private readonly maxOperations: number
   private limit: number
   private end: End<A, E> | undefined
   private stopped = false
@@ -87,7 +88,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
 
   constructor(effect: Effect.Effect<A, E, R>, outer: Context.Context<R>, settings: Settings) {
     this.settings = settings
-    this.limit = settings.maxOperations
+    this.maxOperations = settings.maxOperations ?? 1_000_000
+    this.limit = this.maxOperations
     this.byOperation = settings.schedule.granularity === "op"
     this.outerScope = Context.getOrUndefined(outer, Scope.Scope)
     this.decider = make(settings.schedule, settings.quantum ?? 1)
@@ -339,7 +341,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   /** What can still run after the end does; time stands still. */
   private settle(end: End<A, E>): void {
     if (end._tag !== "Exit") return
-    this.limit = this.operations + this.settings.maxOperations
+    this.limit = this.operations + this.maxOperations
     this.end = undefined
     while (this.ready.size > 0 && this.operations < this.limit) this.runOne()
     this.end = end

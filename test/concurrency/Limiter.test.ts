@@ -27,25 +27,31 @@ const defect = (effect: Effect.Effect<unknown, unknown>): unknown => {
   return Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isDieReason)?.defect : undefined
 }
 
+/** Has so many take a permit for a second each, and gives how many had one at once. */
+const mostAtOnce = (limiter: Limiter.Limiter, times: number) =>
+  Effect.gen(function* () {
+    let running = 0
+    let most = 0
+    const work = Effect.suspend(() => {
+      most = Math.max(most, ++running)
+      return Effect.ensuring(
+        Effect.sleep("1 second"),
+        Effect.sync(() => running--)
+      )
+    })
+    yield* Effect.all(
+      Array.from({ length: times }, () => limiter.withPermit(work)),
+      { concurrency: "unbounded" }
+    )
+    return most
+  })
+
 describe("Limiter.concurrency", () => {
   it("never lets in more than its limit, with 1, 10 and 100", () => {
     for (const limit of [1, 10, 100]) {
       const most = Effect.gen(function* () {
         const limiter = yield* Limiter.concurrency(limit)
-        let running = 0
-        let most = 0
-        const work = Effect.suspend(() => {
-          most = Math.max(most, ++running)
-          return Effect.ensuring(
-            Effect.sleep("1 second"),
-            Effect.sync(() => running--)
-          )
-        })
-        yield* Effect.all(
-          Array.from({ length: 200 }, () => limiter.withPermit(work)),
-          { concurrency: "unbounded" }
-        )
-        return most
+        return yield* mostAtOnce(limiter, 200)
       })
       expect(Effect.runSync(Sim.run(most))).toMatchObject({ exit: Exit.succeed(limit), time: (200 / limit) * 1000 })
     }
@@ -441,20 +447,7 @@ describe("Limiter.adaptive", () => {
   it("lets waiters in as it grows, and makes none wait for what might never come", () => {
     const program = Effect.gen(function* () {
       const limiter = yield* adaptive()
-      let most = 0
-      let running = 0
-      const work = Effect.suspend(() => {
-        most = Math.max(most, ++running)
-        return Effect.ensuring(
-          Effect.sleep("1 second"),
-          Effect.sync(() => running--)
-        )
-      })
-      yield* Effect.all(
-        Array.from({ length: 100 }, () => limiter.withPermit(work)),
-        { concurrency: "unbounded" }
-      )
-      expect(most).toBe(8)
+      expect(yield* mostAtOnce(limiter, 100)).toBe(8)
       yield* limiter.withPermits(2)(Effect.void)
     })
     expect(defect(program)).toMatchObject({ _tag: "TooManyPermits", asked: 2, limit: 1 })

@@ -23,7 +23,7 @@ import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import * as Tracer from "effect/Tracer"
 import { Deadline, Registry, Task, TaskGroup } from "skein"
-import { Choices, Fault, Interrupt, Origin, Schedules, Sim } from "skein/testing"
+import { Choices, Disk, Fault, Interrupt, Network, Origin, Schedules, Sim } from "skein/testing"
 import { play, range, saying, valueOf } from "../support/simulated.ts"
 
 const explored = <A, E>(effect: Effect.Effect<A, E>, options?: Sim.ExploreOptions<A, E>) =>
@@ -854,6 +854,38 @@ describe("what is outside of the order", () => {
     expect(told(Effect.provide(Effect.ignore(HttpClient.get("http://origin/")), flaky))).toContain(
       "fault lost: GET http://origin/"
     )
+  })
+
+  it("is told in the table: a crash of the disk, and hosts that are out of reach", () => {
+    const crash = Effect.flatMap(Disk.make(), (disk) => disk.crash)
+    expect(told(crash)).toContain("the disk crashes")
+    const origin = Origin.layer(HttpRouter.add("GET", "/", HttpServerResponse.text("hello")))
+    const cut = Effect.gen(function* () {
+      const network = yield* Network.Network
+      yield* network.cut("origin")
+      yield* Effect.timeoutOption(HttpClient.get("http://origin/"), "1 second")
+      yield* network.mend("origin")
+    })
+    const table = told(Effect.provide(cut, Layer.provide(Network.layer({}), origin)))
+    expect(
+      ["cuts origin", "lost on the way: origin", "mends origin"].filter((note) => table.includes(note))
+    ).toHaveLength(3)
+  })
+
+  it("says what an error says, also one that Effect has wrapped, or that has no message", () => {
+    const wrapped = Effect.try(() => {
+      throw new Error("the inner one")
+    })
+    expect(foundIn(wrapped).why).toBe("the inner one")
+    expect(foundIn(Effect.filterOrFail(Effect.succeed(1), (n) => n === 2)).why).toBe("NoSuchElementError")
+  })
+
+  it("holds a run that explore has interrupted to leave nothing, unless it is told otherwise", () => {
+    const careful = Effect.ensuring(Effect.sleep(10), Effect.sleep(5))
+    expect(explored(careful, { schedules: 20, stop: "interrupt" }).schedules).toBe(20)
+    const careless = Effect.onInterrupt(Effect.sleep(10), () => Effect.forkDetach(Effect.sleep(5)))
+    expect(explored(careless, { schedules: 20 }).schedules).toBe(20)
+    expect(foundIn(careless, { schedules: 20, stop: "interrupt" }).why).toContain("1 timer is pending")
   })
 
   it("sees what a promise brings after the end before it says what is left", async () => {
