@@ -31,28 +31,6 @@ describe("table", () => {
     )
   })
 
-  it("tells once what is done several times in a row, and a failure once however far it goes", () => {
-    expect(tableOf([slice(0, 0, "yields", "yields"), slice(0, 0, "yields", "fails", "fails")], ["main"])).toBe(
-      ["          main", "          ----------", "    0 ms  yields × 3", "          fails"].join("\n")
-    )
-  })
-
-  it("puts the fibers that are too many into one column, by name", () => {
-    const fibers = ["a", "b", "c", "d", "e", "f", "g"]
-    const table = tableOf(
-      fibers.map((_, fiber) => slice(0, fiber, "acts")),
-      fibers
-    ).split("\n")
-    expect(table[0]!.trim().split(/ +/)).toEqual(["a", "b", "c", "d", "e", "others"])
-    expect(table.slice(-2).map((row) => row.trim())).toEqual(["f: acts", "g: acts"])
-    expect(
-      tableOf(
-        [...fibers.slice(1).keys()].map((fiber) => slice(0, fiber, "acts")),
-        fibers
-      )
-    ).not.toContain("others")
-  })
-
   it("leaves out fibers and slices that did nothing worth telling", () => {
     expect(tableOf([slice(0, 0), slice(1, 2, "works"), slice(2, 1)], ["main", "idle", "busy"])).toBe(
       ["          busy", "          -----", "    1 ms  works"].join("\n")
