@@ -5,12 +5,12 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import { Ambient } from "./ActiveDeadline.ts"
+import { Ambient } from "./deadline/ActiveDeadline.ts"
 import * as Deadline from "./Deadline.ts"
-import { type Reason, reasonOf } from "./Reason.ts"
+import { type Reason, reasonOf } from "./base/Reason.ts"
 import { CurrentTask } from "./Task.ts"
 
-export { annotate, type Reason, reasonOf } from "./Reason.ts"
+export { annotate, type Reason, reasonOf } from "./base/Reason.ts"
 
 export interface ShieldOptions {
   /** How long the shielded effect may take; it is cancelled by this alone. Default: no limit. */

@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Active from "./ActiveDeadline.ts"
+import * as Active from "./deadline/ActiveDeadline.ts"
 
-export { DeadlineExceeded, DeadlineOver } from "./ActiveDeadline.ts"
+export { DeadlineExceeded, DeadlineOver } from "./deadline/ActiveDeadline.ts"
 
 export interface Options {
   /** Shown in `DeadlineExceeded` and in the reason of the cancellation. */

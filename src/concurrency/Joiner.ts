@@ -10,9 +10,18 @@ import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { isCount } from "./ConcurrencyLimiter.ts"
+import { isCount } from "./limiter/ConcurrencyLimiter.ts"
 import type { DeadlineExceeded, Late } from "./Deadline.ts"
-import { type Ended, gather, type Gathered, type Options, join, type Start, type Tally, verdict } from "./Gather.ts"
+import {
+  type Ended,
+  gather,
+  type Gathered,
+  type Options,
+  join,
+  type Start,
+  type Tally,
+  verdict
+} from "./joiner/Gather.ts"
 import {
   type Effects,
   type ErrorOf,
@@ -22,11 +31,11 @@ import {
   type ServicesOf,
   type Value,
   type Values
-} from "./Inputs.ts"
-import { annotate } from "./Reason.ts"
+} from "./joiner/Inputs.ts"
+import { annotate } from "./base/Reason.ts"
 
-export { type Options, TooFewEffects } from "./Gather.ts"
-export type { Effects, Exits, Value, Values } from "./Inputs.ts"
+export { type Options, TooFewEffects } from "./joiner/Gather.ts"
+export type { Effects, Exits, Value, Values } from "./joiner/Inputs.ts"
 
 /** Joins `T` into an `A`. */
 export type Joined<T, A, O> = Effect.Effect<A, ErrorOf<T> | Late<O>, ServicesOf<T>>

@@ -7,13 +7,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constTrue } from "effect/Function"
 import type * as Option from "effect/Option"
-import { AdaptiveLimiter } from "./AdaptiveLimiter.ts"
-import { CombinedLimiter } from "./CombinedLimiter.ts"
-import { ConcurrencyLimiter, isCount, notACount } from "./ConcurrencyLimiter.ts"
-import { KeyedLimiter } from "./KeyedLimiter.ts"
-import { RateLimiter } from "./RateLimiter.ts"
+import { AdaptiveLimiter } from "./limiter/AdaptiveLimiter.ts"
+import { CombinedLimiter } from "./limiter/CombinedLimiter.ts"
+import { ConcurrencyLimiter, isCount, notACount } from "./limiter/ConcurrencyLimiter.ts"
+import { KeyedLimiter } from "./limiter/KeyedLimiter.ts"
+import { RateLimiter } from "./limiter/RateLimiter.ts"
 
-export { AlreadyHeld, TooManyPermits } from "./ConcurrencyLimiter.ts"
+export { AlreadyHeld, TooManyPermits } from "./limiter/ConcurrencyLimiter.ts"
 
 export interface Limiter {
   /** Runs the effect with one permit, waiting for it first. */

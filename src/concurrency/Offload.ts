@@ -5,17 +5,17 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as ForeignPromise from "./ForeignPromise.ts"
+import * as ForeignPromise from "./offload/ForeignPromise.ts"
 import type { Limiter } from "./Limiter.ts"
-import type { OffloadError, WorkerCrashed } from "./OffloadError.ts"
-import * as Orphans from "./Orphans.ts"
+import type { OffloadError, WorkerCrashed } from "./offload/OffloadError.ts"
+import * as Orphans from "./base/Orphans.ts"
 import type { Orphan } from "./Registry.ts"
-import { Threads, WorkerPool } from "./WorkerPool.ts"
+import { Threads, WorkerPool } from "./offload/WorkerPool.ts"
 
-export { OffloadError, WorkerCrashed } from "./OffloadError.ts"
+export { OffloadError, WorkerCrashed } from "./offload/OffloadError.ts"
 export type { Orphan } from "./Registry.ts"
-export { type Transferable, transfer } from "./Transfer.ts"
-export { PoolClosed, Threads } from "./WorkerPool.ts"
+export { type Transferable, transfer } from "./offload/Transfer.ts"
+export { PoolClosed, Threads } from "./offload/WorkerPool.ts"
 
 export interface PromiseOptions {
   /**

@@ -10,10 +10,10 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { annotate, type Reason, reasonOf } from "./Reason.ts"
+import { annotate, type Reason, reasonOf } from "./base/Reason.ts"
 import type { Event, GroupInfo, Kind, Registry, State, TaskInfo, TaskTree } from "./Registry.ts"
-import * as Stack from "./Stack.ts"
-import type { TypedError } from "./TypedError.ts"
+import * as Stack from "./base/Stack.ts"
+import type { TypedError } from "./base/TypedError.ts"
 
 export type { Kind, State } from "./Registry.ts"
 

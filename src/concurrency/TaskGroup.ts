@@ -22,16 +22,16 @@ import {
   type GroupOptions,
   type Launch,
   type TaskGroup
-} from "./Group.ts"
-import { reasonOf } from "./Reason.ts"
+} from "./group/Group.ts"
+import { reasonOf } from "./base/Reason.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
-import { restarting, type RestartOptions } from "./Restart.ts"
+import { restarting, type RestartOptions } from "./group/Restart.ts"
 import * as Task from "./Task.ts"
-import type { TypedError } from "./TypedError.ts"
+import type { TypedError } from "./base/TypedError.ts"
 
-export { dropped, type Failure, failures } from "./Failures.ts"
-export { type Failures, GroupCancelled, GroupClosed, type TaskGroup } from "./Group.ts"
-export { orphans } from "./Orphans.ts"
+export { dropped, type Failure, failures } from "./group/Failures.ts"
+export { type Failures, GroupCancelled, GroupClosed, type TaskGroup } from "./group/Group.ts"
+export { orphans } from "./base/Orphans.ts"
 
 export interface OpenOptions extends GroupOptions {
   /** The deadline of everything in the group; with it, the group can fail with `DeadlineExceeded`. */

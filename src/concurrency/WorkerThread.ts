@@ -1,6 +1,6 @@
 /** The side of a pool that runs in the worker thread: one call at a time, in the order in which they come. */
-import * as Protocol from "./WorkerProtocol.ts"
-import { type Transferable, transfersOf } from "./Transfer.ts"
+import * as Protocol from "./offload/WorkerProtocol.ts"
+import { type Transferable, transfersOf } from "./offload/Transfer.ts"
 
 export interface Platform {
   readonly import: (module: string) => PromiseLike<object>

@@ -11,10 +11,10 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import { Journal } from "../pipeline/Journal.ts"
 import type { Sink } from "../pipeline/Sink.ts"
-import * as DbColumns from "./DbColumns.ts"
+import * as DbColumns from "./db/DbColumns.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
-import * as DbTable from "./DbTable.ts"
-import * as SqlJournal from "./SqlJournal.ts"
+import * as DbTable from "./db/DbTable.ts"
+import * as SqlJournal from "./db/SqlJournal.ts"
 
 export { DbError }
 

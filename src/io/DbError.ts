@@ -1,7 +1,7 @@
 /** Why a database did not do what it was asked. */
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import type { TypedError } from "../concurrency/TypedError.ts"
+import type { TypedError } from "../concurrency/base/TypedError.ts"
 
 const DbErrorBase: TypedError<
   DbError,

@@ -15,14 +15,14 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as Limiter from "../concurrency/Limiter.ts"
 import * as Policies from "../pipeline/Policy.ts"
-import * as Attempt from "./FetchAttempt.ts"
-import * as Body from "./FetchBody.ts"
+import * as Attempt from "./fetch/FetchAttempt.ts"
+import * as Body from "./fetch/FetchBody.ts"
 import { explain, type FetchError } from "./FetchError.ts"
-import * as Request from "./FetchRequest.ts"
+import * as Request from "./fetch/FetchRequest.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
-export type { Target } from "./FetchRequest.ts"
-export { isTransient } from "./FetchAttempt.ts"
+export type { Target } from "./fetch/FetchRequest.ts"
+export { isTransient } from "./fetch/FetchAttempt.ts"
 
 /** The limits of a request. `Fetch.layer` sets them for all, the options of one function for its own. */
 export interface Limits {

@@ -1,7 +1,7 @@
 /** Why a request gave no value. */
 import * as UrlParams from "effect/http/UrlParams"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/TypedError.ts"
+import type { TypedError } from "../concurrency/base/TypedError.ts"
 
 /**
  * - `url`: not an address of the web; nothing was sent

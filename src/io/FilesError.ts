@@ -2,7 +2,7 @@
 import type * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/TypedError.ts"
+import type { TypedError } from "../concurrency/base/TypedError.ts"
 
 const kinds = [
   "NotFound",

@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { Exchange } from "./HttpExchange.ts"
+import { Exchange } from "./http/HttpExchange.ts"
 
 export interface Options {
   /** Connections to one origin at most, default 256; requests beyond them wait their turn. */

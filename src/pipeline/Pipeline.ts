@@ -168,7 +168,7 @@ export const to =
     guarantee: (self.source.resumable ? sink.guarantee : "at-most-once") as Meet<P, G>
   })
 
-export { Attempt } from "./Attempt.ts"
+export { Attempt } from "./context/Attempt.ts"
 export type { Progress, Summary } from "./Progress.ts"
 export { BadDeadLetter, type RunError, SourceChanged, TooManyDeadLetters } from "./RunError.ts"
 

@@ -12,8 +12,8 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Deadline from "../concurrency/Deadline.ts"
 import type { Limiter } from "../concurrency/Limiter.ts"
-import { Attempt } from "./Attempt.ts"
-import { Meter } from "./Meter.ts"
+import { Attempt } from "./context/Attempt.ts"
+import { Meter } from "./context/Meter.ts"
 
 /**
  * `E` is what the call fails with; `BE` and `BR` are what the breaker adds to errors and services; `T` and `U` are

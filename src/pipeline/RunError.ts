@@ -1,6 +1,6 @@
 /** What ends a run besides the errors of its own source, steps and sink. */
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/TypedError.ts"
+import type { TypedError } from "../concurrency/base/TypedError.ts"
 import type { Fingerprint } from "./Source.ts"
 
 export type RunError = SourceChanged | TooManyDeadLetters | BadDeadLetter

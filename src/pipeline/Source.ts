@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { weigh } from "./Weigh.ts"
+import { weigh } from "./flow/Weigh.ts"
 
 /** The position of an element in its source: JSON, kept in the journal, meaningful to the source alone. */
 export type Position = Schema.Json

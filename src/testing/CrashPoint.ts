@@ -14,12 +14,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Statement from "effect/sql/Statement"
-import type { TypedError } from "../concurrency/TypedError.ts"
+import type { TypedError } from "../concurrency/base/TypedError.ts"
 import { Driver } from "../io/Db.ts"
-import { nameOf } from "../io/TextFile.ts"
+import { nameOf } from "../io/files/TextFile.ts"
 import { Choices } from "./Choices.ts"
-import { around, type FileCall } from "./FileCalls.ts"
-import * as Process from "./Process.ts"
+import { around, type FileCall } from "./crash/FileCalls.ts"
+import * as Process from "./crash/Process.ts"
 
 export interface CrashPoint {
   /** Called at each point; to end the process there, it does not come back. */

@@ -15,10 +15,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import type { Handle, Handles } from "./DiskFile.ts"
-import * as DiskSystem from "./DiskSystem.ts"
-import { note } from "./Control.ts"
-import { DiskTree, type Layer as TreeLayer, partsOf } from "./DiskTree.ts"
+import type { Handle, Handles } from "./disk/DiskFile.ts"
+import * as DiskSystem from "./disk/DiskSystem.ts"
+import { note } from "./sim/Control.ts"
+import { DiskTree, type Layer as TreeLayer, partsOf } from "./disk/DiskTree.ts"
 
 export interface Disk {
   readonly fileSystem: FileSystem.FileSystem

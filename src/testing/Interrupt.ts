@@ -1,9 +1,9 @@
 /** Cancellation at every point in turn: the test that finds gaps between acquiring and releasing. */
 import * as Effect from "effect/Effect"
-import type { BugFound, Check, OutsideNondeterminism } from "./Bug.ts"
-import { endsCleanly } from "./Leaked.ts"
-import { type At, sweep, type Swept } from "./Sweep.ts"
-import { Victim } from "./Control.ts"
+import type { BugFound, Check, OutsideNondeterminism } from "./search/Bug.ts"
+import { endsCleanly } from "./sim/Leaked.ts"
+import { type At, sweep, type Swept } from "./search/Sweep.ts"
+import { Victim } from "./sim/Control.ts"
 
 export interface Options<A, E> {
   /**

@@ -1,7 +1,7 @@
 /** The death of a process at every step in turn, without a process. */
 import type * as Effect from "effect/Effect"
-import type { BugFound, Check, OutsideNondeterminism } from "./Bug.ts"
-import { type At, sweep, type Swept } from "./Sweep.ts"
+import type { BugFound, Check, OutsideNondeterminism } from "./search/Bug.ts"
+import { type At, sweep, type Swept } from "./search/Sweep.ts"
 
 export interface Options<A, E> {
   /** `"op"`, the default: before each operation; `"suspension"`: where a fiber waits, starts or resumes another. */

@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Semaphore } from "effect/Semaphore"
 import type { Limiter } from "../concurrency/Limiter.ts"
-import type { BugFound, OutsideNondeterminism } from "./Bug.ts"
-import { Probes } from "./Control.ts"
-import { type Leaked, leavesNothing } from "./Leaked.ts"
-import type { Run } from "./Run.ts"
+import type { BugFound, OutsideNondeterminism } from "./search/Bug.ts"
+import { Probes } from "./sim/Control.ts"
+import { type Leaked, leavesNothing } from "./sim/Leaked.ts"
+import type { Run } from "./sim/Run.ts"
 import { explore, type Explored, type ExploreOptions } from "./Sim.ts"
 
-export { Leaked } from "./Leaked.ts"
+export { Leaked } from "./sim/Leaked.ts"
 
 /**
  * Explores the effect as `Sim.explore` does (50 schedules by default) and reports as `BugFound` when a fiber, a timer, an open

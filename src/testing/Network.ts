@@ -8,10 +8,10 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { release } from "../io/FetchBody.ts"
+import { release } from "../io/fetch/FetchBody.ts"
 import * as Choices from "./Choices.ts"
-import { note } from "./Control.ts"
-import * as HttpReply from "./HttpReply.ts"
+import { note } from "./sim/Control.ts"
+import * as HttpReply from "./fault/HttpReply.ts"
 
 export interface Options {
   /** Of a request, and again of its reply; between `min` and `max` it is drawn for each. Default none. */

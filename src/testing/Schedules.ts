@@ -3,7 +3,7 @@
  */
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/TypedError.ts"
+import type { TypedError } from "../concurrency/base/TypedError.ts"
 
 /** How a run is scheduled. Whatever `choices` do not say is decided by the strategy, drawing from the seed. */
 export interface Schedule {

@@ -2,7 +2,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/TypedError.ts"
+import type { TypedError } from "../concurrency/base/TypedError.ts"
 
 export interface Sequencer {
   /**

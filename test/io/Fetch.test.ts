@@ -13,8 +13,8 @@ import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { Deadline, Fetch } from "skein"
 import { Http } from "skein/node"
-import { Attempt } from "../../src/pipeline/Attempt.ts"
-import * as Meter from "../../src/pipeline/Meter.ts"
+import { Attempt } from "../../src/pipeline/context/Attempt.ts"
+import * as Meter from "../../src/pipeline/context/Meter.ts"
 import * as Origin from "../support/origin.ts"
 
 const Repo = Schema.Struct({ name: Schema.String, owner: Schema.Struct({ id: Schema.Number }) })

@@ -6,7 +6,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { DatabaseSync } from "node:sqlite"
 import { Db, Journal } from "skein"
 import { Interrupt, Leaks, type Sim } from "skein/testing"
-import { make } from "../../src/io/SqlJournal.ts"
+import { make } from "../../src/io/db/SqlJournal.ts"
 import { checkpoint, connect, newFile, rowsOf, withDb } from "../support/database.ts"
 
 const letter = (changes: Partial<Journal.DeadLetter> = {}): Journal.DeadLetter => ({

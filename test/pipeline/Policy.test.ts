@@ -11,8 +11,8 @@ import * as TestClock from "effect/testing/TestClock"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import type { DeadlineExceeded } from "../../src/concurrency/Deadline.ts"
 import * as Limiter from "../../src/concurrency/Limiter.ts"
-import { Attempt } from "../../src/pipeline/Attempt.ts"
-import * as Meter from "../../src/pipeline/Meter.ts"
+import { Attempt } from "../../src/pipeline/context/Attempt.ts"
+import * as Meter from "../../src/pipeline/context/Meter.ts"
 import * as Policy from "../../src/pipeline/Policy.ts"
 
 const now = Effect.clockWith((clock) => clock.currentTimeMillis)

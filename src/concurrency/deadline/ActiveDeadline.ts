@@ -1,0 +1,289 @@
+/** A deadline while it is active: the fiber of its body, its alarm, and what the end of the body means. */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Alarm from "./Alarm.ts"
+import * as Reason from "../base/Reason.ts"
+import * as Stack from "../base/Stack.ts"
+import { CurrentTask, type Task } from "../Task.ts"
+import type { TypedError } from "../base/TypedError.ts"
+
+const DeadlineExceededBase: TypedError<
+  DeadlineExceeded,
+  "DeadlineExceeded",
+  {
+    readonly deadline: Schema.optionalKey<Schema.String>
+    readonly duration: Schema.Number
+    readonly task: Schema.optionalKey<Schema.String>
+  }
+> = Schema.TaggedError<DeadlineExceeded>()("DeadlineExceeded", {
+  deadline: Schema.optionalKey(Schema.String),
+  duration: Schema.Number,
+  task: Schema.optionalKey(Schema.String)
+})
+
+/** The work was not done in time: `deadline` is the name given, `duration` the milliseconds, `task` who waited. */
+export class DeadlineExceeded extends DeadlineExceededBase {
+  override get message(): string {
+    const what = `${named(this.deadline)} exceeded${this.task === undefined ? "" : ` in task "${this.task}"`}`
+    return this.duration > 0
+      ? `${what}: not done within ${span(this.duration)}, so it was cancelled`
+      : `${what}: no time was left, so it was not started`
+  }
+}
+
+const DeadlineOverBase: TypedError<
+  DeadlineOver,
+  "DeadlineOver",
+  { readonly deadline: Schema.optionalKey<Schema.String>; readonly expired: Schema.Boolean }
+> = Schema.TaggedError<DeadlineOver>()("DeadlineOver", {
+  deadline: Schema.optionalKey(Schema.String),
+  expired: Schema.Boolean
+})
+
+/** The defect of moving a deadline that cannot be moved any more. */
+export class DeadlineOver extends DeadlineOverBase {
+  override get message(): string {
+    const why = this.expired ? "it has passed, and its body is cancelled" : "its body has ended or is being cancelled"
+    return `${named(this.deadline)} was not rescheduled: ${why}. Only a deadline that is active can be moved`
+  }
+}
+
+const named = (name: string | undefined): string => (name === undefined ? "Deadline" : `Deadline "${name}"`)
+const span = (millis: number): string => Duration.format(Duration.millis(millis))
+
+/** The innermost deadline around a fiber. */
+export const Ambient: Context.Reference<Active | undefined> = Context.Reference("skein/Deadline/Ambient", {
+  defaultValue: (): Active | undefined => undefined
+})
+
+export type Ambient = Active | undefined
+
+/** The time left until the earliest of the deadlines around a fiber; none where there is none. */
+export const remaining = (fiber: Fiber.Fiber<unknown, unknown>): Option.Option<Duration.Duration> => {
+  const clock = fiber.getRef(Clock.Clock)
+  const first = earliest(fiber.getRef(Ambient), clock)
+  return first === undefined ? Option.none() : left(first, clock)
+}
+
+/**
+ * Runs a body with a deadline in so many milliseconds. A body that this cancels gives what `exceeded` makes of the error,
+ * with the failures of its cleanup behind it.
+ */
+export const start = <A, E, R, A2, E2>(
+  parent: Fiber.Fiber<unknown, unknown>,
+  body: (deadline: Active) => Effect.Effect<A, E, R>,
+  millis: number,
+  name: string | undefined,
+  exceeded: (error: DeadlineExceeded) => Exit.Exit<A2, E2>
+): Effect.Effect<A | A2, E | E2, R> => {
+  const clock = parent.getRef(Clock.Clock)
+  const outer = parent.getRef(Ambient)
+  const first = earliest(outer, clock)
+  if (first !== undefined && first.at <= Alarm.now(clock)) {
+    // A busy program reaches this before the timer does. Where that deadline cancels this fiber, nothing is started.
+    first.expire()
+    return Effect.andThen(
+      Effect.yieldNow,
+      Effect.suspend(() => start(parent, body, millis, name, exceeded))
+    )
+  }
+  const deadline = new Active(parent, clock, outer, millis, name)
+  if (millis <= 0) return exceeded(deadline.error())
+  return Effect.onExit(
+    Effect.callback<A | A2, E | E2>((resume) =>
+      deadline.run(
+        Effect.suspend(() => body(deadline) as Effect.Effect<A, E>),
+        (exit) => resume(deadline.verdict(exit, exceeded))
+      )
+    ),
+    (exit) => (Exit.isFailure(exit) ? deadline.abandon(exit.cause) : Effect.void)
+  )
+}
+
+/** A deadline from the start of its body to the end. */
+export class Active extends Alarm.Appointment {
+  /** When it passes. */
+  at: number
+  /** When its alarm rings: a little later where a deadline around it goes first. */
+  override due: number
+  /** Whether its body has ended or is being cancelled. */
+  over = false
+  readonly outer: Ambient
+  readonly clock: Clock.Clock
+  private readonly parent: Fiber.Fiber<unknown, unknown>
+  private readonly task: Task<unknown, unknown> | undefined
+  private readonly name: string | undefined
+  private readonly since: number
+  private millis: number
+  private body: Fiber.Fiber<unknown, unknown> | undefined
+  /** Why the body was cancelled, when it was this deadline that did, and when it did. */
+  private reason: Reason.Reason | undefined
+  private expiredAt = -Infinity
+
+  constructor(
+    parent: Fiber.Fiber<unknown, unknown>,
+    clock: Clock.Clock,
+    outer: Ambient,
+    millis: number,
+    name: string | undefined
+  ) {
+    super()
+    this.parent = parent
+    this.task = parent.getRef(CurrentTask)
+    this.clock = clock
+    this.outer = outer
+    this.name = name
+    this.millis = millis
+    this.since = Alarm.now(clock)
+    this.at = this.due = this.since + millis
+  }
+
+  get remaining(): Effect.Effect<Option.Option<Duration.Duration>> {
+    return Effect.sync(() => left(this, this.clock))
+  }
+
+  get expired(): Effect.Effect<boolean> {
+    return Effect.sync(() => this.reason !== undefined)
+  }
+
+  reschedule(duration: Duration.Input): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.over) return Effect.die(new DeadlineOver({ ...this.label, expired: this.reason !== undefined }))
+      const now = Alarm.now(this.clock)
+      this.at = this.due = now + Duration.toMillis(duration)
+      this.millis = Math.round((this.at - this.since) * 1000) / 1000
+      if (this.at <= now) {
+        this.expire()
+        return Effect.yieldNow
+      }
+      Alarm.of(this.clock).remove(this)
+      if (this.body !== undefined) this.wait()
+      return Effect.void
+    })
+  }
+
+  /** Why this deadline, or one around it in the same task, cancels its body. */
+  reasonIn(task: unknown): Reason.Reason | undefined {
+    if (this.task !== task) return undefined
+    return this.reason ?? this.outer?.reasonIn(task)
+  }
+
+  run<A, E>(effect: Effect.Effect<A, E>, ended: (exit: Exit.Exit<A, E>) => void): void {
+    const start = Effect.runForkWith(Context.add(this.parent.context, Ambient, this))
+    const body = Stack.deeper(() => start(Stack.isDeep() ? Effect.andThen(Effect.yieldNow, effect) : effect))
+    if (body.pollUnsafe() === undefined) {
+      this.body = body
+      if (this.reason === undefined) this.wait()
+      else this.cancel(this.reason)
+    }
+    body.addObserver((exit) => {
+      this.finish()
+      Stack.shallow(this.parent, () => ended(exit))
+    })
+  }
+
+  /** Whoever waited was cancelled: passes that on to the body and waits for it; what its cleanup fails with is kept. */
+  abandon<E>(cause: Cause.Cause<E>): Effect.Effect<void, E> {
+    const body = this.body as Fiber.Fiber<unknown, E> | undefined
+    if (body === undefined || body.pollUnsafe() !== undefined) return Effect.void
+    this.finish()
+    const annotations = Option.getOrUndefined(Option.map(Reason.reasonOf(cause), Reason.annotate))
+    Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, annotations))
+    return Effect.callback<void, E>((resume) => {
+      body.addObserver((exit) => Stack.shallow(this.parent, () => resume(withoutInterrupts(exit))))
+    })
+  }
+
+  /** Cancels the body; a body that is still on its starter's stack is cancelled as soon as its fiber is known. */
+  expire(): void {
+    this.finish()
+    this.expiredAt = Alarm.now(this.clock)
+    this.reason = { kind: "deadline", by: this.name ?? "deadline", message: `not done within ${span(this.millis)}` }
+    this.cancel(this.reason)
+  }
+
+  override ring(): void {
+    const first = earliest(this, this.clock)
+    if (first !== this) first?.expire()
+    if (this.over) return
+    const now = Alarm.now(this.clock)
+    if (this.outer?.hasJustExpired(now, this.clock) !== true) return this.expire()
+    // An enclosing deadline that passes together with this one is to report; this one has a say where it does not reach.
+    this.due = now + 1
+    this.wait()
+  }
+
+  /** What a body that ended this way means: only a body that this deadline was the first to cancel has timed out. */
+  verdict<A, E, A2, E2>(
+    exit: Exit.Exit<A, E>,
+    exceeded: (error: DeadlineExceeded) => Exit.Exit<A2, E2>
+  ): Exit.Exit<A | A2, E | E2> {
+    if (this.reason === undefined || Exit.isSuccess(exit)) return exit
+    const reasons = exit.cause.reasons
+    const isOurs = (reason: Cause.Reason<E>) =>
+      Option.getOrUndefined(Reason.reasonOf(Cause.fromReasons([reason]))) === this.reason
+    const first = reasons.findIndex(Cause.isInterruptReason)
+    if (first < 0) return exit
+    if (!isOurs(reasons[first]!)) return Exit.failCause(Cause.fromReasons(reasons.filter((reason) => !isOurs(reason))))
+    const own = reasons.slice(0, first)
+    const late = reasons.slice(first).filter((reason) => !Cause.isInterruptReason(reason))
+    if (own.length > 0) return Exit.failCause(Cause.fromReasons([...own, ...late]))
+    const verdict = exceeded(this.error())
+    if (late.length === 0) return verdict
+    const reported = Exit.isFailure(verdict) ? verdict.cause.reasons : []
+    return Exit.failCause(Cause.fromReasons<E | E2>([...reported, ...late]))
+  }
+
+  error(): DeadlineExceeded {
+    const task = this.task?.name
+    return new DeadlineExceeded({ ...this.label, duration: this.millis, ...(task !== undefined && { task }) })
+  }
+
+  private hasJustExpired(now: number, clock: Clock.Clock): boolean {
+    return (this.clock === clock && now - this.expiredAt < 1) || this.outer?.hasJustExpired(now, clock) === true
+  }
+
+  private get label(): { readonly deadline?: string } {
+    return this.name === undefined ? {} : { deadline: this.name }
+  }
+
+  private finish(): void {
+    this.over = true
+    if (this.place >= 0) Alarm.of(this.clock).remove(this)
+  }
+
+  private cancel(reason: Reason.Reason): void {
+    const { body } = this
+    if (body === undefined) return
+    Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, Reason.annotate(reason)))
+  }
+
+  private wait(): void {
+    Alarm.of(this.clock).add(this, this.parent.cache.scheduler)
+  }
+}
+
+/** What an exit failed with besides being cancelled. */
+const withoutInterrupts = <E>(exit: Exit.Exit<unknown, E>): Exit.Exit<void, E> => {
+  const failures = Exit.isSuccess(exit) ? [] : exit.cause.reasons.filter((reason) => !Cause.isInterruptReason(reason))
+  return failures.length === 0 ? Exit.void : Exit.failCause(Cause.fromReasons(failures))
+}
+
+/** Of a deadline and those around it the first to pass by this clock; at the same moment, the outermost. */
+const earliest = (innermost: Ambient, clock: Clock.Clock): Ambient => {
+  let first: Ambient
+  for (let one = innermost; one !== undefined; one = one.outer) {
+    if (!one.over && one.clock === clock && (first === undefined || one.at <= first.at)) first = one
+  }
+  return first
+}
+
+const left = (deadline: Active, clock: Clock.Clock): Option.Option<Duration.Duration> =>
+  deadline.at === Infinity ? Option.none() : Option.some(Duration.millis(Math.max(0, deadline.at - Alarm.now(clock))))

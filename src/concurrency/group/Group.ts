@@ -1,0 +1,406 @@
+/** The life of a group: what it starts, what it waits for, whom it cancels, and how it ends. */
+/* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { Scheduler } from "effect/Scheduler"
+import { Ambient } from "../deadline/ActiveDeadline.ts"
+import { CleanupWatch } from "./CleanupWatch.ts"
+import { shared } from "./Dispatcher.ts"
+import { Ledger } from "./Failures.ts"
+import { type Reason, reasonOf } from "../base/Reason.ts"
+import { type GroupInfo, type Kind, Registry } from "../Registry.ts"
+import { Roster } from "./Roster.ts"
+import * as Stack from "../base/Stack.ts"
+import * as Task from "../Task.ts"
+import { Turns } from "./Turns.ts"
+import type { TypedError } from "../base/TypedError.ts"
+
+/** In the environment of an effect that spawns: who takes failures of type `E`. Only `TaskGroup.open` provides it. */
+export interface TaskGroup<out E> {
+  readonly "~skein/TaskGroup": { readonly failure: E }
+}
+
+/** The failures that an effect's tasks put into its environment. */
+export type Failures<R> = R extends TaskGroup<infer E> ? E : never
+
+export const CurrentGroup: Context.Service<TaskGroup<any>, Group<any, any>> = Context.Service("skein/TaskGroup")
+
+export interface GroupOptions {
+  /** Shown in messages and in the tree of tasks. */
+  readonly name?: string | undefined
+  /** How many of its tasks run at once; the others wait for their turn, in order. Default: all. */
+  readonly limit?: number | undefined
+  /** How long cancelled tasks may take to clean up before they are named in a warning. Default 10 seconds. */
+  readonly cleanup?: Duration.Input | undefined
+  /** Stop waiting when `cleanup` has passed: tasks that still run become orphans. Default false. */
+  readonly abandon?: boolean | undefined
+  /** How many failures are kept; the rest is counted. Default 100. */
+  readonly maxFailures?: number | undefined
+}
+
+export interface Launch {
+  readonly name: string | undefined
+  readonly kind: Kind
+  readonly supervised: boolean
+  /** Called when the task has ended, before the group takes its next step. */
+  readonly onEnd?: ((exit: Exit.Exit<any, any>) => void) | undefined
+}
+
+const GroupClosedBase: TypedError<
+  GroupClosed,
+  "GroupClosed",
+  { readonly group: Schema.String; readonly task: Schema.String; readonly state: Schema.String }
+> = Schema.TaggedError<GroupClosed>()("GroupClosed", {
+  group: Schema.String,
+  task: Schema.String,
+  state: Schema.String
+})
+
+/** The defect of spawning into a group that is cancelling or closed. The effect was not started. */
+export class GroupClosed extends GroupClosedBase {
+  override get message(): string {
+    return `Task ${this.task} was not started: its group "${this.group}" is ${this.state}`
+  }
+}
+
+const GroupCancelledBase: TypedError<
+  GroupCancelled,
+  "GroupCancelled",
+  { readonly group: Schema.String; readonly reason: Schema.String }
+> = Schema.TaggedError<GroupCancelled>()("GroupCancelled", { group: Schema.String, reason: Schema.String })
+
+/** The group was ended early by `TaskGroup.cancel`, and nothing failed. */
+export class GroupCancelled extends GroupCancelledBase {
+  override get message(): string {
+    return `Group "${this.group}" was cancelled: ${this.reason}`
+  }
+}
+
+/** How deep tasks may start one another on one stack before the next one starts from the dispatcher. */
+const maxStackedStarts = 64
+let stackedStarts = 0
+
+export class Group<A, E> implements Task.Owner {
+  readonly name: string
+  readonly registry: Registry
+  state: GroupInfo["state"] = "open"
+  /** Of whoever opened it; not that fiber itself, which would keep what it ended with for as long as a handle is kept. */
+  private readonly context: Context.Context<never>
+  private readonly options: GroupOptions
+  readonly clock: Clock.Clock
+  private readonly deadline: Ambient
+  private readonly siblings: Set<{ readonly info: GroupInfo }>
+  private readonly turns: Turns | undefined
+  private ledger: Ledger
+  private readonly body: Task.Node<A, E>
+  private bodyExit: Exit.Exit<A, E> | undefined
+  private readonly tasks = new Roster()
+  private readonly live: { [K in Kind]: number } = { body: 0, task: 0, daemon: 0, service: 0 }
+  private readonly unhandled: Array<Task.Node<unknown, unknown>> = []
+  private spawning: ReturnType<Group<A, E>["spawningFrom"]>
+  private windingDown = false
+  private sweeping = 0
+  private readonly afterSweep: Array<() => void> = []
+  private watch: CleanupWatch | undefined
+  private orphans: Set<Task.Node<any, any>> | undefined
+  private end: (() => void) | undefined
+  private cancelledFromOutside = false
+  private cancelledByRequest: Reason | undefined
+
+  constructor(parent: Fiber.Fiber<unknown, unknown>, options: GroupOptions) {
+    const outer = parent.getRef(Task.CurrentTask)
+    this.context = parent.context
+    this.options = options
+    this.clock = parent.getRef(Clock.Clock)
+    this.registry = parent.getRef(Registry)
+    this.deadline = parent.getRef(Ambient)
+    const isRoot = outer === undefined || outer.owner.registry !== this.registry
+    this.siblings = isRoot ? this.registry.roots : (outer.groups ??= new Set())
+    this.body = new Task.Node<A, E>(this, outer, "body", options.name, false)
+    this.name = this.body.name
+    this.ledger = new Ledger(options.maxFailures ?? 100)
+    this.spawning = this.spawningFrom(parent.context)
+    this.turns = (options.limit ?? Infinity) === Infinity ? undefined : new Turns(options.limit!)
+  }
+
+  get isOpen(): boolean {
+    return this.state === "open" || this.state === "closing"
+  }
+
+  get info(): GroupInfo {
+    const tasks = [this.body.tree]
+    this.tasks.forEach((task) => tasks.push(task.tree))
+    return { name: this.name, state: this.state, tasks }
+  }
+
+  /** Completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
+  run<R>(body: Effect.Effect<A, E, R>): Effect.Effect<void> {
+    return Effect.onExit(
+      Effect.callback<void>((resume) => {
+        this.end = () => resume(Effect.void)
+        this.siblings.add(this)
+        const context = Context.add(
+          Context.add(this.context, CurrentGroup, this),
+          Scheduler,
+          shared(Context.get(this.context, Scheduler))
+        )
+        this.launch(this.body, body as Effect.Effect<A, E>, context)
+      }),
+      (exit) => (Exit.isSuccess(exit) ? Effect.void : this.abandoned(exit.cause))
+    )
+  }
+
+  /** Whoever waited for the group was cancelled: passes that on with its reason, and waits all the same. */
+  private abandoned(cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    this.cancelledFromOutside = true
+    const message = `group "${this.name}" was cancelled from outside`
+    this.cancel(Option.getOrElse(reasonOf(cause), (): Reason => ({ kind: "parent", by: "outside", message })))
+    return Effect.callback<void>((resume) => {
+      if (this.state === "closed") return resume(Effect.void)
+      this.end = () => resume(Effect.void)
+    })
+  }
+
+  /** Completes when the body ends. */
+  get closing(): Effect.Effect<void> {
+    return Effect.callback((resume) => Effect.sync(this.body.fiber!.addObserver(() => resume(Effect.void))))
+  }
+
+  outcome(): Effect.Effect<A, E> {
+    const unhandled = this.unhandled.filter((task) => !task.observed)
+    const exit = this.exit()
+    return unhandled.length === 0
+      ? exit
+      : Effect.andThen(Effect.forEach(unhandled, reportUnhandled, { discard: true }), exit)
+  }
+
+  private exit(): Exit.Exit<A, E> {
+    // The ledger holds failures of the body (E) and of tasks spawned here (in E through `Failures`).
+    const { ledger } = this
+    // A handle that somebody keeps does not keep them as well.
+    this.ledger = new Ledger(0)
+    if (!ledger.isEmpty) return Exit.failCause(ledger.cause() as Cause.Cause<E>)
+    // A cancellation from outside is pending in the parent and fires when this region ends, so no value is ever seen:
+    // adding the cancellation of the body would make it two.
+    if (this.cancelledFromOutside) return Exit.succeed(undefined as A)
+    if (this.cancelledByRequest !== undefined) {
+      const cancelled = new GroupCancelled({ group: this.name, reason: this.cancelledByRequest.message })
+      ledger.add(this.body, Cause.fail(cancelled), () => false)
+      // `TaskGroup.cancel` put it into E.
+      return Exit.failCause(ledger.cause() as Cause.Cause<E>)
+    }
+    return this.bodyExit ?? Exit.succeed(undefined as A)
+  }
+
+  /** Call only while the group is open. */
+  start<A, E>(
+    spawner: Fiber.Fiber<unknown, unknown>,
+    effect: Effect.Effect<A, E>,
+    { kind, name, onEnd, supervised }: Launch
+  ): Task.Node<A, E> {
+    const { context } = spawner
+    if (context !== this.spawning.context) this.spawning = this.spawningFrom(context)
+    const task = new Task.Node<A, E>(this, this.spawning.task, kind, name, supervised)
+    this.tasks.add(task)
+    task.tell("spawned")
+    const limited = kind === "task" && this.turns !== undefined ? this.turns.take(task, effect) : effect
+    this.launch(task, limited, this.spawning.given, onEnd)
+    if (kind === "daemon" && this.windingDown) task.interrupt(Task.cancellation(this.shutdown(), this.clock))
+    return task
+  }
+
+  /** What the tasks spawned by code in this environment have in common: most are spawned by one loop. */
+  private spawningFrom(context: Context.Context<never>) {
+    return {
+      context,
+      task: Context.get(context, Task.CurrentTask),
+      // The deadlines of the spawner's own code are not those of the task, which may outlive them.
+      given: Context.get(context, Ambient) === this.deadline ? context : Context.add(context, Ambient, this.deadline)
+    }
+  }
+
+  /** Ends the group early; what it was asked for once, it is not asked for again. */
+  request(by: string, message: string): void {
+    if (!this.isOpen) return
+    this.cancelledByRequest = { kind: "explicit", by, message }
+    this.cancel(this.cancelledByRequest)
+  }
+
+  whenSwept(f: () => void): void {
+    if (this.sweeping === 0) f()
+    else this.afterSweep.push(f)
+  }
+
+  private launch<A, E>(
+    task: Task.Node<A, E>,
+    effect: Effect.Effect<A, E>,
+    context: Context.Context<never>,
+    onEnd?: Launch["onEnd"]
+  ): void {
+    this.live[task.kind] += 1
+    stackedStarts += 1
+    const fiber = Effect.runForkWith(Context.add(context, Task.CurrentTask, task))(
+      first(task, stackedStarts > maxStackedStarts ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd)
+    )
+    stackedStarts -= 1
+    // A scheduler may preempt a fiber before its first step.
+    started(task, fiber, onEnd)
+  }
+
+  ended(task: Task.Node<any, any>, exit: Exit.Exit<any, any>): void {
+    task.tell("exited")
+    if (this.state === "closed" || this.orphans?.has(task) === true) return
+    this.live[task.kind] -= 1
+    if (task.kind === "body") this.bodyEnded(exit)
+    else this.taskEnded(task, exit)
+    if (this.isOpen) this.turns?.leave(task)
+    this.advance()
+  }
+
+  private bodyEnded(exit: Exit.Exit<A, E>): void {
+    this.bodyExit = exit
+    if (Exit.isSuccess(exit)) {
+      if (this.state === "open") this.state = "closing"
+    } else {
+      const failed = this.ledger.add(this.body, exit.cause, this.isOwnCancellation)
+      const message = `the body of group "${this.name}" ${failed ? "failed" : "was cancelled"}`
+      this.cancel({ kind: "body", by: this.name, message })
+    }
+  }
+
+  private taskEnded(task: Task.Node<any, any>, exit: Exit.Exit<unknown, unknown>): void {
+    this.tasks.remove(task)
+    if (Exit.isSuccess(exit)) return
+    if (task.supervised) {
+      if (exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")) this.unhandled.push(task)
+    } else if (this.ledger.add(task, exit.cause, this.isOwnCancellation)) {
+      this.cancel({ kind: "sibling", by: task.name, message: `task "${task.name}" failed` })
+    }
+  }
+
+  /** Cancels everything; that alone is not a failure of the group. */
+  cancel(reason: Reason): void {
+    if (!this.isOpen) return
+    this.state = "cancelling"
+    this.sweep(reason, (task) => task.kind !== "service")
+    this.advance()
+  }
+
+  /** Tasks are cancelled in the order of spawning, then the body; what they spawn in their cleanup is refused. */
+  private sweep(reason: Reason, which: (task: Task.Node<unknown, unknown>) => boolean): void {
+    const cancellation = Task.cancellation(reason, this.clock)
+    this.sweeping += 1
+    this.tasks.forEach((task) => {
+      if (which(task)) task.interrupt(cancellation)
+    })
+    if (this.bodyExit === undefined) this.body.interrupt(cancellation)
+    this.sweeping -= 1
+    for (const f of this.afterSweep.splice(0)) f()
+    this.watchCleanup()
+  }
+
+  /** Takes the next step towards the end: body and tasks, then daemons, then services, the last spawned first. */
+  private advance(): void {
+    if (this.state === "closed" || this.sweeping > 0 || this.live.body + this.live.task > 0) return
+    if (this.live.daemon > 0) {
+      if (this.windingDown || this.state === "cancelling") return
+      this.windingDown = true
+      this.sweep(this.shutdown(), (task) => task.kind === "daemon")
+      return this.advance()
+    }
+    if (this.live.service > 0) {
+      const last = this.tasks.findLast((task) => task.kind === "service")
+      if (last?.cancelled !== undefined) return
+      last?.interrupt(Task.cancellation(this.shutdown(), this.clock))
+      this.watchCleanup()
+      return
+    }
+    this.close()
+  }
+
+  private close(): void {
+    this.state = "closed"
+    this.siblings.delete(this)
+    this.watch?.stop()
+    const { end } = this
+    this.end = undefined
+    if (end !== undefined) Stack.shallow(this.body.fiber!, end)
+  }
+
+  private shutdown(): Reason {
+    return { kind: "shutdown", by: this.name, message: `the tasks of group "${this.name}" are done` }
+  }
+
+  /** A join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
+  private readonly isOwnCancellation = (defect: unknown): boolean =>
+    !this.isOpen && (defect instanceof Task.TaskCancelled || defect instanceof Task.TaskFailed)
+
+  watchCleanup(): void {
+    if (this.state === "closed" || (this.watch === undefined && this.stuck().length === 0)) return
+    this.watch ??= new CleanupWatch(
+      {
+        name: this.name,
+        clock: this.clock,
+        stuck: () => this.stuck(),
+        abandon: this.options.abandon === true ? (task) => this.abandon(task) : undefined
+      },
+      this.options.cleanup ?? "10 seconds",
+      Context.omit(Task.CurrentTask)(this.context) as Context.Context<never>
+    )
+    this.watch.start()
+  }
+
+  private stuck(): ReadonlyArray<Task.Node<any, any>> {
+    const stuck: Array<Task.Node<any, any>> =
+      this.body.cancelled !== undefined && this.bodyExit === undefined ? [this.body] : []
+    this.tasks.forEach((task) => {
+      if (task.cancelled !== undefined) stuck.push(task)
+    })
+    return stuck
+  }
+
+  /** Goes on as if the task had ended; nobody hears of it when it does. */
+  private abandon(task: Task.Node<any, any>): void {
+    this.orphans ??= new Set()
+    this.orphans.add(task)
+    this.live[task.kind] -= 1
+    if (task === this.body) this.bodyEnded(Exit.interrupt())
+    else this.tasks.remove(task)
+    this.advance()
+  }
+}
+
+/** The first step of a task, before anything else can see it: a task may be cancelled while it is being started. */
+const first = <A, E>(task: Task.Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launch["onEnd"]): Effect.Effect<A, E> =>
+  Effect.withFiber((fiber) => {
+    started(task, fiber as Fiber.Fiber<A, E>, onEnd)
+    return effect
+  })
+
+const started = <A, E>(task: Task.Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
+  if (task.fiber !== undefined) return
+  task.fiber = fiber
+  if (onEnd !== undefined) fiber.addObserver(onEnd)
+  fiber.addObserver(ender(task))
+  task.tell("started")
+}
+
+/** In a function of its own, so that it keeps nothing but the task: there is one for each. */
+const ender =
+  (task: Task.Node<any, any>) =>
+  (exit: Exit.Exit<any, any>): void =>
+    (task.owner as Group<any, any>).ended(task, exit)
+
+const reportUnhandled = (task: Task.Node<unknown, unknown>): Effect.Effect<void> => {
+  const exit = task.fiber!.pollUnsafe()
+  return exit !== undefined && Exit.isFailure(exit)
+    ? Effect.logError(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
+    : Effect.void
+}

@@ -1,0 +1,42 @@
+/** What can go wrong with work done elsewhere: it fails by itself, or the thread it runs in does. */
+import * as Schema from "effect/Schema"
+import type { TypedError } from "../base/TypedError.ts"
+
+const OffloadErrorBase: TypedError<
+  OffloadError,
+  "OffloadError",
+  { readonly job: Schema.String; readonly cause: Schema.Defect }
+> = Schema.TaggedError<OffloadError>()("OffloadError", { job: Schema.String, cause: Schema.Defect() })
+
+/** The work failed: `cause` is what the promise was rejected with, or what the function threw. */
+export class OffloadError extends OffloadErrorBase {
+  override get message(): string {
+    return `"${this.job}" failed: ${describe(this.cause)}`
+  }
+}
+
+const WorkerCrashedBase: TypedError<
+  WorkerCrashed,
+  "WorkerCrashed",
+  { readonly pool: Schema.String; readonly job: Schema.optionalKey<Schema.String>; readonly cause: Schema.Defect }
+> = Schema.TaggedError<WorkerCrashed>()("WorkerCrashed", {
+  pool: Schema.String,
+  job: Schema.optionalKey(Schema.String),
+  cause: Schema.Defect()
+})
+
+/** The worker thread ended while it ran `job`, or, without one, before it had loaded its module. */
+export class WorkerCrashed extends WorkerCrashedBase {
+  override get message(): string {
+    return this.job === undefined
+      ? `A worker of pool "${this.pool}" could not load its module: ${describe(this.cause)}`
+      : `A worker of pool "${this.pool}" ended while it ran "${this.job}": ${describe(this.cause)}`
+  }
+}
+
+const describe = (cause: unknown): string =>
+  cause instanceof Error ? (cause.name === "Error" ? cause.message : `${cause.name}: ${cause.message}`) : String(cause)
+
+/** Whether work that was told to stop failed because of that: with an error named "AbortError", or caused by one. */
+export const isAbort = (error: unknown): boolean =>
+  error instanceof Error && (error.name === "AbortError" || isAbort(error.cause))

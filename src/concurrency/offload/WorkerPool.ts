@@ -1,0 +1,334 @@
+/**
+ * Worker threads behind `Offload.pool`, and the calls they run. A thread runs one call at a time and is handed a few more
+ * ahead, so that it need not wait for the next; whatever it has not started can be taken back.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import type { Worker } from "effect/workers/Worker"
+import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
+import { isAbort, OffloadError, WorkerCrashed } from "./OffloadError.ts"
+import { CurrentTask, waiting } from "../Task.ts"
+import { type Transferable, transfersOf } from "./Transfer.ts"
+import type { TypedError } from "../base/TypedError.ts"
+import { Waiter, WaitList } from "../base/WaitList.ts"
+import * as Protocol from "./WorkerProtocol.ts"
+
+/** What starts worker threads that answer the calls of a pool; `Workers.layer` of `skein/node` is the one for Node. */
+export interface Threads {
+  readonly spawn: (id: number) => Effect.Effect<Worker<Protocol.FromThread, Protocol.ToThread>, WorkerError>
+}
+
+export const Threads: Context.Service<Threads, Threads> = Context.Service("skein/Offload/Threads")
+
+const PoolClosedBase: TypedError<
+  PoolClosed,
+  "PoolClosed",
+  { readonly pool: Schema.String; readonly job: Schema.String }
+> = Schema.TaggedError<PoolClosed>()("PoolClosed", { pool: Schema.String, job: Schema.String })
+
+/** The defect of a call that outlives the scope of its pool. */
+export class PoolClosed extends PoolClosedBase {
+  override get message(): string {
+    return `"${this.job}" was not done: the scope of its pool "${this.pool}" is closed`
+  }
+}
+
+export interface Settings {
+  readonly module: URL
+  readonly name: string
+  readonly size: number
+  readonly grace: Duration.Duration
+}
+
+type Ended = Exit.Exit<unknown, OffloadError | WorkerCrashed>
+
+/** How many calls a thread has at most: one that it runs, and those that keep it from waiting for the next. */
+const ahead = 8
+
+export class WorkerPool {
+  private readonly settings: Settings
+  private readonly platform: Threads
+  private readonly context: Context.Context<never>
+  private readonly threads: Array<Thread> = []
+  private readonly queue = new WaitList<Call>()
+  private functions: ReadonlyArray<string> = []
+  private closed = false
+  private opened: ((exit: Exit.Exit<ReadonlyArray<string>, WorkerCrashed>) => void) | undefined
+
+  constructor(settings: Settings, platform: Threads, context: Context.Context<never>) {
+    this.settings = settings
+    this.platform = platform
+    this.context = Context.omit(CurrentTask)(context) as Context.Context<never>
+  }
+
+  /** Starts the threads and waits until each has loaded the module; gives the names of its functions. */
+  readonly open: Effect.Effect<ReadonlyArray<string>, WorkerCrashed> = Effect.callback((resume) => {
+    this.opened = resume
+    for (let id = 0; id < this.settings.size; id++) this.start(id)
+  })
+
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    this.closed = true
+    const over = (call: Call) => call.end(Exit.die(new PoolClosed({ pool: this.settings.name, job: call.job })))
+    for (let call = this.queue.first; call !== undefined; call = this.queue.first) {
+      this.queue.remove(call)
+      over(call)
+    }
+    for (const thread of this.threads) thread.calls.forEach((call) => call !== undefined && over(call))
+    return Effect.forEach(this.threads, ({ fiber }) => Fiber.interrupt(fiber!), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  })
+
+  call(job: string, args: ReadonlyArray<unknown>): Effect.Effect<unknown, OffloadError | WorkerCrashed> {
+    return Effect.withFiber((fiber) => {
+      const call = new Call(job, args)
+      if (this.closed) return Effect.die(new PoolClosed({ pool: this.settings.name, job }))
+      const woken = waiting(fiber, () => `"${job}" in pool "${this.settings.name}"`)
+      return Effect.onExit(
+        Effect.callback<unknown, OffloadError | WorkerCrashed>((resume) => {
+          call.resume = resume
+          this.submit(call)
+        }),
+        (exit) => {
+          if (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)) {
+            return Effect.ensuring(this.cancel(call, fiber), Effect.sync(woken))
+          }
+          woken()
+          return Effect.void
+        }
+      )
+    })
+  }
+
+  private submit(call: Call): void {
+    this.threads.forEach((thread, id) => {
+      if (thread.state === "down") this.start(id)
+    })
+    this.queue.add(call)
+    this.dispatch()
+  }
+
+  private dispatch(): void {
+    for (let call = this.queue.first; call !== undefined; call = this.queue.first) {
+      const thread = this.leastBusy()
+      // What is moved to a thread cannot be taken back, so it goes only where it starts at once.
+      if (thread === undefined || thread.load >= (call.transfers === undefined ? ahead : 1)) return
+      this.queue.remove(call)
+      this.send(thread, call)
+    }
+  }
+
+  private leastBusy(): Thread | undefined {
+    let least: Thread | undefined
+    for (const thread of this.threads) {
+      if (thread.state === "ready" && thread.load < (least?.load ?? Infinity)) least = thread
+    }
+    return least
+  }
+
+  private send(thread: Thread, call: Call): void {
+    const slot = thread.take(call)
+    const message: Protocol.ToThread = [Protocol.call, slot, call.job, call.args]
+    const exit = Effect.runSyncExit(thread.worker!.send(message, call.transfers))
+    if (Exit.isSuccess(exit)) return
+    thread.release(slot)
+    call.end(Exit.fail(new OffloadError({ job: call.job, cause: causeOf(exit.cause) })))
+  }
+
+  private receive(thread: Thread, message: Protocol.FromThread): void {
+    if (message[0] === Protocol.loaded) {
+      thread.state = "ready"
+      this.functions = message[1]
+      this.answerOpen()
+    } else if (message[0] === Protocol.unloadable) {
+      thread.problem = Protocol.decode(message[1])
+      return thread.end()
+    } else {
+      const call = thread.release(message[1])
+      if (message[0] === Protocol.succeeded) call?.end(Exit.succeed(message[2]))
+      if (message[0] === Protocol.failed) {
+        call?.end(Exit.fail(new OffloadError({ job: call.job, cause: Protocol.decode(message[2]) })))
+      }
+    }
+    this.dispatch()
+    if (thread.state === "ready" && thread.load === 0) this.relieve(thread)
+  }
+
+  /** Gives a thread that has nothing to do a call that waits behind another one elsewhere. */
+  private relieve(idle: Thread): void {
+    for (const thread of this.threads) {
+      if (thread.load < 2) continue
+      const slot = thread.calls.findIndex(
+        (call, slot) => call !== undefined && call.transfers === undefined && thread.takeBack(slot)
+      )
+      if (slot >= 0) return this.send(idle, thread.drop(slot))
+    }
+  }
+
+  private start(id: number): void {
+    const thread = new Thread()
+    this.threads[id] = thread
+    thread.fiber = Effect.runForkWith(this.context)(
+      Effect.flatMap(this.platform.spawn(id), (worker) => {
+        thread.worker = worker
+        return Effect.andThen(
+          worker.send([Protocol.load, this.settings.module.href, thread.memory]),
+          worker.run((message) => {
+            this.receive(thread, message)
+            return Effect.void
+          })
+        )
+      })
+    )
+    thread.fiber.addObserver((exit) => this.ended(thread, id, exit))
+  }
+
+  private ended(thread: Thread, id: number, exit: Exit.Exit<never, WorkerError>): void {
+    thread.state = "down"
+    if (this.closed) return
+    const cause = thread.problem ?? (Exit.isFailure(exit) ? causeOf(exit.cause) : undefined)
+    // One that crashes before it is given anything would do so again: the next call tries.
+    if (thread.isUsed) this.start(id)
+    else this.answerOpen(cause)
+    thread.calls.forEach((call, slot) => {
+      if (call === undefined) return
+      if (call.transfers === undefined && thread.takeBack(slot)) this.queue.add(call)
+      else call.end(Exit.fail(new WorkerCrashed({ pool: this.settings.name, job: call.job, cause })))
+    })
+    if (this.threads.some(({ state }) => state !== "down")) return this.dispatch()
+    for (let call = this.queue.first; call !== undefined; call = this.queue.first) {
+      this.queue.remove(call)
+      call.end(Exit.fail(new WorkerCrashed({ pool: this.settings.name, cause })))
+    }
+  }
+
+  private answerOpen(problem?: unknown): void {
+    if (problem !== undefined) this.opened?.(Exit.fail(new WorkerCrashed({ pool: this.settings.name, cause: problem })))
+    else if (this.threads.every(({ state }) => state === "ready")) this.opened?.(Exit.succeed(this.functions))
+    else return
+    this.opened = undefined
+  }
+
+  private cancel(call: Call, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void, OffloadError> {
+    const { slot, thread } = call
+    if (call.exit === undefined) {
+      if (thread === undefined) {
+        this.queue.remove(call)
+        return Effect.void
+      }
+      if (thread.takeBack(slot)) {
+        thread.drop(slot)
+        return Effect.void
+      }
+      Atomics.store(thread.slots, slot, Protocol.cancelled)
+    }
+    return Effect.callback((resume) => {
+      if (call.exit !== undefined || thread === undefined) return resume(afterCancel(call.exit))
+      const timer = Effect.runForkWith(this.context)(fiber.getRef(Clock.Clock).sleep(this.settings.grace))
+      // Ending the thread ends the call.
+      timer.addObserver((exit) => Exit.isSuccess(exit) && thread.end())
+      call.resume = (exit) => {
+        timer.interruptUnsafe()
+        resume(afterCancel(exit))
+      }
+      Effect.runSyncExit(thread.worker!.send([Protocol.cancel, slot]))
+    })
+  }
+}
+
+/** A call that fails after it was cancelled says so, unless that is its answer to the cancellation. */
+const afterCancel = (exit: Ended | undefined): Exit.Exit<void, OffloadError> => {
+  if (exit === undefined || Exit.isSuccess(exit)) return Exit.void
+  const error = Cause.squash(exit.cause)
+  return error instanceof OffloadError && !isAbort(error.cause) ? Exit.fail(error) : Exit.void
+}
+
+const causeOf = (cause: Cause.Cause<WorkerError>): unknown => {
+  const error = Cause.squash(cause)
+  return isWorkerError(error) ? (error.reason.cause ?? error.reason) : error
+}
+
+class Call extends Waiter {
+  readonly job: string
+  readonly args: ReadonlyArray<unknown>
+  readonly transfers: ReadonlyArray<Transferable> | undefined
+  exit: Ended | undefined
+  resume: ((exit: Ended) => void) | undefined
+  /** Where it is, once it was sent. */
+  thread: Thread | undefined
+  slot = -1
+
+  constructor(job: string, args: ReadonlyArray<unknown>) {
+    super()
+    this.job = job
+    this.args = args
+    this.transfers = transfersOf(args)
+  }
+
+  end(exit: Ended): void {
+    if (this.exit !== undefined) return
+    this.exit = exit
+    this.resume?.(exit)
+  }
+}
+
+/** One worker thread, from its start to its end. */
+class Thread {
+  state: "loading" | "ready" | "ending" | "down" = "loading"
+  isUsed = false
+  worker: Worker<Protocol.FromThread, Protocol.ToThread> | undefined
+  fiber: Fiber.Fiber<never, WorkerError> | undefined
+  /** Why its module could not be loaded. */
+  problem: unknown
+  readonly memory = new SharedArrayBuffer(ahead * Int32Array.BYTES_PER_ELEMENT)
+  readonly slots = new Int32Array(this.memory)
+  readonly calls: Array<Call | undefined> = Array.from({ length: ahead })
+  private readonly free = Array.from({ length: ahead }, (_, slot) => slot)
+
+  end(): void {
+    this.state = "ending"
+    this.fiber?.interruptUnsafe()
+  }
+
+  get load(): number {
+    return ahead - this.free.length
+  }
+
+  take(call: Call): number {
+    const slot = this.free.pop()!
+    Atomics.store(this.slots, slot, Protocol.sent)
+    this.isUsed = true
+    this.calls[slot] = call
+    call.thread = this
+    call.slot = slot
+    return slot
+  }
+
+  /** Makes sure that the call never starts here, and tells whether it had not yet. */
+  takeBack(slot: number): boolean {
+    return Atomics.compareExchange(this.slots, slot, Protocol.sent, Protocol.cancelled) === Protocol.sent
+  }
+
+  /** Forgets a call that was taken back; its slot is free when the thread has said so, too. */
+  drop(slot: number): Call {
+    const call = this.calls[slot]!
+    this.calls[slot] = undefined
+    call.thread = undefined
+    return call
+  }
+
+  release(slot: number): Call | undefined {
+    const call = this.calls[slot]
+    this.calls[slot] = undefined
+    this.free.push(slot)
+    return call
+  }
+}

@@ -1,0 +1,115 @@
+/** What is sent: a checked address, a request without secrets in its URL, and where a redirect leads it. */
+import * as Context from "effect/Context"
+import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { HttpMethod } from "effect/http/HttpMethod"
+import * as Url from "effect/http/Url"
+import * as UrlParams from "effect/http/UrlParams"
+import * as Option from "effect/Option"
+import { Random } from "effect/Random"
+import * as Result from "effect/Result"
+import { Attempt } from "../../pipeline/context/Attempt.ts"
+import { FetchError, shown } from "../FetchError.ts"
+
+/** What can be fetched: an absolute `http:` or `https:` URL, or a request with method, headers and body. */
+export type Target = string | URL | HttpClientRequest.HttpClientRequest
+
+export interface Outgoing {
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly url: URL
+  /** Whether sending it twice does no more than sending it once. */
+  readonly idempotent: boolean
+}
+
+/** What the options say of each request. */
+export interface Template {
+  readonly method: HttpMethod | undefined
+  /** All headers, those of a given request among them. */
+  readonly headers: (given: Headers.Headers | undefined) => Headers.Headers
+  readonly idempotencyKey: boolean
+}
+
+/** The request to send for `target`, or the error that says why there is none. */
+export const make = (
+  target: Target,
+  template: Template,
+  context: Context.Context<never>
+): Result.Result<Outgoing, FetchError> => {
+  const given = HttpClientRequest.isHttpClientRequest(target) ? target : undefined
+  const method = template.method ?? given?.method ?? "GET"
+  const refused = (detail: string) =>
+    Result.fail(new FetchError({ reason: "url", method, url: shown(addressOf(target)), detail, retryable: false }))
+
+  const url = Option.getOrUndefined(urlOf(target))
+  if (url === undefined) return refused("not a URL")
+  if (!isWeb(url)) return refused(`${url.protocol} is not http: or https:`)
+
+  let headers = template.headers(given?.headers)
+  if (template.idempotencyKey && headers[keyHeader] === undefined) {
+    headers = Headers.set(headers, keyHeader, Context.get(context, Attempt).idempotencyKey ?? newKey(context))
+  }
+  const idempotent = repeatable.has(method) || headers[keyHeader] !== undefined
+  return Result.succeed({ request: request(method, url, headers, given?.body ?? HttpBody.empty), url, idempotent })
+}
+
+/** The request that an answer with status 3xx and this `location` leads to, or why there is none. */
+export const redirected = (from: Outgoing, status: number, location: string): Result.Result<Outgoing, string> => {
+  const parsed = Url.fromString(location, from.url)
+  if (Result.isFailure(parsed)) return Result.fail(`redirected to "${shown(location)}", which is not a URL`)
+  const url = parsed.success
+  if (!isWeb(url)) return Result.fail(`redirected to ${shown(url.href)}, which is not http: or https:`)
+
+  let { method, headers, body } = from.request
+  if ((status === 303 && method !== "HEAD") || (status <= 302 && method === "POST")) {
+    method = "GET"
+    body = HttpBody.empty
+    headers = Headers.removeMany(headers, ["content-type", "content-length"])
+  }
+  if (url.origin !== from.url.origin) headers = Headers.removeMany(headers, secretHeaders)
+  return Result.succeed({ request: request(method, url, headers, body), url, idempotent: from.idempotent })
+}
+
+const keyHeader = "idempotency-key"
+const secretHeaders = ["authorization", "proxy-authorization", "cookie"]
+const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+
+const isWeb = (url: URL): boolean => url.protocol === "http:" || url.protocol === "https:"
+
+const urlOf = (target: Target): Option.Option<URL> =>
+  HttpClientRequest.isHttpClientRequest(target)
+    ? HttpClientRequest.toUrl(target)
+    : Option.fromUndefinedOr(Result.getOrUndefined(Url.fromString(`${target}`)))
+
+const addressOf = (target: Target): string => (HttpClientRequest.isHttpClientRequest(target) ? target.url : `${target}`)
+
+/** User and password move from the URL, where they would be seen, into a header. */
+const request = (
+  method: string,
+  url: URL,
+  headers: Headers.Headers,
+  body: HttpBody.HttpBody
+): HttpClientRequest.HttpClientRequest => {
+  const { username, password } = url
+  url.hash = ""
+  if (username === "" && password === "") {
+    return HttpClientRequest.makeWith(method, url.href, UrlParams.empty, Option.none(), headers, body)
+  }
+  url.username = ""
+  url.password = ""
+  const bare = HttpClientRequest.makeWith(method, url.href, UrlParams.empty, Option.none(), headers, body)
+  return headers["authorization"] === undefined
+    ? HttpClientRequest.basicAuth(bare, decoded(username), decoded(password))
+    : bare
+}
+
+const decoded = (part: string): string =>
+  Result.getOrElse(
+    Result.try(() => decodeURIComponent(part)),
+    () => part
+  )
+
+const newKey = (context: Context.Context<never>): string => {
+  const random = Context.get(context, Random)
+  return Array.from({ length: 4 }, () => (random.nextIntUnsafe() >>> 0).toString(16).padStart(8, "0")).join("")
+}

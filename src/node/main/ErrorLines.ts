@@ -1,0 +1,40 @@
+/** The failures of a program as lines for the person who runs it. */
+import * as Cause from "effect/Cause"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as Cancel from "../../concurrency/Cancel.ts"
+import * as TaskGroup from "../../concurrency/TaskGroup.ts"
+
+export interface Options {
+  readonly debug: boolean
+  /** How to get a stack trace. */
+  readonly hint: string
+}
+
+/** A line for each failure, with the name of its task where there are several; with `debug`, the whole cause too. */
+export const make = (cause: Cause.Cause<unknown>, { debug, hint }: Options): ReadonlyArray<string> => {
+  if (!Runtime.getErrorReported(Cause.squash(cause))) return []
+  const details = debug ? [Cause.pretty(cause)] : []
+  const failures = TaskGroup.failures(cause)
+  if (failures.length === 0) {
+    const reason = Option.map(Cancel.reasonOf(cause), ({ message }) => `: ${message}`)
+    return [`error: cancelled${Option.getOrElse(reason, () => "")}`, ...details]
+  }
+  const lines = failures.map((failure) => {
+    const task = failures.length > 1 && failure.task.id > 0 ? `task "${failure.task.name}": ` : ""
+    return "defect" in failure
+      ? `error: ${task}unexpected: ${messageOf(failure.defect)}`
+      : `error: ${task}${messageOf(failure.error)}`
+  })
+  const dropped = TaskGroup.dropped(cause)
+  if (dropped > 0) lines.push(`error: and ${dropped} more`)
+  if (!debug && failures.some((failure) => "defect" in failure)) lines.push(`This is a bug in the program: ${hint}.`)
+  return [...lines, ...details]
+}
+
+/** What an error says, on one line unless it says more than one can hold. */
+const messageOf = (error: unknown): string => {
+  const [pretty] = Cause.prettyErrors(Cause.fail(error))
+  const text = (pretty?.message || pretty?.name || "no reason given").trim()
+  return text.replaceAll(/\s*\n\s*/g, "\n  ")
+}

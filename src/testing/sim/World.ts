@@ -1,0 +1,385 @@
+/**
+ * One simulated run. A world is a scheduler, a clock and a source of chance of its own, which is all that Effect asks
+ * for: the program is not changed. Nothing in it happens but by a decision, and all decisions are kept.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import { WebCrypto } from "effect/crypto/WebCrypto"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Formatter from "effect/Formatter"
+import * as Logger from "effect/Logger"
+import * as Random from "effect/Random"
+import * as Scheduler from "effect/Scheduler"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import { Ambient } from "../../concurrency/deadline/ActiveDeadline.ts"
+import * as Registry from "../../concurrency/Registry.ts"
+import { CurrentTask } from "../../concurrency/Task.ts"
+import { Choices } from "../Choices.ts"
+import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
+import { chance, type Decider, make } from "./Decider.ts"
+import { Member } from "./Member.ts"
+import type { End, Played, Waiting } from "./Played.ts"
+import { type Dispatcher, type Entry, Pool } from "./Pool.ts"
+import type { Schedule } from "../Schedules.ts"
+import * as SimCrypto from "./SimCrypto.ts"
+import type { Slice } from "./Trace.ts"
+import { type Timer, VirtualClock } from "./VirtualClock.ts"
+
+export interface Settings {
+  readonly schedule: Schedule
+  /** After how many operations without an end the run is a livelock: one million by default. */
+  readonly maxOperations?: number | undefined
+  /** How many operations a slice of the strategy `fifo` has at granularity `op`. */
+  readonly quantum?: number | undefined
+  /** Logs go into the trace and not to the loggers: for runs that are many. */
+  readonly quiet?: boolean
+  /** Keep what each fiber did and waits for: at some cost, so for runs that are told about. */
+  readonly detail?: boolean
+}
+
+export const play = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  settings: Settings
+): Effect.Effect<Played<A, E>, never, R> =>
+  Effect.contextWith((outer: Context.Context<R>) => new World(effect, outer, settings).play())
+
+/** The first operation after a preemption resumes, and the second is the one before which the fiber was preempted. */
+const resuming = 2
+
+/** After so many steps the event loop gets a turn, so that promises settle and test runners see timeouts. */
+const stepsATurn = 4096
+
+/** How many slices of a run in detail are kept at least: the last ones. */
+const maxTrace = 10_000
+
+class World<A, E, R> implements Scheduler.Scheduler, Choices {
+  readonly executionMode = "async"
+  private readonly settings: Settings
+  private readonly decider: Decider
+  private readonly clock = new VirtualClock()
+  private readonly bells = this.makeDispatcher()
+  private readonly root: Fiber.Fiber<A, E>
+  private readonly choices: Array<number> = []
+  private readonly order: Array<number> = []
+  private readonly trace: Array<Slice> = []
+  private readonly members: Array<Member> = []
+  private readonly byFiber = new Map<Fiber.Fiber<unknown, unknown>, Member>()
+  private readonly probes: Array<Probe> = []
+  private readonly scopes = new Set<Scope.Scope>()
+  /** To be called when nothing can run, before time goes on. */
+  private readonly whenIdle: Array<() => void> = []
+  private readonly ready = new Pool()
+  private readonly byOperation: boolean
+  private readonly outerScope: Scope.Scope | undefined
+
+  private last: Member | undefined
+  /** The next slice comes from the entries and not from the stack of a fiber. */
+  private fromReady = false
+  private yielding: Member | undefined
+  private steps = 0
+  private operations = 0
+  private readonly maxOperations: number
+  private limit: number
+  private end: End<A, E> | undefined
+  private stopped = false
+  private victim = 0
+
+  constructor(effect: Effect.Effect<A, E, R>, outer: Context.Context<R>, settings: Settings) {
+    this.settings = settings
+    this.maxOperations = settings.maxOperations ?? 1_000_000
+    this.limit = this.maxOperations
+    this.byOperation = settings.schedule.granularity === "op"
+    this.outerScope = Context.getOrUndefined(outer, Scope.Scope)
+    this.decider = make(settings.schedule, settings.quantum ?? 1)
+    // What it adds to a scope around it is for a scope of its own: nothing of it runs after the end.
+    const own = this.outerScope === undefined ? effect : Effect.scoped(effect)
+    // Yields first, so that no operation of the effect comes before step 0.
+    this.root = Effect.runForkWith(this.context(outer))(Effect.andThen(Effect.yieldNow, own))
+  }
+
+  private context(outer: Context.Context<R>): Context.Context<R> {
+    const draw = chance(this.settings.schedule.seed ^ 0x5eed)
+    const own = Context.make(Scheduler.Scheduler, this).pipe(
+      Context.add(Clock.Clock, this.clock),
+      Context.add(Random.Random, {
+        nextDoubleUnsafe: draw,
+        nextIntUnsafe: () => Math.floor((draw() * 2 - 1) * Number.MAX_SAFE_INTEGER)
+      }),
+      Context.add(WebCrypto, SimCrypto.make(draw)),
+      Context.add(Choices, this),
+      Context.add(Notes, (fiber, text) => this.note(fiber, text)),
+      Context.add(Registry.Registry, Registry.make()),
+      Context.add(CurrentTask, undefined),
+      Context.add(Ambient, undefined),
+      // Also where nobody listens: a program can tell whether a tracer is Effect's own, and must take the same way.
+      Context.add(Tracer.Tracer, this.tracer(Context.get(outer, Tracer.Tracer))),
+      Context.add(Probes, this.probes),
+      Context.add(Idle, this.whenIdle),
+      Context.add(Victim, (fiber) => void (this.victim = this.memberOf(fiber).number))
+    )
+    const context = Context.merge(outer, own) as Context.Context<R>
+    return this.settings.quiet ? Context.add(context, Logger.CurrentLoggers, new Set([this.logger])) : context
+  }
+
+  private readonly logger = Logger.make(({ fiber, message }) => {
+    const parts = Array.isArray(message) ? message : [message]
+    this.note(
+      fiber,
+      `logs ${parts.map((part) => (typeof part === "string" ? part : Formatter.format(part))).join(" ")}`
+    )
+  })
+
+  private note(fiber: Fiber.Fiber<unknown, unknown>, text: string): void {
+    if (this.settings.detail) this.memberOf(fiber).doing.push(text)
+  }
+
+  play(): Effect.Effect<Played<A, E>> {
+    return Effect.suspend(() => {
+      while (this.end === undefined) {
+        if (!this.step()) return this.turn(() => this.idle())
+        if (this.steps % stepsATurn === 0) return this.turn(() => {})
+      }
+      return this.close(this.end)
+    })
+  }
+
+  /** Lets promises settle, which needs a turn of the real event loop, and goes on. */
+  private turn(then: () => void): Effect.Effect<Played<A, E>> {
+    return Effect.flatMap(Effect.yieldNow, () => {
+      then()
+      return this.play()
+    })
+  }
+
+  /** Nothing can run: lets those go on who wait for that, or time. */
+  private idle(): void {
+    if (this.end !== undefined || this.ready.size > 0 || this.rootEnded()) return
+    // An interruption may bring something that can run.
+    if (this.stopHere() || this.ready.size > 0) return
+    if (this.whenIdle.length > 0) {
+      this.steps++
+      this.fromReady = true
+      for (const resume of this.whenIdle.splice(0)) resume()
+      this.fromReady = false
+      return
+    }
+    for (const timer of this.clock.advance()) this.ready.push(this.bell(timer))
+    if (this.ready.size === 0 && !this.rootEnded()) {
+      this.end = { _tag: "Deadlock", waiting: this.waiting("something that nothing can bring") }
+    }
+  }
+
+  /** As in an event loop, all timers of a moment ring before a fiber that one of them woke, and that yielded, goes on. */
+  private bell(timer: Timer): Entry {
+    const runner = timer.owner && this.byFiber.get(timer.owner)
+    return { run: () => this.clock.ring(timer), priority: 0, dispatcher: this.bells, batch: 0, runner, rank: undefined }
+  }
+
+  /** Gives one entry its turn; false if there is none. */
+  private step(): boolean {
+    if (this.rootEnded()) return true
+    if (this.ready.size === 0) return false
+    if (this.stopHere()) return true
+    this.steps++
+    this.runOne()
+    if (this.end === undefined && this.operations >= this.limit) {
+      this.end = { _tag: "Livelock", alive: this.waiting(""), time: this.clock.now }
+    }
+    this.rootEnded()
+    return true
+  }
+
+  private rootEnded(): boolean {
+    const exit = this.root.pollUnsafe()
+    if (exit !== undefined) this.end ??= { _tag: "Exit", exit }
+    return this.end !== undefined
+  }
+
+  /** Stops what the schedule says, if it says so of the step that comes; true if that was the end. */
+  private stopHere(): boolean {
+    const stop = this.settings.schedule.stop
+    if (stop === undefined || this.stopped || stop.step !== this.steps) return false
+    if (stop.how === "kill") {
+      this.stopped = true
+      this.end = { _tag: "Killed", where: `before step ${stop.step}` }
+      return true
+    }
+    const member = this.members[stop.fiber]
+    if (member?.alive !== true) return false
+    this.stopped = true
+    if (this.settings.detail) {
+      this.trace.push({ time: this.clock.now, fiber: member.number, operations: ["is interrupted"] })
+    }
+    member.fiber.interruptUnsafe()
+    return this.rootEnded()
+  }
+
+  private runOne(): void {
+    const entry = this.ready.take(this.pick)
+    this.fromReady = true
+    const seen = this.members.length
+    entry.run()
+    this.fromReady = false
+    // A fiber that was not known before goes on under the rank that its start had.
+    if (entry.runner === undefined && seen < this.members.length) this.members[seen]!.rank ??= entry.rank
+  }
+
+  private readonly pick = (entries: ReadonlyArray<Entry>, from: number): number => {
+    const index = this.decider.pick(entries, from, this.operations)
+    this.choices.push(index - from)
+    return index
+  }
+
+  makeDispatcher(): Dispatcher {
+    const dispatcher: Dispatcher = {
+      batch: 0,
+      scheduleTask: (run, priority) => {
+        this.ready.push({ run, priority, dispatcher, batch: 0, runner: this.yielding, rank: undefined })
+        this.yielding = undefined
+      },
+      flush: () => {
+        while (this.ready.size > 0 && this.end === undefined) this.runOne()
+      }
+    }
+    return dispatcher
+  }
+
+  shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    const member = this.last?.fiber === fiber ? this.last : this.memberOf(fiber)
+    const count = fiber.currentOpCount
+    this.operations++
+    if (count === 1) this.begin(member)
+    this.last = member
+    const scope = member.newScope()
+    if (scope !== undefined && scope !== this.outerScope) this.scopes.add(scope)
+    // Whatever is still on the stack after the end goes no further than its next operation.
+    if (this.end !== undefined || this.operations > this.limit) return true
+    if (member.until > 0 && count >= member.until) {
+      this.choices[member.slot] = count - member.free
+      this.decider.preempted(member, this.operations)
+    } else if (count < fiber.cache.maxOpsBeforeYield) return false
+    this.yielding = member
+    member.makesRoom = true
+    return true
+  }
+
+  private memberOf(fiber: Fiber.Fiber<unknown, unknown>): Member {
+    const known = this.byFiber.get(fiber)
+    if (known !== undefined) return known
+    const member = new Member(fiber, this.members.length, this.steps)
+    this.members.push(member)
+    this.byFiber.set(fiber, member)
+    return member
+  }
+
+  private begin(member: Member): void {
+    const by = this.fromReady ? undefined : (this.last ?? member)
+    const { begun } = member
+    this.fromReady = false
+    member.begun = true
+    member.until = 0
+    this.order.push(member.number)
+    if (this.settings.detail) {
+      member.begin()
+      this.trace.push({ time: this.clock.now, fiber: member.number, operations: member.doing })
+      if (this.trace.length === 2 * maxTrace) this.trace.splice(0, maxTrace)
+    }
+    // Effect promises that a fiber started at once runs at once: no boundary comes before that.
+    if (!this.byOperation && (by === undefined || !begun)) return
+    // What comes before step 0 is not of the effect.
+    if (!begun && member.number === 0) return
+    member.slot = this.choices.length
+    this.choices.push(0)
+    member.free = by !== undefined ? 0 : begun ? resuming : 1
+    const length = this.decider.slice(member, by, this.operations)
+    // Made to yield at its first operation, a fiber that is interrupted before its start would start all the same.
+    if (length > 0) member.until = Math.max(begun ? 1 : 2, member.free + length)
+  }
+
+  choose(options: number): number {
+    if (options < 2) return 0
+    const choice = this.decider.choose(options)
+    this.choices.push(choice)
+    return choice
+  }
+
+  happens(probability: number): boolean {
+    const happens = this.decider.happens(probability)
+    this.choices.push(happens ? 1 : 0)
+    return happens
+  }
+
+  private close(end: End<A, E>): Effect.Effect<Played<A, E>> {
+    const { operations, steps, stopped } = this
+    const choices = this.choices.slice(0, this.choices.findLastIndex((choice) => choice !== 0) + 1)
+    const schedule = { ...this.settings.schedule, choices }
+    const time = this.clock.now
+    const order = this.order.slice()
+    const trace = this.trace.slice()
+    this.settle(end)
+    const left = () => {
+      const names = this.names()
+      const born = this.members.map((member) => member.born)
+      const left = {
+        fibers: names.filter((_, number) => this.members[number]!.alive),
+        timers: this.clock.pending,
+        scopes: Array.from(this.scopes).filter((scope) => scope.state._tag === "Open").length,
+        lent: this.probes.flatMap((probe) => probe() ?? [])
+      }
+      return { end, schedule, stopped, steps, operations, time, order, trace, names, born, victim: this.victim, left }
+    }
+    if (!this.members.some((member) => member.alive)) return Effect.sync(left)
+    // Some of them may wait for a promise that has settled.
+    return Effect.map(Effect.yieldNow, () => {
+      this.settle(end)
+      return left()
+    })
+  }
+
+  /** What can still run after the end does; time stands still. */
+  private settle(end: End<A, E>): void {
+    if (end._tag !== "Exit") return
+    this.limit = this.operations + this.maxOperations
+    this.end = undefined
+    while (this.ready.size > 0 && this.operations < this.limit) this.runOne()
+    this.end = end
+  }
+
+  private waiting(otherwise: string): ReadonlyArray<Waiting> {
+    const names = this.names()
+    return this.members
+      .filter((member) => member.alive)
+      .map((member) => ({ name: names[member.number]!, waitsFor: member.waitsFor ?? otherwise }))
+  }
+
+  private names(): ReadonlyArray<string> {
+    return distinct(this.members.map(String))
+  }
+
+  private tracer(outer: Tracer.Tracer): Tracer.Tracer {
+    const { context } = outer
+    const span: Tracer.Tracer["span"] = (options) => outer.span(options)
+    const evaluate: NonNullable<Tracer.Tracer["context"]> =
+      context?.bind(outer) ?? ((operation, fiber) => operation["~effect/Effect/evaluate"](fiber))
+    if (!this.settings.detail) return { span, context: context && evaluate }
+    return {
+      span,
+      context: (operation, fiber) => {
+        this.byFiber.get(fiber)?.note(operation)
+        return evaluate(operation, fiber)
+      }
+    }
+  }
+}
+
+/** The second of a name gets a 2, and so on. */
+const distinct = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const counts = new Map<string, number>()
+  return names.map((name) => {
+    const count = (counts.get(name) ?? 0) + 1
+    counts.set(name, count)
+    return count === 1 ? name : `${name} ${count}`
+  })
+}
