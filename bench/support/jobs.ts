@@ -3,22 +3,22 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Journal, Pipeline, type Sink, type Source } from "skein"
+import { Journal, Pipeline, Sink, type Source } from "skein"
 
 /** A sink that gives all elements to `take` and keeps none. */
-export const into = <A>(take: (element: A) => void): Sink.Sink<A, never, never, "at-least-once"> => ({
-  name: "benchmark",
-  guarantee: "at-least-once",
-  journal: Effect.succeedNone,
-  open: () =>
-    Effect.succeed({
-      write: (elements) =>
-        Effect.sync(() => {
-          for (const element of elements) take(element)
-          return null
-        })
-    })
-})
+export const into = <A>(take: (element: A) => void): Sink.Sink<A, never, never, "at-least-once"> =>
+  Sink.make({
+    name: "benchmark",
+    guarantee: "at-least-once",
+    open: () =>
+      Effect.succeed({
+        write: (elements: ReadonlyArray<A>) =>
+          Effect.sync(() => {
+            for (const element of elements) take(element)
+            return null
+          })
+      })
+  })
 
 /** A source that resumes by index, of elements that are made as they are read, a thousand at a time. */
 export const indexed = <A>(
@@ -29,7 +29,7 @@ export const indexed = <A>(
   name: "benchmark",
   resumable: true,
   size: Effect.succeed(Option.some(count * bytes)),
-  fingerprint: Effect.succeed({ count } satisfies Schema.JsonObject),
+  fingerprint: () => Effect.succeed({ count } satisfies Schema.JsonObject),
   read: (after) =>
     Stream.paginate(
       Option.getOrElse(after, () => 0),

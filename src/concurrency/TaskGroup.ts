@@ -115,6 +115,36 @@ export const spawn: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
 )
 
 /**
+ * Gives a function that runs effects in the group of here, or in none where there is none, whatever group they are run from: for
+ * code that runs the effects of its callers in tasks of its own, and must not own what those spawn.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   const here = yield* TaskGroup.capture
+ *   const spawns = TaskGroup.spawn(Effect.succeed("owned by the outer group"))
+ *   const task = yield* TaskGroup.open(here(spawns))
+ *   return yield* task.join
+ * }))
+ *
+ * await Effect.runPromise(program) // => "owned by the outer group"
+ * ```
+ */
+export const capture: Effect.Effect<<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>> =
+  Effect.contextWith((context: Context.Context<never>) => {
+    const group = Context.getOption(context, CurrentGroup)
+    const here = <R>(inner: Context.Context<R>): Context.Context<R> =>
+      // The group is in nobody's types but its own.
+      (Option.isSome(group) ? Context.add(inner, CurrentGroup, group.value) : without(inner)) as Context.Context<R>
+    return Effect.succeed(<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.updateContext(effect, here<R>))
+  })
+
+const without = Context.omit(CurrentGroup) as <R>(context: Context.Context<R>) => Context.Context<R>
+
+/**
  * As `spawn`, but for a group that takes no more tasks it gives none, and the effect is not started.
  *
  * @example

@@ -9,7 +9,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
+import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
+import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import * as DbColumns from "./db/DbColumns.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
@@ -26,6 +28,8 @@ export interface Db {
   readonly journal: Journal
   /** How many parameters one statement may have. */
   readonly maxParameters: number
+  /** The files it is in, by all of their names; none where it is gone with the program. */
+  readonly places: ReadonlyArray<string>
 }
 
 export const Db: Context.Service<Db, Db> = Context.Service("skein/Db")
@@ -105,8 +109,9 @@ export const open = (url: string, options: OpenOptions = {}): Layer.Layer<Db | J
   Layer.effectContext(
     Effect.gen(function* () {
       const driver = yield* Driver
+      const host = yield* Host
       const opened = yield* driver.open(url, options)
-      const journal = SqlJournal.make(opened.sql)
+      const journal = SqlJournal.make(opened.sql, { places: opened.places, durable: opened.places.length > 0, host })
       return Context.make(Db, { ...opened, journal }).pipe(Context.add(Journal, journal))
     })
   )
@@ -140,12 +145,16 @@ export const table = <A, I extends object>(
   name: string,
   schema: Schema.Codec<A, I>,
   options: TableOptions<I> = {}
-): Sink<A, DbError, Db, "exactly-once"> => ({
-  name: `table ${name}`,
-  guarantee: "exactly-once",
-  journal: Effect.map(Db, (db) => Option.some(db.journal)),
-  open: (committed) => Effect.flatMap(Db, (db) => DbTable.open(db, { name, schema, options, committed }))
-})
+): Sink<A, DbError, Db, "exactly-once"> =>
+  Sinks.make({
+    name: `table ${name}`,
+    guarantee: "exactly-once",
+    // Of the database that the journal is in.
+    identity: Effect.succeed(`table ${name}`),
+    form: Effect.succeed({ key: typeof options.key === "string" ? [options.key] : (options.key ?? []) }),
+    journal: Effect.map(Db, (db) => Option.some(db.journal)),
+    open: ({ committed }) => Effect.flatMap(Db, (db) => DbTable.open(db, { name, schema, options, committed }))
+  })
 
 /**
  * The rows of a query, each decoded by `schema` from the columns of `table`: booleans from 0 and 1, JSON from text. What

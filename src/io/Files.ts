@@ -12,7 +12,8 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { Source } from "../pipeline/Source.ts"
-import { fingerprint } from "./files/FileFingerprint.ts"
+import { changed, fingerprint } from "./files/FileFingerprint.ts"
+import { places, realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import * as FileWriter from "./files/FileWriter.ts"
 import * as LineReader from "./files/LineReader.ts"
@@ -88,13 +89,27 @@ export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: O
 
 const lineFile = <A>(
   path: string,
-  { parse, print }: Format<A>,
+  { name: format, parse, print }: Format<A>,
   { existing = "append", fsync = true, maxLine = 16 * 1024 * 1024, skipBlank = false }: Options
 ): LineFile<A> => ({
   name: nameOf(path),
   resumable: true,
   size: Effect.scoped(Effect.map(openToRead(path), ({ size }) => Option.some(size))),
-  fingerprint: fingerprint(path),
+  fingerprint: (upTo, since) =>
+    fingerprint(
+      path,
+      Option.getOrElse(upTo, () => 0),
+      since
+    ),
+  changed: (kept, upTo) =>
+    changed(
+      path,
+      kept,
+      Option.getOrElse(upTo, () => 0)
+    ),
+  identity: Effect.map(realPath(path), (real) => `file ${real}`),
+  form: Effect.succeed({ format }),
+  places: places(path),
   read: (after) =>
     LineReader.read(
       path,
@@ -104,10 +119,11 @@ const lineFile = <A>(
     ),
   guarantee: "effectively-once",
   journal: Effect.succeedNone,
-  open: (committed) => FileWriter.open(path, committed, print, { existing, fsync })
+  open: (opening) => FileWriter.open(path, opening, print, { existing, fsync })
 })
 
 const plain: Format<string> = {
+  name: "lines",
   parse: (line) => line,
   print: (line) =>
     /[\r\n]/.test(line)
@@ -123,6 +139,7 @@ const json = <A, I>(schema: Schema.Codec<A, I>): Format<A> => {
   const decode = SchemaParser.decodeUnknownResult(codec)
   const encode = SchemaParser.encodeUnknownResult(codec)
   return {
+    name: "jsonl",
     parse: (line) => {
       let value: unknown
       try {

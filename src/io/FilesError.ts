@@ -34,6 +34,7 @@ const FilesErrorBase: TypedError<
     readonly line: Schema.optionalKey<Schema.Number>
     readonly offset: Schema.optionalKey<Schema.Number>
     readonly field: Schema.optionalKey<Schema.String>
+    readonly row: Schema.optionalKey<Schema.Number>
   }
 > = Schema.TaggedError<FilesError>()("FilesError", {
   kind: Schema.Literals(kinds),
@@ -48,7 +49,9 @@ const FilesErrorBase: TypedError<
   /** Of a bad line: how many bytes come before it. */
   offset: Schema.optionalKey(Schema.Number),
   /** Of a value that does not fit its schema: where in it. */
-  field: Schema.optionalKey(Schema.String)
+  field: Schema.optionalKey(Schema.String),
+  /** Of a bad element: its index in the batch that was written. */
+  row: Schema.optionalKey(Schema.Number)
 })
 
 /** A file could not be read or written: what was tried, on which path, why it failed and what to do. */

@@ -18,6 +18,7 @@ import type * as Db from "../io/Db.ts"
 import * as Drain from "../pipeline/context/Drain.ts"
 import * as Drivers from "./Drivers.ts"
 import * as ErrorLines from "./main/ErrorLines.ts"
+import * as Host from "./Host.ts"
 import * as Http from "./Http.ts"
 import * as Running from "./main/Running.ts"
 import * as Workers from "./Workers.ts"
@@ -45,6 +46,7 @@ export type Services = NodeServices.NodeServices | HttpClient.HttpClient | Db.Dr
 export const layer: Layer.Layer<Services> = Layer.mergeAll(
   NodeServices.layer,
   Http.layer(),
+  Host.layer,
   Drivers.layer,
   Workers.layer
 )

@@ -11,7 +11,7 @@ import type { Connection } from "effect/sql/SqlConnection"
 import { classifySqliteError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
-import { statSync } from "node:fs"
+import { realpathSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import type * as NodeSqlite from "node:sqlite"
 import type * as Db from "../io/Db.ts"
@@ -53,8 +53,14 @@ export const open = (
         })
     ),
     Effect.flatMap((database) => clientOf(database, retryLock)),
-    Effect.map((sql) => ({ name: file, sql, maxParameters }))
+    Effect.map((sql) => ({ name: file, sql, maxParameters, places: placesOf(file) }))
   )
+}
+
+/** Its real path and its inode, as `FileSystem` tells them; none of a database in memory. */
+const placesOf = (file: string): ReadonlyArray<string> => {
+  const info = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return info === undefined ? [] : [realpathSync(file), `inode ${info.dev}:${info.ino}`]
 }
 
 /** What SQLite is compiled with unless told otherwise, as Node's is. */

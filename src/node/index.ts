@@ -1,5 +1,6 @@
 /** What only Node can give: the entry point of a program, HTTP connections, drivers of databases, and worker threads. */
 export * as Drivers from "./Drivers.ts"
+export * as Host from "./Host.ts"
 export * as Http from "./Http.ts"
 export * as Main from "./Main.ts"
 export * as Sqlite from "./Sqlite.ts"

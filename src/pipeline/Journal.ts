@@ -1,28 +1,50 @@
 /**
- * Where the watermark and the dead letters of a pipeline are kept. The journal of a database writes them in the
- * same transaction as the rows of a sink in that database, which is what makes a pipeline exactly-once.
+ * Where the watermark and the dead letters of a pipeline are kept, and who may write them. The journal of a database writes
+ * them in the same transaction as the rows of a sink in that database, which is what makes a pipeline exactly-once.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
+import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { AlreadyRunning, type JournalError, LeaseLost } from "./JournalError.ts"
+import { Host, newId } from "./context/Host.ts"
 import type { Fingerprint, Position } from "./Source.ts"
+
+export { AlreadyRunning, JournalError, LeaseLost } from "./JournalError.ts"
+
+/** What a journal keeps apart. */
+export interface JournalKey {
+  readonly pipeline: string
+  readonly partition: string | null
+}
 
 /** What is known for certain of a pipeline: read on start, replaced by each commit. */
 export interface Checkpoint {
+  /** Of the source, up to the watermark. */
   readonly fingerprint: Fingerprint
   /** The watermark: the fate of every element up to here is known. None before the first. */
   readonly position: Option.Option<Position>
   /** Elements beyond the watermark that are settled already, counted from it: 1 is the one just behind it. */
   readonly ahead: ReadonlyArray<number>
-  /** What the sink's last committed `write` gave. */
-  readonly sink: Option.Option<Schema.Json>
+  /** Where the last of those ends, with the fingerprint of the source up to there. */
+  readonly reach: Option.Option<{ readonly position: Position; readonly fingerprint: Fingerprint }>
+  /** What each sink's last committed `write` gave, by the sink's identity. */
+  readonly sinks: { readonly [identity: string]: SinkState }
+  /** Of a checkpoint that version 0.1 kept: the state of a sink, or of several by their place. */
+  readonly unnamed?: Option.Option<Schema.Json> | undefined
   /** Counts over all runs since the pipeline first started. */
   readonly counts: Counts
   /** True once the source was read to its end and every element was settled. */
   readonly finished: boolean
+}
+
+export interface SinkState {
+  readonly fingerprint: Fingerprint
+  readonly state: Schema.Json
 }
 
 export interface Counts {
@@ -46,6 +68,8 @@ export interface DeadLetter {
   readonly cause: string
   readonly attempts: number
   readonly position: Position
+  /** Which of the descendants of that source element it is; "" for the element itself. */
+  readonly path: string
   /** The `version` its run was given, to tell what was mended since. */
   readonly version: string | null
   /** When it was given up, in milliseconds since the epoch. */
@@ -59,46 +83,66 @@ export interface KeptDeadLetter extends DeadLetter {
   readonly replayed: boolean
 }
 
-const JournalErrorBase: TypedError<
-  JournalError,
-  "JournalError",
-  {
-    readonly pipeline: Schema.String
-    readonly tried: Schema.String
-    readonly reason: Schema.String
-  }
-> = Schema.TaggedError<JournalError>()("JournalError", {
-  pipeline: Schema.String,
-  tried: Schema.String,
-  reason: Schema.String
-})
+/** What one commit keeps: all of it or nothing. */
+export interface Commit {
+  readonly checkpoint: Checkpoint
+  readonly dead: ReadonlyArray<DeadLetter>
+  /** The dead letters that a replay has settled. */
+  readonly replayed: ReadonlyArray<number>
+  /** The pipeline starts over: the dead letters that were kept are forgotten, as their elements are read again. */
+  readonly restart: boolean
+}
 
-/** The journal could not be read or written. What was not committed is read again by the next run. */
-export class JournalError extends JournalErrorBase {
-  override get message(): string {
-    return `Journal of pipeline "${this.pipeline}": could not ${this.tried}: ${this.reason}`
-  }
+export interface LeaseOptions {
+  /** How long the lease lasts unless it is renewed. */
+  readonly duration: Duration.Duration
+}
+
+/** The right to run a pipeline, held by one run at a time (P10). Whatever is written through it is refused once it is lost. */
+export interface Lease {
+  /** Of this pipeline in this journal: the same for every run of it. */
+  readonly id: string
+  /** Who holds it. */
+  readonly host: Host
+  /** Whether the journal outlives the process. */
+  readonly durable: boolean
+  /** Whether the run before ended by itself and told so: what it left behind is what it committed. */
+  readonly clean: boolean
+  /** How often it has to be renewed; none where it lasts as long as the process. */
+  readonly renewEvery: Option.Option<Duration.Duration>
+  readonly renew: Effect.Effect<void, JournalError | LeaseLost>
+  readonly load: Effect.Effect<Option.Option<Checkpoint>, JournalError>
+  /**
+   * Runs `write` and keeps what it gave. Where the journal is a database, all happens in one transaction of it, which may run
+   * again: `write` has to allow for that. Succeeds only if it is known to be kept.
+   */
+  readonly commit: <E, R>(write: Effect.Effect<Commit, E, R>) => Effect.Effect<void, E | JournalError | LeaseLost, R>
+  /** Says that nothing is left behind but what is committed; the lease itself ends with its scope. */
+  readonly leaveClean: Effect.Effect<void>
 }
 
 export interface Journal {
-  readonly load: (pipeline: string) => Effect.Effect<Option.Option<Checkpoint>, JournalError>
-  /** Forgets the checkpoint (not the dead letters), so that the next run starts at the beginning. */
-  readonly reset: (pipeline: string) => Effect.Effect<void, JournalError>
-  /**
-   * Runs `write`, then keeps the checkpoint made of what it gave, and the dead letters: all of it or nothing.
-   * Where the journal is a database, all happens in one transaction of it.
-   */
-  readonly commit: <E, R>(
-    pipeline: string,
-    write: Effect.Effect<{ readonly checkpoint: Checkpoint; readonly dead: ReadonlyArray<DeadLetter> }, E, R>
-  ) => Effect.Effect<void, E | JournalError, R>
+  /** The files it is in, by all of their names, so that none of them is taken for a source or sink (P14). */
+  readonly places: ReadonlyArray<string>
+  /** Takes the lease of a pipeline for as long as the scope is open, or fails with `AlreadyRunning`. */
+  readonly lease: (
+    key: JournalKey,
+    options: LeaseOptions
+  ) => Effect.Effect<Lease, AlreadyRunning | JournalError, Scope.Scope>
+  readonly load: (key: JournalKey) => Effect.Effect<Option.Option<Checkpoint>, JournalError>
   /** The dead letters of a pipeline that no replay has settled yet, oldest first. */
-  readonly dead: (pipeline: string) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
-  /** Marks dead letters as settled by a replay; call it inside the `write` of a commit to make it part of that. */
-  readonly markReplayed: (pipeline: string, ids: ReadonlyArray<number>) => Effect.Effect<void, JournalError>
+  readonly dead: (key: JournalKey) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
+  /** Keeps dead letters without a commit. */
+  readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError>
 }
 
 export const Journal: Context.Service<Journal, Journal> = Context.Service("skein/Journal")
+
+/** The key of a pipeline, whole or a partition of it. */
+export const keyOf = (pipeline: string, partition?: string | undefined): JournalKey => ({
+  pipeline,
+  partition: partition ?? null
+})
 
 /**
  * A journal that is gone with the process: for jobs whose source cannot be resumed anyway, and for tests.
@@ -109,34 +153,98 @@ export const Journal: Context.Service<Journal, Journal> = Context.Service("skein
  * import * as Option from "effect/Option"
  * import { Journal } from "skein"
  *
- * const program = Effect.flatMap(Journal.Journal, (journal) => journal.load("never ran"))
+ * const never = Journal.keyOf("never ran")
+ * const program = Effect.flatMap(Journal.Journal, (journal) => journal.load(never))
  *
  * Option.isNone(await Effect.runPromise(program.pipe(Effect.provide(Journal.memory)))) // => true
  * ```
  */
-export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
-  const checkpoints = new Map<string, Checkpoint>()
-  const letters = new Map<string, ReadonlyArray<KeptDeadLetter>>()
-  const lettersOf = (pipeline: string) => letters.get(pipeline) ?? []
-  return {
-    load: (pipeline) => Effect.sync(() => Option.fromUndefinedOr(checkpoints.get(pipeline))),
-    reset: (pipeline) => Effect.sync(() => void checkpoints.delete(pipeline)),
-    commit: (pipeline, write) =>
-      Effect.map(write, ({ checkpoint, dead }) => {
-        checkpoints.set(pipeline, checkpoint)
-        const before = lettersOf(pipeline)
-        letters.set(pipeline, [
-          ...before,
-          ...dead.map((letter, i) => ({ ...letter, id: before.length + i + 1, replayed: false }))
-        ])
-      }),
-    dead: (pipeline) => Effect.sync(() => lettersOf(pipeline).filter((letter) => !letter.replayed)),
-    markReplayed: (pipeline, ids) =>
-      Effect.sync(() => {
-        letters.set(
-          pipeline,
-          lettersOf(pipeline).map((letter) => ({ ...letter, replayed: letter.replayed || ids.includes(letter.id) }))
-        )
-      })
+export const memory: Layer.Layer<Journal> = Layer.effect(
+  Journal,
+  Effect.map(newId, (process) => inMemory(process))
+)
+
+const inMemory = (process: string): Journal => {
+  interface Kept {
+    readonly id: string
+    checkpoint: Option.Option<Checkpoint>
+    letters: ReadonlyArray<KeptDeadLetter>
+    clean: boolean
+    heldSince: number | undefined
   }
-})
+  const all = new Map<string, Kept>()
+  let ids = 0
+  const of = ({ partition, pipeline }: JournalKey): Kept => {
+    const key = JSON.stringify([pipeline, partition])
+    const kept = all.get(key) ?? {
+      id: `${process}/${++ids}`,
+      checkpoint: Option.none(),
+      letters: [],
+      clean: true,
+      heldSince: undefined
+    }
+    all.set(key, kept)
+    return kept
+  }
+  const keep = (kept: Kept, letters: ReadonlyArray<DeadLetter>): void => {
+    const { length } = kept.letters
+    kept.letters = [
+      ...kept.letters,
+      ...letters.map((letter, i) => ({ ...letter, id: length + i + 1, replayed: false }))
+    ]
+  }
+  return {
+    places: [],
+    lease: (key) => {
+      const kept = of(key)
+      return Effect.acquireRelease(
+        Effect.flatMap(Effect.all([Clock.currentTimeMillis, Host]), ([now, host]) => {
+          if (kept.heldSince !== undefined) {
+            const { pipeline } = key
+            return Effect.fail(
+              new AlreadyRunning({ pipeline, holder: "this process", since: kept.heldSince, until: now })
+            )
+          }
+          const { clean } = kept
+          kept.heldSince = now
+          kept.clean = false
+          let held = true
+          const lost = Effect.suspend(() =>
+            held ? Effect.void : Effect.fail(new LeaseLost({ pipeline: key.pipeline, holder: "this process" }))
+          )
+          const lease: Lease & { end: () => void } = {
+            id: kept.id,
+            host,
+            durable: false,
+            clean,
+            renewEvery: Option.none(),
+            renew: lost,
+            load: Effect.sync(() => kept.checkpoint),
+            commit: (write) =>
+              Effect.flatMap(write, ({ checkpoint, dead, replayed, restart }) =>
+                Effect.map(lost, () => {
+                  if (restart) kept.letters = []
+                  const marked = new Set(replayed)
+                  kept.letters = kept.letters.map((letter) =>
+                    marked.has(letter.id) ? { ...letter, replayed: true } : letter
+                  )
+                  keep(kept, dead)
+                  kept.checkpoint = Option.some(checkpoint)
+                })
+              ),
+            leaveClean: Effect.sync(() => void (kept.clean = true)),
+            end: () => {
+              held = false
+              kept.heldSince = undefined
+            }
+          }
+          return Effect.succeed(lease)
+        }),
+        (lease) => Effect.sync(lease.end)
+      )
+    },
+    load: (key) => Effect.sync(() => of(key).checkpoint),
+    dead: (key) => Effect.sync(() => of(key).letters.filter((letter) => !letter.replayed)),
+    bury: (key, letters) => Effect.sync(() => keep(of(key), letters))
+  }
+}

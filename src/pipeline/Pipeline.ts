@@ -6,14 +6,28 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Engine from "./Engine.ts"
-import { Journal, type JournalError } from "./Journal.ts"
-import type { Progress, Summary } from "./Progress.ts"
+import type { AtMost, Delivery, Guarantee, Meet } from "./Guarantee.ts"
+import type { Journal, JournalError } from "./Journal.ts"
+import type { Summary } from "./Progress.ts"
+import * as Runs from "./Run.ts"
 import type { RunError } from "./RunError.ts"
-import type { Guarantee, Sink } from "./Sink.ts"
+import type { Sink } from "./Sink.ts"
 import { type NoPosition, type Source, unpositioned } from "./Source.ts"
-import type { BatchOptions, Each, ErrorAfter, Output, ServicesOf, Step, StepOptions } from "./Step.ts"
+import type {
+  BatchOptions,
+  Each,
+  ErrorAfter,
+  OnError,
+  Output,
+  Retry,
+  ServicesOf,
+  SinkStep,
+  Step,
+  StepOptions
+} from "./Step.ts"
 
 export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
   readonly source: Source<unknown, unknown, unknown, any>
@@ -25,26 +39,13 @@ export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
 export interface Job<out E, out R, out G extends Delivery> {
   readonly pipeline: Pipeline<unknown, E, R, unknown>
   readonly sink: Sink<any, E, R, Guarantee>
+  readonly sinkStep: SinkStep
   readonly guarantee: G
 }
 
-/** How often an element reaches the sink when runs are interrupted and resumed; see `docs/pipelines.md`. */
-export type Delivery = Guarantee | "at-most-once"
-
-/** What source and sink can promise together: nothing more than the sink, and little without positions. */
-export type Meet<P, G extends Guarantee> = [P] extends [NoPosition] ? "at-most-once" : G
-
-/** The guarantees that a job with guarantee `G` satisfies: its own and all weaker ones. */
-export type AtMost<G extends Delivery> = G extends "exactly-once"
-  ? Delivery
-  : G extends "effectively-once"
-    ? Exclude<Delivery, "exactly-once">
-    : G extends "at-least-once"
-      ? "at-least-once" | "at-most-once"
-      : "at-most-once"
-
 /**
- * Starts a pipeline from a source, which can be resumed, or from any stream or iterable, which cannot.
+ * Starts a pipeline from a source, which can be resumed, or from any stream or iterable, asynchronous ones as well, which cannot.
+ * What an asynchronous iterable throws is a defect; make a `Stream` of it to give it a type.
  *
  * @example
  * ```ts
@@ -59,13 +60,16 @@ export type AtMost<G extends Delivery> = G extends "exactly-once"
 export const from: {
   <A, E, R, P>(source: Source<A, E, R, P>): Pipeline<A, E, R, P>
   <A, E, R>(stream: Stream.Stream<A, E, R>): Pipeline<A, E, R, NoPosition>
-  <A>(items: Iterable<A>): Pipeline<A, never, never, NoPosition>
-} = (input: Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any>): any => make(sourceOf(input), [])
+  <A>(items: Iterable<A> | AsyncIterable<A>): Pipeline<A, never, never, NoPosition>
+} = (input: Input): any => make(sourceOf(input), [])
+
+type Input = Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any> | AsyncIterable<any>
 
 /**
- * Turns each element into what `f` gives for it: a value, or the value of an effect. `concurrency` (default 1) elements
+ * Turns each element into what `f` gives for it: a value, or the value of an effect or a promise. `concurrency` (default 1) elements
  * are worked on at once; results keep the order of their inputs unless `order` is "completion". A typed error ends
- * the run unless `onError` says to skip the element or to keep it as a dead letter.
+ * the run unless `onError` says to skip the element or to keep it as a dead letter. A promise that rejects is a defect unless
+ * `catch` makes a typed error of the reason.
  *
  * @example
  * ```ts
@@ -83,7 +87,7 @@ export const from: {
  */
 export const map =
   <A, X, const O extends StepOptions<NoInfer<A>> = {}>(f: (value: A) => X, options?: O) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<Output<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O>, P> =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<Output<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "map", f, options)
 
 /**
@@ -101,11 +105,15 @@ export const map =
  * ```
  */
 export const filter =
-  <A, X extends boolean | Effect.Effect<boolean, any, any>, const O extends StepOptions<NoInfer<A>> = {}>(
+  <
+    A,
+    X extends boolean | PromiseLike<boolean> | Effect.Effect<boolean, any, any>,
+    const O extends StepOptions<NoInfer<A>> = {}
+  >(
     f: (value: A) => X,
     options?: O
   ) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E | ErrorAfter<X, O>, R | ServicesOf<X, O>, P> =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "filter", f, options)
 
 /**
@@ -123,13 +131,17 @@ export const filter =
  * ```
  */
 export const flatMap =
-  <A, X extends Iterable<any> | Effect.Effect<Iterable<any>, any, any>, const O extends StepOptions<NoInfer<A>> = {}>(
+  <
+    A,
+    X extends Iterable<any> | PromiseLike<Iterable<any>> | Effect.Effect<Iterable<any>, any, any>,
+    const O extends StepOptions<NoInfer<A>> = {}
+  >(
     f: (value: A) => X,
     options?: O
   ) =>
   <E, R, P>(
     self: Pipeline<A, E, R, P>
-  ): Pipeline<Output<X> extends Iterable<infer B> ? B : never, E | ErrorAfter<X, O>, R | ServicesOf<X, O>, P> =>
+  ): Pipeline<Output<X> extends Iterable<infer B> ? B : never, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "flatMap", f, options)
 
 /**
@@ -159,73 +171,162 @@ export const batch =
       }
     ])
 
-/** Says where the elements go. The guarantee of the job follows from source and sink. */
-export const to =
-  <A, E2, R2, G extends Guarantee>(sink: Sink<A, E2, R2, G>) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, R | R2, Meet<P, G>> => ({
-    pipeline: self as Pipeline<unknown, E | E2, R | R2, unknown>,
-    sink: sink as Sink<any, E | E2, R | R2, Guarantee>,
-    guarantee: (self.source.resumable ? sink.guarantee : "at-most-once") as Meet<P, G>
-  })
-
-export { Attempt } from "./context/Attempt.ts"
-export type { Progress, Summary } from "./Progress.ts"
-export { BadDeadLetter, type RunError, SourceChanged, TooManyDeadLetters } from "./RunError.ts"
-
-export interface RunOptions<out G extends Delivery> {
-  /** The key of the journal: the same name goes on where the last run stopped. */
-  readonly name: string
-  /** Which version of the pipeline this is, in your own words; kept with dead letters. */
-  readonly version?: string | undefined
-  /** The least the job must guarantee. What it cannot give does not compile. */
-  readonly require?: G | undefined
-  /** What to do when the source is not what it was: refuse with `SourceChanged` (default) or start over. */
-  readonly onChanged?: "refuse" | "restart" | undefined
-  /** What to do when the last run finished: read what was added since (default) or start over. */
-  readonly onFinished?: "resume" | "restart" | undefined
-  /** What may be open between reader and watermark. Default 1,024 elements and 64 MiB. */
-  readonly window?: { readonly items?: number | undefined; readonly bytes?: number | undefined } | undefined
-  /** The most elements in one write of the sink. Default 1,000; the children of one element are never split. */
-  readonly maxRows?: number | undefined
-  /**
-   * The least time between two commits, except when the window is full. Default none: a commit takes what came while
-   * the last one ran.
-   */
-  readonly commitEvery?: Duration.Input | undefined
-  /** How long a drain may finish what is in flight before it is cancelled. Default 20 seconds. */
-  readonly drainWithin?: Duration.Input | undefined
-  /** Told of the progress once an `interval` (default 1 second). */
-  readonly progress?:
-    | {
-        readonly interval?: Duration.Input | undefined
-        readonly on: (progress: Progress) => Effect.Effect<void>
-      }
-    | undefined
+/** What becomes of what the sink fails on, as for a step. */
+export interface ToOptions<in out A> {
+  /** What its dead letters are kept under. Default: the name of the sink. */
+  readonly name?: string | undefined
+  /** What becomes of an element that the sink refuses. Default "fail". */
+  readonly onError?: OnError<A> | undefined
+  /** How a write that failed as a whole is tried again. Default: it is not. */
+  readonly retry?: Retry | undefined
 }
 
 /**
+ * Says where the elements go. The guarantee of the job follows from source and sink. An element that the sink refuses ends the run,
+ * unless `onError` says to skip it or to keep it as a dead letter: then the rest of its batch is written without it.
+ */
+export const to =
+  <A, E2, R2, G extends Guarantee, const O extends ToOptions<NoInfer<A>> = {}>(sink: Sink<A, E2, R2, G>, options?: O) =>
+  <E, R, P>(
+    self: Pipeline<A, E, R, P>
+  ): Job<
+    E | E2,
+    R | R2 | (O extends { readonly onError: { readonly deadLetter: unknown } } ? Journal : never),
+    Meet<P, G>
+  > => {
+    const name = options?.name ?? sink.name
+    distinct([...self.steps.map((step) => step.name), name])
+    return {
+      pipeline: self as Pipeline<unknown, E | E2, R | R2, unknown>,
+      sink: sink as Sink<any, E | E2, R | R2, Guarantee>,
+      sinkStep: { name, onError: options?.onError ?? "fail", retry: options?.retry },
+      guarantee: (self.source.resumable ? sink.guarantee : "at-most-once") as Meet<P, G>
+    }
+  }
+
+export { Attempt, idempotencyKey, type Positions } from "./context/Attempt.ts"
+export type { AtMost, Delivery, Meet } from "./Guarantee.ts"
+export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
+export type { Progress, Summary } from "./Progress.ts"
+export type { Run, RunOptions, State, StepProgress } from "./Run.ts"
+export {
+  BadDeadLetter,
+  type FailedAt,
+  failedAt,
+  type RunError,
+  SamePlace,
+  SinkChanged,
+  SourceChanged,
+  StepDefect,
+  TooManyDeadLetters
+} from "./RunError.ts"
+
+/**
  * Runs a job: reads from where the last run of that `name` stopped, and commits as it goes. Ends when the source is read
- * to its end and the fate of every element is durable, or when a drain was asked for; the summary says which.
+ * to its end and the fate of every element is durable, or when a drain was asked for; the summary says which. Fails with
+ * `AlreadyRunning` while another run of that name is alive, and with `SourceChanged` or `SinkChanged` where the checkpoint
+ * of the last run says nothing of what is here; nothing is read or written then.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline, Sink, Source } from "skein"
+ *
+ * const job = Pipeline.from(Source.list([1, 2, 3], { name: "numbers" })).pipe(Pipeline.to(Sink.discard))
+ * const { outcome, written } = await Effect.runPromise(
+ *   Pipeline.run(job, { name: "numbers" }).pipe(Effect.provide(Journal.memory))
+ * )
+ *
+ * const got = [outcome, written] // => ["done", 3]
+ * void got
+ * ```
  */
 export const run = <E, R, G extends Delivery>(
   job: Job<E, R, G>,
-  options: RunOptions<NoInfer<AtMost<G>>>
+  options: Runs.RunOptions<NoInfer<AtMost<G>>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
-  Effect.flatMap(Journal, (journal) => Engine.run<E, R>({ ...describe(job), journal, options: checked(options) }))
+  Effect.suspend(() => Runs.toEnd(Runs.begin(describe(job), checked(options))))
+
+/**
+ * As `run`, but gives a handle as soon as the run is accepted: it goes on beside, as long as the scope is open, tells its state and
+ * progress, and can be paused, resumed and drained.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline, Sink, Source } from "skein"
+ *
+ * const job = Pipeline.from(Source.list([1, 2, 3], { name: "numbers" })).pipe(
+ *   Pipeline.map((n) => Effect.delay(Effect.succeed(n), "5 millis")),
+ *   Pipeline.to(Sink.discard)
+ * )
+ * const program = Effect.gen(function* () {
+ *   const run = yield* Pipeline.start(job, { name: "numbers" })
+ *   yield* run.drain
+ *   return (yield* run.await).outcome
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Journal.memory))) // => "drained"
+ * ```
+ */
+export const start = <E, R, G extends Delivery>(
+  job: Job<E, R, G>,
+  options: Runs.RunOptions<NoInfer<AtMost<G>>>
+): Effect.Effect<Runs.Run<E | RunError | JournalError>, E | RunError | JournalError, R | Journal | Scope.Scope> =>
+  Effect.suspend(() => Runs.beside(Runs.begin(describe(job), checked(options))))
 
 /**
  * Runs the dead letters of a job again, each from the step it failed in, into the same sink. What settles is marked as
- * replayed in the same commit; what fails again is kept as a new dead letter.
+ * replayed in the same commit; what fails again is kept as a new dead letter. No run of that name may be alive meanwhile.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Journal, Pipeline, Sink, Source } from "skein"
+ *
+ * let broken = true
+ * const work = (n: number) => (broken ? Effect.fail("broken") : Effect.succeed(n))
+ * const job = Pipeline.from(Source.list([1, 2], { name: "numbers" })).pipe(
+ *   Pipeline.map(work, { onError: { deadLetter: Schema.Number } }),
+ *   Pipeline.to(Sink.discard)
+ * )
+ * const program = Effect.gen(function* () {
+ *   const { dead } = yield* Pipeline.run(job, { name: "numbers" })
+ *   broken = false
+ *   const { written } = yield* Pipeline.replay(job, { name: "numbers" })
+ *   return [dead, written]
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, Journal.memory)) // => [2, 2]
+ * ```
  */
 export const replay = <E, R, G extends Delivery>(
   job: Job<E, R, G>,
-  options: RunOptions<NoInfer<AtMost<G>>>
+  options: Runs.RunOptions<NoInfer<AtMost<G>>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
-  Effect.flatMap(Journal, (journal) => Engine.replay<E, R>({ ...describe(job), journal, options: checked(options) }))
+  Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
 
-/** Runs a pipeline and gives all its elements: for small results, tests and examples. Keeps no checkpoint. */
+/**
+ * Runs a pipeline and gives all its elements: for small results, tests and examples. Keeps no checkpoint, and ends whole or fails:
+ * no drain cuts it short.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline } from "skein"
+ *
+ * await Effect.runPromise(Pipeline.collect(Pipeline.from([1, 2, 3]))) // => [1, 2, 3]
+ * ```
+ */
 export const collect = <A, E, R, P>(self: Pipeline<A, E, R, P>): Effect.Effect<Array<A>, E, R> =>
-  Engine.collect<A, E, R>(self)
+  Effect.suspend(() => {
+    const all: Array<A> = []
+    return Effect.as(
+      Runs.pour<A, E, R>(self, (elements) => Effect.sync(() => elements.forEach((a) => all.push(a)))),
+      all
+    )
+  })
 
 /**
  * Runs a pipeline as a stream: the way back to plain Effect. Elements come as the stream is pulled, a window ahead of it,
@@ -242,15 +343,18 @@ export const collect = <A, E, R, P>(self: Pipeline<A, E, R, P>): Effect.Effect<A
  * await Effect.runPromise(Stream.runCollect(Stream.take(squares, 2))) // => [1, 4]
  * ```
  */
-export const stream = <A, E, R, P>(self: Pipeline<A, E, R, P>): Stream.Stream<A, E, R> => Engine.stream<A, E, R>(self)
+export const stream = <A, E, R, P>(self: Pipeline<A, E, R, P>): Stream.Stream<A, E, R> =>
+  Stream.callback<A, E, R>(
+    (queue) =>
+      Effect.andThen(
+        Runs.pour<A, E, R>(self, (elements) => Queue.offerAll(queue, elements)),
+        Queue.end(queue)
+      ),
+    { bufferSize: 16, strategy: "suspend" }
+  )
 
 const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
-  const last = steps.at(-1)?.name
-  if (steps.slice(0, -1).some((step) => step.name === last)) {
-    throw new RangeError(
-      `A pipeline cannot have two steps with the name "${last}": dead letters go back to one of them`
-    )
-  }
+  distinct(steps.map((step) => step.name))
   return {
     source,
     steps,
@@ -262,14 +366,31 @@ const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): P
   }
 }
 
-const sourceOf = (
-  input: Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any>
-): Source<any, any, any, any> =>
-  Stream.isStream(input)
-    ? unpositioned(input)
-    : Symbol.iterator in input
-      ? unpositioned(Stream.fromIterable(input))
-      : (input as Source<any, any, any, any>)
+const distinct = (names: ReadonlyArray<string>): void => {
+  const last = names.at(-1)!
+  if (names.indexOf(last) === names.length - 1) return
+  throw new RangeError(
+    `A pipeline cannot have two steps with the name "${last}", the sink included: dead letters go back to one of them`
+  )
+}
+
+const sourceOf = (input: Input): Source<any, any, any, any> => {
+  if (typeof input !== "object" && typeof input !== "function") throw noSource(input)
+  if (input === null) throw noSource(input)
+  if (Stream.isStream(input)) return unpositioned(input)
+  if (Symbol.iterator in input) return unpositioned(Stream.fromIterable(input))
+  if (Symbol.asyncIterator in input) {
+    return unpositioned(Stream.fromAsyncIterable(input, (reason) => reason).pipe(Stream.orDie))
+  }
+  if ("read" in input && "fingerprint" in input) return input
+  throw noSource(input)
+}
+
+const noSource = (input: unknown): TypeError =>
+  new TypeError(
+    `Pipeline.from takes a Source, a Stream, an Iterable or an AsyncIterable, not ${input === null ? "null" : typeof input}. ` +
+      "For the lines of a file use Files.lines, for the characters of a string an array of them"
+  )
 
 const each = (
   self: Pipeline<any, any, any, any>,
@@ -286,6 +407,7 @@ const each = (
       concurrency: positive("concurrency", options?.concurrency ?? 1),
       order: options?.order ?? "input",
       onError: options?.onError ?? "fail",
+      catch: options?.catch,
       f
     }
   ])
@@ -295,15 +417,18 @@ const positive = (what: string, n: number): number => {
   throw new RangeError(`The ${what} of a pipeline must be a whole number of at least 1, not ${n}`)
 }
 
-const checked = (options: RunOptions<Delivery>): RunOptions<Delivery> => {
+const checked = (options: Runs.RunOptions<Delivery>): Runs.RunOptions<Delivery> => {
+  if (options.name === "")
+    throw new RangeError("The name of a run must not be empty: the journal keeps its place by it")
   positive("window", options.window?.items ?? 1)
   positive("maxRows", options.maxRows ?? 1)
   return options
 }
 
-const describe = <E, R, G extends Delivery>(job: Job<E, R, G>) => ({
+const describe = <E, R, G extends Delivery>(job: Job<E, R, G>): Runs.Description => ({
   source: job.pipeline.source,
   steps: job.pipeline.steps,
   sink: job.sink,
+  sinkStep: job.sinkStep,
   guarantee: job.guarantee
 })

@@ -1,10 +1,9 @@
 /** What a run tells of itself, while it runs and at its end. */
 import type * as Duration from "effect/Duration"
 import type * as Option from "effect/Option"
+import type { Delivery } from "./Guarantee.ts"
 import type { Counts } from "./Journal.ts"
-import type { Delivery } from "./Pipeline.ts"
 import type { Position } from "./Source.ts"
-
 export interface Progress extends Counts {
   readonly pipeline: string
   /** Attempts after the first, over all steps. */

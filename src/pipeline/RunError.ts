@@ -1,9 +1,20 @@
 /** What ends a run besides the errors of its own source, steps and sink. */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { TypedError } from "../concurrency/base/TypedError.ts"
-import type { Fingerprint } from "./Source.ts"
+import type { AlreadyRunning, LeaseLost } from "./JournalError.ts"
+import type { Position } from "./Source.ts"
 
-export type RunError = SourceChanged | TooManyDeadLetters | BadDeadLetter
+export type RunError =
+  | SourceChanged
+  | SinkChanged
+  | SamePlace
+  | AlreadyRunning
+  | LeaseLost
+  | TooManyDeadLetters
+  | BadDeadLetter
 
 const SourceChangedBase: TypedError<
   SourceChanged,
@@ -19,7 +30,7 @@ const SourceChangedBase: TypedError<
   changes: Schema.Array(Schema.String)
 })
 
-/** The source is not what it was when the pipeline last ran, so that its positions mean something else. */
+/** What was read of the source is not there any more as it was, so that its positions mean something else. */
 export class SourceChanged extends SourceChangedBase {
   override get message(): string {
     return (
@@ -29,12 +40,44 @@ export class SourceChanged extends SourceChangedBase {
   }
 }
 
-/** What is different between two fingerprints, a phrase a field. */
-export const changes = (was: Fingerprint, is: Fingerprint): ReadonlyArray<string> =>
-  [...new Set([...Object.keys(was), ...Object.keys(is)])].flatMap((field) => {
-    const [before, now] = [JSON.stringify(was[field]), JSON.stringify(is[field])]
-    return before === now ? [] : [`${field} was ${before ?? "absent"}, is ${now ?? "absent"}`]
-  })
+const SinkChangedBase: TypedError<
+  SinkChanged,
+  "SinkChanged",
+  { readonly pipeline: Schema.String; readonly changes: Schema.$Array<Schema.String> }
+> = Schema.TaggedError<SinkChanged>()("SinkChanged", {
+  pipeline: Schema.String,
+  changes: Schema.Array(Schema.String)
+})
+
+/** The pipeline wrote somewhere else when it last ran. What is committed there says nothing of what is here. */
+export class SinkChanged extends SinkChangedBase {
+  override get message(): string {
+    return (
+      `Cannot resume pipeline "${this.pipeline}": ${this.changes.join("; ")}. Write to where it wrote before, use another ` +
+      `name, start over (restart: true), or let what is new begin with what comes now (onSinkChanged: "begin")`
+    )
+  }
+}
+
+const SamePlaceBase: TypedError<
+  SamePlace,
+  "SamePlace",
+  { readonly pipeline: Schema.String; readonly one: Schema.String; readonly other: Schema.String }
+> = Schema.TaggedError<SamePlace>()("SamePlace", {
+  pipeline: Schema.String,
+  one: Schema.String,
+  other: Schema.String
+})
+
+/** Two of source, sinks and journal are one file (P14). Nothing was read or written. */
+export class SamePlace extends SamePlaceBase {
+  override get message(): string {
+    return (
+      `Cannot run pipeline "${this.pipeline}": its ${this.one} and its ${this.other} are the same file, by its path or a link. ` +
+      "Name another file for one of them"
+    )
+  }
+}
 
 const TooManyDeadLettersBase: TypedError<
   TooManyDeadLetters,
@@ -86,3 +129,67 @@ export class BadDeadLetter extends BadDeadLetterBase {
     return `Pipeline "${this.pipeline}", step "${this.step}": could not ${this.tried}: ${this.reason}`
   }
 }
+
+/** Where a step was when it ended the run. */
+export interface FailedAt {
+  readonly pipeline: string
+  readonly step: string
+  readonly position: Position
+  /** What the step was given. */
+  readonly input: unknown
+}
+
+/** A defect of a step, or of what it called: a mistake in the program, named with the element that brought it to light. */
+export class StepDefect extends Error {
+  override readonly name = "StepDefect"
+  readonly at: FailedAt
+
+  constructor(defect: unknown, at: FailedAt) {
+    const what = defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
+    super(`Pipeline "${at.pipeline}": ${placeOf(at)} threw: ${what}`, { cause: defect })
+    this.at = at
+  }
+}
+
+const At: Context.Service<FailedAt, FailedAt> = Context.Service("skein/FailedAt")
+
+/** The cause with where it happened: defects are wrapped, errors stay as they are and carry it along. */
+export const explained = <E>(cause: Cause.Cause<E>, at: FailedAt): Cause.Cause<E> => {
+  const named = Cause.fromReasons(
+    cause.reasons.map((reason): Cause.Reason<E> =>
+      Cause.isDieReason(reason) && !(reason.defect instanceof StepDefect)
+        ? Cause.makeDieReason(new StepDefect(reason.defect, at)).annotate(Cause.reasonAnnotations(reason))
+        : reason
+    )
+  )
+  return cause.reasons.every(Cause.isInterruptReason) ? cause : Cause.annotate(named, Context.make(At, at))
+}
+
+/**
+ * Which step ended a run, on which element: for a cause that came out of `Pipeline.run` because a step failed. None for any other
+ * cause, such as that of a source or a sink.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { Journal, Pipeline, Sink, Source } from "skein"
+ *
+ * const odd = (n: number) => (n % 2 === 1 ? Effect.succeed(n) : Effect.fail(`${n} is even`))
+ * const job = Pipeline.from(Source.list([1, 2], { name: "numbers" })).pipe(
+ *   Pipeline.map(odd, { name: "odd" }),
+ *   Pipeline.to(Sink.discard)
+ * )
+ * const cause = Pipeline.run(job, { name: "odd numbers" }).pipe(Effect.sandbox, Effect.flip, Effect.provide(Journal.memory))
+ *
+ * const at = Option.getOrThrow(Pipeline.failedAt(await Effect.runPromise(cause)))
+ * const where = [at.step, at.position, at.input] // => ["odd", 2, 2]
+ * void where
+ * ```
+ */
+export const failedAt = (cause: Cause.Cause<unknown>): Option.Option<FailedAt> =>
+  Context.getOption(Cause.annotations(cause), At)
+
+/** As it stands in messages. */
+export const placeOf = ({ position, step }: FailedAt): string =>
+  `step "${step}", on the element that ends at position ${JSON.stringify(position)},`

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { Checksum } from "../concurrency/base/Checksum.ts"
 import { weigh } from "./flow/Weigh.ts"
 
 /** The position of an element in its source: JSON, kept in the journal, meaningful to the source alone. */
@@ -35,7 +36,17 @@ export interface Source<out A, out E, out R, in out P> {
   readonly resumable: boolean
   /** The `bytes` of all its elements together, where that is known without reading them: the base of an ETA. */
   readonly size: Effect.Effect<Option.Option<number>, E, R>
-  readonly fingerprint: Effect.Effect<Fingerprint, E, R>
+  /**
+   * What the content up to a position is known by; none means before the first element. It must not change when something is
+   * added or mended behind that position. `since` is what this run was given for an earlier position, to build on.
+   */
+  readonly fingerprint: (upTo: Option.Option<P>, since?: Fingerprint) => Effect.Effect<Fingerprint, E, R>
+  /** What differs from a fingerprint that an earlier run kept, in words. Default: compares with `fingerprint(upTo)`. */
+  readonly changed?:
+    | ((kept: Fingerprint, upTo: Option.Option<P>) => Effect.Effect<ReadonlyArray<string>, E, R>)
+    | undefined
+  /** The files it is in, by all of their names, so that none of them is written to (P14). Default: none. */
+  readonly places?: Effect.Effect<ReadonlyArray<string>, E, R> | undefined
   /** The elements behind `after`, or all of them. Reading again from the same position gives the same elements. */
   readonly read: (after: Option.Option<P>) => Stream.Stream<Element<A, P>, E, R>
 }
@@ -45,7 +56,7 @@ export const unpositioned = <A, E, R>(stream: Stream.Stream<A, E, R>): Source<A,
   name: "stream",
   resumable: false,
   size: Effect.succeed(Option.none()),
-  fingerprint: Effect.succeed({}),
+  fingerprint: () => Effect.succeed({}),
   read: () => Stream.map(stream, (value) => ({ value, position: nowhere, bytes: weigh(value) }))
 })
 
@@ -53,8 +64,8 @@ export const unpositioned = <A, E, R>(stream: Stream.Stream<A, E, R>): Source<A,
 const nowhere: NoPosition = { _tag: "NoPosition" }
 
 /**
- * A source of the elements of a list, in order, resumable by their index. The list must be the same on each run: a
- * changed one is refused. `name` stands in messages.
+ * A source of the elements of a list, in order, resumable by their index. The list may grow from run to run; where one of
+ * the elements that were settled is another one now, it is refused. `name` stands in messages.
  *
  * @example
  * ```ts
@@ -73,11 +84,20 @@ export const list = <A extends Schema.Json>(
   name: options.name,
   resumable: true,
   size: Effect.sync(() => Option.some(items.reduce((sum: number, item) => sum + weigh(item), 0))),
-  fingerprint: Digest.Digest.pipe(
-    Effect.flatMap((digest) => digest.digestHex(Digest.sha256, new TextEncoder().encode(JSON.stringify(items)))),
-    Effect.map((sha256) => ({ list: options.name, count: items.length, sha256 })),
-    Effect.provide(Digest.layerWebCrypto)
-  ),
+  fingerprint: (upTo, since) =>
+    Effect.sync(() => {
+      const count = Option.getOrElse(upTo, () => 0)
+      const known = since !== undefined && Number(since["count"]) <= count ? since : { count: 0, checksum: undefined }
+      const checksum = new Checksum(known["checksum"] as string | undefined)
+      for (let i = Number(known["count"]); i < Math.min(count, items.length); i++) {
+        checksum.addText(JSON.stringify(items[i])).addText("\n")
+      }
+      return { count: Math.min(count, items.length), checksum: checksum.text }
+    }),
+  changed: (kept, upTo) =>
+    "sha256" in kept
+      ? Effect.map(sha256(items.slice(0, Number(kept["count"]))), (sha256) => changes(kept, { ...kept, sha256 }))
+      : Effect.map(list(items, options).fingerprint(upTo), (now) => changes(kept, now)),
   read: (after) =>
     Stream.suspend(() => {
       const start = Option.getOrElse(after, () => 0)
@@ -86,3 +106,17 @@ export const list = <A extends Schema.Json>(
       )
     })
 })
+
+/** What version 0.1 kept of a whole list. */
+const sha256 = (items: ReadonlyArray<unknown>): Effect.Effect<string> =>
+  Digest.Digest.pipe(
+    Effect.flatMap((digest) => digest.digestHex(Digest.sha256, new TextEncoder().encode(JSON.stringify(items)))),
+    Effect.provide(Digest.layerWebCrypto)
+  )
+
+/** What is different between two fingerprints, a phrase a field. */
+export const changes = (was: Fingerprint, is: Fingerprint): ReadonlyArray<string> =>
+  [...new Set([...Object.keys(was), ...Object.keys(is)])].flatMap((field) => {
+    const [before, now] = [JSON.stringify(was[field]), JSON.stringify(is[field])]
+    return before === now ? [] : [`${field} was ${before ?? "absent"}, is ${now ?? "absent"}`]
+  })

@@ -3,7 +3,10 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
+import type { Positions } from "./context/Attempt.ts"
 import type { Journal } from "./Journal.ts"
+import type { Backoff } from "./Policy.ts"
+import type { NoPosition } from "./Source.ts"
 
 /** What becomes of an element whose step failed with a typed error. Defects always end the run. */
 export type OnError<A> =
@@ -29,6 +32,8 @@ export interface StepOptions<in out A> {
   readonly order?: "input" | "completion" | undefined
   /** Default "fail". */
   readonly onError?: OnError<A> | undefined
+  /** Makes the typed error of a promise that rejects, or of a function that throws; without it, that is a defect. */
+  readonly catch?: ((reason: unknown) => unknown) | undefined
 }
 
 export interface BatchOptions {
@@ -37,16 +42,35 @@ export interface BatchOptions {
   readonly within?: Duration.Input | undefined
 }
 
+/** What can fail on an element: a step, or the sink. */
+export interface Failing {
+  readonly name: string
+  readonly onError: OnError<any>
+}
+
 /** A step that works on one element at a time. */
-export interface Each {
+export interface Each extends Failing {
   readonly _tag: "Each"
   readonly kind: "map" | "filter" | "flatMap"
-  readonly name: string
   readonly concurrency: number
   readonly order: "input" | "completion"
-  readonly onError: OnError<any>
+  readonly catch: ((reason: unknown) => unknown) | undefined
   /** Gives the new element, whether to keep it, or the elements it becomes: as it is or as an effect of it. */
   readonly f: (value: any) => unknown
+}
+
+/** What becomes of what the sink fails on. */
+export interface SinkStep extends Failing {
+  readonly retry: Retry | undefined
+}
+
+/** How a write that failed as a whole, and not for one of its rows, is tried again. */
+export interface Retry {
+  /** Attempts after the first. Default 3. */
+  readonly retries?: number | undefined
+  readonly backoff?: Backoff | undefined
+  /** Which errors are worth another attempt; default all. */
+  readonly retryWhile?: ((error: any) => boolean) | undefined
 }
 
 /** A step that collects elements. */
@@ -59,17 +83,20 @@ export interface Batch {
 
 export type Step = Each | Batch
 
-/** What a step's function gives, as it is or as the value of an effect. */
-export type Output<X> = X extends Effect.Effect<infer A, any, any> ? A : X
+/** What a step's function gives: as it is, or as the value of an effect or a promise. */
+export type Output<X> = X extends Effect.Effect<infer A, any, any> ? A : Awaited<X>
 
 /** The errors of a step's function that its policy leaves in the type. */
 export type ErrorAfter<X, O> = O extends { readonly onError: "skip" | { readonly deadLetter: unknown } }
   ? never
-  : X extends Effect.Effect<any, infer E, any>
-    ? E
-    : never
+  :
+      | (X extends Effect.Effect<any, infer E, any> ? E : never)
+      | (O extends { readonly catch: (reason: any) => infer E } ? E : never)
 
-/** The services of a step's function, and the journal where its policy keeps dead letters. */
-export type ServicesOf<X, O> =
-  | (X extends Effect.Effect<any, any, infer R> ? R : never)
+/** The services of a step's function over positions `P`, and the journal where its policy keeps dead letters. */
+export type ServicesOf<X, O, P> =
+  | Keyed<X extends Effect.Effect<any, any, infer R> ? R : never, P>
   | (O extends { readonly onError: { readonly deadLetter: unknown } } ? Journal : never)
+
+/** A source with positions gives what an idempotency key is made of. */
+type Keyed<R, P> = [P] extends [NoPosition] ? R : Exclude<R, Positions>

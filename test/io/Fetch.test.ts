@@ -412,7 +412,7 @@ describe("Fetch: retries", () => {
         const keys = (path: string) =>
           origin.requests.filter((one) => one.path === path).map((one) => one.headers["idempotency-key"])
         yield* Effect.flip(post(`${origin.url}/step`)).pipe(
-          Effect.provideService(Attempt, { idempotencyKey: "repos/42", count: 1 })
+          Effect.provideService(Attempt, { key: "repos/42", count: 1 })
         )
         assert.deepEqual(
           keys("/step"),

@@ -27,8 +27,7 @@ const numbers = (n: number): Source.Source<number, never, never, number> => ({
   ...Source.list(
     Array.from({ length: n }, (_, i) => i + 1),
     { name: "numbers" }
-  ),
-  fingerprint: Effect.succeed({ count: n })
+  )
 })
 
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
@@ -122,8 +121,10 @@ describe("a full window", () => {
         ...store.table,
         open: (committed) =>
           Effect.map(store.table.open(committed), (writer) => ({
-            write: (rows: ReadonlyArray<string>) =>
-              Effect.tap(Effect.delay(writer.write(rows), 20), () => Effect.sync(() => void (held -= rows.length)))
+            write: (rows: ReadonlyArray<string>, since) =>
+              Effect.tap(Effect.delay(writer.write(rows, since), 20), () =>
+                Effect.sync(() => void (held -= rows.length))
+              )
           }))
       })
     )

@@ -137,7 +137,7 @@ describe("retries", () => {
 
   it("counts attempts and retries for the pipeline that runs it", () => {
     const meter = Meter.make()
-    const attempt: Attempt = { idempotencyKey: "a", count: 1 }
+    const attempt: Attempt = { key: "a", count: 1 }
     const program = Policy.apply(flaky(2).call, {}).pipe(
       Effect.provideService(Meter.Meter, meter),
       Effect.provideService(Attempt, attempt)

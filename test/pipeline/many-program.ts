@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { Journal, Pipeline, type Sink, type Source } from "skein"
+import { Journal, Pipeline, Sink, type Source } from "skein"
 
 const many = 500_000
 
@@ -10,15 +10,8 @@ const source: Source.Source<number, never, never, number> = {
   name: "numbers",
   resumable: true,
   size: Effect.succeed(Option.none()),
-  fingerprint: Effect.succeed({}),
+  fingerprint: () => Effect.succeed({}),
   read: () => Stream.map(Stream.range(1, many), (n) => ({ value: n, position: n, bytes: 8 }))
-}
-
-const nowhere: Sink.Sink<ReadonlyArray<number>, never, never, "at-least-once"> = {
-  name: "nowhere",
-  guarantee: "at-least-once",
-  journal: Effect.succeed(Option.none()),
-  open: () => Effect.succeed({ write: () => Effect.succeed(null) })
 }
 
 const job = Pipeline.from(source).pipe(
@@ -27,7 +20,7 @@ const job = Pipeline.from(source).pipe(
   Pipeline.flatMap((n) => [n, n, n]),
   Pipeline.batch(10),
   Pipeline.map((batch) => batch, { concurrency: 2, order: "completion" }),
-  Pipeline.to(nowhere)
+  Pipeline.to(Sink.discard)
 )
 
 const { filtered, settled } = await Effect.runPromise(

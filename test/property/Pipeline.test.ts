@@ -109,6 +109,9 @@ const expected = (spec: JobSpec): Outcome =>
     false
   )
 
+/** Random pipelines have lost the types that say that their source has positions. */
+const keyOf = Pipeline.idempotencyKey as Effect.Effect<string>
+
 /** What is there between the runs of a job: the store, and which faults happened already. */
 const makeWorld = (spec: JobSpec) => {
   const { seed } = spec
@@ -116,6 +119,7 @@ const makeWorld = (spec: JobSpec) => {
   const happened = new Set<string>()
   const watched = { opened: 0, closed: 0, running: new Map<number, number>(), most: new Map<number, number>(), open: 0 }
   const keys = new Map<string, string>()
+  const elements = new Map<string, string>()
   const state = { mended: false }
 
   /** Every fault happens once, and ends the run that meets it. */
@@ -143,13 +147,14 @@ const makeWorld = (spec: JobSpec) => {
 
   const wasBatched = (step: number) => spec.steps.slice(0, step).some(({ kind }) => kind === "batch")
 
-  /** The same key for the same name in all runs, and no other name has it; batches depend on time. */
+  /** P15: the same key for an element and a step in all runs and replays, and nothing else has it; batches depend on time. */
   const checkKey = (i: number, name: string) =>
-    Effect.map(Pipeline.Attempt, ({ idempotencyKey }) => {
-      if (wasBatched(i) || state.mended) return
-      const [mine, its] = [`${i} name ${name}`, `${i} key ${idempotencyKey}`]
-      expect([keys.get(mine) ?? idempotencyKey, keys.get(its) ?? name]).toEqual([idempotencyKey, name])
-      keys.set(mine, idempotencyKey!).set(its, name)
+    Effect.map(keyOf, (key) => {
+      if (wasBatched(i)) return
+      const element = `step ${i}, ${name}`
+      expect([keys.get(element) ?? key, elements.get(key) ?? element]).toEqual([key, element])
+      keys.set(element, key)
+      elements.set(key, element)
     })
 
   const work =
@@ -184,7 +189,7 @@ const makeWorld = (spec: JobSpec) => {
     name: "names",
     resumable: true,
     size: Effect.succeed(Option.none()),
-    fingerprint: Effect.succeed({ elements: spec.elements }),
+    fingerprint: () => Effect.succeed({ elements: spec.elements }),
     read: (after) => {
       const from = Option.getOrElse(after, () => 0)
       const elements = Stream.range(from + 1, spec.elements).pipe(
@@ -228,18 +233,22 @@ const makeWorld = (spec: JobSpec) => {
   }
   const sink = sinks[spec.sink] as Sink.Sink<unknown, string, never, "at-least-once">
   let writes = 0
-  const faulty: typeof sink = {
+  /** With the faults of a writer, which a sink of several has in each of its members. */
+  const faulted = (sink: Sink.Sink<unknown, string, never, Sink.Guarantee>): typeof sink => ({
     ...sink,
+    members: sink.members?.map(faulted),
     open: (committed) =>
       Effect.map(sink.open(committed), (writer) => ({
-        write: (rows) => {
+        ...writer,
+        write: (rows, since) => {
           writes += 1
           if (isDue(`sink fails before write ${writes}`, 0.03)) return Effect.fail("sink")
           const late = spec.sink !== "elsewhere" && isDue(`sink fails after write ${writes}`, 0.03)
-          return late ? Effect.andThen(writer.write(rows), Effect.fail("sink")) : writer.write(rows)
+          return late ? Effect.andThen(writer.write(rows, since), Effect.fail("sink")) : writer.write(rows, since)
         }
       }))
-  }
+  })
+  const faulty = faulted(sink) as typeof sink
   const options = {
     name: "random",
     window: { items: spec.items, bytes: spec.bytes },
@@ -250,6 +259,8 @@ const makeWorld = (spec: JobSpec) => {
   const fresh = <A>(run: Effect.Effect<A, unknown, any>): Effect.Effect<A, unknown> =>
     Effect.suspend(() => {
       watched.running.clear()
+      // Whoever held it is gone when the next one begins.
+      store.free()
       return run.pipe(
         Effect.provideService(Journal.Journal, store.journal),
         // Of two faults at once, the second is only logged.

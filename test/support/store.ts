@@ -2,12 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import type { Journal, Sink } from "skein"
+import { Journal, Sink } from "skein"
 
 export interface Store<A> {
   rows: Array<A>
   checkpoint: Journal.Checkpoint | undefined
   letters: Array<Journal.KeptDeadLetter>
+  /** Whether each transaction is rolled back once and runs again, as databases do that cannot serialize it. */
+  twice: boolean
   /** Every watermark and how many rows were there with it, in the order of the commits. */
   readonly commits: Array<{ readonly checkpoint: Journal.Checkpoint; readonly rows: number }>
   readonly journal: Journal.Journal
@@ -17,81 +19,131 @@ export interface Store<A> {
   readonly file: Sink.Sink<A, never, never, "effectively-once"> & { lines: Array<A> }
   /** Somewhere else: what is written stays. */
   readonly elsewhere: Sink.Sink<A, never, never, "at-least-once"> & { received: Array<A> }
+  /** Ends the lease of a run that was killed. */
+  readonly free: () => void
 }
 
 export const make = <A>(): Store<A> => {
   let staged: Array<A> = []
-  let marked: Array<number> = []
+  let epoch = 0
+  let held = false
+  let clean = true
+  const lines: Array<A> = []
+  const received: Array<A> = []
+  const cut = (since: Option.Option<Schema.Json>) => {
+    lines.length = Option.getOrElse(since, () => lines.length) as number
+  }
+  const load = Effect.sync(() => Option.fromUndefinedOr(store.checkpoint))
   const store: Store<A> = {
     rows: [],
     checkpoint: undefined,
     letters: [],
+    twice: false,
     commits: [],
+    free: () => void (held = false),
     journal: {
-      load: () => Effect.sync(() => Option.fromUndefinedOr(store.checkpoint)),
-      reset: () => Effect.sync(() => void (store.checkpoint = undefined)),
-      commit: (_, write) =>
-        Effect.suspend(() => {
-          staged = []
-          marked = []
-          return Effect.map(
-            Effect.tap(write, () => Effect.yieldNow),
-            ({ checkpoint, dead }) => {
-              store.rows.push(...staged)
-              store.checkpoint = checkpoint
-              store.letters = [
-                ...store.letters.map((letter) => ({
-                  ...letter,
-                  replayed: letter.replayed || marked.includes(letter.id)
-                })),
-                ...dead.map((letter, i) => ({ ...letter, id: store.letters.length + i + 1, replayed: false }))
-              ]
-              store.commits.push({ checkpoint, rows: store.rows.length })
-            }
-          )
-        }),
+      places: [],
+      load: () => load,
       dead: () => Effect.sync(() => store.letters.filter((letter) => !letter.replayed)),
-      markReplayed: (_, ids) => Effect.sync(() => void marked.push(...ids))
+      bury: () => Effect.die("not here"),
+      lease: ({ pipeline }) =>
+        Effect.acquireRelease(
+          Effect.suspend(() => {
+            if (held) {
+              return Effect.fail(new Journal.AlreadyRunning({ pipeline, holder: "this test", since: 0, until: 0 }))
+            }
+            held = true
+            epoch += 1
+            const wasClean = clean
+            clean = false
+            return Effect.succeed({ mine: epoch, wasClean })
+          }),
+          ({ mine }) => Effect.sync(() => void (held = mine === epoch ? false : held))
+        ).pipe(
+          Effect.map(({ mine, wasClean }): Journal.Lease => {
+            const fence = Effect.suspend(() =>
+              mine === epoch ? Effect.void : Effect.fail(new Journal.LeaseLost({ pipeline, holder: "another run" }))
+            )
+            return {
+              id: "store",
+              host: { id: "store", label: "this test", runs: () => true },
+              durable: true,
+              clean: wasClean,
+              renewEvery: Option.none(),
+              renew: fence,
+              load,
+              leaveClean: Effect.sync(() => void (clean = true)),
+              commit: (write) =>
+                Effect.suspend(() => {
+                  const attempt = Effect.suspend(() => {
+                    staged = []
+                    return Effect.tap(Effect.andThen(fence, write), () => Effect.yieldNow)
+                  })
+                  return Effect.map(
+                    store.twice ? Effect.andThen(attempt, attempt) : attempt,
+                    ({ checkpoint, dead, replayed, restart }) => {
+                      store.rows.push(...staged)
+                      store.checkpoint = checkpoint
+                      const kept = restart ? [] : store.letters
+                      store.letters = [
+                        ...kept.map((letter) => ({
+                          ...letter,
+                          replayed: letter.replayed || replayed.includes(letter.id)
+                        })),
+                        ...dead.map((letter, i) => ({ ...letter, id: kept.length + i + 1, replayed: false }))
+                      ]
+                      store.commits.push({ checkpoint, rows: store.rows.length })
+                    }
+                  )
+                })
+            }
+          })
+        )
     },
-    table: {
+    table: Sink.make({
       name: "table",
       guarantee: "exactly-once",
       journal: Effect.sync(() => Option.some(store.journal)),
       open: () =>
         Effect.succeed({
-          write: (elements) =>
+          write: (elements: ReadonlyArray<A>) =>
             Effect.andThen(
               Effect.yieldNow,
               Effect.sync((): Schema.Json => (staged.push(...elements), null))
             )
         })
-    },
+    }),
     file: {
-      name: "file",
-      guarantee: "effectively-once",
-      journal: Effect.succeed(Option.none()),
-      lines: [],
-      open: (committed) =>
-        Effect.sync(() => {
-          store.file.lines.length = Option.getOrElse(committed, () => store.file.lines.length) as number
-          return {
-            write: (elements) =>
-              Effect.andThen(
-                Effect.yieldNow,
-                Effect.sync((): Schema.Json => store.file.lines.push(...elements))
-              )
-          }
-        })
+      ...Sink.make({
+        name: "file",
+        guarantee: "effectively-once",
+        open: ({ committed }) =>
+          Effect.sync(() => {
+            cut(committed)
+            return {
+              write: (elements: ReadonlyArray<A>, since) =>
+                Effect.andThen(
+                  Effect.yieldNow,
+                  Effect.sync((): Schema.Json => {
+                    cut(since)
+                    return lines.push(...elements)
+                  })
+                )
+            }
+          })
+      }),
+      lines
     },
     elsewhere: {
-      name: "elsewhere",
-      guarantee: "at-least-once",
-      journal: Effect.succeed(Option.none()),
-      received: [],
-      open: () =>
-        Effect.succeed({
-          write: (elements) => Effect.sync((): Schema.Json => (store.elsewhere.received.push(...elements), null))
-        })
+      ...Sink.make({
+        name: "elsewhere",
+        guarantee: "at-least-once",
+        open: () =>
+          Effect.succeed({
+            write: (elements: ReadonlyArray<A>) => Effect.sync((): Schema.Json => (received.push(...elements), null))
+          })
+      }),
+      received
     }
   }
   return store

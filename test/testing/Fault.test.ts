@@ -645,7 +645,7 @@ describe("Fault.db and the pipeline", () => {
   const Row = Schema.Struct({ n: Schema.Int })
   const rows = Array.from({ length: 10 }, (_, n) => ({ n }))
   // A list is told from another by Web Crypto, which no simulation has in its hands.
-  const source = { ...Source.list(rows, { name: "rows" }), fingerprint: Effect.succeed({}) }
+  const source = { ...Source.list(rows, { name: "rows" }), fingerprint: () => Effect.succeed({}) }
   const job = Pipeline.from(source).pipe(
     Pipeline.map((row) => Effect.as(Effect.yieldNow, row), { concurrency: 2 }),
     Pipeline.to(Db.table("rows", Row))

@@ -1,22 +1,41 @@
 /**
- * The journal in a database: checkpoints and dead letters are rows beside the rows of the sink, so that one
+ * The journal in a database: checkpoints, leases and dead letters are rows beside the rows of the sink, so that one
  * transaction keeps all of them or none.
  */
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
-import { JournalError } from "../../pipeline/Journal.ts"
-import type { Checkpoint, DeadLetter, Journal, KeptDeadLetter } from "../../pipeline/Journal.ts"
+import { Host, newId } from "../../pipeline/context/Host.ts"
+import { AlreadyRunning, JournalError, LeaseLost } from "../../pipeline/Journal.ts"
+import type {
+  Checkpoint,
+  Commit,
+  DeadLetter,
+  Journal,
+  JournalKey,
+  KeptDeadLetter,
+  Lease
+} from "../../pipeline/Journal.ts"
+
+export interface Options {
+  /** The files of the database, by all of their names. */
+  readonly places?: ReadonlyArray<string> | undefined
+  /** Whether it outlives the process. Default true. */
+  readonly durable?: boolean | undefined
+  /** Who holds its leases. Default: the `Host` of whoever takes one. */
+  readonly host?: Host | undefined
+}
 
 /**
- * The journal in the database of `sql`, in the tables `skein_checkpoint` and `skein_dead`, which are created on first
- * use. A commit is one transaction, or a savepoint where one is open already. Of two runs of one pipeline in two
- * processes only one commits: the other fails with a `JournalError` that says so.
+ * The journal in the database of `sql`, in the tables `skein_run` and `skein_dead`, which are created on first use; what version
+ * 0.1 kept in `skein_checkpoint` is taken over. A commit is one transaction, or a savepoint where one is open already, and
+ * is fenced by its lease: once another run has taken that, nothing is written through it.
  *
  * @example
  * ```ts
@@ -25,7 +44,7 @@ import type { Checkpoint, DeadLetter, Journal, KeptDeadLetter } from "../../pipe
  * import { Drivers } from "skein/node"
  *
  * // The journal that `Db.sqlite` brings along is one of these.
- * const fresh = Effect.flatMap(Journal.Journal, (journal) => journal.load("repos")).pipe(
+ * const fresh = Effect.flatMap(Journal.Journal, (journal) => journal.load(Journal.keyOf("repos"))).pipe(
  *   Effect.map(Option.isNone),
  *   Effect.provide(Db.sqlite(":memory:")),
  *   Effect.provide(Drivers.layer)
@@ -34,113 +53,239 @@ import type { Checkpoint, DeadLetter, Journal, KeptDeadLetter } from "../../pipe
  * await Effect.runPromise(fresh) // => true
  * ```
  */
-export const make = (client: SqlClient): Journal => {
+export const make = (client: SqlClient, { durable = true, host: given, places = [] }: Options = {}): Journal => {
   const sql = client.withoutTransforms()
-  /** The revision that each pipeline's row had when it was last read or written here; none when there was no row. */
-  const revisions = new Map<string, Option.Option<number>>()
   let tablesKept = false
 
   const createTables = Effect.gen(function* () {
     const id = sql.literal(
       sql.onDialectOrElse({ orElse: () => "INTEGER PRIMARY KEY", pg: () => "BIGSERIAL PRIMARY KEY" })
     )
-    yield* sql`CREATE TABLE IF NOT EXISTS skein_checkpoint (
-      pipeline TEXT PRIMARY KEY, version INTEGER NOT NULL, revision BIGINT NOT NULL, fingerprint TEXT NOT NULL,
-      position TEXT, ahead TEXT NOT NULL, sink TEXT, counts TEXT NOT NULL, finished INTEGER NOT NULL)`
+    yield* sql`CREATE TABLE IF NOT EXISTS skein_run (
+      pipeline TEXT NOT NULL, part TEXT NOT NULL, id TEXT NOT NULL, epoch BIGINT NOT NULL, revision BIGINT NOT NULL,
+      holder TEXT, label TEXT NOT NULL, since BIGINT NOT NULL, expires BIGINT NOT NULL, clean INTEGER NOT NULL,
+      format INTEGER NOT NULL, checkpoint TEXT, PRIMARY KEY (pipeline, part))`
     yield* sql`CREATE TABLE IF NOT EXISTS skein_dead (
       id ${id}, pipeline TEXT NOT NULL, step TEXT NOT NULL, input TEXT NOT NULL, cause TEXT NOT NULL,
       attempts INTEGER NOT NULL, position TEXT NOT NULL, version TEXT, at BIGINT NOT NULL, replayed INTEGER NOT NULL)`
+    const columns = yield* columnsOf("skein_dead")
+    for (const added of ["part", "path"]) {
+      if (!columns.includes(added)) yield* sql`ALTER TABLE skein_dead ADD COLUMN ${sql(added)} TEXT NOT NULL DEFAULT ''`
+    }
     yield* sql`CREATE INDEX IF NOT EXISTS skein_dead_pipeline ON skein_dead (pipeline, replayed, id)`
+    if ((yield* columnsOf("skein_checkpoint")).length > 0) yield* adoptCheckpoints
     // Inside a transaction of the caller's they may still be rolled back.
     tablesKept = Option.isNone(yield* Effect.serviceOption(sql.transactionService))
   })
-  const ready = Effect.suspend(() => (tablesKept ? Effect.void : createTables))
 
-  const load = Effect.fnUntraced(function* (pipeline: string) {
-    yield* ready
-    const rows = yield* sql`SELECT * FROM skein_checkpoint WHERE pipeline = ${pipeline}`
-    const kept = rows[0] === undefined ? undefined : yield* decodeCheckpoint(rows[0])
-    revisions.set(pipeline, Option.fromUndefinedOr(kept?.revision))
-    return Option.fromUndefinedOr(kept?.checkpoint)
-  })
-
-  const currentRevision = (pipeline: string): Effect.Effect<Option.Option<number>, SqlError> =>
+  const columnsOf = (table: string): Effect.Effect<ReadonlyArray<string>, SqlError> =>
     Effect.map(
-      sql<{ revision: number | string }>`SELECT revision FROM skein_checkpoint WHERE pipeline = ${pipeline}`,
-      (rows) => Option.map(Option.fromUndefinedOr(rows[0]), (row) => Number(row.revision))
+      sql.onDialectOrElse({
+        orElse: () => sql<{ name: string }>`SELECT name FROM pragma_table_info(${table})`,
+        pg: () =>
+          sql<{ name: string }>`SELECT column_name AS name FROM information_schema.columns WHERE table_name = ${table}`
+      }),
+      (rows) => rows.map(({ name }) => name)
     )
 
-  /** Replaces the row only in the revision known here: in any other, another run has committed. */
-  const saveCheckpoint = Effect.fnUntraced(function* (pipeline: string, checkpoint: Checkpoint) {
-    const known = revisions.get(pipeline) ?? (yield* currentRevision(pipeline))
-    // A row that is deleted and made again must not look like the old one, so its count starts at the time.
-    const revision = Option.isSome(known) ? known.value + 1 : yield* Clock.currentTimeMillis
-    const row = encodeCheckpoint(checkpoint, revision)
-    const saved = Option.isSome(known)
-      ? yield* sql`UPDATE skein_checkpoint SET ${sql.update(row)}
-          WHERE pipeline = ${pipeline} AND revision = ${known.value} RETURNING revision`
-      : yield* sql`INSERT INTO skein_checkpoint ${sql.insert({ pipeline, ...row })}
-          ON CONFLICT (pipeline) DO NOTHING RETURNING revision`
-    if (saved.length === 0) return yield* Effect.fail(errorOf(pipeline, "commit")(overtaken))
-    return revision
+  /** What version 0.1 kept: it has no lease, and the states of sinks by their place. Its rows are marked, so that it refuses them. */
+  const adoptCheckpoints = Effect.gen(function* () {
+    const rows = yield* sql`SELECT * FROM skein_checkpoint WHERE version <= 1`
+    for (const row of rows) {
+      const old = yield* decodeOldRow(row)
+      const checkpoint: Checkpoint = {
+        fingerprint: old.fingerprint,
+        position: yield* decodeOption(old.position),
+        ahead: old.ahead,
+        reach: Option.none(),
+        sinks: {},
+        unnamed: yield* decodeOption(old.sink),
+        counts: old.counts,
+        finished: old.finished !== 0
+      }
+      const text = yield* encodeCheckpoint(checkpoint)
+      yield* insertRow({ pipeline: old.pipeline, partition: null }, yield* newId, text)
+    }
+    if (rows.length > 0) yield* sql`UPDATE skein_checkpoint SET version = 2 WHERE version <= 1`
   })
 
-  const saveDead = (pipeline: string, dead: ReadonlyArray<DeadLetter>): Effect.Effect<void, SqlError> =>
-    inParts(
-      dead,
-      (part) => sql`INSERT INTO skein_dead ${sql.insert(Arr.map(part, (letter) => encodeDead(pipeline, letter)))}`
-    )
+  const insertRow = (key: JournalKey, id: string, checkpoint: string | null) => {
+    const row = { ...keyRow(key), id, epoch: 0, revision: 0, holder: null, label: "", since: 0, expires: 0 }
+    return sql`INSERT INTO skein_run ${sql.insert({ ...row, clean: checkpoint === null ? 1 : 0, format, checkpoint })}
+      ON CONFLICT (pipeline, part) DO NOTHING`
+  }
 
-  const commit: Journal["commit"] = <E, R>(
-    pipeline: string,
-    write: Effect.Effect<{ readonly checkpoint: Checkpoint; readonly dead: ReadonlyArray<DeadLetter> }, E, R>
-  ): Effect.Effect<void, E | JournalError, R> => {
-    // The writer's error may be an SqlError itself, and is the caller's to see.
-    const written = Effect.mapError(write, (error) => new WriteFailed(error))
-    const save = Effect.flatMap(written, ({ checkpoint, dead }) =>
-      Effect.andThen(saveDead(pipeline, dead), saveCheckpoint(pipeline, checkpoint))
-    )
-    return Effect.andThen(ready, sql.withTransaction(save)).pipe(
-      Effect.map((revision) => void revisions.set(pipeline, Option.some(revision))),
-      // Whether it was committed is not known here: the next commit asks the database.
-      Effect.onInterrupt(() => Effect.sync(() => revisions.delete(pipeline))),
-      Effect.mapError((error) =>
-        error instanceof WriteFailed ? (error.error as E) : errorOf(pipeline, "commit")(error)
-      )
+  const ready: Effect.Effect<void, SqlError | Schema.SchemaError> = Effect.suspend(() =>
+    tablesKept ? Effect.void : sql.withTransaction(createTables)
+  )
+
+  const where = ({ partition, pipeline }: JournalKey) => sql`pipeline = ${pipeline} AND part = ${partOf(partition)}`
+
+  const rowOf = Effect.fnUntraced(function* (key: JournalKey) {
+    const rows = yield* sql`SELECT * FROM skein_run WHERE ${where(key)}`
+    return rows[0] === undefined ? undefined : yield* decodeRow(rows[0])
+  })
+
+  const load = Effect.fnUntraced(function* (key: JournalKey) {
+    yield* ready
+    const row = yield* rowOf(key)
+    return row === undefined || row.checkpoint === null ? Option.none() : Option.some(yield* checkpointOf(row))
+  })
+
+  const take = Effect.fnUntraced(function* (key: JournalKey, duration: Duration.Duration) {
+    const host = given ?? (yield* Host)
+    const now = yield* Clock.currentTimeMillis
+    yield* insertRow(key, yield* newId, null)
+    const row = (yield* rowOf(key))!
+    if (row.format > format) yield* checkpointOf(row)
+    const { holder, label, since, expires } = row
+    const runs = holder === null ? false : host.runs(holder)
+    if (holder !== null && now < expires && runs !== false) {
+      return yield* new AlreadyRunning({ pipeline: key.pipeline, holder: label, since, until: expires })
+    }
+    const epoch = row.epoch + 1
+    const held = {
+      epoch,
+      holder: host.id,
+      label: host.label,
+      since: now,
+      expires: now + Duration.toMillis(duration),
+      clean: 0
+    }
+    yield* sql`UPDATE skein_run SET ${sql.update(held)} WHERE ${where(key)}`
+    const clean = holder === null && row.clean !== 0
+    return { clean, id: row.id, epoch, revision: row.revision, host }
+  })
+
+  const lease: Journal["lease"] = (key, { duration }) => {
+    const { pipeline } = key
+    const failed = errorOf(pipeline)
+    return Effect.acquireRelease(
+      Effect.mapError(Effect.andThen(ready, sql.withTransaction(take(key, duration))), (error) =>
+        error instanceof AlreadyRunning ? error : failed("take its lease")(error)
+      ),
+      ({ epoch }) =>
+        Effect.ignore(sql`UPDATE skein_run SET holder = NULL, expires = 0 WHERE ${where(key)} AND epoch = ${epoch}`)
+    ).pipe(
+      Effect.map(({ clean, epoch, host, id, revision: first }): Lease => {
+        let revision = first
+        /** Who has it now, where it is not this run. */
+        const lost = Effect.map(
+          sql<{ label: string; epoch: number | string }>`SELECT label, epoch FROM skein_run WHERE ${where(key)}`,
+          ([row]) =>
+            row === undefined
+              ? new LeaseLost({ pipeline, holder: "somebody who deleted its row from the journal" })
+              : Number(row.epoch) === epoch
+                ? undefined
+                : new LeaseLost({ pipeline, holder: row.label === host.label ? "another run" : row.label })
+        )
+        const held = <E>(updated: Effect.Effect<ReadonlyArray<unknown>, E>) =>
+          Effect.flatMap(updated, (rows) =>
+            rows.length > 0
+              ? Effect.void
+              : Effect.flatMap(lost, (error) =>
+                  Effect.fail(error ?? new LeaseLost({ pipeline, holder: "another run" }))
+                )
+          )
+        const expires = Effect.map(Clock.currentTimeMillis, (now) => now + Duration.toMillis(duration))
+
+        const save = Effect.fnUntraced(function* ({ checkpoint, dead, replayed, restart }: Commit) {
+          const row = {
+            revision: revision + 1,
+            expires: yield* expires,
+            format,
+            checkpoint: yield* encodeCheckpoint(checkpoint)
+          }
+          yield* held(
+            sql`UPDATE skein_run SET ${sql.update(row)} WHERE ${where(key)} AND epoch = ${epoch} RETURNING epoch`
+          )
+          if (restart) yield* sql`DELETE FROM skein_dead WHERE ${where(key)}`
+          yield* markReplayed(key, replayed)
+          yield* bury(key, dead)
+        })
+
+        const commit: Lease["commit"] = <E, R>(
+          write: Effect.Effect<Commit, E, R>
+        ): Effect.Effect<void, E | JournalError | LeaseLost, R> => {
+          // The writer's error may be an SqlError itself, and is the caller's to see.
+          const written = Effect.mapError(write, (error) => new WriteFailed(error))
+          // First of all (P10): whoever would take the lease has to wait until this transaction ends, so that what a sink without
+          // transactions writes meanwhile is fenced as well.
+          const fence = held(
+            sql`UPDATE skein_run SET epoch = epoch WHERE ${where(key)} AND epoch = ${epoch} RETURNING epoch`
+          )
+          const transaction = sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save)))
+          /** The reply to a COMMIT may be lost, and the commit not (P13). */
+          const decide = (error: SqlError) =>
+            Effect.flatMap(
+              Effect.mapError(rowOf(key), () => error),
+              (row) => (row?.epoch === epoch && row.revision === revision + 1 ? Effect.void : Effect.fail(error))
+            )
+          return transaction.pipe(
+            Effect.catchIf((error): error is SqlError => isSqlError(error), decide),
+            Effect.map(() => void (revision += 1)),
+            Effect.mapError((error) =>
+              error instanceof WriteFailed
+                ? (error.error as E)
+                : error instanceof LeaseLost
+                  ? error
+                  : failed("commit")(error)
+            )
+          )
+        }
+
+        return {
+          id,
+          host,
+          durable,
+          clean,
+          renewEvery: Option.some(Duration.divideUnsafe(duration, 3)),
+          renew: Effect.flatMap(expires, (until) =>
+            held(sql`UPDATE skein_run SET expires = ${until} WHERE ${where(key)} AND epoch = ${epoch} RETURNING epoch`)
+          ).pipe(Effect.mapError((error) => (error instanceof LeaseLost ? error : failed("renew its lease")(error)))),
+          load: Effect.tap(
+            Effect.mapError(load(key), failed("read the checkpoint")),
+            Effect.mapError(
+              Effect.map(rowOf(key), (row) => void (revision = row?.revision ?? revision)),
+              failed("read the checkpoint")
+            )
+          ),
+          commit,
+          leaveClean: Effect.ignore(sql`UPDATE skein_run SET clean = 1 WHERE ${where(key)} AND epoch = ${epoch}`)
+        }
+      })
     )
   }
 
+  const bury = (key: JournalKey, letters: ReadonlyArray<DeadLetter>): Effect.Effect<void, SqlError> =>
+    inParts(
+      letters,
+      (part) => sql`INSERT INTO skein_dead ${sql.insert(Arr.map(part, (letter) => encodeDead(key, letter)))}`
+    )
+
+  const markReplayed = (key: JournalKey, ids: ReadonlyArray<number>): Effect.Effect<void, SqlError> =>
+    inParts(ids, (part) => sql`UPDATE skein_dead SET replayed = 1 WHERE ${where(key)} AND ${sql.in("id", part)}`)
+
   return {
-    load: (pipeline) => Effect.mapError(load(pipeline), errorOf(pipeline, "read the checkpoint")),
-    reset: (pipeline) =>
-      Effect.andThen(ready, sql`DELETE FROM skein_checkpoint WHERE pipeline = ${pipeline}`).pipe(
-        Effect.map(() => void revisions.set(pipeline, Option.none())),
-        Effect.mapError(errorOf(pipeline, "reset the checkpoint"))
-      ),
-    commit,
-    dead: (pipeline) =>
+    places,
+    lease,
+    load: (key) => Effect.mapError(load(key), errorOf(key.pipeline)("read the checkpoint")),
+    dead: (key) =>
       ready.pipe(
-        Effect.andThen(sql`SELECT * FROM skein_dead WHERE pipeline = ${pipeline} AND replayed = 0 ORDER BY id`),
+        Effect.andThen(sql`SELECT * FROM skein_dead WHERE ${where(key)} AND replayed = 0 ORDER BY id`),
         Effect.flatMap(decodeDead),
-        Effect.mapError(errorOf(pipeline, "read the dead letters"))
+        Effect.mapError(errorOf(key.pipeline)("read the dead letters"))
       ),
-    markReplayed: (pipeline, ids) =>
-      inParts(
-        ids,
-        (part) => sql`UPDATE skein_dead SET replayed = 1 WHERE pipeline = ${pipeline} AND ${sql.in("id", part)}`
-      ).pipe(
-        (marked) => Effect.andThen(ready, marked),
-        Effect.mapError(errorOf(pipeline, "mark dead letters as replayed"))
+    bury: (key, letters) =>
+      Effect.mapError(
+        Effect.andThen(ready, sql.withTransaction(bury(key, letters))),
+        errorOf(key.pipeline)("keep dead letters")
       )
   }
 }
 
-/** Of what this version writes; a row of a later version is refused. */
-const version = 1
-
-const overtaken =
-  "another run of this pipeline has committed since this one read the checkpoint, or the reply to a commit of its own was " +
-  "lost. Let only one run at a time; a new run goes on from the last commit"
+/** Of what this version writes; a row of a later one is refused. */
+const format = 2
 
 class WriteFailed {
   readonly error: unknown
@@ -150,7 +295,8 @@ class WriteFailed {
 }
 
 const errorOf =
-  (pipeline: string, tried: string) =>
+  (pipeline: string) =>
+  (tried: string) =>
   (error: SqlError | Schema.SchemaError | JournalError | string): JournalError => {
     if (error instanceof JournalError) return error
     if (typeof error === "string") return new JournalError({ pipeline, tried, reason: error })
@@ -158,6 +304,11 @@ const errorOf =
     const reason = `its row is not what Skein writes; was it changed by hand? Restore it, or delete it to start over: ${error.message}`
     return new JournalError({ pipeline, tried, reason })
   }
+
+/** The whole is a part of its own, and no partition has its name. */
+const partOf = (partition: string | null): string => (partition === null ? "" : `:${partition}`)
+
+const keyRow = ({ partition, pipeline }: JournalKey) => ({ pipeline, part: partOf(partition) })
 
 /** A statement may have only so many parameters. */
 const inParts = <A>(
@@ -168,65 +319,91 @@ const inParts = <A>(
 /** PostgreSQL gives 64-bit integers as text. */
 const Count = Schema.Union([Schema.Number, Schema.NumberFromString])
 const JsonText = Schema.fromJsonString(Schema.Json)
+const Fingerprint = Schema.Record(Schema.String, Schema.Json)
+const Counts = Schema.Struct({
+  settled: Schema.Number,
+  written: Schema.Number,
+  filtered: Schema.Number,
+  skipped: Schema.Number,
+  dead: Schema.Number,
+  bytes: Schema.Number
+})
 
-const CheckpointRow = Schema.Struct({
-  version: Count,
+const Row = Schema.Struct({
+  id: Schema.String,
+  epoch: Count,
   revision: Count,
-  fingerprint: Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)),
+  holder: Schema.NullOr(Schema.String),
+  label: Schema.String,
+  since: Count,
+  expires: Count,
+  clean: Count,
+  format: Count,
+  checkpoint: Schema.NullOr(Schema.String)
+})
+const decodeRow = Schema.decodeUnknownEffect(Row)
+
+/** What is absent is none; the JSON value null is a value. */
+const Optional = Schema.optionalKey(Schema.Json)
+
+const CheckpointText = Schema.fromJsonString(
+  Schema.Struct({
+    fingerprint: Fingerprint,
+    position: Optional,
+    ahead: Schema.Array(Schema.Number),
+    reach: Schema.optionalKey(Schema.Struct({ position: Schema.Json, fingerprint: Fingerprint })),
+    sinks: Schema.Record(Schema.String, Schema.Struct({ fingerprint: Fingerprint, state: Schema.Json })),
+    unnamed: Schema.optionalKey(Schema.Struct({ state: Optional })),
+    counts: Counts,
+    finished: Schema.Boolean
+  })
+)
+const decodeCheckpoint = Schema.decodeEffect(CheckpointText)
+
+const checkpointOf = Effect.fnUntraced(function* (row: typeof Row.Type) {
+  if (row.format > format) {
+    return yield* Effect.fail(
+      `a newer version of Skein wrote it (format ${row.format}, this one knows ${format}). Update`
+    )
+  }
+  const { position, reach, unnamed, ...kept } = yield* decodeCheckpoint(row.checkpoint ?? "")
+  const checkpoint: Checkpoint = {
+    ...kept,
+    position: position === undefined ? Option.none() : Option.some(position),
+    reach: Option.fromUndefinedOr(reach),
+    ...(unnamed !== undefined && {
+      unnamed: unnamed.state === undefined ? Option.none() : Option.some(unnamed.state)
+    })
+  }
+  return checkpoint
+})
+
+/** By hand, as a schema would cost as much as the rest of a commit; `Schema.Json` is what it says. */
+const encodeCheckpoint = ({ position, reach, unnamed, ...kept }: Checkpoint): Effect.Effect<string> =>
+  Effect.sync(() =>
+    JSON.stringify({
+      ...kept,
+      ...(Option.isSome(position) && { position: position.value }),
+      ...(Option.isSome(reach) && { reach: reach.value }),
+      ...(unnamed !== undefined && { unnamed: Option.isSome(unnamed) ? { state: unnamed.value } : {} })
+    })
+  )
+
+const OldRow = Schema.Struct({
+  pipeline: Schema.String,
+  fingerprint: Schema.fromJsonString(Fingerprint),
   position: Schema.NullOr(Schema.String),
   ahead: Schema.fromJsonString(Schema.Array(Schema.Number)),
   sink: Schema.NullOr(Schema.String),
-  counts: Schema.fromJsonString(
-    Schema.Struct({
-      settled: Schema.Number,
-      written: Schema.Number,
-      filtered: Schema.Number,
-      skipped: Schema.Number,
-      dead: Schema.Number,
-      bytes: Schema.Number
-    })
-  ),
+  counts: Schema.fromJsonString(Counts),
   finished: Count
 })
-
-const decodeCheckpointRow = Schema.decodeUnknownEffect(CheckpointRow)
+const decodeOldRow = Schema.decodeUnknownEffect(OldRow)
 const decodeJson = Schema.decodeUnknownEffect(JsonText)
 
 /** None is NULL; the JSON value null is the text `null`. */
 const decodeOption = (text: string | null): Effect.Effect<Option.Option<Schema.Json>, Schema.SchemaError> =>
   text === null ? Effect.succeedNone : Effect.asSome(decodeJson(text))
-
-const encodeOption = (value: Option.Option<Schema.Json>): string | null =>
-  Option.isSome(value) ? JSON.stringify(value.value) : null
-
-const decodeCheckpoint = Effect.fnUntraced(function* (input: unknown) {
-  const row = yield* decodeCheckpointRow(input)
-  if (row.version > version) {
-    return yield* Effect.fail(
-      `a newer version of Skein wrote it (format ${row.version}, this one knows ${version}). Update`
-    )
-  }
-  const checkpoint: Checkpoint = {
-    fingerprint: row.fingerprint,
-    position: yield* decodeOption(row.position),
-    ahead: row.ahead,
-    sink: yield* decodeOption(row.sink),
-    counts: row.counts,
-    finished: row.finished !== 0
-  }
-  return { revision: row.revision, checkpoint }
-})
-
-const encodeCheckpoint = (checkpoint: Checkpoint, revision: number): Record<string, unknown> => ({
-  version,
-  revision,
-  fingerprint: JSON.stringify(checkpoint.fingerprint),
-  position: encodeOption(checkpoint.position),
-  ahead: JSON.stringify(checkpoint.ahead),
-  sink: encodeOption(checkpoint.sink),
-  counts: JSON.stringify(checkpoint.counts),
-  finished: checkpoint.finished ? 1 : 0
-})
 
 const DeadRow = Schema.Struct({
   id: Count,
@@ -235,6 +412,7 @@ const DeadRow = Schema.Struct({
   cause: Schema.String,
   attempts: Count,
   position: JsonText,
+  path: Schema.String,
   version: Schema.NullOr(Schema.String),
   at: Count,
   replayed: Count
@@ -246,13 +424,14 @@ const decodeDead = (rows: unknown): Effect.Effect<ReadonlyArray<KeptDeadLetter>,
     letters.map((letter) => ({ ...letter, replayed: letter.replayed !== 0 }))
   )
 
-const encodeDead = (pipeline: string, letter: DeadLetter): Record<string, unknown> => ({
-  pipeline,
+const encodeDead = (key: JournalKey, letter: DeadLetter): Record<string, unknown> => ({
+  ...keyRow(key),
   step: letter.step,
   input: JSON.stringify(letter.input),
   cause: letter.cause,
   attempts: letter.attempts,
   position: JSON.stringify(letter.position),
+  path: letter.path,
   version: letter.version,
   at: letter.at,
   replayed: 0

@@ -47,7 +47,7 @@ export const make = (
 
   let headers = template.headers(given?.headers)
   if (template.idempotencyKey && headers[keyHeader] === undefined) {
-    headers = Headers.set(headers, keyHeader, Context.get(context, Attempt).idempotencyKey ?? newKey(context))
+    headers = Headers.set(headers, keyHeader, Context.get(context, Attempt).key ?? newKey(context))
   }
   const idempotent = repeatable.has(method) || headers[keyHeader] !== undefined
   return Result.succeed({ request: request(method, url, headers, given?.body ?? HttpBody.empty), url, idempotent })

@@ -1,21 +1,65 @@
-/** What a file is known by: its size and a SHA-256 of its bytes, or, of a large file, of samples of them. */
+/**
+ * What the beginning of a file is known by: a SHA-256 of all of it up to 16 MiB; beyond that of blocks that lie the further
+ * apart the further behind they are; and always of its last bytes. It grows with the file that is read: one for a later
+ * position builds on one for an earlier one.
+ */
 import * as Digest from "effect/crypto/Digest"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import type { Fingerprint } from "../../pipeline/Source.ts"
 import type { FilesError } from "../FilesError.ts"
 import { openToRead, readAt } from "./TextFile.ts"
 
-/** Up to here every byte counts; beyond, hashing would delay the start of a run by seconds for each gigabyte. */
-const wholeUpTo = 16 * 1024 * 1024
-const sample = 64 * 1024
-const between = 64
+const block = 64 * 1024
+/** Up to here every block counts; beyond, hashing would delay the start of a run by seconds for each gigabyte. */
+const all = 256
 
+/** Of the first `upTo` bytes. */
 export const fingerprint = (
-  path: string
-): Effect.Effect<{ readonly size: number; readonly sha256: string }, FilesError, FileSystem.FileSystem> =>
+  path: string,
+  upTo: number,
+  since?: Fingerprint
+): Effect.Effect<Fingerprint, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { file, size } = yield* openToRead(path)
-    const { length, starts } = size <= wholeUpTo ? { length: size, starts: [0] } : samples(size)
+    const digest = yield* Digest.Digest
+    const bytes = Math.min(upTo, size)
+    const known = since !== undefined && Number(since["bytes"]) <= bytes
+    let chain = known ? String(since["chain"]) : ""
+    for (let index = known ? Math.floor(Number(since["bytes"]) / block) : 0; (index + 1) * block <= bytes; index++) {
+      if (!isSample(index)) continue
+      const content = new Uint8Array(chain.length + block)
+      new TextEncoder().encodeInto(chain, content)
+      yield* readAt(file, path, content.subarray(chain.length), index * block)
+      chain = yield* digest.digestHex(Digest.sha256, content)
+    }
+    const last = new Uint8Array(Math.min(bytes, block))
+    yield* readAt(file, path, last, bytes - last.length)
+    return { bytes, chain, last: yield* digest.digestHex(Digest.sha256, last) }
+  }).pipe(Effect.scoped, Effect.provide(Digest.layerWebCrypto))
+
+/** Every second one beyond `all`, every fourth beyond twice that, and so on. */
+const isSample = (index: number): boolean => index < all || index % 2 ** (Math.floor(Math.log2(index / all)) + 1) === 0
+
+/** What differs from what an earlier run kept of the first `upTo` bytes. */
+export const changed = (
+  path: string,
+  kept: Fingerprint,
+  upTo: number
+): Effect.Effect<ReadonlyArray<string>, FilesError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const { size } = yield* Effect.scoped(openToRead(path))
+    if (size < upTo) return [`${upTo} bytes of it were read, and it has ${size} now`]
+    const now = "sha256" in kept ? yield* whole(path, Number(kept["size"])) : yield* fingerprint(path, upTo)
+    const same = Object.entries(now).every(([field, value]) => kept[field] === value)
+    return same ? [] : [`its first ${upTo} bytes, which were read, are not what they were`]
+  })
+
+/** What version 0.1 kept: of the whole file as it was then, which may have grown since. */
+const whole = (path: string, size: number): Effect.Effect<Fingerprint, FilesError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const { file } = yield* openToRead(path)
+    const { length, starts } = size <= all * block ? { length: size, starts: [0] } : samples(size)
     const bytes = new Uint8Array(length * starts.length)
     for (const [index, start] of starts.entries()) {
       yield* readAt(file, path, bytes.subarray(index * length, (index + 1) * length), start)
@@ -24,8 +68,7 @@ export const fingerprint = (
     return { size, sha256: yield* digest.digestHex(Digest.sha256, bytes) }
   }).pipe(Effect.scoped, Effect.provide(Digest.layerWebCrypto))
 
-/** The head, the tail, and blocks evenly spaced between them. */
 const samples = (size: number): { readonly length: number; readonly starts: ReadonlyArray<number> } => ({
-  length: sample,
-  starts: Array.from({ length: between + 2 }, (_, index) => Math.floor(((size - sample) * index) / (between + 1)))
+  length: block,
+  starts: Array.from({ length: 66 }, (_, index) => Math.floor(((size - block) * index) / 65))
 })

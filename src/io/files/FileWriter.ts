@@ -1,14 +1,19 @@
 /**
- * Writes lines to a file such that it never keeps more than was committed: what `write` gives is the length of the file
- * behind its last line, and `open` cuts the file back to it.
+ * Writes lines to a file such that it never keeps more than was committed, and never loses what is not its own: what `write`
+ * gives is the length of the file behind its last line with a checksum of what stands there, and only what it can be sure to
+ * have written itself is cut off.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Writer } from "../../pipeline/Sink.ts"
+import { Checksum } from "../../concurrency/base/Checksum.ts"
+import type { Opening, Writer } from "../../pipeline/Sink.ts"
 import { FilesError, fromPlatform } from "../FilesError.ts"
+import { type FileLock, type Mark, take } from "./FileLock.ts"
+import { inodeOf, realPath } from "./FilePlace.ts"
 import { folderOf, newline, notAFile, readAt, Refusal, sizeOf, syncFolder } from "./TextFile.ts"
 
 export interface WriteOptions {
@@ -16,93 +21,287 @@ export interface WriteOptions {
   readonly fsync: boolean
 }
 
+/** Encoded and written at a time: a batch may be larger than any string can be. */
+const pieceSize = 1024 * 1024
+/** So many of the last bytes tell whether a file is still the one that was written. */
+const lastBytes = 4096
+
 export const open = <A>(
-  path: string,
-  committed: Option.Option<Schema.Json>,
+  name: string,
+  opening: Opening,
   print: (element: A) => string | Refusal,
   options: WriteOptions
 ): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const before = yield* fs.stat(path).pipe(
-      Effect.asSome,
-      Effect.catchIf(
-        (error) => error.reason._tag === "NotFound",
-        () => Effect.succeedNone
-      ),
-      Effect.mapError(fromPlatform("write", path))
-    )
-    if (Option.isSome(before) && before.value.type !== "File") return yield* notAFile("write", path, before.value)
+    const path = yield* realPath(name)
+    const before = yield* statOf(fs, path)
+    if (Option.isSome(before) && before.value.type !== "File") return yield* notAFile("write", name, before.value)
     const size = Option.match(before, { onNone: () => 0, onSome: sizeOf })
+    const lock = yield* take(path, size, opening)
 
-    let length = options.existing === "replace" ? 0 : size
-    if (Option.isSome(committed)) {
-      length = yield* lengthOf(path, committed.value)
-      if (size < length) return yield* lost(path, length, before)
+    let base = options.existing === "replace" ? 0 : size
+    if (Option.isSome(opening.committed)) {
+      const committed = yield* stateOf(name, opening.committed.value)
+      if (size < committed.length) return yield* lost(name, committed.length, before)
+      yield* sameContent(fs, path, name, committed)
+      // What a run has left that ended well is not this pipeline's: it stays, and what comes goes behind it.
+      base = opening.clean ? size : committed.length
+      if (size > base && !(yield* isOwn(fs, path, size, committed, lock))) yield* setAside(fs, path, base)
     }
 
-    const file = yield* openToWrite(fs, path)
-    const cutBack = Effect.suspend(() => file.truncate(length)).pipe(Effect.mapError(fromPlatform("cut back", path)))
-    if (size > length) yield* cutBack
+    const file = yield* fs.open(path, { flag: "a+" }).pipe(Effect.mapError(fromPlatform("open", name)))
+    const inode = inodeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("open", name))))
     if (Option.isNone(before) && options.fsync) yield* syncFolder(folderOf(path))
-
-    const last = new Uint8Array(1)
-    if (length > 0) yield* readAt(file, path, last, length - 1)
-    // What somebody else wrote may lack its last newline; the first element must not become part of that line.
-    let prefix = length > 0 && last[0] !== newline ? "\n" : ""
-    let clean = true
-
-    const append = (bytes: Uint8Array): Effect.Effect<void, FilesError> =>
-      Effect.gen(function* () {
-        if (!clean) yield* cutBack
-        clean = false
-        const info = yield* file
-          .writeAll(bytes)
-          .pipe(
-            Effect.andThen(options.fsync ? file.sync : Effect.void),
-            Effect.andThen(file.stat),
-            Effect.mapError(fromPlatform("write", path))
-          )
-        if (sizeOf(info) !== length + bytes.length) return yield* interfered(path, length + bytes.length, sizeOf(info))
-        length += bytes.length
-        prefix = ""
-        clean = true
-      })
-
+    const writer = new LineWriter(name, file, path, fs, lock, options.fsync, inode, base)
+    yield* writer.cutBack(base)
     return {
-      write: (elements) =>
-        Effect.suspend(() => {
-          let text = prefix
+      write: (elements, since) =>
+        Effect.gen(function* () {
+          const committed = yield* lengthOf(name, since)
+          // What this run found there beyond what was committed is not its own.
+          if (writer.length !== Math.max(base, committed)) yield* writer.cutBack(Math.max(base, committed))
+          yield* writer.begin
           for (const [index, element] of elements.entries()) {
             const line = print(element)
-            if (line instanceof Refusal) return badElement(path, index, elements.length, line)
-            text += line + "\n"
+            if (line instanceof Refusal) return yield* badElement(name, index, elements.length, line)
+            yield* writer.add(line)
           }
-          const written = elements.length === 0 ? Effect.void : append(new TextEncoder().encode(text))
-          // A write that is under way cannot be taken back from the system: a cancel waits for it.
-          return Effect.map(Effect.uninterruptible(written), () => ({ length }))
-        })
+          yield* writer.flush(true)
+          return writer.state
+        }),
+      atFault: (error) => (error instanceof FilesError && error.row !== undefined ? [error.row] : "batch"),
+      close: (committed) =>
+        Effect.flatMap(lengthOf(name, committed), (length) =>
+          Effect.andThen(
+            writer.length === Math.max(base, length) ? Effect.void : writer.cutBack(Math.max(base, length)),
+            lock.release
+          )
+        )
     }
   })
 
-/** For appending, so that a second writer, which `write` notices, cannot overwrite anything first. */
-const openToWrite = (
-  fs: FileSystem.FileSystem,
-  path: string
-): Effect.Effect<FileSystem.File, FilesError, Scope.Scope> =>
-  fs.open(path, { flag: "a+" }).pipe(
+class LineWriter {
+  length: number
+  private readonly name: string
+  private readonly path: string
+  private readonly fs: FileSystem.FileSystem
+  private readonly file: FileSystem.File
+  private readonly lock: FileLock
+  private readonly fsync: boolean
+  private readonly inode: Option.Option<string>
+  private last: Uint8Array = new Uint8Array()
+  private text: Array<string> = []
+  private held = 0
+  private mark: Mark = { length: 0, sum: "" }
+
+  constructor(
+    name: string,
+    file: FileSystem.File,
+    path: string,
+    fs: FileSystem.FileSystem,
+    lock: FileLock,
+    fsync: boolean,
+    inode: Option.Option<string>,
+    length: number
+  ) {
+    this.name = name
+    this.file = file
+    this.path = path
+    this.fs = fs
+    this.lock = lock
+    this.fsync = fsync
+    this.inode = inode
+    this.length = length
+  }
+
+  get state(): { readonly length: number; readonly sum: string } {
+    return { length: this.length, sum: sumOf(this.last) }
+  }
+
+  /** Makes the file as long as it was. */
+  cutBack(length: number): Effect.Effect<void, FilesError> {
+    return Effect.gen({ self: this }, function* () {
+      const { file, name } = this
+      this.text = []
+      this.held = 0
+      const size = sizeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("look at", name))))
+      if (size > length) yield* file.truncate(length).pipe(Effect.mapError(fromPlatform("cut back", name)))
+      const last = new Uint8Array(Math.min(length, lastBytes))
+      yield* readAt(file, name, last, length - last.length)
+      this.last = last
+      this.length = length
+    }).pipe(Effect.uninterruptible)
+  }
+
+  /** A batch begins. */
+  get begin(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.mark = this.state
+      // What somebody else wrote may lack its last newline; the first element must not become part of that line.
+      this.text = this.last.length > 0 && this.last.at(-1) !== newline ? ["\n"] : []
+      this.held = 0
+    })
+  }
+
+  add(line: string): Effect.Effect<void, FilesError> {
+    this.text.push(line, "\n")
+    this.held += line.length + 1
+    return this.held < pieceSize ? Effect.void : this.flush(false)
+  }
+
+  /** Writes what was added; at the end of a batch, makes it durable. */
+  flush(end: boolean): Effect.Effect<void, FilesError> {
+    if (this.held === 0 && (!end || this.mark.length === this.length)) return Effect.void
+    const bytes = new TextEncoder().encode(this.held === 0 ? "" : this.text.join(""))
+    this.text = []
+    this.held = 0
+    const { file, fs, name, path } = this
+    const last = tailOf(this.last, bytes)
+    const to = { length: this.length + bytes.length, sum: sumOf(last) }
+    return Effect.gen({ self: this }, function* () {
+      if (bytes.length > 0) yield* this.lock.intend(this.state, to)
+      const info = yield* Effect.andThen(
+        bytes.length > 0 ? file.writeAll(bytes) : Effect.void,
+        Effect.andThen(end && this.fsync ? file.sync : Effect.void, Effect.option(fs.stat(path)))
+      ).pipe(Effect.mapError(fromPlatform("write", name)))
+      yield* this.undisturbed(info, to.length)
+      this.length = to.length
+      this.last = last
+      // A write that is under way cannot be taken back from the system: a cancel waits for it.
+    }).pipe(Effect.uninterruptible)
+  }
+
+  private undisturbed(info: Option.Option<FileSystem.File.Info>, length: number): Effect.Effect<void, FilesError> {
+    const wrong = (reason: string) =>
+      Effect.fail(
+        new FilesError({
+          kind: "Interfered",
+          tried: "write",
+          path: this.name,
+          reason,
+          fix: "Stop the other program, put the file back as it was, then run again."
+        })
+      )
+    if (Option.isNone(info)) return wrong("it was deleted or renamed while it was written to")
+    const inode = inodeOf(info.value)
+    if (Option.isSome(inode) && Option.isSome(this.inode) && inode.value !== this.inode.value) {
+      return wrong("another file was put in its place while it was written to")
+    }
+    const size = sizeOf(info.value)
+    return size === length
+      ? Effect.void
+      : wrong(`it should have ${length} bytes now and has ${size}: something else writes to it at the same time`)
+  }
+}
+
+const tailOf = (last: Uint8Array, bytes: Uint8Array): Uint8Array => {
+  if (bytes.length >= lastBytes) return bytes.slice(-lastBytes)
+  const both = new Uint8Array(last.length + bytes.length)
+  both.set(last)
+  both.set(bytes, last.length)
+  return both.slice(-lastBytes)
+}
+
+const sumOf = (bytes: Uint8Array): string => new Checksum().addBytes(bytes).text
+
+const statOf = (fs: FileSystem.FileSystem, path: string) =>
+  fs.stat(path).pipe(
+    Effect.asSome,
     Effect.catchIf(
       (error) => error.reason._tag === "NotFound",
-      () => Effect.andThen(fs.makeDirectory(folderOf(path), { recursive: true }), fs.open(path, { flag: "a+" }))
+      () => Effect.succeedNone
     ),
-    Effect.mapError(fromPlatform("open", path))
+    Effect.mapError(fromPlatform("write", path))
   )
 
-const State = Schema.Struct({ length: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) })
+/** The last bytes before `length`, or fewer where there are no more. */
+const bytesBefore = (fs: FileSystem.FileSystem, path: string, length: number): Effect.Effect<Uint8Array, FilesError> =>
+  Effect.gen(function* () {
+    const last = new Uint8Array(Math.min(length, lastBytes))
+    if (last.length === 0) return last
+    const file = yield* fs.open(path, { flag: "r" }).pipe(Effect.mapError(fromPlatform("read", path)))
+    yield* readAt(file, path, last, length - last.length)
+    return last
+  }).pipe(Effect.scoped)
 
-const lengthOf = (path: string, state: Schema.Json): Effect.Effect<number, FilesError> =>
+const sameContent = (
+  fs: FileSystem.FileSystem,
+  path: string,
+  name: string,
+  { length, sum }: State
+): Effect.Effect<void, FilesError> =>
+  sum === undefined
+    ? Effect.void
+    : Effect.flatMap(bytesBefore(fs, path, length), (last) =>
+        sumOf(last) === sum
+          ? Effect.void
+          : Effect.fail(
+              new FilesError({
+                kind: "CommittedLost",
+                tried: "resume writing",
+                path: name,
+                reason: `${length} bytes of it were committed, and they are not what was written: it was changed or replaced`,
+                fix: "Put the file back as it was, give this run another file and name, or start over."
+              })
+            )
+      )
+
+/** Whether all behind what is committed is what the killed run was writing. */
+const isOwn = (
+  fs: FileSystem.FileSystem,
+  path: string,
+  size: number,
+  committed: State,
+  { left }: FileLock
+): Effect.Effect<boolean, FilesError> =>
+  Effect.gen(function* () {
+    if (Option.isNone(left)) return false
+    const { from, to } = left.value
+    const mark = [to, from].find(({ length }) => length === size)
+    if (mark === undefined || from.length < committed.length) return false
+    return sumOf(yield* bytesBefore(fs, path, size)) === mark.sum
+  })
+
+/** Keeps what is behind `length` in a file beside, as it may be somebody's. */
+const setAside = (fs: FileSystem.FileSystem, path: string, length: number): Effect.Effect<void, FilesError> =>
+  Effect.gen(function* () {
+    const aside = `${path}.cut-${(yield* Random.nextIntBetween(0, 2 ** 32)).toString(36)}`
+    yield* copy(fs, path, aside, length)
+    yield* Effect.logWarning(
+      `What stood in ${path} behind its first ${length} bytes is not committed, and may not be of this pipeline: it is in ${aside}`
+    )
+  })
+
+/** Copies what is behind `start`. */
+const copy = (fs: FileSystem.FileSystem, from: string, to: string, start: number): Effect.Effect<void, FilesError> =>
+  Effect.gen(function* () {
+    const source = yield* fs.open(from, { flag: "r" })
+    const info = yield* source.stat
+    const target = yield* fs.open(to, { flag: "wx", mode: info.mode & 0o777 })
+    const stop = sizeOf(info)
+    const piece = new Uint8Array(pieceSize)
+    for (let at = start; at < stop;) {
+      const count = yield* readAt(source, from, piece.subarray(0, Math.min(piece.length, stop - at)), at)
+      if (count === 0) break
+      yield* target.writeAll(piece.subarray(0, count))
+      at += count
+    }
+    yield* target.sync
+  }).pipe(
+    Effect.scoped,
+    Effect.mapError((error) => (error instanceof FilesError ? error : fromPlatform("copy", from)(error)))
+  )
+
+const State = Schema.Struct({
+  length: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+  /** Not there in what version 0.1 kept. */
+  sum: Schema.optionalKey(Schema.String)
+})
+type State = typeof State.Type
+
+const stateOf = (path: string, state: Schema.Json): Effect.Effect<State, FilesError> =>
   Schema.decodeUnknownEffect(State)(state).pipe(
-    Effect.map(({ length }) => length),
     Effect.mapError(
       () =>
         new FilesError({
@@ -110,10 +309,13 @@ const lengthOf = (path: string, state: Schema.Json): Effect.Effect<number, Files
           tried: "resume writing",
           path,
           reason: `the journal holds ${JSON.stringify(state)}, which is not the state of a file`,
-          fix: "This pipeline wrote somewhere else before: give it another name, or reset its journal."
+          fix: "This pipeline wrote somewhere else before: give it another name, or start over."
         })
     )
   )
+
+const lengthOf = (path: string, state: Option.Option<Schema.Json>): Effect.Effect<number, FilesError> =>
+  Option.isNone(state) ? Effect.succeed(0) : Effect.map(stateOf(path, state.value), ({ length }) => length)
 
 const lost = (path: string, length: number, found: Option.Option<FileSystem.File.Info>): FilesError =>
   new FilesError({
@@ -123,26 +325,18 @@ const lost = (path: string, length: number, found: Option.Option<FileSystem.File
     reason:
       `${length} bytes of it were committed, and ` +
       Option.match(found, { onNone: () => "it is gone", onSome: (info) => `it has only ${sizeOf(info)}` }),
-    fix: "Put the file back as it was, or reset the pipeline's journal to write all of it again."
+    fix: "Put the file back as it was, or start over to write all of it again."
   })
 
-const interfered = (path: string, expected: number, found: number): FilesError =>
-  new FilesError({
-    kind: "Interfered",
-    tried: "write",
-    path,
-    reason: `it should have ${expected} bytes now and has ${found}: something else writes to it at the same time`,
-    fix: "Stop the other program, which may be a second run of this one, then run again."
-  })
-
-const badElement = (path: string, index: number, count: number, refusal: Refusal): Effect.Effect<never, FilesError> =>
+const badElement = (path: string, row: number, count: number, refusal: Refusal): Effect.Effect<never, FilesError> =>
   Effect.fail(
     new FilesError({
       kind: "BadElement",
-      tried: `write element ${index + 1} of a batch of ${count} to`,
+      tried: `write element ${row + 1} of a batch of ${count} to`,
       path,
       reason: refusal.reason,
-      fix: `${refusal.fix} Nothing of the batch was written.`,
+      fix: refusal.fix,
+      row,
       ...(refusal.field !== undefined && { field: refusal.field })
     })
   )

@@ -20,6 +20,7 @@ export class Refusal {
 
 /** How the elements of a file become lines and back. Both give a `Refusal` instead of throwing. */
 export interface Format<in out A> {
+  readonly name: string
   readonly parse: (line: string) => A | Refusal
   /** One line, without its newline. */
   readonly print: (element: A) => string | Refusal

@@ -1,13 +1,43 @@
 /** What a step may know of the element it works on. */
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 
 export interface Attempt {
-  /** The same for every attempt on the same element, in this run and the next: for effects that must not be doubled. */
-  readonly idempotencyKey: string | undefined
+  /** What `idempotencyKey` gives; none outside of a pipeline, and over a source without positions. */
+  readonly key: string | undefined
   /** How many times the step was tried on this element so far; policies count it up. */
   count: number
 }
 
 export const Attempt: Context.Reference<Attempt> = Context.Reference("skein/Attempt", {
-  defaultValue: (): Attempt => ({ idempotencyKey: undefined, count: 1 })
+  defaultValue: (): Attempt => ({ key: undefined, count: 1 })
 })
+
+/** In the environment of what asks for an idempotency key. Steps over a source with positions take it out. */
+export interface Positions {
+  readonly "~skein: an idempotency key needs a source with positions, such as Source.list or Files.lines": never
+}
+
+/**
+ * The key of the element that the step works on (P15): the same in every attempt, run and replay, and another one for every other
+ * element and every other step. For effects outside that must not happen twice, such as a payment. Only a step over a source
+ * with positions can ask for it; elsewhere it does not compile.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline, Source } from "skein"
+ *
+ * const keys = Pipeline.from(Source.list([250], { name: "bills" })).pipe(
+ *   Pipeline.map((amount) => Effect.map(Pipeline.idempotencyKey, (key) => `${amount}: ${key}`), { name: "pay" }),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(keys) // => ["250: collect:pay:1"]
+ * ```
+ */
+export const idempotencyKey: Effect.Effect<string, never, Positions> = Effect.flatMap(Attempt, ({ key }) =>
+  key === undefined
+    ? Effect.die(new Error("An idempotency key was asked for outside of a step, or over a source without positions"))
+    : Effect.succeed(key)
+)

@@ -10,10 +10,23 @@ export interface Drain {
   /** Completes when draining is asked for. */
   readonly requested: Effect.Effect<void>
   readonly request: Effect.Effect<void>
-  /** How many pipelines would answer a request now. */
+  /** How many runs would answer a request now. */
   listeners: number
 }
 
+/**
+ * A drain of one's own, for programs that decide themselves when their runs should stop: provide it as `Drain.Drain`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Drain } from "skein"
+ *
+ * const drain = Drain.make()
+ *
+ * await Effect.runPromise(Effect.andThen(drain.request, drain.requested)) // => undefined
+ * ```
+ */
 export const make = (): Drain => {
   const asked = Deferred.makeUnsafe<void>()
   return { requested: Deferred.await(asked), request: Effect.asVoid(Deferred.succeed(asked, undefined)), listeners: 0 }
@@ -21,3 +34,11 @@ export const make = (): Drain => {
 
 /** The drain of the program; without `Main.run`, one that nobody requests. */
 export const Drain: Context.Reference<Drain> = Context.Reference("skein/Drain", { defaultValue: make })
+
+/** Runs an effect while it counts as one that answers a request. */
+export const listening = <A, E, R>(drain: Drain, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => void (drain.listeners += 1)),
+    () => effect,
+    () => Effect.sync(() => void (drain.listeners -= 1))
+  )

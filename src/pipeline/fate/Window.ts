@@ -1,107 +1,41 @@
-/** The elements between the watermark and the reader: their fate, and the watermark it gives. */
+/** The elements between the watermark and the reader (P2). */
 import * as Option from "effect/Option"
-import type { DeadLetter } from "../Journal.ts"
-import { Queue } from "../flow/Queue.ts"
 import type { Position } from "../Source.ts"
+import { Queue } from "./Queue.ts"
+import { Unit } from "./Unit.ts"
 
-/**
- * A source element with all it became; or several, where a batch brought them together. What it became is written in
- * one transaction, so that no crash can split it, whatever a step would give when it is run again.
- */
-export class Unit {
-  /** The elements still on their way, descendants of these source elements. */
-  live = 1
-  /** How many source elements it is. */
-  count = 1
-  settled = false
-  bytes: number
-  /** Bytes of its source elements, as the source measures them. */
-  read: number
-  readonly position: Position
-  outputs: ReadonlyArray<unknown> = nothing
-  dead: ReadonlyArray<DeadLetter> = nothing
-  /** The dead letters that its source elements are the replays of. */
-  letters: ReadonlyArray<number> = nothing
-  filtered = 0
-  skipped = 0
-  private members: ReadonlyArray<Unit> = nothing
-  private merged: Unit | undefined
-
-  constructor(position: Position, bytes: number, letter: number | undefined) {
-    this.position = position
-    this.bytes = bytes
-    this.read = bytes
-    if (letter !== undefined) this.letters = [letter]
-  }
-
-  /** The unit that this one became part of. */
-  get root(): Unit {
-    if (this.merged === undefined) return this
-    this.merged = this.merged.root
-    return this.merged
-  }
-
-  add(output: unknown): void {
-    this.outputs = appended(this.outputs, output)
-  }
-
-  bury(letter: DeadLetter): void {
-    this.dead = appended(this.dead, letter)
-  }
-
-  /** Makes both one; call on roots. */
-  absorb(other: Unit): void {
-    this.live += other.live
-    this.count += other.count
-    this.bytes += other.bytes
-    this.read += other.read
-    for (const output of other.outputs) this.add(output)
-    for (const letter of other.dead) this.bury(letter)
-    for (const letter of other.letters) this.letters = appended(this.letters, letter)
-    this.filtered += other.filtered
-    this.skipped += other.skipped
-    this.members = appended(this.members, other)
-    for (const member of other.members) this.members = appended(this.members, member)
-    other.merged = this
-  }
-
-  /** Its fate is known, and that of all it absorbed. */
-  settle(): void {
-    this.settled = true
-    for (const member of this.members) member.settled = true
-  }
+export interface Limits {
+  readonly items: number
+  readonly bytes: number
 }
 
-/** Most units have one output and none of the rest: they share this array until there is something to keep. */
-const nothing: ReadonlyArray<never> = []
-
-const appended = <A>(list: ReadonlyArray<A>, item: A): ReadonlyArray<A> => {
-  if (list === nothing) return [item]
-  // Whatever is not `nothing` was made here and belongs to one unit.
-  ;(list as Array<A>).push(item)
-  return list
+/** What is settled: all up to the watermark, and some elements behind it. */
+export interface Settled {
+  readonly position: Option.Option<Position>
+  /** Elements beyond the watermark that are settled, counted from it: 1 is the one just behind it. */
+  readonly ahead: ReadonlyArray<number>
+  /** The position of the last of those. */
+  readonly reach: Option.Option<Position>
 }
 
 export class Window {
   /** Bytes held by elements that are not settled. */
   bytes = 0
-  private readonly maxItems: number
-  private readonly maxBytes: number
-  private readonly units = new Queue<Unit>()
   /** Elements taken in so far. */
   read = 0
-  private unsettled = 0
-  private settledPosition: Option.Option<Position>
+  /** Elements whose fate is not known. */
+  open = 0
+  private readonly limits: Limits
+  private readonly units = new Queue<Unit>()
+  private watermark: Option.Option<Position>
   private readonly settledBefore: Set<number>
+  private readonly reachBefore: Option.Option<Position>
 
-  constructor(
-    limits: { readonly items: number; readonly bytes: number },
-    resume: { readonly position: Option.Option<Position>; readonly ahead: ReadonlyArray<number> }
-  ) {
-    this.maxItems = limits.items
-    this.maxBytes = limits.bytes
-    this.settledPosition = resume.position
+  constructor(limits: Limits, resume: Settled) {
+    this.limits = limits
+    this.watermark = resume.position
     this.settledBefore = new Set(resume.ahead)
+    this.reachBefore = resume.reach
   }
 
   /** Elements from the watermark to the reader. */
@@ -109,18 +43,13 @@ export class Window {
     return this.units.length
   }
 
-  /** Elements whose fate is not known. */
-  get open(): number {
-    return this.unsettled
-  }
-
   get isHeavy(): boolean {
-    return this.bytes >= this.maxBytes
+    return this.bytes >= this.limits.bytes
   }
 
   /** Half of the bytes are left for what the steps make. One element may always be in it, however large. */
   get isFull(): boolean {
-    return this.size >= this.maxItems || (this.bytes >= this.maxBytes / 2 && this.size > 0)
+    return this.size >= this.limits.items || (this.bytes >= this.limits.bytes / 2 && this.size > 0)
   }
 
   /** Takes an element in; none when an earlier run has settled it already. */
@@ -134,7 +63,7 @@ export class Window {
       return undefined
     }
     this.bytes += bytes
-    this.unsettled += 1
+    this.open += 1
     return unit
   }
 
@@ -146,25 +75,35 @@ export class Window {
   settle(unit: Unit): void {
     unit.settle()
     this.bytes -= unit.bytes
-    this.unsettled -= unit.count
-    this.advance()
+    this.open -= unit.count
   }
 
-  /** The watermark, and what is settled beyond it, counted from it. */
-  snapshot(): { readonly position: Option.Option<Position>; readonly ahead: ReadonlyArray<number> } {
-    const ahead: Array<number> = []
-    for (let i = 0; i < this.units.length; i++) {
-      if (this.units.at(i)!.settled) ahead.push(i + 1)
-    }
-    // What an earlier run settled and this one has not read yet is still true.
-    const passed = this.read - this.size
-    for (const index of this.settledBefore) ahead.push(index - passed)
-    return { position: this.settledPosition, ahead }
-  }
-
-  private advance(): void {
+  /** Moves the watermark over what is settled. */
+  advance(): void {
     let last: Unit | undefined
     while (this.units.at(0)?.settled === true) last = this.units.take()
-    if (last !== undefined) this.settledPosition = Option.some(last.position)
+    if (last !== undefined) this.watermark = Option.some(last.position)
+  }
+
+  /** What will be settled once the units that are taken are. */
+  after(): Settled {
+    const { units } = this
+    let passed = 0
+    let position = this.watermark
+    for (; passed < units.length && willBe(units.at(passed)!); passed++)
+      position = Option.some(units.at(passed)!.position)
+    const ahead: Array<number> = []
+    let reach: Option.Option<Position> = Option.none()
+    for (let i = passed + 1; i < units.length; i++) {
+      if (!willBe(units.at(i)!)) continue
+      ahead.push(i - passed + 1)
+      reach = Option.some(units.at(i)!.position)
+    }
+    // What an earlier run settled and this one has not read yet is still true.
+    const before = this.read - this.size + passed
+    for (const index of this.settledBefore) ahead.push(index - before)
+    return { position, ahead, reach: this.settledBefore.size > 0 ? this.reachBefore : reach }
   }
 }
+
+const willBe = (unit: Unit): boolean => unit.settled || unit.root.taken

@@ -1,23 +1,32 @@
 /** The station that collects items into batches. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { Item, Signal } from "./Lane.ts"
-import type { Downstream, Station } from "./Stage.ts"
+import type { Fate } from "../fate/Fate.ts"
+import { Signal } from "../fate/Signal.ts"
 import type { Batch } from "../Step.ts"
+import { Item } from "./Lane.ts"
+import type { Station } from "./Station.ts"
 
 export class Batcher implements Station {
   /** Items in a partial batch are at rest: only more items, time or the end move them. */
   readonly isIdle = true
+  readonly working = 0
   private readonly step: Batch
-  private readonly down: Downstream
+  private readonly next: Station
+  private readonly fate: Fate
   private items: Array<Item> = []
   private batches = 0
   private closed = false
   private readonly changed = new Signal()
 
-  constructor(step: Batch, down: Downstream) {
+  constructor(step: Batch, next: Station, fate: Fate) {
     this.step = step
-    this.down = down
+    this.next = next
+    this.fate = fate
+  }
+
+  get waiting(): number {
+    return this.items.length
   }
 
   crew(): ReadonlyArray<Effect.Effect<void>> {
@@ -35,21 +44,15 @@ export class Batcher implements Station {
     this.flush()
   }
 
-  /** Sends on what there is. */
   flush(): void {
     const { items } = this
     this.items = []
     this.batches += 1
     this.changed.wakeAll()
     if (items.length === 0) return
-    const unit = items[0]!.unit.root
-    for (const item of items) {
-      const other = item.unit.root
-      if (other !== unit) unit.absorb(other)
-    }
-    unit.live -= items.length - 1
+    const unit = this.fate.merge(items.map((item) => item.unit))
     const values = items.map((item) => item.value)
-    this.down.emit(new Item(values, unit, `${items[0]!.path}+${items.length}`))
+    this.next.accept(new Item(values, unit, `${items[0]!.path}+${items.length}`))
   }
 
   private timer(within: Duration.Duration): Effect.Effect<void> {

@@ -1,7 +1,8 @@
 /** What waits between two stages. Its length is bounded by the window, not by the lane. */
-import * as Effect from "effect/Effect"
-import { Queue } from "./Queue.ts"
-import type { Unit } from "../fate/Window.ts"
+import type * as Effect from "effect/Effect"
+import { Queue } from "../fate/Queue.ts"
+import { Signal } from "../fate/Signal.ts"
+import type { Unit } from "../fate/Unit.ts"
 
 /** An element on its way through the stages: changed by each of them, never in two of them at once. */
 export class Item {
@@ -12,43 +13,13 @@ export class Item {
   /** The step it starts with, for dead letters that are run again; 0 is the first of the stage. */
   from: number
   /** What became of it in the stage it is in; "many" when its value is an array of its children. */
-  fate: "open" | "one" | "many" | "none" = "open"
+  end: "open" | "one" | "many" | "none" = "open"
 
   constructor(value: unknown, unit: Unit, path: string, from = 0) {
     this.value = value
     this.unit = unit
     this.path = path
     this.from = from
-  }
-}
-
-/**
- * Lets fibers wait for something to change; whoever changes it wakes them. They go on from the scheduler and never on
- * the stack of who wakes them, which may be in the middle of sending on what it has.
- */
-export class Signal {
-  private waiting: Array<() => void> = []
-
-  /** Waits for the next wake, unless `ready` says that there is no need to. */
-  wait(ready: () => boolean): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      if (ready()) return resume(Effect.void)
-      const wake = () => resume(Effect.yieldNow)
-      this.waiting.push(wake)
-      return Effect.sync(() => {
-        const index = this.waiting.indexOf(wake)
-        if (index >= 0) this.waiting.splice(index, 1)
-      })
-    })
-  }
-
-  wakeOne(): void {
-    if (this.waiting.length > 0) this.waiting.shift()!()
-  }
-
-  wakeAll(): void {
-    if (this.waiting.length === 0) return
-    for (const wake of this.waiting.splice(0)) wake()
   }
 }
 

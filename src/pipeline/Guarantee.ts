@@ -1,0 +1,34 @@
+/** How often an element reaches the sink when runs are interrupted and resumed; see `docs/pipelines.md`. */
+import type { NoPosition } from "./Source.ts"
+
+/** What a sink can promise when its source can be resumed. */
+export type Guarantee = "exactly-once" | "effectively-once" | "at-least-once"
+
+/** What a job can promise. */
+export type Delivery = Guarantee | "at-most-once"
+
+/** From weakest to strongest. */
+export const ranks: readonly ["at-least-once", "effectively-once", "exactly-once"] = [
+  "at-least-once",
+  "effectively-once",
+  "exactly-once"
+]
+
+/** What source and sink can promise together: nothing more than the sink, and little without positions. */
+export type Meet<P, G extends Guarantee> = [P] extends [NoPosition] ? "at-most-once" : G
+
+/** The guarantee of several sinks together is that of the weakest. */
+export type Weakest<G extends Guarantee> = "at-least-once" extends G
+  ? "at-least-once"
+  : "effectively-once" extends G
+    ? "effectively-once"
+    : "exactly-once"
+
+/** The guarantees that a job with guarantee `G` satisfies: its own and all weaker ones. */
+export type AtMost<G extends Delivery> = G extends "exactly-once"
+  ? Delivery
+  : G extends "effectively-once"
+    ? Exclude<Delivery, "exactly-once">
+    : G extends "at-least-once"
+      ? "at-least-once" | "at-most-once"
+      : "at-most-once"

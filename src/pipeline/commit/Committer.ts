@@ -1,0 +1,191 @@
+/** Makes durable what is complete: one transaction for rows, dead letters and checkpoint, and only then it is settled (P13). */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { DeadLetters } from "../fate/DeadLetters.ts"
+import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
+import type { Unit } from "../fate/Unit.ts"
+import type { Commit, Lease } from "../Journal.ts"
+import * as Policy from "../Policy.ts"
+import { explained } from "../RunError.ts"
+import type { SinkStep } from "../Step.ts"
+import type { Intake } from "./Intake.ts"
+import { type Outlets, RowsRefused, type States, WriteFailed } from "./Outlets.ts"
+
+export interface CommitterOptions {
+  readonly pipeline: string
+  readonly lease: Lease
+  readonly fate: Fate
+  readonly letters: DeadLetters
+  readonly intake: Intake
+  readonly outlets: Outlets
+  /** What becomes of rows that the sink will not take. */
+  readonly sink: SinkStep
+  /** The least time between two commits, except when the window is full. */
+  readonly every: Duration.Duration
+  /** Whether the first commit forgets what an earlier run has kept. */
+  readonly restart: boolean
+}
+
+export class Committer {
+  /** Whether it is known what the journal keeps. */
+  isCertain = true
+  private readonly options: CommitterOptions
+  private restart: boolean
+
+  constructor(options: CommitterOptions) {
+    this.options = options
+    this.restart = options.restart
+  }
+
+  /** Commits as much as is complete, again and again, until nothing will become complete any more. */
+  get run(): Effect.Effect<void, unknown, unknown> {
+    const { every, fate } = this.options
+    const pause = Duration.isPositive(every) ? this.pause(every) : Effect.void
+    return Effect.whileLoop({
+      while: () => !fate.isClosed || fate.isDue,
+      body: () => {
+        if (!fate.isDue) return fate.due.wait(() => fate.isClosed || fate.isDue)
+        // What else is ready in this turn of the event loop goes into the same commit.
+        return Effect.andThen(
+          Effect.yieldNow,
+          Effect.andThen(
+            Effect.suspend(() => this.commit(fate.take(), false)),
+            pause
+          )
+        )
+      },
+      step: () => {}
+    })
+  }
+
+  /** What a new sink starts with must be known, or what a killed run left would pass for what was there before. */
+  get begin(): Effect.Effect<void, unknown, unknown> {
+    return this.restart || this.options.outlets.isNew ? this.commit(this.options.fate.take(), false) : Effect.void
+  }
+
+  /** All is settled, and the source was read to its end. */
+  get finish(): Effect.Effect<void, unknown, unknown> {
+    return this.commit(this.options.fate.take(), true)
+  }
+
+  /** Finds out what the journal keeps, where a commit ended without telling. */
+  get settleDoubt(): Effect.Effect<void, unknown, unknown> {
+    const { lease, outlets } = this.options
+    return Effect.suspend(() =>
+      this.isCertain
+        ? Effect.void
+        : Effect.map(lease.load, (kept) => {
+            outlets.states = kept._tag === "Some" ? kept.value.sinks : {}
+            this.isCertain = true
+          })
+    )
+  }
+
+  private commit(batch: Batch, finished: boolean): Effect.Effect<void, unknown, unknown> {
+    const { fate, intake, outlets, sink } = this.options
+    return Effect.gen({ self: this }, function* () {
+      const place = yield* intake.keep(fate.after(batch), finished)
+      const refused = new Map<number, Refused>()
+      let states: States = outlets.states
+      const attempt = Effect.suspend(() => {
+        const rows = batch.rows.filter((_, row) => !refused.has(row))
+        return Effect.map(outlets.write(rows, finished, sink.onError !== "fail"), (written) => {
+          states = written
+          return {
+            checkpoint: { ...place, sinks: written, counts: fate.after(batch, [...refused.values()]).counts },
+            dead: [...gathered(batch.units, (unit) => unit.dead), ...lettersOf(refused)],
+            replayed: gathered(batch.units, (unit) => unit.letters),
+            restart: this.restart
+          }
+        })
+      })
+      let written = false
+      while (!written) {
+        const outcome = yield* this.transaction(attempt)
+        if (outcome instanceof RowsRefused) yield* this.refuse(batch, outcome, refused)
+        else written = true
+      }
+      outlets.states = states
+      this.restart = false
+      fate.settle(batch, [...refused.values()])
+    })
+  }
+
+  /** One transaction, tried again as the policy of the sink says; gives rows that the sink will not take. */
+  private transaction(
+    attempt: Effect.Effect<Commit, RowsRefused | WriteFailed, unknown>
+  ): Effect.Effect<RowsRefused | undefined, unknown, unknown> {
+    const { lease, sink } = this.options
+    const once = Effect.suspend(() => {
+      this.isCertain = false
+      return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
+    })
+    const retried =
+      sink.retry === undefined
+        ? once
+        : Policy.apply(once, {
+            ...sink.retry,
+            retryWhile: (error) =>
+              error instanceof WriteFailed && (sink.retry?.retryWhile?.(Cause.squash(error.cause)) ?? true)
+          })
+    return Effect.catchIf(
+      retried,
+      (error) => error instanceof RowsRefused || error instanceof WriteFailed,
+      (error) => {
+        // Nothing of it was kept.
+        this.isCertain = true
+        return error instanceof RowsRefused ? Effect.succeed(error) : Effect.failCause(error.cause)
+      }
+    )
+  }
+
+  /** Decides what becomes of rows that the sink failed on; fails where that ends the run. */
+  private refuse(
+    batch: Batch,
+    { rows }: RowsRefused,
+    refused: Map<number, Refused>
+  ): Effect.Effect<void, unknown, unknown> {
+    const { letters, pipeline, sink } = this.options
+    const remaining = batch.rows.flatMap((_, row) => (refused.has(row) ? [] : [row]))
+    return Effect.forEach(
+      rows,
+      ([index, error]) => {
+        const row = remaining[index]!
+        const input = batch.rows[row]
+        const { position } = unitOf(batch, row)
+        if (sink.onError === "fail") {
+          return Effect.failCause(explained(Cause.fail(error), { pipeline, step: sink.name, position, input }))
+        }
+        return Effect.map(
+          letters.letter(sink, { input, position, path: "", error, attempts: 1 }),
+          (letter) => void refused.set(row, { row, letter })
+        )
+      },
+      { discard: true }
+    )
+  }
+
+  /** Waits before the next commit, but not once all there will be is ready, nor while room is needed. */
+  private pause(duration: Duration.Duration): Effect.Effect<void> {
+    const { fate } = this.options
+    return Effect.asVoid(
+      Effect.timeoutOption(
+        fate.pressed.wait(() => fate.isClosed || fate.isFull),
+        duration
+      )
+    )
+  }
+}
+
+const lettersOf = (refused: ReadonlyMap<number, Refused>) =>
+  [...refused.values()].flatMap(({ letter }) => (letter === undefined ? [] : [letter]))
+
+const unitOf = ({ units }: Batch, row: number): Unit => {
+  let first = 0
+  for (const unit of units) {
+    if (row < first + unit.outputs.length) return unit
+    first += unit.outputs.length
+  }
+  throw new Error(`a batch has no row ${row}`)
+}

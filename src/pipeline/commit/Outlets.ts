@@ -1,0 +1,130 @@
+/** The opened sinks of a run, and what each of them has committed. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Checkpoint, Lease } from "../Journal.ts"
+import { ranks } from "../Guarantee.ts"
+import type { Writer } from "../Sink.ts"
+import type { Known } from "./Resume.ts"
+
+interface Outlet extends Known {
+  readonly writer: Writer<unknown, unknown, unknown>
+}
+
+export type States = Checkpoint["sinks"]
+
+/** Rows that a sink failed on, by their index, each with what it said. */
+export class RowsRefused {
+  readonly rows: ReadonlyMap<number, unknown>
+  constructor(rows: ReadonlyMap<number, unknown>) {
+    this.rows = rows
+  }
+}
+
+/** A write that failed, and not for one of its rows. */
+export class WriteFailed {
+  readonly cause: Cause.Cause<unknown>
+  constructor(cause: Cause.Cause<unknown>) {
+    this.cause = cause
+  }
+}
+
+export class Outlets {
+  /** What is committed. */
+  states: States
+  private readonly outlets: ReadonlyArray<Outlet>
+
+  private constructor(outlets: ReadonlyArray<Outlet>) {
+    this.outlets = outlets
+    this.states = Object.fromEntries(
+      outlets.flatMap(({ fingerprint, identity, state }) =>
+        Option.isSome(state) ? [[identity, { fingerprint, state: state.value }]] : []
+      )
+    )
+  }
+
+  /** Those that a rollback takes back come first, those that can be undone next: what is refused there reaches nobody else. */
+  static open(known: ReadonlyArray<Known>, lease: Lease): Effect.Effect<Outlets, unknown, unknown> {
+    const { clean, durable, host, id: owner } = lease
+    const ordered = known.toSorted((a, b) => ranks.indexOf(b.sink.guarantee) - ranks.indexOf(a.sink.guarantee))
+    return Effect.map(
+      Effect.forEach(ordered, (one) =>
+        Effect.map(one.sink.open({ committed: one.state, clean, host, owner, durable }), (writer): Outlet => ({
+          ...one,
+          writer
+        }))
+      ),
+      (outlets) => new Outlets(outlets)
+    ) as Effect.Effect<Outlets, unknown, Scope.Scope>
+  }
+
+  /** Whether there is one that has nothing committed yet. */
+  get isNew(): boolean {
+    return this.outlets.some(({ identity }) => !Object.hasOwn(this.states, identity))
+  }
+
+  /** Writes to all, from what is committed; gives what will be. Fails with `RowsRefused` or `WriteFailed`. */
+  write(
+    rows: ReadonlyArray<unknown>,
+    finished: boolean,
+    halves: boolean
+  ): Effect.Effect<States, RowsRefused | WriteFailed, unknown> {
+    return Effect.gen({ self: this }, function* () {
+      const next: Array<readonly [string, States[string]]> = []
+      for (const { fingerprint, identity, writer } of this.outlets) {
+        const committed = Object.hasOwn(this.states, identity)
+          ? Option.some(this.states[identity]!.state)
+          : Option.none<Schema.Json>()
+        let state = committed
+        if (rows.length > 0 || Option.isNone(state)) {
+          const refused = new Map<number, unknown>()
+          state = yield* writeHalves(writer, rows, 0, committed, refused, halves)
+          if (refused.size > 0) return yield* Effect.fail(new RowsRefused(refused))
+        }
+        if (finished && writer.finish !== undefined) {
+          state = Option.some(yield* Effect.catchCause(writer.finish(state), failed))
+        }
+        next.push([identity, { fingerprint, state: Option.getOrThrow(state) }])
+      }
+      return Object.fromEntries(next)
+    })
+  }
+
+  /** Takes away what is not committed. */
+  readonly close: Effect.Effect<void, unknown, unknown> = Effect.suspend(() =>
+    Effect.forEach(
+      this.outlets,
+      ({ identity, writer }) =>
+        writer.close?.(Option.map(Option.fromUndefinedOr(this.states[identity]), ({ state }) => state)) ?? Effect.void,
+      { discard: true }
+    )
+  )
+}
+
+const failed = (cause: Cause.Cause<unknown>): Effect.Effect<never, WriteFailed> =>
+  Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.fail(new WriteFailed(cause))
+
+/** Writes rows; those that it fails on alone, or that the sink names, go to `refused` (P7). */
+const writeHalves = (
+  writer: Writer<unknown, unknown, unknown>,
+  rows: ReadonlyArray<unknown>,
+  from: number,
+  since: Option.Option<Schema.Json>,
+  refused: Map<number, unknown>,
+  halves: boolean
+): Effect.Effect<Option.Option<Schema.Json>, WriteFailed, unknown> =>
+  Effect.catchCause(Effect.asSome(writer.write(rows, since)), (cause) => {
+    const failure = cause.reasons.find(Cause.isFailReason)
+    if (failure === undefined || cause.reasons.length > 1) return failed(cause)
+    const fault = writer.atFault === undefined && !halves ? "batch" : writer.atFault?.(failure.error)
+    if (fault === "batch" || rows.length === 0) return failed(cause)
+    const named = fault ?? (rows.length === 1 ? [0] : [])
+    for (const row of named) refused.set(from + row, failure.error)
+    if (named.length > 0) return Effect.succeed(since)
+    const middle = rows.length >> 1
+    return Effect.flatMap(writeHalves(writer, rows.slice(0, middle), from, since, refused, halves), (state) =>
+      writeHalves(writer, rows.slice(middle), from + middle, state, refused, halves)
+    )
+  })

@@ -1,0 +1,126 @@
+/** Whether a run may begin, and where it goes on (P10, P14). Nothing is read or written before that is clear. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import type { Checkpoint, Journal, SinkState } from "../Journal.ts"
+import { SamePlace, SinkChanged, SourceChanged } from "../RunError.ts"
+import type { Guarantee, Sink } from "../Sink.ts"
+import { changes, type Position, type Source } from "../Source.ts"
+
+type AnySource = Source<unknown, unknown, unknown, Position>
+type AnySink = Sink<unknown, unknown, unknown, Guarantee>
+
+/** A sink with what it is kept by. */
+export interface Known {
+  readonly sink: AnySink
+  readonly identity: string
+  readonly fingerprint: SinkState["fingerprint"]
+  /** None where it starts with this run. */
+  readonly state: Option.Option<Schema.Json>
+}
+
+/** Fails where two of source, sinks and journal are one file. */
+export const apart = (
+  pipeline: string,
+  source: AnySource | undefined,
+  sinks: ReadonlyArray<AnySink>,
+  journal: Journal
+): Effect.Effect<void, unknown, unknown> =>
+  Effect.gen(function* () {
+    const taken = new Map<string, string>()
+    const take = (what: string, places: ReadonlyArray<string>): SamePlace | undefined => {
+      for (const place of places) {
+        const other = taken.get(place)
+        if (other !== undefined) return new SamePlace({ pipeline, one: other, other: what })
+      }
+      for (const place of places) taken.set(place, what)
+      return undefined
+    }
+    const all: Array<readonly [what: string, places: ReadonlyArray<string>]> = [["journal", journal.places]]
+    if (source?.places !== undefined) all.push([`source ${source.name}`, yield* source.places])
+    for (const sink of sinks) if (sink.places !== undefined) all.push([`sink ${sink.name}`, yield* sink.places])
+    for (const [what, places] of all) {
+      const same = take(what, places)
+      if (same !== undefined) return yield* same
+    }
+  })
+
+/** What is not any more as it was when it was settled. */
+export const sourceChanges = (
+  source: AnySource,
+  kept: Checkpoint
+): Effect.Effect<ReadonlyArray<string>, unknown, unknown> =>
+  Effect.gen(function* () {
+    const since = source.changed ?? ((was, upTo) => Effect.map(source.fingerprint(upTo), (is) => changes(was, is)))
+    if (Option.isSome(kept.position)) {
+      const changed = yield* since(kept.fingerprint, kept.position)
+      if (changed.length > 0) return changed
+    }
+    if (Option.isNone(kept.reach)) return []
+    const { fingerprint, position } = kept.reach.value
+    const changed = yield* since(fingerprint, Option.some(position))
+    return changed.length === 0
+      ? []
+      : [
+          `${kept.ahead.length} elements behind the watermark are settled too, and up to the last of them: ${changed.join("; ")}`
+        ]
+  })
+
+export const refuse = (pipeline: string, source: AnySource, changes: ReadonlyArray<string>): SourceChanged =>
+  new SourceChanged({ pipeline, source: source.name, changes })
+
+/** The sinks by their identity, each with its own state of the checkpoint and with nobody else's. */
+export const match = (
+  pipeline: string,
+  sinks: ReadonlyArray<AnySink>,
+  kept: Checkpoint | undefined,
+  onSinkChanged: "refuse" | "begin"
+): Effect.Effect<ReadonlyArray<Known>, unknown, unknown> =>
+  Effect.gen(function* () {
+    const known: Array<Known> = []
+    const differs: Array<string> = []
+    const seen = new Map<string, number>()
+    for (const [place, sink] of sinks.entries()) {
+      const identity = numbered(yield* sink.identity, seen)
+      const fingerprint = yield* sink.form
+      const found = kept === undefined ? undefined : stateOf(kept, identity, place, sinks.length)
+      if (kept !== undefined && found === undefined) differs.push(`it did not write to ${identity} before`)
+      const changed = found?.fingerprint === undefined ? [] : changes(found.fingerprint, fingerprint)
+      differs.push(...changed.map((change) => `${identity}: ${change}`))
+      known.push({
+        sink,
+        identity,
+        fingerprint,
+        state: Option.map(Option.fromUndefinedOr(found), ({ state }) => state)
+      })
+    }
+    if (kept !== undefined) {
+      for (const identity of Object.keys(kept.sinks)) {
+        if (!seen.has(identity)) differs.push(`it wrote to ${identity} before, and now does not`)
+      }
+    }
+    if (differs.length > 0 && onSinkChanged === "refuse") return yield* new SinkChanged({ pipeline, changes: differs })
+    return known
+  })
+
+interface Found {
+  readonly state: Schema.Json
+  readonly fingerprint?: SinkState["fingerprint"]
+}
+
+const stateOf = (kept: Checkpoint, identity: string, place: number, sinks: number): Found | undefined => {
+  if (kept.unnamed === undefined) return Object.hasOwn(kept.sinks, identity) ? kept.sinks[identity] : undefined
+  const state = Option.getOrUndefined(kept.unnamed)
+  if (sinks === 1) return state === undefined ? undefined : { state }
+  return Array.isArray(state) && state.length === sinks ? { state: state[place] } : undefined
+}
+
+/** Sinks that have no name of their own are told apart by their number. */
+const numbered = (identity: string, seen: Map<string, number>): string => {
+  const count = (seen.get(identity) ?? 0) + 1
+  seen.set(identity, count)
+  if (count === 1) return identity
+  const name = `${identity} #${count}`
+  seen.set(name, 1)
+  return name
+}

@@ -1,0 +1,243 @@
+/**
+ * What becomes of each element (P1): the only place where that is written down. The flow says what happened to an element, the
+ * commit takes what is complete and settles it once that is durable; nobody else changes a `Unit`.
+ */
+import type { Counts, DeadLetter } from "../Journal.ts"
+import type { Position } from "../Source.ts"
+import { none, sum, type Tally, tally } from "./Counts.ts"
+import { Signal } from "./Signal.ts"
+import type { Unit } from "./Unit.ts"
+import { type Limits, type Settled, Window } from "./Window.ts"
+
+/** An element on its way in: at the first step, or, where a dead letter is run again, at the step it failed in. */
+export interface Arrival {
+  readonly value: unknown
+  readonly position: Position
+  readonly bytes: number
+  readonly replays?: { readonly letter: number; readonly step: string; readonly path: string } | undefined
+}
+
+/** What one commit makes durable. */
+export interface Batch {
+  readonly units: ReadonlyArray<Unit>
+  /** What is written, in order. */
+  readonly rows: ReadonlyArray<unknown>
+}
+
+/** A row that the sink would not take: what it became instead. */
+export interface Refused {
+  /** Its index in the rows of the batch. */
+  readonly row: number
+  /** None where it is only counted. */
+  readonly letter: DeadLetter | undefined
+}
+
+/** Where things stand once a batch is settled. */
+export interface Standing extends Settled {
+  readonly counts: Counts
+}
+
+export interface FateOptions {
+  readonly window: Limits
+  /** The most rows in a batch; what one unit became is never split. */
+  readonly maxRows: number
+  readonly resume: Settled & { readonly counts: Counts }
+}
+
+export class Fate {
+  /** Of what this run has settled. */
+  readonly settled: Tally = { ...none }
+  /** Wakes who waits for something to commit. */
+  readonly due: Signal = new Signal()
+  /** Wakes who waits for room in the window. */
+  readonly room: Signal = new Signal()
+  /** Wakes who lets time pass between commits. */
+  readonly pressed: Signal = new Signal()
+  private readonly window: Window
+  private readonly maxRows: number
+  private readonly before: Counts
+  private ready: Array<Unit> = []
+  /** Complete units that have nothing to write: the next batch takes them along, at the latest when the window is full. */
+  private quiet: Array<Unit> = []
+  private committing = false
+  private closed = false
+  private replayed = 0
+
+  constructor({ maxRows, resume, window }: FateOptions) {
+    this.window = new Window(window, resume)
+    this.maxRows = maxRows
+    this.before = resume.counts
+  }
+
+  /** Takes a source element in; none when an earlier run has settled it already. */
+  admit({ bytes, position, replays }: Arrival): Unit | undefined {
+    const unit = this.window.admit(position, bytes, replays?.letter)
+    // What has nothing to write is committed for the room that it takes.
+    if (this.window.isFull) this.wakeCommitter()
+    return unit
+  }
+
+  /** One descendant of the unit became `children`, each of which ends by itself. */
+  fanOut(unit: Unit, children: number): void {
+    unit.root.live += children - 1
+  }
+
+  /** What these became settles together from now on, and goes on as one. */
+  merge(units: ReadonlyArray<Unit>): Unit {
+    const unit = units[0]!.root
+    for (const each of units) {
+      const other = each.root
+      if (other !== unit) unit.absorb(other)
+    }
+    unit.live -= units.length - 1
+    return unit
+  }
+
+  /** What the unit became takes so much more memory. */
+  grow(unit: Unit, bytes: number): void {
+    this.window.grow(unit, bytes)
+    if (this.window.isFull) this.wakeCommitter()
+  }
+
+  filter(unit: Unit): void {
+    unit.root.filtered += 1
+  }
+
+  skip(unit: Unit): void {
+    unit.root.skipped += 1
+  }
+
+  bury(unit: Unit, letter: DeadLetter): void {
+    unit.root.bury(letter)
+  }
+
+  /** One descendant has reached the sink. */
+  output(unit: Unit, value: unknown): void {
+    unit.root.add(value)
+    this.end(unit)
+  }
+
+  /** One descendant is at its end: it gave its output, or was filtered, skipped or buried. */
+  end(unit: Unit): void {
+    const { root } = unit
+    root.live -= 1
+    if (root.live > 0) return
+    const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0
+    ;(writes ? this.ready : this.quiet).push(root)
+    this.wakeCommitter()
+  }
+
+  /** Nothing will become complete any more. */
+  close(): void {
+    this.closed = true
+    this.due.wakeAll()
+    this.pressed.wakeAll()
+  }
+
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  get isFull(): boolean {
+    return this.window.isFull
+  }
+
+  get isHeavy(): boolean {
+    return this.window.isHeavy
+  }
+
+  /** Whether a commit should follow: something is to be written, or nothing else makes room in the window. */
+  get isDue(): boolean {
+    return this.ready.length > 0 || (this.quiet.length > 0 && (this.closed || this.window.isFull))
+  }
+
+  /** Whether everything that could be committed is. */
+  get isAtRest(): boolean {
+    return !this.committing && !this.isDue
+  }
+
+  get read(): number {
+    return this.window.read
+  }
+
+  /** Elements from the watermark to the reader. */
+  get lag(): number {
+    return this.window.size
+  }
+
+  /** Elements whose fate is not known yet. */
+  get inFlight(): number {
+    let quiet = 0
+    for (const unit of this.quiet) quiet += unit.count
+    return this.window.open - quiet
+  }
+
+  /** The fates that are known, durable or not. */
+  get known(): Counts {
+    const counts = { ...this.settled }
+    for (const unit of this.quiet) tally(counts, unit)
+    return counts
+  }
+
+  /** What the next commit writes. */
+  take(): Batch {
+    const { ready } = this
+    let rows = 0
+    let count = 0
+    while (count < ready.length && rows < this.maxRows) rows += ready[count++]!.outputs.length
+    const units = [...this.quiet, ...ready.splice(0, count)]
+    this.quiet = []
+    this.committing = true
+    for (const unit of units) unit.taken = true
+    return { units, rows: gathered(units, (unit) => unit.outputs) }
+  }
+
+  /** What is true once the batch is durable; changes nothing, as a transaction may run again. */
+  after({ units }: Batch, refused: ReadonlyArray<Refused> = []): Standing {
+    const counts = { ...this.settled }
+    for (const unit of units) tally(counts, unit)
+    retract(counts, refused)
+    const replayed = this.replayed + units.reduce((sum, unit) => sum + unit.letters.length, 0)
+    return { ...this.window.after(), counts: this.overall(counts, replayed) }
+  }
+
+  /** The batch is durable (P13). */
+  settle({ units }: Batch, refused: ReadonlyArray<Refused> = []): void {
+    for (const unit of units) {
+      this.window.settle(unit)
+      this.replayed += unit.letters.length
+      tally(this.settled, unit)
+    }
+    this.window.advance()
+    retract(this.settled, refused)
+    this.committing = false
+    this.room.wakeAll()
+  }
+
+  /** Counts over all runs: what is replayed settled before, as a dead letter. */
+  private overall(counts: Counts, replayed: number): Counts {
+    const both = sum(this.before, counts)
+    return { ...both, settled: both.settled - replayed, dead: both.dead - replayed }
+  }
+
+  private wakeCommitter(): void {
+    if (this.isDue) this.due.wakeOne()
+    if (this.window.isFull) this.pressed.wakeAll()
+  }
+}
+
+/** What was to be written and was not. */
+const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
+  for (const { letter } of refused) {
+    counts.written -= 1
+    if (letter === undefined) counts.skipped += 1
+    else counts.dead += 1
+  }
+}
+
+/** `flatMap`, which costs as much as all the rest of a commit. */
+export const gathered = <A>(units: ReadonlyArray<Unit>, of: (unit: Unit) => ReadonlyArray<A>): ReadonlyArray<A> => {
+  const all: Array<A> = []
+  for (const unit of units) for (const one of of(unit)) all.push(one)
+  return all
+}

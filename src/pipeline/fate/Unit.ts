@@ -1,0 +1,84 @@
+/** What is settled together. */
+import type { DeadLetter } from "../Journal.ts"
+import type { Position } from "../Source.ts"
+
+/**
+ * A source element with all it became; or several, where a batch brought them together. What it became is written in
+ * one transaction, so that no crash can split it, whatever a step would give when it is run again. Only `Fate` writes to it.
+ */
+export class Unit {
+  /** The elements still on their way, descendants of these source elements. */
+  live = 1
+  /** How many source elements it is. */
+  count = 1
+  /** Its fate is durable. */
+  settled = false
+  /** It is in the commit that is under way. */
+  taken = false
+  bytes: number
+  /** Bytes of its source elements, as the source measures them. */
+  read: number
+  readonly position: Position
+  outputs: ReadonlyArray<unknown> = nothing
+  dead: ReadonlyArray<DeadLetter> = nothing
+  /** The dead letters that its source elements are the replays of. */
+  letters: ReadonlyArray<number> = nothing
+  filtered = 0
+  skipped = 0
+  private members: ReadonlyArray<Unit> = nothing
+  private merged: Unit | undefined
+
+  constructor(position: Position, bytes: number, letter: number | undefined) {
+    this.position = position
+    this.bytes = bytes
+    this.read = bytes
+    if (letter !== undefined) this.letters = [letter]
+  }
+
+  /** The unit that this one became part of. */
+  get root(): Unit {
+    if (this.merged === undefined) return this
+    this.merged = this.merged.root
+    return this.merged
+  }
+
+  add(output: unknown): void {
+    this.outputs = appended(this.outputs, output)
+  }
+
+  bury(letter: DeadLetter): void {
+    this.dead = appended(this.dead, letter)
+  }
+
+  /** Makes both one; call on roots. */
+  absorb(other: Unit): void {
+    this.live += other.live
+    this.count += other.count
+    this.bytes += other.bytes
+    this.read += other.read
+    for (const output of other.outputs) this.add(output)
+    for (const letter of other.dead) this.bury(letter)
+    for (const letter of other.letters) this.letters = appended(this.letters, letter)
+    this.filtered += other.filtered
+    this.skipped += other.skipped
+    this.members = appended(this.members, other)
+    for (const member of other.members) this.members = appended(this.members, member)
+    other.merged = this
+  }
+
+  /** Its fate is known, and that of all it absorbed. */
+  settle(): void {
+    this.settled = true
+    for (const member of this.members) member.settled = true
+  }
+}
+
+/** Most units have one output and none of the rest: they share this array until there is something to keep. */
+const nothing: ReadonlyArray<never> = []
+
+const appended = <A>(list: ReadonlyArray<A>, item: A): ReadonlyArray<A> => {
+  if (list === nothing) return [item]
+  // Whatever is not `nothing` was made here and belongs to one unit.
+  ;(list as Array<A>).push(item)
+  return list
+}

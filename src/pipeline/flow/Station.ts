@@ -1,0 +1,44 @@
+/** A place that items come to and are sent on from. */
+import type * as Effect from "effect/Effect"
+import type { Fate } from "../fate/Fate.ts"
+import type { Item } from "./Lane.ts"
+
+export interface Station {
+  /** Nothing is worked on here, and nothing waits for that. */
+  readonly isIdle: boolean
+  /** Items that wait here. */
+  readonly waiting: number
+  /** Items that are worked on. */
+  readonly working: number
+  readonly accept: (item: Item) => void
+  /** Sends on what only waits for more. */
+  readonly flush: () => void
+  /** No more items will come. */
+  readonly close: () => void
+  /** What has to run for the station to work; ends after `close`. */
+  readonly crew: () => ReadonlyArray<Effect.Effect<void, unknown, unknown>>
+}
+
+/** Behind the last step: what comes here is written. */
+export class Exit implements Station {
+  readonly isIdle = true
+  readonly waiting = 0
+  readonly working = 0
+  private readonly fate: Fate
+
+  constructor(fate: Fate) {
+    this.fate = fate
+  }
+
+  accept(item: Item): void {
+    this.fate.output(item.unit, item.value)
+  }
+
+  flush(): void {}
+
+  close(): void {}
+
+  crew(): ReadonlyArray<never> {
+    return []
+  }
+}

@@ -1,0 +1,55 @@
+/** One of those who do the work of a stage, and what it tells the step it runs of the element. */
+import type * as Effect from "effect/Effect"
+import type { Attempt } from "../context/Attempt.ts"
+import type { Each } from "../Step.ts"
+import type { Item } from "./Lane.ts"
+
+/** Whose elements they are: what an idempotency key begins with; none where the source has no positions. */
+export type KeyPrefix = string | undefined
+
+export class Worker implements Attempt {
+  count = 1
+  item: Item | undefined
+  step: Each | undefined
+  /** What it has to run before it takes the next item. */
+  next: Effect.Effect<unknown, unknown, unknown> | undefined
+  /** Whether a step waits for what now runs. */
+  waits = false
+  private index = 0
+  private readonly prefix: KeyPrefix
+
+  constructor(prefix: KeyPrefix) {
+    this.prefix = prefix
+  }
+
+  /** P15. No part can hold what separates it from the next one. */
+  get key(): string | undefined {
+    if (this.item === undefined || this.prefix === undefined) return undefined
+    const parts = [this.step!.name, JSON.stringify(this.item.unit.position)].map(encodeURIComponent)
+    return `${this.prefix}:${parts.join(":")}${this.item.path}`
+  }
+
+  begin(item: Item, step: Each): void {
+    this.item = item
+    this.step = step
+    this.count = 1
+  }
+
+  /** Leaves the effect of a step to be run next. */
+  wait(index: number, effect: Effect.Effect<unknown, unknown, unknown>): void {
+    this.index = index
+    this.next = effect
+  }
+
+  start(next: Effect.Effect<unknown, unknown, unknown>): Effect.Effect<unknown, unknown, unknown> {
+    this.next = undefined
+    this.waits = true
+    return next
+  }
+
+  /** Ends the wait; gives the step that waited. */
+  resume(): number {
+    this.waits = false
+    return this.index
+  }
+}
