@@ -34,8 +34,9 @@ import {
 } from "./joiner/Inputs.ts"
 import { annotate } from "./base/Reason.ts"
 
-export { type Options, TooFewEffects } from "./joiner/Gather.ts"
+export type { Options } from "./joiner/Gather.ts"
 export type { Effects, Exits, Value, Values } from "./joiner/Inputs.ts"
+export { TooFewEffects } from "./JoinerError.ts"
 
 /** Joins `T` into an `A`. */
 export type Joined<T, A, O> = Effect.Effect<A, ErrorOf<T> | Late<O>, ServicesOf<T>>

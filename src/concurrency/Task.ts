@@ -9,13 +9,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import { annotate, type Reason, reasonOf } from "./base/Reason.ts"
 import type { Event, GroupInfo, Kind, Registry, State, TaskInfo, TaskTree } from "./Registry.ts"
 import * as Stack from "./base/Stack.ts"
-import type { TypedError } from "./base/TypedError.ts"
+import { TaskCancelled, TaskFailed } from "./TaskError.ts"
 
 export type { Kind, State } from "./Registry.ts"
+export { TaskCancelled, TaskFailed } from "./TaskError.ts"
 
 /** `E` is what `join` can fail with: `never` when the group owns the failure, as it does after `TaskGroup.spawn`. */
 export interface Task<out A, out E = never> {
@@ -59,32 +59,6 @@ export interface Task<out A, out E = never> {
 export const current: Effect.Effect<Option.Option<Task<unknown, unknown>>> = Effect.withFiber((fiber) =>
   Effect.succeed(Option.fromUndefinedOr(fiber.getRef(CurrentTask)))
 )
-
-const TaskCancelledBase: TypedError<
-  TaskCancelled,
-  "TaskCancelled",
-  { readonly task: Schema.String; readonly reason: Schema.String }
-> = Schema.TaggedError<TaskCancelled>()("TaskCancelled", { task: Schema.String, reason: Schema.String })
-
-/** The defect of a `join` on a task that was cancelled: there is no value to give. */
-export class TaskCancelled extends TaskCancelledBase {
-  override get message(): string {
-    return `Task "${this.task}" has no value to join: it was cancelled (${this.reason}). Use \`task.exit\` to ask without failing`
-  }
-}
-
-const TaskFailedBase: TypedError<
-  TaskFailed,
-  "TaskFailed",
-  { readonly task: Schema.String; readonly cause: Schema.Defect }
-> = Schema.TaggedError<TaskFailed>()("TaskFailed", { task: Schema.String, cause: Schema.Defect() })
-
-/** The defect of a `join` from outside the group that owns the task's failure. */
-export class TaskFailed extends TaskFailedBase {
-  override get message(): string {
-    return `Task "${this.task}" failed; its group reports why. Use \`TaskGroup.supervise\` for a task whose failure you handle`
-  }
-}
 
 /** What a task has to know of its group. */
 export interface Owner {

@@ -11,26 +11,17 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Deadline from "./Deadline.ts"
-import {
-  CurrentGroup,
-  type Failures,
-  Group,
-  type GroupCancelled,
-  GroupClosed,
-  type GroupOptions,
-  type Launch,
-  type TaskGroup
-} from "./group/Group.ts"
+import { CurrentGroup, type Failures, Group, type GroupOptions, type Launch, type TaskGroup } from "./group/Group.ts"
 import { reasonOf } from "./base/Reason.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
 import { restarting, type RestartOptions } from "./group/Restart.ts"
 import * as Task from "./Task.ts"
-import type { TypedError } from "./base/TypedError.ts"
+import { type GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
 
 export { dropped, type Failure, failures } from "./group/Failures.ts"
-export { type Failures, GroupCancelled, GroupClosed, type TaskGroup } from "./group/Group.ts"
+export type { Failures, TaskGroup } from "./group/Group.ts"
+export { GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
 export { orphans } from "./base/Orphans.ts"
 
 export interface OpenOptions extends GroupOptions {
@@ -255,16 +246,6 @@ const beforeReady = <E>(task: Task.Node<unknown, E>, exit: Exit.Exit<unknown, E>
           })
         )
       : Effect.failCause(exit.cause)
-
-const NeverReadyBase: TypedError<NeverReady, "NeverReady", { readonly task: Schema.String }> =
-  Schema.TaggedError<NeverReady>()("NeverReady", { task: Schema.String })
-
-/** The defect of a `start` whose task ended before it called `ready`. */
-export class NeverReady extends NeverReadyBase {
-  override get message(): string {
-    return `Task "${this.task}" ended without calling \`ready\`, which its starter waits for`
-  }
-}
 
 /**
  * Ends the innermost group early: body and tasks are cancelled, and where nothing fails meanwhile the group fails with

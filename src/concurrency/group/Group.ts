@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import { Scheduler } from "effect/Scheduler"
 import { Ambient } from "../deadline/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
@@ -20,7 +19,7 @@ import { Roster } from "./Roster.ts"
 import * as Stack from "../base/Stack.ts"
 import * as Task from "../Task.ts"
 import { Turns } from "./Turns.ts"
-import type { TypedError } from "../base/TypedError.ts"
+import { GroupCancelled } from "../TaskGroupError.ts"
 
 /** In the environment of an effect that spawns: who takes failures of type `E`. Only `TaskGroup.open` provides it. */
 export interface TaskGroup<out E> {
@@ -51,36 +50,6 @@ export interface Launch {
   readonly supervised: boolean
   /** Called when the task has ended, before the group takes its next step. */
   readonly onEnd?: ((exit: Exit.Exit<any, any>) => void) | undefined
-}
-
-const GroupClosedBase: TypedError<
-  GroupClosed,
-  "GroupClosed",
-  { readonly group: Schema.String; readonly task: Schema.String; readonly state: Schema.String }
-> = Schema.TaggedError<GroupClosed>()("GroupClosed", {
-  group: Schema.String,
-  task: Schema.String,
-  state: Schema.String
-})
-
-/** The defect of spawning into a group that is cancelling or closed. The effect was not started. */
-export class GroupClosed extends GroupClosedBase {
-  override get message(): string {
-    return `Task ${this.task} was not started: its group "${this.group}" is ${this.state}`
-  }
-}
-
-const GroupCancelledBase: TypedError<
-  GroupCancelled,
-  "GroupCancelled",
-  { readonly group: Schema.String; readonly reason: Schema.String }
-> = Schema.TaggedError<GroupCancelled>()("GroupCancelled", { group: Schema.String, reason: Schema.String })
-
-/** The group was ended early by `TaskGroup.cancel`, and nothing failed. */
-export class GroupCancelled extends GroupCancelledBase {
-  override get message(): string {
-    return `Group "${this.group}" was cancelled: ${this.reason}`
-  }
 }
 
 /** How deep tasks may start one another on one stack before the next one starts from the dispatcher. */

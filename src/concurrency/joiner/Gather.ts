@@ -7,14 +7,13 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Schema from "effect/Schema"
 import type { DeadlineExceeded, Late } from "../Deadline.ts"
 import { Ledger } from "../group/Failures.ts"
 import { CurrentGroup } from "../group/Group.ts"
 import type { Input } from "./Inputs.ts"
 import type * as Task from "../Task.ts"
 import * as TaskGroup from "../TaskGroup.ts"
-import type { TypedError } from "../base/TypedError.ts"
+import { TooFewEffects } from "../JoinerError.ts"
 
 export interface Options {
   /** How many of the effects run at once; the others wait for their turn, in order. Default: all. */
@@ -125,24 +124,6 @@ export const join = <A, E, R, B, O extends Options = {}>(
         ...rule,
         run: (start) => Effect.sync(() => inputs.forEach(({ effect, name }) => start(name, effect)))
       })
-
-const TooFewEffectsBase: TypedError<
-  TooFewEffects,
-  "TooFewEffects",
-  { readonly joiner: Schema.String; readonly needed: Schema.Number; readonly given: Schema.Number }
-> = Schema.TaggedError<TooFewEffects>()("TooFewEffects", {
-  joiner: Schema.String,
-  needed: Schema.Number,
-  given: Schema.Number
-})
-
-/** The defect of a joiner whose result could never come, because it was given too few effects, or none. */
-export class TooFewEffects extends TooFewEffectsBase {
-  override get message(): string {
-    const effects = this.needed === 1 ? "1 effect" : `${this.needed} effects`
-    return `Joiner.${this.joiner} needs at least ${effects} and got ${this.given}: it would wait for ever, so nothing was started`
-  }
-}
 
 /**
  * The value where there is one, and otherwise every failure as `TaskGroup.failures` lists them. To fail is part of losing,

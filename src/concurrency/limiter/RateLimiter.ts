@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import { isCount, notACount } from "./ConcurrencyLimiter.ts"
-import type { Limiter, Stats } from "../Limiter.ts"
+import type { Limiter, Stats } from "./Contract.ts"
 import { waiting } from "../Task.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 

@@ -9,13 +9,11 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Schema from "effect/Schema"
 import type { Worker } from "effect/workers/Worker"
 import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
-import { isAbort, OffloadError, WorkerCrashed } from "./OffloadError.ts"
+import { isAbort, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
 import { CurrentTask, waiting } from "../Task.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
-import type { TypedError } from "../base/TypedError.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Protocol from "./WorkerProtocol.ts"
 
@@ -25,19 +23,6 @@ export interface Threads {
 }
 
 export const Threads: Context.Service<Threads, Threads> = Context.Service("skein/Offload/Threads")
-
-const PoolClosedBase: TypedError<
-  PoolClosed,
-  "PoolClosed",
-  { readonly pool: Schema.String; readonly job: Schema.String }
-> = Schema.TaggedError<PoolClosed>()("PoolClosed", { pool: Schema.String, job: Schema.String })
-
-/** The defect of a call that outlives the scope of its pool. */
-export class PoolClosed extends PoolClosedBase {
-  override get message(): string {
-    return `"${this.job}" was not done: the scope of its pool "${this.pool}" is closed`
-  }
-}
 
 export interface Settings {
   readonly module: URL
