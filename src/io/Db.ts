@@ -11,24 +11,13 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import { Journal } from "../pipeline/Journal.ts"
 import type { Sink } from "../pipeline/Sink.ts"
+import { Db, type TableOptions } from "./db/Contract.ts"
 import * as DbColumns from "./db/DbColumns.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 
-export { DbError }
-
-/** One open database, with the journal that is kept in it. */
-export interface Db {
-  /** Its file or URL, for messages. */
-  readonly name: string
-  readonly sql: SqlClient.SqlClient
-  readonly journal: Journal
-  /** How many parameters one statement may have. */
-  readonly maxParameters: number
-}
-
-export const Db: Context.Service<Db, Db> = Context.Service("skein/Db")
+export { Db, DbError, type TableOptions }
 
 /** Opens databases: `Drivers.layer` of `skein/node`. */
 export interface Driver {
@@ -46,20 +35,6 @@ export interface OpenOptions {
   /** How long to wait for another process that holds the lock. Default 5 seconds. */
   readonly lockTimeout?: Duration.Input | undefined
 }
-
-export interface TableOptions<in out I> {
-  /** The column, or columns, that a row is known by: a row whose key is there already replaces the one that is. */
-  readonly key?: KeyOf<I> | ReadonlyArray<KeyOf<I>> | undefined
-  /**
-   * What becomes of rows that the table has when a pipeline starts from its beginning. "append", the default, keeps
-   * them; "replace" deletes them.
-   */
-  readonly existing?: "append" | "replace" | undefined
-  /** Types of columns, where those made from the schema are not what you want. */
-  readonly columns?: { readonly [K in KeyOf<I>]?: DbColumns.ColumnType } | undefined
-}
-
-type KeyOf<I> = Extract<keyof I, string>
 
 /**
  * The SQLite database in `file`, created where there is none; ":memory:" is one that ends with the program. Gives `Db`
