@@ -8,7 +8,6 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { release } from "../io/fetch/FetchBody.ts"
 import * as Choices from "./Choices.ts"
 import { note } from "./sim/Control.ts"
 import * as HttpReply from "./fault/HttpReply.ts"
@@ -84,9 +83,11 @@ export const layer = (options: Options): Layer.Layer<HttpClient.HttpClient | Net
         if (Option.isNone(url)) return sent
         const receive = (reply: HttpClientResponse) =>
           travel(url.value, 0).pipe(
-            Effect.onInterrupt(() => release(reply)),
+            Effect.onInterrupt(() => HttpReply.release(reply)),
             Effect.flatMap((arrived) =>
-              arrived ? Effect.succeed(narrowed(reply, bandwidth)) : Effect.andThen(release(reply), Effect.never)
+              arrived
+                ? Effect.succeed(narrowed(reply, bandwidth))
+                : Effect.andThen(HttpReply.release(reply), Effect.never)
             )
           )
         return Effect.flatMap(travel(url.value, sizeOf(request)), (arrived) =>
