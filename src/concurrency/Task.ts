@@ -13,6 +13,7 @@ import { annotate, type Reason, reasonOf } from "./base/Reason.ts"
 import type { Event, GroupInfo, Kind, Registry, State, TaskInfo, TaskTree } from "./Registry.ts"
 import * as Stack from "./base/Stack.ts"
 import { TaskCancelled, TaskFailed } from "./TaskError.ts"
+import * as Wait from "./base/Wait.ts"
 
 export type { Kind, State } from "./Registry.ts"
 export { TaskCancelled, TaskFailed } from "./TaskError.ts"
@@ -204,7 +205,7 @@ export class Node<A, E> implements Task<A, E> {
 
   private end<B, E2>(then: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>, wait: string): Effect.Effect<B, E2> {
     return Effect.withFiber((waiter) =>
-      Effect.callback<B, E2>((resume) => {
+      Wait.callback<B, E2>("a task", (resume) => {
         const fiber = this.fiber!
         const exit = fiber.pollUnsafe()
         if (exit !== undefined) return resume(then(exit))

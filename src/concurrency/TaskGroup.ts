@@ -18,6 +18,7 @@ import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
 import { restarting, type RestartOptions } from "./group/Restart.ts"
 import * as Task from "./Task.ts"
 import { type GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
+import * as Wait from "./base/Wait.ts"
 
 export { dropped, type Failure, failures } from "./group/Failures.ts"
 export type { Failures, TaskGroup } from "./group/Group.ts"
@@ -191,7 +192,7 @@ export const start = <A, E, R, V>(
     let isReady = false
     let task: Task.Node<A, E> | undefined
     return Effect.onInterrupt(
-      Effect.callback<V, E>((resume) => {
+      Wait.callback<V, E>("a task to be ready", (resume) => {
         const ready: Ready<V> = (value) =>
           Effect.suspend(() => {
             if (isReady) return Effect.die(new Error("`ready` was called twice"))

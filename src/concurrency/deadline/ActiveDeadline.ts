@@ -12,6 +12,7 @@ import * as Reason from "../base/Reason.ts"
 import * as Stack from "../base/Stack.ts"
 import { CurrentTask, type Task } from "../Task.ts"
 import { DeadlineExceeded, DeadlineOver, span } from "../DeadlineError.ts"
+import * as Wait from "../base/Wait.ts"
 
 /** The innermost deadline around a fiber. */
 export const Ambient: Context.Reference<Active | undefined> = Context.Reference("skein/Deadline/Ambient", {
@@ -52,7 +53,7 @@ export const start = <A, E, R, A2, E2>(
   const deadline = new Active(parent, clock, outer, millis, name)
   if (millis <= 0) return exceeded(deadline.error())
   return Effect.onExit(
-    Effect.callback<A | A2, E | E2>((resume) =>
+    Wait.callback<A | A2, E | E2>("what its deadline bounds", (resume) =>
       deadline.run(
         Effect.suspend(() => body(deadline) as Effect.Effect<A, E>),
         (exit) => resume(deadline.verdict(exit, exceeded))
@@ -151,7 +152,7 @@ export class Active extends Alarm.Appointment {
     this.finish()
     const annotations = Option.getOrUndefined(Option.map(Reason.reasonOf(cause), Reason.annotate))
     Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, annotations))
-    return Effect.callback<void, E>((resume) => {
+    return Wait.callback<void, E>("what its deadline bounds", (resume) => {
       body.addObserver((exit) => Stack.shallow(this.parent, () => resume(withoutInterrupts(exit))))
     })
   }

@@ -20,6 +20,7 @@ import * as Stack from "../base/Stack.ts"
 import * as Task from "../Task.ts"
 import { Turns } from "./Turns.ts"
 import { GroupCancelled } from "../TaskGroupError.ts"
+import * as Wait from "../base/Wait.ts"
 
 /** In the environment of an effect that spawns: who takes failures of type `E`. Only `TaskGroup.open` provides it. */
 export interface TaskGroup<out E> {
@@ -112,7 +113,7 @@ export class Group<A, E> implements Task.Owner {
   /** Completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
   run<R>(body: Effect.Effect<A, E, R>): Effect.Effect<void> {
     return Effect.onExit(
-      Effect.callback<void>((resume) => {
+      Wait.callback<void>("the tasks of its group", (resume) => {
         this.end = () => resume(Effect.void)
         this.siblings.add(this)
         const context = Context.add(
@@ -131,7 +132,7 @@ export class Group<A, E> implements Task.Owner {
     this.cancelledFromOutside = true
     const message = `group "${this.name}" was cancelled from outside`
     this.cancel(Option.getOrElse(reasonOf(cause), (): Reason => ({ kind: "parent", by: "outside", message })))
-    return Effect.callback<void>((resume) => {
+    return Wait.callback<void>("the tasks of its group", (resume) => {
       if (this.state === "closed") return resume(Effect.void)
       this.end = () => resume(Effect.void)
     })
@@ -139,7 +140,9 @@ export class Group<A, E> implements Task.Owner {
 
   /** Completes when the body ends. */
   get closing(): Effect.Effect<void> {
-    return Effect.callback((resume) => Effect.sync(this.body.fiber!.addObserver(() => resume(Effect.void))))
+    return Wait.callback("the body of its group", (resume) =>
+      Effect.sync(this.body.fiber!.addObserver(() => resume(Effect.void)))
+    )
   }
 
   outcome(): Effect.Effect<A, E> {

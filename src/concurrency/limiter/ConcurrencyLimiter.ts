@@ -7,6 +7,7 @@ import { nameOf, waiting } from "../Task.ts"
 import { AlreadyHeld, TooManyPermits } from "../LimiterError.ts"
 import type { Resizable, Stats } from "./Contract.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
+import * as Wait from "../base/Wait.ts"
 
 export class ConcurrencyLimiter implements Resizable {
   private limit: number
@@ -72,7 +73,7 @@ export class ConcurrencyLimiter implements Resizable {
       const refusal = this.refusal(permit)
       if (refusal !== undefined) return Effect.die(refusal)
       return Effect.onExit(
-        Effect.callback<A, E, R>((resume) => {
+        Wait.callback<A, E, R>("permits of a limiter", (resume) => {
           if (this.enter(permit)) return resume(effect)
           permit.resume = (refusal) => resume(refusal ?? effect)
           permit.woken = waiting(fiber, () => `${permits} of ${this.limit} permits`)

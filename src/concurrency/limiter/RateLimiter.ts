@@ -9,6 +9,7 @@ import { isCount, notACount } from "./ConcurrencyLimiter.ts"
 import type { Limiter, Stats } from "./Contract.ts"
 import { waiting } from "../Task.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
+import * as Wait from "../base/Wait.ts"
 
 export class RateLimiter implements Limiter {
   private readonly limit: number
@@ -73,7 +74,7 @@ export class RateLimiter implements Limiter {
   }
 
   private wait(fiber: Fiber.Fiber<unknown, unknown>, permits: number): Effect.Effect<void> {
-    return Effect.callback((resume) => {
+    return Wait.callback("permits of a limiter", (resume) => {
       if (this.spend(fiber, permits)) return resume(Effect.void)
       const woken = waiting(
         fiber,

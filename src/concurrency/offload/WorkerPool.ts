@@ -16,6 +16,7 @@ import { CurrentTask, waiting } from "../Task.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Protocol from "./WorkerProtocol.ts"
+import * as Wait from "../base/Wait.ts"
 
 /** What starts worker threads that answer the calls of a pool; `Workers.layer` of `skein/node` is the one for Node. */
 export interface Threads {
@@ -53,10 +54,13 @@ export class WorkerPool {
   }
 
   /** Starts the threads and waits until each has loaded the module; gives the names of its functions. */
-  readonly open: Effect.Effect<ReadonlyArray<string>, WorkerCrashed> = Effect.callback((resume) => {
-    this.opened = resume
-    for (let id = 0; id < this.settings.size; id++) this.start(id)
-  })
+  readonly open: Effect.Effect<ReadonlyArray<string>, WorkerCrashed> = Wait.callback(
+    "the threads of a pool",
+    (resume) => {
+      this.opened = resume
+      for (let id = 0; id < this.settings.size; id++) this.start(id)
+    }
+  )
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.closed = true
@@ -78,7 +82,7 @@ export class WorkerPool {
       if (this.closed) return Effect.die(new PoolClosed({ pool: this.settings.name, job }))
       const woken = waiting(fiber, () => `"${job}" in pool "${this.settings.name}"`)
       return Effect.onExit(
-        Effect.callback<unknown, OffloadError | WorkerCrashed>((resume) => {
+        Wait.callback<unknown, OffloadError | WorkerCrashed>("a worker thread", (resume) => {
           call.resume = resume
           this.submit(call)
         }),
@@ -215,7 +219,7 @@ export class WorkerPool {
       }
       Atomics.store(thread.slots, slot, Protocol.cancelled)
     }
-    return Effect.callback((resume) => {
+    return Wait.callback("a worker thread", (resume) => {
       if (call.exit !== undefined || thread === undefined) return resume(afterCancel(call.exit))
       const timer = Effect.runForkWith(this.context)(fiber.getRef(Clock.Clock).sleep(this.settings.grace))
       // Ending the thread ends the call.

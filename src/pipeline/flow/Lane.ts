@@ -1,5 +1,6 @@
 /** What waits between two stages. Its length is bounded by the window, not by the lane. */
 import * as Effect from "effect/Effect"
+import * as Wait from "../../concurrency/base/Wait.ts"
 import { Queue } from "./Queue.ts"
 import type { Unit } from "../fate/Window.ts"
 
@@ -31,7 +32,7 @@ export class Signal {
 
   /** Waits for the next wake, unless `ready` says that there is no need to. */
   wait(ready: () => boolean): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
+    return Wait.callback<void>("its turn in the pipeline", (resume) => {
       if (ready()) return resume(Effect.void)
       const wake = () => resume(Effect.yieldNow)
       this.waiting.push(wake)
