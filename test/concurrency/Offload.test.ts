@@ -506,6 +506,33 @@ describe("Offload.pool", () => {
     })
   )
 
+  for (const message of [
+    null,
+    undefined,
+    7,
+    "text",
+    {},
+    [],
+    [0],
+    [1],
+    [1, null],
+    [1, []],
+    [1, [2, 0, "forged"]],
+    [2]
+  ]) {
+    const name = `${JSON.stringify(message)} that a function posts by itself is nobody's answer`
+    test(name, { size: 1 }, ({ add, post, thread }) =>
+      Effect.gen(function* () {
+        const before = yield* thread()
+        const calls = yield* Effect.all([post(message), add(1, 1), post(message), add(2, 2)], {
+          concurrency: "unbounded"
+        })
+        expect(calls).toEqual(["done", 2, "done", 4])
+        expect(yield* thread()).toBe(before)
+      })
+    )
+  }
+
   test("an error that nobody caught in a thread ends it, and is told", { size: 1, name: "jobs" }, (pool) =>
     Effect.gen(function* () {
       const error = yield* errorOf(pool.throwElsewhere())

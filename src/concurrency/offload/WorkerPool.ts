@@ -132,7 +132,8 @@ export class WorkerPool {
     call.end(Exit.fail(new OffloadError({ job: call.job, cause: causeOf(exit.cause) })))
   }
 
-  private receive(thread: Thread, message: Protocol.FromThread): void {
+  private receive(thread: Thread, message: unknown): void {
+    if (!Protocol.isFromThread(message)) return
     if (message[0] === Protocol.loaded) {
       thread.state = "ready"
       this.functions = message[1]
