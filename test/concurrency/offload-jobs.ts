@@ -90,6 +90,6 @@ export const throwElsewhere = (): Promise<never> => {
 
 /** Says something to the program by itself, past the pool. */
 export const post = (message: unknown): string => {
-  parentPort!.postMessage(message)
+  parentPort!.postMessage(message, [])
   return "done"
 }
