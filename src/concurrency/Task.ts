@@ -224,7 +224,7 @@ export class Node<A, E> implements Task<A, E> {
     )
   }
 
-  /** What `join` gives for a task that ended this way. */
+  /** S7, S18: what `join` gives for a task that ended this way. */
   joined(exit: Exit.Exit<A, E>): Exit.Exit<A, E> {
     if (Exit.isSuccess(exit)) return exit
     if (Cause.hasInterruptsOnly(exit.cause)) {

@@ -188,6 +188,7 @@ export const start = <A, E, R, V>(
   options?: Omit<SpawnOptions, keyof RestartOptions>
 ): Effect.Effect<V, E, R | TaskGroup<E>> =>
   inGroup(options, (group, fiber) => {
+    // S16: whoever comes first, `ready`, the end of the task or a cancellation, ends the wait.
     let waits = true
     let isReady = false
     let task: Task.Node<A, E> | undefined
@@ -338,6 +339,7 @@ const inGroup = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
     const group = Context.getUnsafe(fiber.context, CurrentGroup)
+    // S11: what is refused is never started.
     return group.isOpen
       ? use(group, fiber)
       : Effect.die(new GroupClosed({ group: group.name, task: options?.name ?? "without a name", state: group.state }))

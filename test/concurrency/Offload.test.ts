@@ -69,7 +69,7 @@ describe("Offload.promise", () => {
   })
 
   describe("wait", () => {
-    it("aborts the signal, with the reason, and waits until the promise has settled", () => {
+    it("S25 aborts the signal, with the reason, and waits until the promise has settled", () => {
       const log = newLog()
       const program = Effect.gen(function* () {
         const start = yield* Clock.currentTimeMillis
@@ -161,7 +161,7 @@ describe("Offload.promise", () => {
   })
 
   describe("abandon", () => {
-    it("returns at once, keeps the permit until the promise settles, and lists it as an orphan", () => {
+    it("S25 returns at once, keeps the permit until the promise settles, and lists it as an orphan", () => {
       const log = newLog()
       const program = Effect.gen(function* () {
         const limiter = yield* Limiter.concurrency(1)

@@ -36,7 +36,7 @@ class Odd extends Schema.TaggedError<Odd>()("Odd", { message: Schema.String }) {
 const uneven = (n: number) => Effect.as(Effect.sleep(n % 5 === 0 ? 50 : n % 3), n)
 
 describe("collect", () => {
-  it("keeps the order of the input, whatever the concurrency", () => {
+  it("P4 keeps the order of the input, whatever the concurrency", () => {
     const squares = Pipeline.from(counted(100)).pipe(
       Pipeline.map((n) => Effect.map(uneven(n), (n) => n * n), { concurrency: 8 }),
       Pipeline.collect
@@ -44,7 +44,7 @@ describe("collect", () => {
     expect(valueOf(squares)).toEqual(Array.from({ length: 100 }, (_, i) => (i + 1) ** 2))
   })
 
-  it("gives elements as they complete when told so", () => {
+  it("P4 gives elements as they complete when told so", () => {
     const result = valueOf(
       Pipeline.from([50, 1, 20]).pipe(
         Pipeline.map((n) => Effect.as(Effect.sleep(n), n), { concurrency: 3, order: "completion" }),
@@ -182,7 +182,7 @@ describe("run", () => {
     })
   })
 
-  it("moves the watermark forward only, and never past an element that is not written", () => {
+  it("P1 moves the watermark forward only, and never past an element that is not written", () => {
     const store = Store.make<number>()
     const job = Pipeline.from(counted(500)).pipe(
       Pipeline.map(uneven, { concurrency: 8, order: "completion" }),
@@ -202,7 +202,7 @@ describe("run", () => {
     expect(store.commits.length).toBeGreaterThan(50)
   })
 
-  it("keeps no more elements open than the window holds", () => {
+  it("P2 keeps no more elements open than the window holds", () => {
     const store = Store.make<number>()
     let read = 0
     let most = 0
@@ -235,7 +235,7 @@ describe("run", () => {
     expect(most).toBeGreaterThan(15)
   })
 
-  it("holds no more bytes than the window allows while steps make elements larger", () => {
+  it("P2 holds no more bytes than the window allows while steps make elements larger", () => {
     const store = Store.make<string>()
     let held = 0
     let most = 0
@@ -270,7 +270,7 @@ describe("run", () => {
     expect(store.rows.map((batch) => batch.length)).toEqual([10, 10, 5])
   })
 
-  it("hands steps an idempotency key that is the same for the same element in every run", () => {
+  it("P15 hands steps an idempotency key that is the same for the same element in every run", () => {
     const keys: Array<Array<string>> = []
     for (let i = 0; i < 2; i++) {
       const seen: Array<string> = []
@@ -292,7 +292,7 @@ describe("run", () => {
 describe("a step that fails", () => {
   const odd = (n: number) => (n % 2 === 1 ? Effect.succeed(n) : Effect.fail(new Odd({ message: `${n} is even` })))
 
-  it("ends the run after what is settled was committed", () => {
+  it("P5 ends the run after what is settled was committed", () => {
     const store = Store.make<number>()
     const failing = (n: number) => (n === 50 ? Effect.delay(Effect.fail("fifty"), 100) : uneven(n))
     const job = Pipeline.from(counted(100)).pipe(Pipeline.map(failing, { concurrency: 4 }), Pipeline.to(store.table))
@@ -309,7 +309,7 @@ describe("a step that fails", () => {
     expect(summary).toMatchObject({ settled: 10, written: 5, skipped: 5 })
   })
 
-  it("may keep the element as a dead letter, in the transaction of the sink", () => {
+  it("P5 may keep the element as a dead letter, in the transaction of the sink", () => {
     const store = Store.make<number>()
     const job = Pipeline.from(counted(4)).pipe(
       Pipeline.map(odd, { name: "only-odd", onError: { deadLetter: Schema.Number } }),
@@ -336,7 +336,7 @@ describe("a step that fails", () => {
     }
   })
 
-  it("ends the run when more elements fail than its budget allows", () => {
+  it("P5 ends the run when more elements fail than its budget allows", () => {
     const store = Store.make<number>()
     const job = (maxDead: number | `${number}%`) =>
       Pipeline.run(
@@ -414,7 +414,7 @@ describe("resume", () => {
       Pipeline.to(store.table)
     )
 
-  it("goes on behind the watermark and leaves out what was settled beyond it", () => {
+  it("P10 goes on behind the watermark and leaves out what was settled beyond it", () => {
     const store = Store.make<number>()
     errorOf(Pipeline.run(job(store, 100, 40), { name: "r", maxRows: 3 }).pipe(Effect.provide(Journal.memory)))
     expect(store.checkpoint!.ahead.length).toBeGreaterThan(0)
@@ -434,7 +434,7 @@ describe("resume", () => {
     expect(valueOf(again.pipe(Effect.provide(Journal.memory))).settled).toBe(10)
   })
 
-  it("refuses a source that changed and says what changed, unless told to start over", () => {
+  it("P10 refuses a source that changed and says what changed, unless told to start over", () => {
     const store = Store.make<number>()
     errorOf(Pipeline.run(job(store, 100, 40), { name: "r" }).pipe(Effect.provide(Journal.memory)))
     const error = errorOf(Pipeline.run(job(store, 90), { name: "r" }).pipe(Effect.provide(Journal.memory)))
@@ -446,7 +446,7 @@ describe("resume", () => {
 })
 
 describe("drain", () => {
-  it("stops reading, finishes what is in flight, commits, and says that it can be resumed", () => {
+  it("P9 stops reading, finishes what is in flight, commits, and says that it can be resumed", () => {
     const store = Store.make<number>()
     const job = Pipeline.from(counted(1000)).pipe(
       Pipeline.map((n) => Effect.as(Effect.sleep(10), n), { concurrency: 4 }),
@@ -492,7 +492,7 @@ describe("drain", () => {
     expect(store.rows).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1))
   })
 
-  it("cancels what is not done by its deadline", () => {
+  it("P9 cancels what is not done by its deadline", () => {
     const store = Store.make<number>()
     const job = Pipeline.from(counted(10)).pipe(
       Pipeline.map((n) => (n === 3 ? Effect.never : Effect.succeed(n))),
@@ -517,7 +517,7 @@ describe("drain", () => {
 })
 
 describe("progress", () => {
-  it("is told once an interval, with rate and ETA", () => {
+  it("P11 is told once an interval, with rate and ETA", () => {
     const store = Store.make<number>()
     const seen: Array<Pipeline.Progress> = []
     const job = Pipeline.from(counted(100)).pipe(
@@ -587,7 +587,7 @@ describe("a run that is killed at any step and started again", () => {
     expect(store.checkpoint).toMatchObject({ position: Option.some(12), finished: true })
   }
 
-  it("writes each row once where table and watermark are one transaction", () => {
+  it("P3 writes each row once where table and watermark are one transaction", () => {
     let now = life("table")
     const check = (run: Sim.Run<unknown, unknown>) => {
       Effect.runSync(Leaks.check(run))

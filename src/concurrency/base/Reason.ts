@@ -1,4 +1,4 @@
-/** Why something was cancelled: carried by the interruption itself, readable in the cause afterwards. */
+/** S23: why something was cancelled; carried by the interruption itself, readable in the cause afterwards. */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"

@@ -5,7 +5,7 @@ const words: unique symbol = Symbol("skein/Wait")
 
 type Register<A, E, R> = (resume: (effect: Effect.Effect<A, E, R>) => void) => void | Effect.Effect<void, never, R>
 
-/** As `Effect.callback`. `what` completes "waits for"; it is one text for all, as a wait costs little and is told rarely. */
+/** As `Effect.callback`. `what` completes "waits for"; a constant, as it is set often and read rarely. */
 export const callback = <A, E = never, R = never>(
   what: string,
   register: Register<A, E, R> & { [words]?: string }

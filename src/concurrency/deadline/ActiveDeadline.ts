@@ -63,7 +63,7 @@ export const start = <A, E, R, A2, E2>(
   )
 }
 
-/** A deadline from the start of its body to the end. */
+/** S15: a deadline from the start of its body to the end. */
 export class Active extends Alarm.Appointment {
   /** When it passes. */
   at: number

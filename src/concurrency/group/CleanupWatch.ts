@@ -1,4 +1,4 @@
-/** Watches how long the cancelled tasks of a group take to clean up: names the slow ones, or gives them up. */
+/** S13, S22: watches how long the cancelled tasks of a group take to clean up; names the slow ones, or gives them up. */
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

@@ -26,7 +26,7 @@ export const failures = <E>(cause: Cause.Cause<E>): ReadonlyArray<Failure<E>> =>
         : []
   })
 
-/** The failures of a group as they come in: the first is the primary, and no more than `limit` are kept. */
+/** S4, S5, S6, S17: the failures of a group as they come in: the first is the primary, and no more than `limit` are kept. */
 export class Ledger {
   private readonly limit: number
   private readonly kept: Array<Cause.Reason<unknown>> = []

@@ -1,4 +1,7 @@
-/** The life of a group: what it starts, what it waits for, whom it cancels, and how it ends. */
+/**
+ * The life of a group: what it starts, what it waits for, whom it cancels, and how it ends. S1 and so on are the rules in
+ * `docs/spec/concurrency.md`.
+ */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -110,7 +113,7 @@ export class Group<A, E> implements Task.Owner {
     return { name: this.name, state: this.state, tasks }
   }
 
-  /** Completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
+  /** S1: completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
   run<R>(body: Effect.Effect<A, E, R>): Effect.Effect<void> {
     return Effect.onExit(
       Wait.callback<void>("the tasks of its group", (resume) => {
@@ -127,7 +130,7 @@ export class Group<A, E> implements Task.Owner {
     )
   }
 
-  /** Whoever waited for the group was cancelled: passes that on with its reason, and waits all the same. */
+  /** S8: whoever waited for the group was cancelled; passes that on with its reason, and waits all the same. */
   private abandoned(cause: Cause.Cause<unknown>): Effect.Effect<void> {
     this.cancelledFromOutside = true
     const message = `group "${this.name}" was cancelled from outside`
@@ -171,7 +174,7 @@ export class Group<A, E> implements Task.Owner {
     return this.bodyExit ?? Exit.succeed(undefined as A)
   }
 
-  /** Call only while the group is open. */
+  /** S10: call only while the group is open. */
   start<A, E>(
     spawner: Fiber.Fiber<unknown, unknown>,
     effect: Effect.Effect<A, E>,
@@ -198,7 +201,7 @@ export class Group<A, E> implements Task.Owner {
     }
   }
 
-  /** Ends the group early; what it was asked for once, it is not asked for again. */
+  /** S24: ends the group early; what it was asked for once, it is not asked for again. */
   request(by: string, message: string): void {
     if (!this.isOpen) return
     this.cancelledByRequest = { kind: "explicit", by, message }
@@ -236,6 +239,7 @@ export class Group<A, E> implements Task.Owner {
     this.advance()
   }
 
+  /** S3: a body that failed, or was cancelled, cancels the tasks. */
   private bodyEnded(exit: Exit.Exit<A, E>): void {
     this.bodyExit = exit
     if (Exit.isSuccess(exit)) {
@@ -247,6 +251,7 @@ export class Group<A, E> implements Task.Owner {
     }
   }
 
+  /** S2, S7: a task that failed cancels all others and the body; one that was only cancelled does not. */
   private taskEnded(task: Task.Node<any, any>, exit: Exit.Exit<unknown, unknown>): void {
     this.tasks.remove(task)
     if (Exit.isSuccess(exit)) return
@@ -278,7 +283,7 @@ export class Group<A, E> implements Task.Owner {
     this.watchCleanup()
   }
 
-  /** Takes the next step towards the end: body and tasks, then daemons, then services, the last spawned first. */
+  /** S19: takes the next step towards the end: body and tasks, then daemons, then services, the last spawned first. */
   private advance(): void {
     if (this.state === "closed" || this.sweeping > 0 || this.live.body + this.live.task > 0) return
     if (this.live.daemon > 0) {
@@ -310,7 +315,7 @@ export class Group<A, E> implements Task.Owner {
     return { kind: "shutdown", by: this.name, message: `the tasks of group "${this.name}" are done` }
   }
 
-  /** A join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
+  /** S9: a join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
   private readonly isOwnCancellation = (defect: unknown): boolean =>
     !this.isOpen && (defect instanceof Task.TaskCancelled || defect instanceof Task.TaskFailed)
 
@@ -349,7 +354,7 @@ export class Group<A, E> implements Task.Owner {
   }
 }
 
-/** The first step of a task, before anything else can see it: a task may be cancelled while it is being started. */
+/** S12: the first step of a task, before anything else can see it: a task may be cancelled while it is being started. */
 const first = <A, E>(task: Task.Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launch["onEnd"]): Effect.Effect<A, E> =>
   Effect.withFiber((fiber) => {
     started(task, fiber as Fiber.Fiber<A, E>, onEnd)

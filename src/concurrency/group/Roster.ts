@@ -1,4 +1,4 @@
-/** The tasks of a group that have not ended, in the order of spawning. Adding and removing are O(1), amortised. */
+/** S17, S26: the tasks of a group that have not ended, in the order of spawning. Adding and removing are O(1), amortised. */
 import type { Node } from "../Task.ts"
 
 export class Roster {

@@ -1,5 +1,5 @@
 /**
- * What every joiner does: runs effects as the tasks of one group until enough of them have ended, cancels the rest,
+ * S20, what every joiner does: runs effects as the tasks of one group until enough of them have ended, cancels the rest,
  * waits for its cleanup, and only then draws the conclusion.
  */
 import * as Cause from "effect/Cause"

@@ -1,4 +1,4 @@
-/** Promises as effects: what `Offload.promise` does when it is cancelled. */
+/** S25, promises as effects: what `Offload.promise` does when it is cancelled. */
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
