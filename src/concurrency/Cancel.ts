@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import { Ambient } from "./deadline/ActiveDeadline.ts"
 import * as Deadline from "./Deadline.ts"
 import { type Reason, reasonOf } from "./base/Reason.ts"
-import { CurrentTask } from "./Task.ts"
+import { CurrentTask } from "./base/TaskNode.ts"
 
 export { annotate, type Reason, reasonOf } from "./base/Reason.ts"
 

@@ -16,7 +16,9 @@ import { CurrentGroup, type Failures, Group, type GroupOptions, type Launch, typ
 import { reasonOf } from "./base/Reason.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
 import { restarting, type RestartOptions } from "./group/Restart.ts"
-import * as Task from "./Task.ts"
+import { CurrentTask, nameOf, type Node } from "./base/TaskNode.ts"
+import type * as Task from "./Task.ts"
+import { TaskCancelled } from "./TaskError.ts"
 import { type GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
 import * as Wait from "./base/Wait.ts"
 
@@ -191,7 +193,7 @@ export const start = <A, E, R, V>(
     // S16: whoever comes first, `ready`, the end of the task or a cancellation, ends the wait.
     let waits = true
     let isReady = false
-    let task: Task.Node<A, E> | undefined
+    let task: Node<A, E> | undefined
     return Effect.onInterrupt(
       Wait.callback<V, E>("a task to be ready", (resume) => {
         const ready: Ready<V> = (value) =>
@@ -209,7 +211,7 @@ export const start = <A, E, R, V>(
           fiber,
           // A task may be ready, and fail, before `startIn` returns it.
           Effect.withFiber((own) => {
-            task = own.getRef(Task.CurrentTask)
+            task = own.getRef(CurrentTask)
             return f(ready)
           }),
           options,
@@ -237,12 +239,12 @@ const failuresIn = <E>(exit: Exit.Exit<unknown, E>): Effect.Effect<void, E> => {
   return failures.length === 0 ? Effect.void : Effect.failCause(Cause.fromReasons(failures))
 }
 
-const beforeReady = <E>(task: Task.Node<unknown, E>, exit: Exit.Exit<unknown, E>): Effect.Effect<never, E> =>
+const beforeReady = <E>(task: Node<unknown, E>, exit: Exit.Exit<unknown, E>): Effect.Effect<never, E> =>
   Exit.isSuccess(exit)
     ? Effect.die(new NeverReady({ task: task.name }))
     : Cause.hasInterruptsOnly(exit.cause)
       ? Effect.die(
-          new Task.TaskCancelled({
+          new TaskCancelled({
             task: task.name,
             reason: Option.match(reasonOf(exit.cause), { onNone: () => "", onSome: (reason) => reason.message })
           })
@@ -268,7 +270,7 @@ const beforeReady = <E>(task: Task.Node<unknown, E>, exit: Exit.Exit<unknown, E>
  */
 export const cancel = (message = "no longer needed"): Effect.Effect<void, never, TaskGroup<GroupCancelled>> =>
   Effect.withFiber((fiber) =>
-    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).request(Task.nameOf(fiber), message))
+    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).request(nameOf(fiber), message))
   )
 
 /** A group in the hand: for code that spawns into a group it does not run in. `E` is what it may let fail. */
@@ -351,7 +353,7 @@ const startIn = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   options: SpawnOptions | undefined,
   supervised: boolean
-): Task.Node<A, E> => {
+): Node<A, E> => {
   // The environment the effect needs is that of the spawning fiber, as its type says.
   const needsNothing = effect as Effect.Effect<A, E>
   const launch: Launch = { name: options?.name, kind: options?.kind ?? "task", supervised }

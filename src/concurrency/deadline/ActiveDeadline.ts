@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
 import * as Reason from "../base/Reason.ts"
 import * as Stack from "../base/Stack.ts"
-import { CurrentTask, type Task } from "../Task.ts"
+import { CurrentTask, type Node } from "../base/TaskNode.ts"
 import { DeadlineExceeded, DeadlineOver, span } from "../DeadlineError.ts"
 import * as Wait from "../base/Wait.ts"
 
@@ -74,7 +74,7 @@ export class Active extends Alarm.Appointment {
   readonly outer: Ambient
   readonly clock: Clock.Clock
   private readonly parent: Fiber.Fiber<unknown, unknown>
-  private readonly task: Task<unknown, unknown> | undefined
+  private readonly task: Node<unknown, unknown> | undefined
   private readonly name: string | undefined
   private readonly since: number
   private millis: number

@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Orphans from "../base/Orphans.ts"
-import type { Node } from "../Task.ts"
+import type { Node } from "../base/TaskNode.ts"
 
 /** What is watched. */
 export interface Watched {

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import { isCount } from "../limiter/ConcurrencyLimiter.ts"
-import { type Node, waiting } from "../Task.ts"
+import { type Node, waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 

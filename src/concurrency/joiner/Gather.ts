@@ -11,7 +11,7 @@ import type { DeadlineExceeded, Late } from "../Deadline.ts"
 import { Ledger } from "../group/Failures.ts"
 import { CurrentGroup } from "../group/Group.ts"
 import type { Input } from "./Inputs.ts"
-import type * as Task from "../Task.ts"
+import type { Node } from "../base/TaskNode.ts"
 import * as TaskGroup from "../TaskGroup.ts"
 import { TooFewEffects } from "../JoinerError.ts"
 
@@ -38,7 +38,7 @@ export interface Tally {
 
 export interface Gathered<A, E> {
   /** In the order of starting. */
-  readonly tasks: ReadonlyArray<Task.Node<A, E>>
+  readonly tasks: ReadonlyArray<Node<A, E>>
   /** What counts, in the order of ending: up to the task that was enough. */
   readonly ended: ReadonlyArray<Ended<A, E>>
   /** What ended after that, or after a cancellation from outside. */
@@ -70,7 +70,7 @@ export const gather = <A, E, R, B, O extends Options = {}>(
     const outer = Context.getOrUndefined(parent.context, CurrentGroup)
     const ended: Array<Ended<A, E>> = []
     const late: Array<Ended<A, E>> = []
-    const tasks: Array<Task.Node<A, E>> = []
+    const tasks: Array<Node<A, E>> = []
     const tally = { started: 0, succeeded: 0, failed: 0 }
     let isDecided = false
 

@@ -7,7 +7,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import { isCount, notACount } from "./ConcurrencyLimiter.ts"
 import type { Limiter, Stats } from "./Contract.ts"
-import { waiting } from "../Task.ts"
+import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 

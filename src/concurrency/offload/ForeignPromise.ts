@@ -10,7 +10,7 @@ import type { Limiter } from "../limiter/Contract.ts"
 import { isAbort, OffloadError } from "../OffloadError.ts"
 import * as Orphans from "../base/Orphans.ts"
 import { reasonOf } from "../base/Reason.ts"
-import { waiting } from "../Task.ts"
+import { waiting } from "../base/TaskNode.ts"
 import * as Wait from "../base/Wait.ts"
 
 /** Waits for the promise, whatever happens. */
