@@ -168,7 +168,7 @@ export const first = <const T extends Effects, const O extends Options = {}>(
  * import { Joiner } from "skein"
  *
  * const node = (name: string, millis: number) => Effect.delay(Effect.succeed(name), millis)
- * const nodes = [node("a", 9), Effect.fail("down"), node("c", 1)]
+ * const nodes = [node("a", 100), Effect.fail("down"), node("c", 1)]
  *
  * await Effect.runPromise(Joiner.quorum(nodes, 2)) // => ["c", "a"]
  * ```

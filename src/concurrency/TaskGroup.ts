@@ -167,7 +167,19 @@ export const supervise: <Arg extends Effect.Effect<any, any, any> | SpawnOptions
 /** What a task calls when it is ready to be used, with what its starter waits for. */
 export type Ready<in V> = (value: V) => Effect.Effect<void>
 
-/** For calling the function of a `start` directly: nobody waits for it. */
+/**
+ * For calling the function of a `start` directly: nobody waits for it.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const server = (ready: TaskGroup.Ready<number>) => Effect.as(ready(8080), "ended")
+ *
+ * await Effect.runPromise(server(TaskGroup.notStarted)) // => "ended"
+ * ```
+ */
 export const notStarted: Ready<unknown> = () => Effect.void
 
 /**

@@ -24,6 +24,27 @@ export interface Driver {
   readonly open: (url: string, options: OpenOptions) => Effect.Effect<Omit<Db, "journal">, DbError, Scope.Scope>
 }
 
+/**
+ * Opens the databases of `Db.sqlite` and `Db.open`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * // Another driver around the one there is: it says what is opened.
+ * const opened: Array<string> = []
+ * const telling = Layer.effect(Db.Driver)(
+ *   Effect.map(Db.Driver, (driver) => ({
+ *     open: (url, options) => Effect.andThen(Effect.sync(() => opened.push(url)), driver.open(url, options))
+ *   }))
+ * ).pipe(Layer.provide(Drivers.layer))
+ *
+ * await Effect.runPromise(Effect.map(Db.Db, ({ name }) => name).pipe(Effect.provide(Db.sqlite(":memory:")), Effect.provide(telling)))
+ * opened // => ["sqlite::memory:"]
+ * ```
+ */
 export const Driver: Context.Service<Driver, Driver> = Context.Service("skein/Db/Driver")
 
 export interface OpenOptions {

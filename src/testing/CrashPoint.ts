@@ -29,6 +29,19 @@ export interface CrashPoint {
 /**
  * Who is called at the points of a program; by default nobody. A real process ends for real with a `reached` that runs
  * `process.kill(process.pid, "SIGKILL")` at the name it was started with.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { CrashPoint } from "skein/testing"
+ *
+ * const ended: Array<string> = []
+ * const program = Effect.andThen(CrashPoint.at("charged"), CrashPoint.at("shipped"))
+ * const reached = (name: string) => (name === "charged" ? Effect.interrupt : Effect.sync(() => void ended.push(name)))
+ *
+ * await Effect.runPromiseExit(Effect.provideService(program, CrashPoint.CrashPoint, { reached }))
+ * ended // => []
+ * ```
  */
 export const CrashPoint: Context.Reference<CrashPoint | undefined> = Context.Reference("skein/testing/CrashPoint", {
   defaultValue: (): CrashPoint | undefined => undefined

@@ -23,6 +23,22 @@ export interface Threads {
   readonly spawn: (id: number) => Effect.Effect<Worker<Protocol.FromThread, Protocol.ToThread>, WorkerError>
 }
 
+/**
+ * Needed by `Offload.pool`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { Offload } from "skein"
+ * import { Workers } from "skein/node"
+ *
+ * const hasThreads = Effect.map(Effect.serviceOption(Offload.Threads), Option.isSome)
+ *
+ * await Effect.runPromise(hasThreads) // => false
+ * await Effect.runPromise(Effect.provide(hasThreads, Workers.layer)) // => true
+ * ```
+ */
 export const Threads: Context.Service<Threads, Threads> = Context.Service("skein/Offload/Threads")
 
 export interface Settings {

@@ -14,6 +14,23 @@ export interface Db {
   readonly maxParameters: number
 }
 
+/**
+ * The open database, for what `Db.table` and `Db.query` do not do.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const program = Effect.flatMap(Db.Db, ({ sql }) => sql<{ readonly n: number }>`SELECT 1 + 1 AS n`).pipe(
+ *   Effect.provide(Db.sqlite(":memory:")),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(Effect.map(program, ([row]) => row?.n)) // => 2
+ * ```
+ */
 export const Db: Context.Service<Db, Db> = Context.Service("skein/Db")
 
 export interface TableOptions<in out I> {
