@@ -67,6 +67,7 @@ if (args.length === 0) {
     check("types", ".ci/check.ts"),
     check("lint", resolve(modules, "oxlint/bin/oxlint"), "--deny-warnings"),
     check("format", resolve(modules, "oxfmt/bin/oxfmt"), "--check"),
+    check("exports", resolve(modules, "knip/bin/knip.js"), "--no-progress"),
     check("lock file", ".ci/lock.ts", "--check")
   ])
 }

@@ -51,7 +51,12 @@ const isShowHelp = (error: unknown): error is CliError.ShowHelp =>
   CliError.isCliError(error) && error._tag === "ShowHelp"
 
 const wrongUsage = ({ commandPath, errors }: CliError.ShowHelp): CommandError => {
-  const messages = errors.map(({ message }) => message.trim().replaceAll(/\s*\n\s*/g, " "))
+  const messages = errors.map(({ message }) => onOneLine(message))
   const what = messages.length === 0 ? "Missing a command" : messages.join("; ").replace(/[.]?$/, "")
   return new CommandError(`${what}. See \`${commandPath.join(" ")} --help\`.`, { exitCode: 2 })
+}
+
+const onOneLine = (text: string): string => {
+  const lines = text.split("\n").map((line) => line.trim())
+  return lines.filter((line) => line !== "").join(" ")
 }

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import { Ambient } from "./deadline/ActiveDeadline.ts"
 import * as Deadline from "./Deadline.ts"
 import { type Reason, reasonOf } from "./base/Reason.ts"
-import { CurrentTask } from "./Task.ts"
+import { CurrentTask } from "./base/TaskNode.ts"
 
 export { annotate, type Reason, reasonOf } from "./base/Reason.ts"
 
@@ -45,6 +45,7 @@ export const shield: <
   : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Deadline.DeadlineExceeded, R> = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(effect: Effect.Effect<A, E, R>, options?: ShieldOptions) =>
+    // S14: its own deadline is inside, where it can cancel.
     Effect.uninterruptible(
       Deadline.unbounded(options === undefined ? effect : Deadline.within(effect, options.within, { name: "shield" }))
     )

@@ -9,8 +9,9 @@ import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Active from "./deadline/ActiveDeadline.ts"
+import type { DeadlineExceeded } from "./DeadlineError.ts"
 
-export { DeadlineExceeded, DeadlineOver } from "./deadline/ActiveDeadline.ts"
+export { DeadlineExceeded, DeadlineOver } from "./DeadlineError.ts"
 
 export interface Options {
   /** Shown in `DeadlineExceeded` and in the reason of the cancellation. */
@@ -18,7 +19,7 @@ export interface Options {
 }
 
 /** What an effect with the options `O` can fail with because of `within`: nothing when that is not given. */
-export type Late<O> = [O[keyof O & "within"]] extends [undefined] ? never : Active.DeadlineExceeded
+export type Late<O> = [O[keyof O & "within"]] extends [undefined] ? never : DeadlineExceeded
 
 /**
  * Cancels the effect once `duration` has passed, waits for its cleanup, and fails with `DeadlineExceeded`. What the
@@ -45,19 +46,19 @@ export const within: {
   (
     duration: Duration.Input,
     options?: Options
-  ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Active.DeadlineExceeded, R>
+  ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DeadlineExceeded, R>
   <A, E, R>(
     effect: Effect.Effect<A, E, R>,
     duration: Duration.Input,
     options?: Options
-  ): Effect.Effect<A, E | Active.DeadlineExceeded, R>
+  ): Effect.Effect<A, E | DeadlineExceeded, R>
 } = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(
     effect: Effect.Effect<A, E, R>,
     duration: Duration.Input,
     options?: Options
-  ): Effect.Effect<A, E | Active.DeadlineExceeded, R> => {
+  ): Effect.Effect<A, E | DeadlineExceeded, R> => {
     const millis = Duration.toMillis(duration)
     return isFree(effect, millis)
       ? effect
@@ -91,19 +92,19 @@ export const at: {
   (
     moment: number | DateTime.DateTime,
     options?: Options
-  ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Active.DeadlineExceeded, R>
+  ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DeadlineExceeded, R>
   <A, E, R>(
     effect: Effect.Effect<A, E, R>,
     moment: number | DateTime.DateTime,
     options?: Options
-  ): Effect.Effect<A, E | Active.DeadlineExceeded, R>
+  ): Effect.Effect<A, E | DeadlineExceeded, R>
 } = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(
     effect: Effect.Effect<A, E, R>,
     moment: number | DateTime.DateTime,
     options?: Options
-  ): Effect.Effect<A, E | Active.DeadlineExceeded, R> =>
+  ): Effect.Effect<A, E | DeadlineExceeded, R> =>
     Effect.clockWith((clock) => {
       const epoch = typeof moment === "number" ? moment : moment.epochMilliseconds
       return within(effect, Duration.millis(epoch - clock.currentTimeMillisUnsafe()), options)
@@ -190,7 +191,7 @@ export const open = <A, E, R>(
   duration: Duration.Input,
   body: (deadline: Handle) => Effect.Effect<A, E, R>,
   options?: Options
-): Effect.Effect<A, E | Active.DeadlineExceeded, R> => {
+): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const millis = Duration.toMillis(duration)
   return Effect.withFiber((fiber) => Active.start(fiber, body, millis, options?.name, Exit.fail))
 }

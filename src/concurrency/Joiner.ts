@@ -34,8 +34,9 @@ import {
 } from "./joiner/Inputs.ts"
 import { annotate } from "./base/Reason.ts"
 
-export { type Options, TooFewEffects } from "./joiner/Gather.ts"
+export type { Options } from "./joiner/Gather.ts"
 export type { Effects, Exits, Value, Values } from "./joiner/Inputs.ts"
+export { TooFewEffects } from "./JoinerError.ts"
 
 /** Joins `T` into an `A`. */
 export type Joined<T, A, O> = Effect.Effect<A, ErrorOf<T> | Late<O>, ServicesOf<T>>
@@ -167,7 +168,7 @@ export const first = <const T extends Effects, const O extends Options = {}>(
  * import { Joiner } from "skein"
  *
  * const node = (name: string, millis: number) => Effect.delay(Effect.succeed(name), millis)
- * const nodes = [node("a", 9), Effect.fail("down"), node("c", 1)]
+ * const nodes = [node("a", 100), Effect.fail("down"), node("c", 1)]
  *
  * await Effect.runPromise(Joiner.quorum(nodes, 2)) // => ["c", "a"]
  * ```

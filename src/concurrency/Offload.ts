@@ -7,15 +7,15 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as ForeignPromise from "./offload/ForeignPromise.ts"
 import type { Limiter } from "./Limiter.ts"
-import type { OffloadError, WorkerCrashed } from "./offload/OffloadError.ts"
+import type { OffloadError, WorkerCrashed } from "./OffloadError.ts"
 import * as Orphans from "./base/Orphans.ts"
 import type { Orphan } from "./Registry.ts"
 import { Threads, WorkerPool } from "./offload/WorkerPool.ts"
 
-export { OffloadError, WorkerCrashed } from "./offload/OffloadError.ts"
+export { OffloadError, PoolClosed, WorkerCrashed } from "./OffloadError.ts"
 export type { Orphan } from "./Registry.ts"
 export { type Transferable, transfer } from "./offload/Transfer.ts"
-export { PoolClosed, Threads } from "./offload/WorkerPool.ts"
+export { Threads } from "./offload/WorkerPool.ts"
 
 export interface PromiseOptions {
   /**

@@ -11,26 +11,20 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Deadline from "./Deadline.ts"
-import {
-  CurrentGroup,
-  type Failures,
-  Group,
-  type GroupCancelled,
-  GroupClosed,
-  type GroupOptions,
-  type Launch,
-  type TaskGroup
-} from "./group/Group.ts"
+import { CurrentGroup, type Failures, Group, type GroupOptions, type Launch, type TaskGroup } from "./group/Group.ts"
 import { reasonOf } from "./base/Reason.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
 import { restarting, type RestartOptions } from "./group/Restart.ts"
-import * as Task from "./Task.ts"
-import type { TypedError } from "./base/TypedError.ts"
+import { CurrentTask, nameOf, type Node } from "./base/TaskNode.ts"
+import type * as Task from "./Task.ts"
+import { TaskCancelled } from "./TaskError.ts"
+import { type GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
+import * as Wait from "./base/Wait.ts"
 
 export { dropped, type Failure, failures } from "./group/Failures.ts"
-export { type Failures, GroupCancelled, GroupClosed, type TaskGroup } from "./group/Group.ts"
+export type { Failures, TaskGroup } from "./group/Group.ts"
+export { GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
 export { orphans } from "./base/Orphans.ts"
 
 export interface OpenOptions extends GroupOptions {
@@ -203,7 +197,19 @@ export const supervise: <Arg extends Effect.Effect<any, any, any> | SpawnOptions
 /** What a task calls when it is ready to be used, with what its starter waits for. */
 export type Ready<in V> = (value: V) => Effect.Effect<void>
 
-/** For calling the function of a `start` directly: nobody waits for it. */
+/**
+ * For calling the function of a `start` directly: nobody waits for it.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const server = (ready: TaskGroup.Ready<number>) => Effect.as(ready(8080), "ended")
+ *
+ * await Effect.runPromise(server(TaskGroup.notStarted)) // => "ended"
+ * ```
+ */
 export const notStarted: Ready<unknown> = () => Effect.void
 
 /**
@@ -226,11 +232,12 @@ export const start = <A, E, R, V>(
   options?: Omit<SpawnOptions, keyof RestartOptions>
 ): Effect.Effect<V, E, R | TaskGroup<E>> =>
   inGroup(options, (group, fiber) => {
+    // S16: whoever comes first, `ready`, the end of the task or a cancellation, ends the wait.
     let waits = true
     let isReady = false
-    let task: Task.Node<A, E> | undefined
+    let task: Node<A, E> | undefined
     return Effect.onInterrupt(
-      Effect.callback<V, E>((resume) => {
+      Wait.callback<V, E>("a task to be ready", (resume) => {
         const ready: Ready<V> = (value) =>
           Effect.suspend(() => {
             if (isReady) return Effect.die(new Error("`ready` was called twice"))
@@ -246,7 +253,7 @@ export const start = <A, E, R, V>(
           fiber,
           // A task may be ready, and fail, before `startIn` returns it.
           Effect.withFiber((own) => {
-            task = own.getRef(Task.CurrentTask)
+            task = own.getRef(CurrentTask)
             return f(ready)
           }),
           options,
@@ -274,27 +281,17 @@ const failuresIn = <E>(exit: Exit.Exit<unknown, E>): Effect.Effect<void, E> => {
   return failures.length === 0 ? Effect.void : Effect.failCause(Cause.fromReasons(failures))
 }
 
-const beforeReady = <E>(task: Task.Node<unknown, E>, exit: Exit.Exit<unknown, E>): Effect.Effect<never, E> =>
+const beforeReady = <E>(task: Node<unknown, E>, exit: Exit.Exit<unknown, E>): Effect.Effect<never, E> =>
   Exit.isSuccess(exit)
     ? Effect.die(new NeverReady({ task: task.name }))
     : Cause.hasInterruptsOnly(exit.cause)
       ? Effect.die(
-          new Task.TaskCancelled({
+          new TaskCancelled({
             task: task.name,
             reason: Option.match(reasonOf(exit.cause), { onNone: () => "", onSome: (reason) => reason.message })
           })
         )
       : Effect.failCause(exit.cause)
-
-const NeverReadyBase: TypedError<NeverReady, "NeverReady", { readonly task: Schema.String }> =
-  Schema.TaggedError<NeverReady>()("NeverReady", { task: Schema.String })
-
-/** The defect of a `start` whose task ended before it called `ready`. */
-export class NeverReady extends NeverReadyBase {
-  override get message(): string {
-    return `Task "${this.task}" ended without calling \`ready\`, which its starter waits for`
-  }
-}
 
 /**
  * Ends the innermost group early: body and tasks are cancelled, and where nothing fails meanwhile the group fails with
@@ -315,7 +312,7 @@ export class NeverReady extends NeverReadyBase {
  */
 export const cancel = (message = "no longer needed"): Effect.Effect<void, never, TaskGroup<GroupCancelled>> =>
   Effect.withFiber((fiber) =>
-    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).request(Task.nameOf(fiber), message))
+    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).request(nameOf(fiber), message))
   )
 
 /** A group in the hand: for code that spawns into a group it does not run in. `E` is what it may let fail. */
@@ -386,6 +383,7 @@ const inGroup = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
     const group = Context.getUnsafe(fiber.context, CurrentGroup)
+    // S11: what is refused is never started.
     return group.isOpen
       ? use(group, fiber)
       : Effect.die(new GroupClosed({ group: group.name, task: options?.name ?? "without a name", state: group.state }))
@@ -397,7 +395,7 @@ const startIn = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   options: SpawnOptions | undefined,
   supervised: boolean
-): Task.Node<A, E> => {
+): Node<A, E> => {
   // The environment the effect needs is that of the spawning fiber, as its type says.
   const needsNothing = effect as Effect.Effect<A, E>
   const launch: Launch = { name: options?.name, kind: options?.kind ?? "task", supervised }

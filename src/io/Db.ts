@@ -13,32 +13,40 @@ import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
+import { Db, type TableOptions } from "./db/Contract.ts"
 import * as DbColumns from "./db/DbColumns.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 
-export { DbError }
-
-/** One open database, with the journal that is kept in it. */
-export interface Db {
-  /** Its file or URL, for messages. */
-  readonly name: string
-  readonly sql: SqlClient.SqlClient
-  readonly journal: Journal
-  /** How many parameters one statement may have. */
-  readonly maxParameters: number
-  /** The files it is in, by all of their names; none where it is gone with the program. */
-  readonly places: ReadonlyArray<string>
-}
-
-export const Db: Context.Service<Db, Db> = Context.Service("skein/Db")
+export { Db, DbError, type TableOptions }
 
 /** Opens databases: `Drivers.layer` of `skein/node`. */
 export interface Driver {
   readonly open: (url: string, options: OpenOptions) => Effect.Effect<Omit<Db, "journal">, DbError, Scope.Scope>
 }
 
+/**
+ * Opens the databases of `Db.sqlite` and `Db.open`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * // Another driver around the one there is: it says what is opened.
+ * const opened: Array<string> = []
+ * const telling = Layer.effect(Db.Driver)(
+ *   Effect.map(Db.Driver, (driver) => ({
+ *     open: (url, options) => Effect.andThen(Effect.sync(() => opened.push(url)), driver.open(url, options))
+ *   }))
+ * ).pipe(Layer.provide(Drivers.layer))
+ *
+ * await Effect.runPromise(Effect.map(Db.Db, ({ name }) => name).pipe(Effect.provide(Db.sqlite(":memory:")), Effect.provide(telling)))
+ * opened // => ["sqlite::memory:"]
+ * ```
+ */
 export const Driver: Context.Service<Driver, Driver> = Context.Service("skein/Db/Driver")
 
 export interface OpenOptions {
@@ -50,20 +58,6 @@ export interface OpenOptions {
   /** How long to wait for another process that holds the lock. Default 5 seconds. */
   readonly lockTimeout?: Duration.Input | undefined
 }
-
-export interface TableOptions<in out I> {
-  /** The column, or columns, that a row is known by: a row whose key is there already replaces the one that is. */
-  readonly key?: KeyOf<I> | ReadonlyArray<KeyOf<I>> | undefined
-  /**
-   * What becomes of rows that the table has when a pipeline starts from its beginning. "append", the default, keeps
-   * them; "replace" deletes them.
-   */
-  readonly existing?: "append" | "replace" | undefined
-  /** Types of columns, where those made from the schema are not what you want. */
-  readonly columns?: { readonly [K in KeyOf<I>]?: DbColumns.ColumnType } | undefined
-}
-
-type KeyOf<I> = Extract<keyof I, string>
 
 /**
  * The SQLite database in `file`, created where there is none; ":memory:" is one that ends with the program. Gives `Db`

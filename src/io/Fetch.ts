@@ -86,7 +86,19 @@ export interface Settings extends Limits {
   readonly userAgent?: string | undefined
 }
 
-/** The limits that hold where no option says otherwise: those of the nearest `Fetch.layer`, or else the defaults. */
+/**
+ * The limits that hold where no option says otherwise: those of the nearest `Fetch.layer`, or else the defaults.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Fetch } from "skein"
+ *
+ * const retries = Effect.map(Fetch.Policy, ({ retries }) => retries)
+ *
+ * await Effect.runPromise(Effect.provide(retries, Fetch.layer({ retries: 1 }))) // => 1
+ * ```
+ */
 export const Policy: Context.Reference<Settings> = Context.Reference("skein/Fetch/Policy", {
   defaultValue: (): Settings => ({})
 })

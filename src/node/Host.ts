@@ -11,11 +11,13 @@ import { Host } from "../pipeline/context/Host.ts"
  * @example
  * ```ts
  * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline, Sink } from "skein"
  * import { Host } from "skein/node"
  *
- * const self = Effect.map(Host.Host, ({ id, runs }) => runs(id)).pipe(Effect.provide(Host.layer))
+ * const job = Pipeline.from([1, 2]).pipe(Pipeline.to(Sink.discard))
+ * const run = Pipeline.run(job, { name: "numbers" }).pipe(Effect.provide([Journal.memory, Host.layer]))
  *
- * await Effect.runPromise(self) // => true
+ * await Effect.runPromise(Effect.map(run, (summary) => summary.written)) // => 2
  * ```
  */
 export const layer: Layer.Layer<never> = Layer.sync(Host, () => {
@@ -30,8 +32,6 @@ export const layer: Layer.Layer<never> = Layer.sync(Host, () => {
     }
   }
 })
-
-export { Host } from "../pipeline/context/Host.ts"
 
 /** Numbers of processes mean something only on one machine, since its start, and in one container. */
 const machineId = (): string =>

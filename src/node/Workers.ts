@@ -47,7 +47,10 @@ const platform = Worker.makePlatform<Threads.Worker>()({
     Effect.sync(() => {
       const end = (reason: WorkerError["reason"]) =>
         Deferred.doneUnsafe(deferred, Effect.fail(new WorkerError({ reason })))
-      port.on("message", emit)
+      // What a function posts by itself comes the same way, and is nobody's: the pool drops what is not its own.
+      port.on("message", (message) => {
+        if (Array.isArray(message)) emit(message)
+      })
       port.on("messageerror", (cause) => end(new WorkerReceiveError({ message: "a message could not be read", cause })))
       port.on("error", (cause: Error) => end(unknown(cause)))
       port.on("exit", (code) => end(unknown(new Error(`the thread exited with code ${code}`))))

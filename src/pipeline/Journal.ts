@@ -136,9 +136,32 @@ export interface Journal {
   readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError>
 }
 
+/**
+ * Where runs keep their place whose sinks have no journal of their own. `Journal.memory` is one, and `Db.sqlite` gives one.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal } from "skein"
+ *
+ * const letters = Effect.flatMap(Journal.Journal, (journal) => journal.dead(Journal.keyOf("pages")))
+ *
+ * await Effect.runPromise(Effect.provide(letters, Journal.memory)) // => []
+ * ```
+ */
 export const Journal: Context.Service<Journal, Journal> = Context.Service("skein/Journal")
 
-/** The key of a pipeline, whole or a partition of it. */
+/**
+ * The key of a pipeline, whole or a partition of it.
+ *
+ * @example
+ * ```ts
+ * import { Journal } from "skein"
+ *
+ * const key = Journal.keyOf("pages", "a-m") // => { pipeline: "pages", partition: "a-m" }
+ * void key
+ * ```
+ */
 export const keyOf = (pipeline: string, partition?: string | undefined): JournalKey => ({
   pipeline,
   partition: partition ?? null

@@ -15,7 +15,8 @@ import type { Summary } from "./Progress.ts"
 import * as Runs from "./Run.ts"
 import type { RunError } from "./RunError.ts"
 import type { Sink } from "./Sink.ts"
-import { type NoPosition, type Source, unpositioned } from "./Source.ts"
+import { unpositioned } from "./flow/Unpositioned.ts"
+import type { NoPosition, Source } from "./Source.ts"
 import type {
   BatchOptions,
   Each,
@@ -184,6 +185,15 @@ export interface ToOptions<in out A> {
 /**
  * Says where the elements go. The guarantee of the job follows from source and sink. An element that the sink refuses ends the run,
  * unless `onError` says to skip it or to keep it as a dead letter: then the rest of its batch is written without it.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Sink, Source } from "skein"
+ *
+ * const job = Pipeline.from(Source.list([1, 2], { name: "numbers" })).pipe(Pipeline.to(Sink.discard))
+ *
+ * job.guarantee // => "at-least-once"
+ * ```
  */
 export const to =
   <A, E2, R2, G extends Guarantee, const O extends ToOptions<NoInfer<A>> = {}>(sink: Sink<A, E2, R2, G>, options?: O) =>

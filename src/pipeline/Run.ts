@@ -11,12 +11,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import * as Wait from "../concurrency/base/Wait.ts"
 import * as TaskGroup from "../concurrency/TaskGroup.ts"
 import { Committer } from "./commit/Committer.ts"
 import { type Intake, nothing, ofLetters, ofSource, unkept } from "./commit/Intake.ts"
 import { Outlets } from "./commit/Outlets.ts"
 import { apart, type Known, match, refuse, sourceChanges } from "./commit/Resume.ts"
-import { Drain, listening, make as makeDrain } from "./context/Drain.ts"
+import { Drain, make as makeDrain } from "./context/Drain.ts"
 import { make as makeMeter, Meter } from "./context/Meter.ts"
 import { DeadLetters } from "./fate/DeadLetters.ts"
 import { Fate } from "./fate/Fate.ts"
@@ -301,7 +302,7 @@ const open = (
         )
       }
     })
-    const drainRequested = Effect.callback<void>((resume) => {
+    const drainRequested = Wait.callback<void>("a request to drain", (resume) => {
       if (state === "draining") return resume(Effect.void)
       asked = () => resume(Effect.void)
     })
@@ -419,6 +420,14 @@ const leave = (
     ? Effect.void
     : Effect.ignore(Effect.andThen(committer.settleDoubt, Effect.andThen(outlets.close, lease.leaveClean)))
 }
+
+/** Runs an effect while it counts as one that answers a request. */
+const listening = <A, E, R>(drain: Drain, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => void (drain.listeners += 1)),
+    () => effect,
+    () => Effect.sync(() => void (drain.listeners -= 1))
+  )
 
 const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Effect<Progress>): Effect.Effect<void> =>
   options === undefined

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Checksum } from "../concurrency/base/Checksum.ts"
+import { changes } from "./commit/Changes.ts"
 import { weigh } from "./flow/Weigh.ts"
 
 /** The position of an element in its source: JSON, kept in the journal, meaningful to the source alone. */
@@ -50,18 +51,6 @@ export interface Source<out A, out E, out R, in out P> {
   /** The elements behind `after`, or all of them. Reading again from the same position gives the same elements. */
   readonly read: (after: Option.Option<P>) => Stream.Stream<Element<A, P>, E, R>
 }
-
-/** A source without positions, of any stream. */
-export const unpositioned = <A, E, R>(stream: Stream.Stream<A, E, R>): Source<A, E, R, NoPosition> => ({
-  name: "stream",
-  resumable: false,
-  size: Effect.succeed(Option.none()),
-  fingerprint: () => Effect.succeed({}),
-  read: () => Stream.map(stream, (value) => ({ value, position: nowhere, bytes: weigh(value) }))
-})
-
-// The engine never keeps the position of a source that is not resumable.
-const nowhere: NoPosition = { _tag: "NoPosition" }
 
 /**
  * A source of the elements of a list, in order, resumable by their index. The list may grow from run to run; where one of
@@ -113,10 +102,3 @@ const sha256 = (items: ReadonlyArray<unknown>): Effect.Effect<string> =>
     Effect.flatMap((digest) => digest.digestHex(Digest.sha256, new TextEncoder().encode(JSON.stringify(items)))),
     Effect.provide(Digest.layerWebCrypto)
   )
-
-/** What is different between two fingerprints, a phrase a field. */
-export const changes = (was: Fingerprint, is: Fingerprint): ReadonlyArray<string> =>
-  [...new Set([...Object.keys(was), ...Object.keys(is)])].flatMap((field) => {
-    const [before, now] = [JSON.stringify(was[field]), JSON.stringify(is[field])]
-    return before === now ? [] : [`${field} was ${before ?? "absent"}, is ${now ?? "absent"}`]
-  })

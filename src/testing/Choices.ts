@@ -13,7 +13,22 @@ export interface Choices {
   readonly happens: (probability: number) => boolean
 }
 
-/** The choices of the run that a fiber is part of; outside of simulations Effect's `Random` decides. */
+/**
+ * The choices of the run that a fiber is part of; outside of simulations Effect's `Random` decides.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Exit from "effect/Exit"
+ * import { Choices, Sim } from "skein/testing"
+ *
+ * const isSimulated = Effect.map(Choices.Choices, (choices) => choices !== undefined)
+ * const run = await Effect.runPromise(Sim.run(isSimulated))
+ *
+ * run.exit // => Exit.succeed(true)
+ * await Effect.runPromise(isSimulated) // => false
+ * ```
+ */
 export const Choices: Context.Reference<Choices | undefined> = Context.Reference("skein/testing/Choices", {
   defaultValue: (): Choices | undefined => undefined
 })

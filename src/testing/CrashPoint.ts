@@ -10,16 +10,16 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Statement from "effect/sql/Statement"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 import { Driver } from "../io/Db.ts"
-import { nameOf } from "../io/files/TextFile.ts"
 import { Choices } from "./Choices.ts"
+import { CrashBug } from "./CrashPointError.ts"
 import { around, type FileCall } from "./crash/FileCalls.ts"
 import * as Process from "./crash/Process.ts"
+
+export { CrashBug }
 
 export interface CrashPoint {
   /** Called at each point; to end the process there, it does not come back. */
@@ -29,6 +29,19 @@ export interface CrashPoint {
 /**
  * Who is called at the points of a program; by default nobody. A real process ends for real with a `reached` that runs
  * `process.kill(process.pid, "SIGKILL")` at the name it was started with.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { CrashPoint } from "skein/testing"
+ *
+ * const ended: Array<string> = []
+ * const program = Effect.andThen(CrashPoint.at("charged"), CrashPoint.at("shipped"))
+ * const reached = (name: string) => (name === "charged" ? Effect.interrupt : Effect.sync(() => void ended.push(name)))
+ *
+ * await Effect.runPromiseExit(Effect.provideService(program, CrashPoint.CrashPoint, { reached }))
+ * ended // => []
+ * ```
  */
 export const CrashPoint: Context.Reference<CrashPoint | undefined> = Context.Reference("skein/testing/CrashPoint", {
   defaultValue: (): CrashPoint | undefined => undefined
@@ -71,40 +84,6 @@ export interface Explored {
   readonly points: ReadonlyArray<string>
   /** How often `run` was run. */
   readonly runs: number
-}
-
-const CrashBugBase: TypedError<
-  CrashBug,
-  "CrashBug",
-  {
-    readonly point: Schema.Number
-    readonly at: Schema.String
-    readonly seed: Schema.Number
-    readonly repeat: Schema.String
-    readonly what: Schema.String
-    readonly reason: Schema.String
-    readonly cause: Schema.Defect
-  }
-> = Schema.TaggedError<CrashBug>()("CrashBug", {
-  /** Counted from 1; 0 for the undisturbed run. */
-  point: Schema.Number,
-  /** The name of the point. */
-  at: Schema.String,
-  seed: Schema.Number,
-  /** How to repeat it. */
-  repeat: Schema.String,
-  /** What went wrong, as in "the {what} failed". */
-  what: Schema.String,
-  reason: Schema.String,
-  cause: Schema.Defect()
-})
-
-/** A point at which the process must not end: what it leaves does not pass the check. */
-export class CrashBug extends CrashBugBase {
-  override get message(): string {
-    const where = this.point === 0 ? "Undisturbed" : `Ended at point ${this.point}, "${this.at}"`
-    return `${where}: the ${this.what} failed: ${this.reason}${this.repeat}`
-  }
 }
 
 /**
@@ -253,6 +232,9 @@ const durable = new Set(["truncate", "rename", "remove", "link", "copy", "copyFi
 
 const fileStep = ({ method, path, to }: FileCall): string =>
   [method, nameOf(path), ...(to === undefined ? [] : ["to", nameOf(to)])].join(" ")
+
+/** The last part of a path. */
+const nameOf = (path: string): string => path.split(/[/\\]/).at(-1)!
 
 const step = <A, E, R>(name: string, perform: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.andThen(at(`before ${name}`), Effect.tap(perform, at(`after ${name}`)))

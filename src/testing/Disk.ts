@@ -48,7 +48,25 @@ export interface Options {
   readonly capacity?: number | undefined
 }
 
-/** The disk that `layer` provides, for whoever wants to crash it or to look at it. */
+/**
+ * The disk that `layer` provides, for whoever wants to crash it or to look at it.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as FileSystem from "effect/FileSystem"
+ * import { Disk } from "skein/testing"
+ *
+ * const program = Effect.gen(function*() {
+ *   const fs = yield* FileSystem.FileSystem
+ *   yield* fs.writeFileString("new.txt", "not synced")
+ *   const disk = yield* Disk.Disk
+ *   return [disk.text("new.txt"), disk.durable("new.txt")]
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, Disk.layer())) // => ["not synced", undefined]
+ * ```
+ */
 export const Disk: Context.Service<Disk, Disk> = Context.Service("skein/testing/Disk")
 
 /**

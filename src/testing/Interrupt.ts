@@ -1,6 +1,7 @@
 /** Cancellation at every point in turn: the test that finds gaps between acquiring and releasing. */
 import * as Effect from "effect/Effect"
-import type { BugFound, Check, OutsideNondeterminism } from "./search/Bug.ts"
+import type { Check } from "./search/Bug.ts"
+import type { BugFound, OutsideNondeterminism } from "./SimError.ts"
 import { endsCleanly } from "./sim/Leaked.ts"
 import { type At, sweep, type Swept } from "./search/Sweep.ts"
 import { Victim } from "./sim/Control.ts"

@@ -1,6 +1,7 @@
 /** The death of a process at every step in turn, without a process. */
 import type * as Effect from "effect/Effect"
-import type { BugFound, Check, OutsideNondeterminism } from "./search/Bug.ts"
+import type { Check } from "./search/Bug.ts"
+import type { BugFound, OutsideNondeterminism } from "./SimError.ts"
 import { type At, sweep, type Swept } from "./search/Sweep.ts"
 
 export interface Options<A, E> {

@@ -3,13 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Semaphore } from "effect/Semaphore"
 import type { Limiter } from "../concurrency/Limiter.ts"
-import type { BugFound, OutsideNondeterminism } from "./search/Bug.ts"
+import type { BugFound, OutsideNondeterminism } from "./SimError.ts"
 import { Probes } from "./sim/Control.ts"
-import { type Leaked, leavesNothing } from "./sim/Leaked.ts"
+import type { Leaked } from "./LeaksError.ts"
+import { leavesNothing } from "./sim/Leaked.ts"
 import type { Run } from "./sim/Run.ts"
 import { explore, type Explored, type ExploreOptions } from "./Sim.ts"
 
-export { Leaked } from "./sim/Leaked.ts"
+export { Leaked } from "./LeaksError.ts"
 
 /**
  * Explores the effect as `Sim.explore` does (50 schedules by default) and reports as `BugFound` when a fiber, a timer, an open

@@ -8,7 +8,6 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { release } from "../io/fetch/FetchBody.ts"
 import * as Choices from "./Choices.ts"
 import { note } from "./sim/Control.ts"
 import * as HttpReply from "./fault/HttpReply.ts"
@@ -30,6 +29,32 @@ export interface Network {
   readonly mend: (...hosts: ReadonlyArray<string>) => Effect.Effect<void>
 }
 
+/**
+ * The network that `layer` makes, for whoever wants to cut it.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as HttpRouter from "effect/http/HttpRouter"
+ * import * as HttpServerResponse from "effect/http/HttpServerResponse"
+ * import * as Layer from "effect/Layer"
+ * import { Fetch } from "skein"
+ * import { Network, Origin, Sim } from "skein/testing"
+ * import * as Exit from "effect/Exit"
+ *
+ * const origin = Origin.layer(HttpRouter.add("GET", "/", HttpServerResponse.text("hello")))
+ * const program = Effect.gen(function*() {
+ *   const network = yield* Network.Network
+ *   yield* network.cut("origin")
+ *   const error = yield* Effect.flip(Fetch.text({ retries: 0 })("http://origin/"))
+ *   yield* network.mend("origin")
+ *   return [error.reason, yield* Fetch.text()("http://origin/")]
+ * }).pipe(Effect.provide(Layer.provide(Network.layer({}), origin)))
+ *
+ * const run = await Effect.runPromise(Sim.run(program))
+ * run.exit // => Exit.succeed(["timeout", "hello"])
+ * ```
+ */
 export const Network: Context.Service<Network, Network> = Context.Service("skein/testing/Network")
 
 /**
@@ -84,9 +109,11 @@ export const layer = (options: Options): Layer.Layer<HttpClient.HttpClient | Net
         if (Option.isNone(url)) return sent
         const receive = (reply: HttpClientResponse) =>
           travel(url.value, 0).pipe(
-            Effect.onInterrupt(() => release(reply)),
+            Effect.onInterrupt(() => HttpReply.release(reply)),
             Effect.flatMap((arrived) =>
-              arrived ? Effect.succeed(narrowed(reply, bandwidth)) : Effect.andThen(release(reply), Effect.never)
+              arrived
+                ? Effect.succeed(narrowed(reply, bandwidth))
+                : Effect.andThen(HttpReply.release(reply), Effect.never)
             )
           )
         return Effect.flatMap(travel(url.value, sizeOf(request)), (arrived) =>

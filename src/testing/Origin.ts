@@ -24,6 +24,26 @@ export interface Origin {
   readonly maxInFlight: number
 }
 
+/**
+ * The origin that `layer` makes, for whoever wants to know what it has seen.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as HttpRouter from "effect/http/HttpRouter"
+ * import * as HttpServerResponse from "effect/http/HttpServerResponse"
+ * import { Fetch } from "skein"
+ * import { Origin } from "skein/testing"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Fetch.text()("http://origin/hello")
+ *   const { requests } = yield* Origin.Origin
+ *   return requests.map(({ method, url }) => `${method} ${url.pathname}`)
+ * }).pipe(Effect.provide(Origin.layer(HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello")))))
+ *
+ * await Effect.runPromise(program) // => ["GET /hello"]
+ * ```
+ */
 export const Origin: Context.Service<Origin, Origin> = Context.Service("skein/testing/Origin")
 
 export interface Received {

@@ -3,7 +3,9 @@
  */
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
+import { BadToken } from "./SchedulesError.ts"
+
+export { BadToken }
 
 /** How a run is scheduled. Whatever `choices` do not say is decided by the strategy, drawing from the seed. */
 export interface Schedule {
@@ -31,16 +33,6 @@ export interface Stop {
   readonly how: "interrupt" | "kill"
   readonly step: number
   readonly fiber: number
-}
-
-const BadTokenBase: TypedError<BadToken, "BadToken", { readonly token: Schema.String; readonly why: Schema.String }> =
-  Schema.TaggedError<BadToken>()("BadToken", { token: Schema.String, why: Schema.String })
-
-/** A replay token that says nothing. */
-export class BadToken extends BadTokenBase {
-  override get message(): string {
-    return `Cannot replay "${this.token}": ${this.why}. Copy the whole token from the message of the failed run`
-  }
 }
 
 /**

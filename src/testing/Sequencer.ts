@@ -1,8 +1,9 @@
 /** One order of steps among fibers, for the test of just that order. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
+import { SequenceBroken } from "./SequencerError.ts"
+
+export { SequenceBroken }
 
 export interface Sequencer {
   /**
@@ -10,19 +11,6 @@ export interface Sequencer {
    * `SequenceBroken` when the number is taken, or when a step before it was cancelled while it waited for its turn.
    */
   readonly step: (number: number) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-}
-
-const SequenceBrokenBase: TypedError<
-  SequenceBroken,
-  "SequenceBroken",
-  { readonly step: Schema.Number; readonly why: Schema.String }
-> = Schema.TaggedError<SequenceBroken>()("SequenceBroken", { step: Schema.Number, why: Schema.String })
-
-/** A step that can never have its turn. */
-export class SequenceBroken extends SequenceBrokenBase {
-  override get message(): string {
-    return `Step ${this.step} of the sequence cannot run: ${this.why}`
-  }
 }
 
 /**

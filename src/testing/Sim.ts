@@ -9,14 +9,15 @@ import * as Bug from "./search/Bug.ts"
 import * as Control from "./sim/Control.ts"
 import { chance } from "./sim/Decider.ts"
 import { endsCleanly } from "./sim/Leaked.ts"
-import { type Deadlock, type Livelock, resultOf, type Run } from "./sim/Run.ts"
+import { resultOf, type Run } from "./sim/Run.ts"
+import type { BugFound, Deadlock, Livelock, OutsideNondeterminism } from "./SimError.ts"
 import * as Schedules from "./Schedules.ts"
 import * as Trace from "./sim/Trace.ts"
 import type { Played } from "./sim/Played.ts"
 import * as World from "./sim/World.ts"
 
-export { BugFound, OutsideNondeterminism } from "./search/Bug.ts"
-export { Deadlock, Livelock, type Run } from "./sim/Run.ts"
+export type { Run } from "./sim/Run.ts"
+export { BugFound, Deadlock, Livelock, OutsideNondeterminism } from "./SimError.ts"
 export type { Slice } from "./sim/Trace.ts"
 export type { Left } from "./sim/Played.ts"
 
@@ -151,7 +152,7 @@ export const waitAllBlocked: Effect.Effect<void> = Effect.withFiber((fiber) => {
 export const explore = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   options: ExploreOptions<A, E> = {}
-): Effect.Effect<Explored, Bug.BugFound | Bug.OutsideNondeterminism, R> =>
+): Effect.Effect<Explored, BugFound | OutsideNondeterminism, R> =>
   Effect.suspend(() => {
     const search: Bug.Search<A, E> = {
       check: options.check ?? ((run) => (run.stopped ? endsCleanly(run) : Bug.succeeds(run))),
@@ -166,7 +167,7 @@ export const explore = <A, E, R>(
     const total = options.schedules ?? 200
     const until = options.budget === undefined ? Infinity : now() + Duration.toMillis(options.budget)
     const first = options.seed ?? 1
-    const next = (index: number): Effect.Effect<Explored, Bug.BugFound | Bug.OutsideNondeterminism, R> => {
+    const next = (index: number): Effect.Effect<Explored, BugFound | OutsideNondeterminism, R> => {
       if (index >= total || (index > 0 && now() >= until)) {
         return Effect.succeed({ schedules: index, distinct: seen.size })
       }

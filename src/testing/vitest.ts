@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as V from "vitest"
 import * as Interrupt from "./Interrupt.ts"
-import { replayLine } from "./sim/Run.ts"
+import { replayLine } from "./SimError.ts"
 import { BadToken } from "./Schedules.ts"
 import * as Sim from "./Sim.ts"
 

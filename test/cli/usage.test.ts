@@ -55,6 +55,15 @@ describe("wrong usage", () => {
     })
   )
 
+  it.effect("with 100,000 spaces in it is told in milliseconds", () =>
+    Effect.gen(function* () {
+      const start = performance.now()
+      const error = yield* Effect.flip(skein(["fetch", `from${" ".repeat(100_000)}to`, "--db", "a.db"]))
+      expect(String(error)).toContain("Not a URL")
+      expect(performance.now() - start).toBeLessThan(1000)
+    }).pipe(Effect.provide(Main.layer))
+  )
+
   it.effect("is told with its stack when asked to", () =>
     Effect.gen(function* () {
       expect((yield* Child.run(["fetch", "--debug"])).stderr).toMatch(

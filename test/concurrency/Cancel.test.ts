@@ -92,7 +92,7 @@ describe("Cancel.shield", () => {
     expect(ended(cancelledAt(inTime, 5))).toEqual({ told: ["cancelled"], time: 15 })
   })
 
-  it("keeps enclosing deadlines out, which pass when it is left; those inside count from its own", () => {
+  it("S14 keeps enclosing deadlines out, which pass when it is left; those inside count from its own", () => {
     const log: Array<string> = []
     const left = Effect.map(Deadline.remaining, Option.isSome)
     const inner = Deadline.within(taking(log, "inner", 100), "30 millis", { name: "inner" })
@@ -128,7 +128,7 @@ describe("Cancel.shield", () => {
     expect(log).toEqual(["task"])
   })
 
-  it("once begun is completed, wherever it is cancelled", () => {
+  it("S14 once begun is completed, wherever it is cancelled", () => {
     const state = { begun: 0, done: 0 }
     const program = TaskGroup.open(
       Effect.forEach([1, 2], () =>
@@ -282,7 +282,7 @@ describe("Cancel.reason", () => {
     expect(seen).toEqual([reason])
   })
 
-  it("is the first where there are several", () => {
+  it("S23 is the first where there are several", () => {
     const seen: Array<unknown> = []
     const slow = Effect.onInterrupt(Effect.never, () =>
       Effect.delay(
@@ -369,7 +369,7 @@ describe("a group and the cleanup of its tasks", () => {
     expect(logging(program)).toEqual({ told: ["GroupCancelled"], time: 9, logged: [] })
   })
 
-  it("names the tasks that take longer, says for how long they have, and goes on waiting", () => {
+  it("S13 names the tasks that take longer, says for how long they have, and goes on waiting", () => {
     const program = cancelled(
       Effect.gen(function* () {
         yield* TaskGroup.spawn(stuck(5), { name: "quick" })
@@ -414,7 +414,7 @@ describe("a group and the cleanup of its tasks", () => {
     })
   })
 
-  it("names a task that ignores its handle, while the group is open", () => {
+  it("S22 names a task that ignores its handle, while the group is open", () => {
     const program = TaskGroup.open(
       Effect.gen(function* () {
         const quick = yield* TaskGroup.spawn(stuck(5), { name: "quick" })
@@ -446,7 +446,7 @@ describe("a group and the cleanup of its tasks", () => {
   describe("with `abandon`", () => {
     const orphans = Effect.map(TaskGroup.orphans, (all) => all.map(({ from, name, since }) => [name, from, since]))
 
-    it("stops waiting, lists what still runs as orphans, and takes them off when they end", () => {
+    it("S13 stops waiting, lists what still runs as orphans, and takes them off when they end", () => {
       const program = Effect.gen(function* () {
         const reason = yield* cancelled(
           Effect.andThen(TaskGroup.spawn(stuck(50), { name: "slow" }), TaskGroup.spawn(stuck(5), { name: "quick" })),

@@ -96,7 +96,7 @@ describe("Deadline.within", () => {
     expect(time).toBe(3000)
   })
 
-  it("is absolute: it does not start again when the program was busy", () => {
+  it("S15 is absolute: it does not start again when the program was busy", () => {
     const { time } = endsAt(
       Deadline.within(
         Effect.forEach([1, 2, 3, 4], () => Effect.sleep("1 second")),
@@ -163,7 +163,7 @@ describe("nested deadlines", () => {
       )
     })
 
-  it("the one that passes first reports, and only its own handler sees it", () => {
+  it("S15 the one that passes first reports, and only its own handler sees it", () => {
     expect(endsAt(nested("5 seconds", "2 seconds"))).toEqual({
       exit: Exit.succeed(["inner", "inner", "inner"]),
       time: 2000

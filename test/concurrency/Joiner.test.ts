@@ -208,7 +208,7 @@ describe("race", () => {
     expect(failuresOf(Effect.runSync(Sim.run(Joiner.race([after(1, "won"), torn]))).exit)).toEqual(["1: torn"])
   })
 
-  it("tells the losers who won", () => {
+  it("S20 tells the losers who won", () => {
     const reasons: Array<Cancel.Reason> = []
     Effect.runSync(Sim.run(Joiner.race([asks(reasons), after(1, "won")])))
     expect(reasons).toEqual([{ kind: "sibling", by: "1", message: 'task "1" was enough' }])
@@ -574,7 +574,7 @@ describe("every joiner", () => {
     expect(valueOf(program)).toEqual(name === "hedge" ? [name, "0", "1"] : [name, "left", "right"])
   })
 
-  it.each(["race", "first", "quorum"])("%s of nothing dies and says why", (name) => {
+  it.each(["race", "first", "quorum"])("S20 %s of nothing dies and says why", (name) => {
     const joiner = name === "quorum" ? Joiner.quorum([], 1) : every([])[name]!
     const defect = defectOf(Effect.runSync(Sim.run(joiner)).exit)
     expect(defect).toBeInstanceOf(Joiner.TooFewEffects)
@@ -635,7 +635,7 @@ describe("every joiner", () => {
   )
 })
 
-it("a joiner of 20,000 effects costs no more than its tasks, and no stack", () => {
+it("S26 a joiner of 20,000 effects costs no more than its tasks, and no stack", () => {
   const effects = Array.from({ length: 20_000 }, (_, index) => Effect.succeed(index))
   expect(valueOf(Joiner.all(effects)).length).toBe(20_000)
   expect(valueOf(Joiner.quorum(effects, 10_000)).length).toBe(10_000)

@@ -69,7 +69,7 @@ describe("Offload.promise", () => {
   })
 
   describe("wait", () => {
-    it("aborts the signal, with the reason, and waits until the promise has settled", () => {
+    it("S25 aborts the signal, with the reason, and waits until the promise has settled", () => {
       const log = newLog()
       const program = Effect.gen(function* () {
         const start = yield* Clock.currentTimeMillis
@@ -161,7 +161,7 @@ describe("Offload.promise", () => {
   })
 
   describe("abandon", () => {
-    it("returns at once, keeps the permit until the promise settles, and lists it as an orphan", () => {
+    it("S25 returns at once, keeps the permit until the promise settles, and lists it as an orphan", () => {
       const log = newLog()
       const program = Effect.gen(function* () {
         const limiter = yield* Limiter.concurrency(1)
@@ -505,6 +505,33 @@ describe("Offload.pool", () => {
       expect(yield* Effect.forEach(behind, Fiber.join)).toEqual([2, 4, 6, 8, 10, 12])
     })
   )
+
+  for (const message of [
+    null,
+    undefined,
+    7,
+    "text",
+    {},
+    [],
+    [0],
+    [1],
+    [1, null],
+    [1, []],
+    [1, [2, 0, "forged"]],
+    [2]
+  ]) {
+    const name = `${JSON.stringify(message)} that a function posts by itself is nobody's answer`
+    test(name, { size: 1 }, ({ add, post, thread }) =>
+      Effect.gen(function* () {
+        const before = yield* thread()
+        const calls = yield* Effect.all([post(message), add(1, 1), post(message), add(2, 2)], {
+          concurrency: "unbounded"
+        })
+        expect(calls).toEqual(["done", 2, "done", 4])
+        expect(yield* thread()).toBe(before)
+      })
+    )
+  }
 
   test("an error that nobody caught in a thread ends it, and is told", { size: 1, name: "jobs" }, (pool) =>
     Effect.gen(function* () {

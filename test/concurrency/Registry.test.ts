@@ -158,7 +158,7 @@ describe("the tree", () => {
     expect(valueOf(program)).toEqual([{ second: 'its turn in group "narrow"' }, {}])
   })
 
-  it("forgets tasks that have ended: a group that lives long stays small, and ends with nothing", () => {
+  it("S17 forgets tasks that have ended: a group that lives long stays small, and ends with nothing", () => {
     const sizes: Array<number> = []
     const size = Effect.map(TaskGroup.tree, ({ groups }) => void sizes.push(groups[0]?.tasks.length ?? 0))
     Effect.runSync(
@@ -490,7 +490,7 @@ describe("TaskGroup.cancel", () => {
     expect(valueOf(Effect.as(program, "went on"))).toBe("went on")
   })
 
-  it("lets what fails after it surface", () => {
+  it("S24 lets what fails after it surface", () => {
     const program = TaskGroup.open(
       Effect.ensuring(Effect.andThen(TaskGroup.cancel(), Effect.never), Effect.die("broken cleanup")),
       { name: "g" }

@@ -123,7 +123,7 @@ describe("a daemon", () => {
 
 describe("services", () => {
   conforms(
-    "are cancelled last, in the reverse order of spawning, each when the one before has cleaned up",
+    "S19 are cancelled last, in the reverse order of spawning, each when the one before has cleaned up",
     ({ works }) =>
       TaskGroup.open(
         Effect.gen(function* () {
@@ -328,7 +328,7 @@ describe("a task that restarts", () => {
     expect(exit).toEqual(Exit.succeed("done"))
   })
 
-  it("never does so once its group is closing, and fails with what it failed with", () => {
+  it("S21 never does so once its group is closing, and fails with what it failed with", () => {
     let runs = 0
     const task = Effect.suspend(() => {
       runs += 1

@@ -30,7 +30,7 @@ const sleeper = (log: Array<string>, name: string) =>
   Effect.onInterrupt(Effect.never, () => Effect.sync(() => void log.push(name)))
 
 describe("a group", () => {
-  it("gives the value of its body when all tasks are done", () => {
+  it("S1 gives the value of its body when all tasks are done", () => {
     const log: Array<string> = []
     const run = Effect.runSync(
       Sim.run(
@@ -63,7 +63,7 @@ describe("a group", () => {
     expect(failuresOf(exitOf(TaskGroup.open(Effect.fail("no"), { name: "solo" })))).toEqual([["solo", "no"]])
   })
 
-  it("waits for tasks that its tasks spawn while it is closing", () => {
+  it("S10 waits for tasks that its tasks spawn while it is closing", () => {
     const log: Array<string> = []
     const child = Effect.gen(function* () {
       yield* Effect.sleep(10)
@@ -97,7 +97,7 @@ describe("a group", () => {
 })
 
 describe("a failing task", () => {
-  it("cancels siblings and body, and is the failure of the group", () => {
+  it("S2 cancels siblings and body, and is the failure of the group", () => {
     const log: Array<string> = []
     const exit = exitOf(
       TaskGroup.open(
@@ -134,7 +134,7 @@ describe("a failing task", () => {
     }
   })
 
-  it("does not break its spawner when it fails in the spawning step", () => {
+  it("S12 does not break its spawner when it fails in the spawning step", () => {
     const log: Array<string> = []
     const exit = exitOf(
       TaskGroup.open(
@@ -150,7 +150,7 @@ describe("a failing task", () => {
     expect(log).toEqual(["spawned"])
   })
 
-  it("is cancelled itself when the group is cancelled in its spawning step", () => {
+  it("S12 is cancelled itself when the group is cancelled in its spawning step", () => {
     const log: Array<string> = []
     const spawner = Effect.onInterrupt(Effect.andThen(TaskGroup.spawn(Effect.fail("first")), Effect.never), () =>
       Effect.sync(() => void log.push("spawner"))
@@ -160,7 +160,7 @@ describe("a failing task", () => {
     expect(log).toEqual(["spawner"])
   })
 
-  it("keeps every failure, finalizers included, with the first as the primary", () => {
+  it("S5 keeps every failure, finalizers included, with the first as the primary", () => {
     const exit = exitOf(
       TaskGroup.open(
         Effect.gen(function* () {
@@ -183,7 +183,7 @@ describe("a failing task", () => {
     ])
   })
 
-  it("leaves typed failures typed next to a defect", () => {
+  it("S6 leaves typed failures typed next to a defect", () => {
     const exit = exitOf(
       TaskGroup.open(
         Effect.gen(function* () {
@@ -195,7 +195,7 @@ describe("a failing task", () => {
     expect(Exit.isFailure(exit) && exit.cause.reasons.map((reason) => reason._tag)).toEqual(["Die", "Fail"])
   })
 
-  it("keeps no more than maxFailures and counts the rest", () => {
+  it("S17 keeps no more than maxFailures and counts the rest", () => {
     const failing = Effect.uninterruptible(failAfter(1, "again"))
     const exit = exitOf(
       TaskGroup.open(
@@ -224,7 +224,7 @@ describe("a failing body", () => {
     expect(log).toEqual(["task"])
   })
 
-  it("gives its tasks the reason", () => {
+  it("S3 gives its tasks the reason", () => {
     let reason: Option.Option<Cancel.Reason> = Option.none()
     const task = Effect.onExit(Effect.never, (exit) =>
       Effect.sync(() => {
@@ -237,7 +237,7 @@ describe("a failing body", () => {
 })
 
 describe("cancelling a task", () => {
-  it("is no failure: siblings go on, and `join` dies with the reason", () => {
+  it("S7 is no failure: siblings go on, and `join` dies with the reason", () => {
     const exit = exitOf(
       TaskGroup.open(
         Effect.gen(function* () {
@@ -292,7 +292,7 @@ describe("cancellation from outside", () => {
       return yield* Fiber.await(fiber)
     })
 
-  it("cancels everything, waits for cleanup, and leaves as one cancellation with its reason", () => {
+  it("S8 cancels everything, waits for cleanup, and leaves as one cancellation with its reason", () => {
     const log: Array<string> = []
     const run = Effect.runSync(
       Sim.run(
@@ -324,7 +324,7 @@ describe("cancellation from outside", () => {
     expect(run.time).toBe(40)
   })
 
-  it("keeps a failure of the cleanup beside the cancellation", () => {
+  it("S8 keeps a failure of the cleanup beside the cancellation", () => {
     const run = Effect.runSync(
       Sim.run(
         within(
@@ -345,7 +345,7 @@ describe("cancellation from outside", () => {
 })
 
 describe("a group that takes no more tasks", () => {
-  it("refuses them with GroupClosed and does not start them", () => {
+  it("S11 refuses them with GroupClosed and does not start them", () => {
     const log: Array<string> = []
     const exit = exitOf(
       Effect.gen(function* () {
@@ -393,7 +393,7 @@ describe("a group that takes no more tasks", () => {
 })
 
 describe("a supervised task", () => {
-  it("fails into the hands of its holder, and siblings live on", () => {
+  it("S18 fails into the hands of its holder, and siblings live on", () => {
     const exit = exitOf(
       TaskGroup.open(
         Effect.gen(function* () {
@@ -407,7 +407,7 @@ describe("a supervised task", () => {
     expect(exit).toEqual(Exit.succeed(["expected", "lives"]))
   })
 
-  it("is logged when nobody looked at its failure", () => {
+  it("S18 is logged when nobody looked at its failure", () => {
     const logged: Array<string> = []
     const logger = Logger.make(({ cause, message }) => void logged.push(`${String(message)} ${Cause.pretty(cause)}`))
     const effect = TaskGroup.open(
@@ -441,7 +441,7 @@ describe("a supervised task", () => {
 })
 
 describe("a group that is ended early", () => {
-  it("fails with GroupCancelled, as a failure of its own", () => {
+  it("S24 fails with GroupCancelled, as a failure of its own", () => {
     const exit = exitOf(TaskGroup.open(TaskGroup.cancel("enough"), { name: "search" }))
     expect(failuresOf(exit).map(([task, error]) => [task, String(error)])).toEqual([
       ["search", 'GroupCancelled: Group "search" was cancelled: enough']
@@ -484,7 +484,7 @@ describe("under every interleaving", () => {
     return Leaks.check(run)
   }
 
-  it.everywhere("a group that is cancelled at any step leaves nothing behind", start, { check })
+  it.everywhere("S1 a group that is cancelled at any step leaves nothing behind", start, { check })
 
   it.sim("fails with the same failure in whatever order its fibers run", start, {
     schedules: 300,

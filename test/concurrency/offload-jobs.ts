@@ -1,5 +1,5 @@
 /** Functions that the tests run in worker threads. They tell by shared memory how far they are, and wait by it. */
-import { threadId } from "node:worker_threads"
+import { parentPort, threadId } from "node:worker_threads"
 
 export const notAFunction = 1
 
@@ -86,4 +86,10 @@ export const throwElsewhere = (): Promise<never> => {
     throw new Error("nobody caught this")
   })
   return new Promise(() => {})
+}
+
+/** Says something to the program by itself, past the pool. */
+export const post = (message: unknown): string => {
+  parentPort!.postMessage(message, [])
+  return "done"
 }

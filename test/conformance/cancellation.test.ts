@@ -388,7 +388,7 @@ describe("Cancellation mechanics and shield", () => {
     }
   )
 
-  it("C86 waiting for a task that is stuck in a shield takes no steps, however long it takes", () => {
+  it("C86 (S26) waiting for a task that is stuck in a shield takes no steps, however long it takes", () => {
     const stepsOf = (millis: number) =>
       Effect.runSync(Sim.run(cancelledAfter(TaskGroup.open(TaskGroup.spawn(Cancel.shield(Effect.sleep(millis)))), 5)))
     expect(stepsOf(9000)).toMatchObject({ time: 9000, steps: stepsOf(10).steps })

@@ -10,7 +10,7 @@ import { cancelledAfter, conforms, failsAfter, failsRegardless, failuresOf, inte
 
 const group = { name: "group" }
 
-describe("Group outcome", () => {
+describe("Group outcome (S2, S3, S4, S5)", () => {
   conforms(
     "C1 a group waits for its tasks, and their values are readable afterwards",
     ({ works }) =>

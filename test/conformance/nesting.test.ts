@@ -33,7 +33,7 @@ const outcomeOf = <A, E>(exit: Exit.Exit<Exit.Exit<A, E>>) => {
 /** Ended by the one cancellation, and nothing else. */
 const cancelledOnce = { cancellations: 1, by: tester.by, failures: [] }
 
-describe("Outer cancellation, nesting", () => {
+describe("Outer cancellation (S8), nesting (S9)", () => {
   conforms(
     "C21 a cancelled group cancels its five tasks; each cleans up once, knows the reason, and the reason travels on",
     ({ say, works }) =>

@@ -8,7 +8,7 @@ import { conforms, defectOf, failsAfter, failuresOf, leak } from "./support.ts"
 const group = { name: "group" }
 const server = { name: "server" }
 
-describe("start handshake", () => {
+describe("start handshake (S16)", () => {
   conforms(
     "C53 start gives the value of `ready` when it is called, and the group waits for the rest of the task",
     ({ say, works }) =>

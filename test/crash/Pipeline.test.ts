@@ -149,7 +149,7 @@ describe("a job that is killed with SIGKILL at random moments", () => {
 
 describe("a job that is killed with SIGKILL at a durable step", () => {
   it.effect(
-    `loses nothing and doubles nothing, at the first ${occurrences} times it comes to each`,
+    `P3 loses nothing and doubles nothing, at the first ${occurrences} times it comes to each`,
     () =>
       Effect.gen(function* () {
         for (let k = 1; k <= occurrences; k++) {

@@ -273,7 +273,7 @@ describe("SqlJournal: a commit is all or nothing", () => {
 })
 
 describe("SqlJournal: two runs of one pipeline", () => {
-  it.effect("only one of two processes commits: the other keeps nothing and says so", () =>
+  it.effect("P10 only one of two processes commits: the other keeps nothing and says so", () =>
     Effect.gen(function* () {
       const file = yield* newFile
       const [a, b] = [yield* connect(file), yield* connect(file)]

@@ -315,7 +315,7 @@ describe("a pipeline", () => {
     expect(store.commits).toEqual([])
   })
 
-  it.effect("moves any number of elements in 32 MB", () =>
+  it.effect("P8 moves any number of elements in 32 MB", () =>
     Effect.gen(function* () {
       const program = join(import.meta.dirname, "many-program.ts")
       const { code, stderr, stdout } = yield* (yield* Child.start([

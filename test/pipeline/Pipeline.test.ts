@@ -30,7 +30,7 @@ class Odd extends Schema.TaggedError<Odd>()("Odd", { message: Schema.String }) {
 const uneven = (n: number) => Effect.as(Effect.sleep(n % 5 === 0 ? 50 : n % 3), n)
 
 describe("collect", () => {
-  it("keeps the order of the input, whatever the concurrency", () => {
+  it("P4 keeps the order of the input, whatever the concurrency", () => {
     const squares = Pipeline.from(numbers(100)).pipe(
       Pipeline.map((n) => Effect.map(uneven(n), (n) => n * n), { concurrency: 8 }),
       Pipeline.collect
@@ -38,7 +38,7 @@ describe("collect", () => {
     expect(valueOf(squares)).toEqual(Array.from({ length: 100 }, (_, i) => (i + 1) ** 2))
   })
 
-  it("gives elements as they complete when told so", () => {
+  it("P4 gives elements as they complete when told so", () => {
     const result = valueOf(
       Pipeline.from([50, 1, 20]).pipe(
         Pipeline.map((n) => Effect.as(Effect.sleep(n), n), { concurrency: 3, order: "completion" }),
@@ -176,7 +176,7 @@ describe("run", () => {
     })
   })
 
-  it("moves the watermark forward only, and never past an element that is not written", () => {
+  it("P1 moves the watermark forward only, and never past an element that is not written", () => {
     const store = Store.make<number>()
     const job = Pipeline.from(numbers(500)).pipe(
       Pipeline.map(uneven, { concurrency: 8, order: "completion" }),
@@ -196,7 +196,7 @@ describe("run", () => {
     expect(store.commits.length).toBeGreaterThan(50)
   })
 
-  it("keeps no more elements open than the window holds", () => {
+  it("P2 keeps no more elements open than the window holds", () => {
     const store = Store.make<number>()
     let read = 0
     let most = 0
@@ -229,7 +229,7 @@ describe("run", () => {
     expect(most).toBeGreaterThan(15)
   })
 
-  it("holds no more bytes than the window allows while steps make elements larger", () => {
+  it("P2 holds no more bytes than the window allows while steps make elements larger", () => {
     const store = Store.make<string>()
     let held = 0
     let most = 0
@@ -266,7 +266,7 @@ describe("run", () => {
     expect(store.rows.map((batch) => batch.length)).toEqual([10, 10, 5])
   })
 
-  it("hands steps an idempotency key that is the same for the same element in every run", () => {
+  it("P15 hands steps an idempotency key that is the same for the same element in every run", () => {
     const keys: Array<Array<string>> = []
     for (let i = 0; i < 2; i++) {
       const seen: Array<string> = []
@@ -288,7 +288,7 @@ describe("run", () => {
 describe("a step that fails", () => {
   const odd = (n: number) => (n % 2 === 1 ? Effect.succeed(n) : Effect.fail(new Odd({ message: `${n} is even` })))
 
-  it("ends the run after what is settled was committed", () => {
+  it("P5 ends the run after what is settled was committed", () => {
     const store = Store.make<number>()
     const failing = (n: number) => (n === 50 ? Effect.delay(Effect.fail("fifty"), 100) : uneven(n))
     const job = Pipeline.from(numbers(100)).pipe(Pipeline.map(failing, { concurrency: 4 }), Pipeline.to(store.table))
@@ -305,7 +305,7 @@ describe("a step that fails", () => {
     expect(summary).toMatchObject({ settled: 10, written: 5, skipped: 5 })
   })
 
-  it("may keep the element as a dead letter, in the transaction of the sink", () => {
+  it("P5 may keep the element as a dead letter, in the transaction of the sink", () => {
     const store = Store.make<number>()
     const job = Pipeline.from(numbers(4)).pipe(
       Pipeline.map(odd, { name: "only-odd", onError: { deadLetter: Schema.Number } }),
@@ -332,7 +332,7 @@ describe("a step that fails", () => {
     }
   })
 
-  it("ends the run when more elements fail than its budget allows", () => {
+  it("P5 ends the run when more elements fail than its budget allows", () => {
     const store = Store.make<number>()
     const job = (maxDead: number | `${number}%`) =>
       Pipeline.run(
@@ -410,7 +410,7 @@ describe("resume", () => {
       Pipeline.to(store.table)
     )
 
-  it("goes on behind the watermark and leaves out what was settled beyond it", () => {
+  it("P10 goes on behind the watermark and leaves out what was settled beyond it", () => {
     const store = Store.make<number>()
     errorOf(Pipeline.run(job(store, 100, 40), { name: "r", maxRows: 3 }).pipe(Effect.provide(Journal.memory)))
     expect(store.checkpoint!.ahead.length).toBeGreaterThan(0)
@@ -430,7 +430,7 @@ describe("resume", () => {
     expect(valueOf(again.pipe(Effect.provide(Journal.memory))).settled).toBe(10)
   })
 
-  it("refuses a source that changed and says what changed, unless told to start over", () => {
+  it("P10 refuses a source that changed and says what changed, unless told to start over", () => {
     const store = Store.make<number>()
     errorOf(Pipeline.run(job(store, 100, 40), { name: "r" }).pipe(Effect.provide(Journal.memory)))
     const settled = Option.getOrThrow(store.checkpoint!.position) as number
@@ -443,7 +443,7 @@ describe("resume", () => {
 })
 
 describe("drain", () => {
-  it("stops reading, finishes what is in flight, commits, and says that it can be resumed", () => {
+  it("P9 stops reading, finishes what is in flight, commits, and says that it can be resumed", () => {
     const store = Store.make<number>()
     const job = Pipeline.from(numbers(1000)).pipe(
       Pipeline.map((n) => Effect.as(Effect.sleep(10), n), { concurrency: 4 }),
@@ -489,7 +489,7 @@ describe("drain", () => {
     expect(store.rows).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1))
   })
 
-  it("cancels what is not done by its deadline", () => {
+  it("P9 cancels what is not done by its deadline", () => {
     const store = Store.make<number>()
     const job = Pipeline.from(numbers(10)).pipe(
       Pipeline.map((n) => (n === 3 ? Effect.never : Effect.succeed(n))),
@@ -514,7 +514,7 @@ describe("drain", () => {
 })
 
 describe("progress", () => {
-  it("is told once an interval, with rate and ETA", () => {
+  it("P11 is told once an interval, with rate and ETA", () => {
     const store = Store.make<number>()
     const seen: Array<Pipeline.Progress> = []
     const job = Pipeline.from(numbers(100)).pipe(
@@ -584,7 +584,7 @@ describe("a run that is killed at any step and started again", { timeout: 120_00
     expect(store.checkpoint).toMatchObject({ position: Option.some(12), finished: true })
   }
 
-  it("writes each row once where table and watermark are one transaction", () => {
+  it("P3 writes each row once where table and watermark are one transaction", () => {
     let now = life("table")
     const check = (run: Sim.Run<unknown, unknown>) => {
       Effect.runSync(Leaks.check(run))

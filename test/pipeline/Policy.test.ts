@@ -195,7 +195,7 @@ describe("limits", () => {
     expect(starts.length).toBe(4)
   })
 
-  it("the slot is free while it backs off", () => {
+  it("P6 the slot is free while it backs off", () => {
     const program = Effect.gen(function* () {
       const slot = yield* Limiter.concurrency(1)
       const start = yield* now
@@ -210,7 +210,7 @@ describe("limits", () => {
     expect(Effect.runSync(Sim.run(program)).exit).toEqual(Exit.succeed(450))
   })
 
-  it("the token is taken before the slot, and the attempt's time runs only once it has both", () => {
+  it("P6 the token is taken before the slot, and the attempt's time runs only once it has both", () => {
     const program = Effect.gen(function* () {
       const slot = yield* Limiter.concurrency(1)
       const rate = yield* Limiter.rate({ limit: 1, per: "10 seconds" })

@@ -374,7 +374,7 @@ describe("a pipeline made at random", () => {
   )
 
   it.prop(
-    "is killed, goes on, and its sink has what it promised",
+    "P12 is killed, goes on, and its sink has what it promised",
     { spec: job },
     ({ spec }) => {
       let world!: World

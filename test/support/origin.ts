@@ -12,12 +12,10 @@
  * yield* TestClock.adjust("1 second")
  * ```
  */
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
@@ -72,10 +70,6 @@ export interface Origin {
   /** Completes once no request is in flight: answered, or the client closed the connection. */
   readonly idle: Effect.Effect<void>
 }
-
-export const Origin: Context.Service<Origin, Origin> = Context.Service("test/Origin")
-
-export const layer = (script: Routes | Handler): Layer.Layer<Origin> => Layer.effect(Origin, start(script))
 
 /** Starts an origin on a free port of 127.0.0.1; it stops, and drops its connections, with the scope. */
 export const start = (script: Routes | Handler): Effect.Effect<Origin, never, Scope.Scope> =>

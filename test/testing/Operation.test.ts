@@ -10,8 +10,12 @@ import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
 import * as TxQueue from "effect/TxQueue"
 import * as TxRef from "effect/TxRef"
-import { Cancel, Deadline, Limiter, TaskGroup } from "skein"
+import { globSync, readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { Cancel, Deadline, Limiter, Offload, Pipeline, TaskGroup } from "skein"
 import { Sim } from "skein/testing"
+
+const src = resolve(import.meta.dirname, "../../src")
 
 /** Who waits for what when nothing can go on. */
 const waitingIn = async <A, E>(effect: Effect.Effect<A, E>): Promise<Record<string, string>> => {
@@ -137,12 +141,43 @@ describe("a fiber that waits for ever is said to wait for", () => {
       { holder: "nothing that ever comes (Effect.never)", waiter: "1 of 1 permits" }
     ],
     [
+      "permits of limiters, outside of any task",
+      Effect.flatMap(Limiter.concurrency(1), (limiter) =>
+        limiter.withPermit(Effect.forkChild(limiter.withPermit(Effect.void)).pipe(Effect.flatMap(Fiber.join)))
+      ),
+      { main: "a fiber", "fiber 1": "permits of a limiter" }
+    ],
+    [
+      "a task that is to say that it is ready",
+      TaskGroup.open(
+        TaskGroup.start(() => Effect.never),
+        { name: "group" }
+      ),
+      { group: "a task to be ready" }
+    ],
+    ["a promise, outside of any task", Offload.promise(() => new Promise(() => {})), { main: "a promise" }],
+    [
       "what a deadline bounds",
       Effect.flatMap(Effect.exit(Deadline.within(1)(Cancel.shield(Effect.never))), () => Effect.never),
       { main: "what its deadline bounds" }
     ]
   ])("%s", async (_, effect, waiting) => {
     expect(await waitingIn(effect)).toMatchObject(waiting)
+  })
+
+  it("its turn in the pipeline, for who has nothing to do there", async () => {
+    const stuck = Pipeline.from([1, 2]).pipe(Pipeline.map(() => Effect.never))
+    expect(Object.values(await waitingIn(Pipeline.collect(stuck)))).toContain("its turn in the pipeline")
+  })
+
+  it("something that it tells itself, wherever it waits in our own code", () => {
+    const callers = globSync("{concurrency,pipeline}/**/*.ts", { cwd: src }).filter((name) =>
+      /^(?!\s*(?:\*|\/[/*])).*\bEffect\.(?:callback|promise|tryPromise)\b/m.test(
+        readFileSync(resolve(src, name), "utf8")
+      )
+    )
+    // Without words it would be told as "something outside".
+    expect(callers).toEqual([join("concurrency", "base", "Wait.ts")])
   })
 
   it("in the names that people gave: of tasks, spans and Effect.fn, and the second of a name gets a 2", async () => {

@@ -3,7 +3,23 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Orphan, Registry } from "../Registry.ts"
 
-/** What was abandoned and has not ended yet, oldest first. */
+/**
+ * What was abandoned and has not ended yet, oldest first.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Deadline, Offload, TaskGroup } from "skein"
+ *
+ * const slow = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50))
+ * const program = Effect.gen(function*() {
+ *   yield* Offload.promise(slow, { name: "upload", onCancel: "abandon" }).pipe(Deadline.moveOn("1 millis"))
+ *   return (yield* TaskGroup.orphans).map(({ from, name }) => `${from} ${name}`)
+ * })
+ *
+ * await Effect.runPromise(program) // => ["promise upload"]
+ * ```
+ */
 export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Effect.withFiber((fiber) =>
   Effect.succeed(Array.from(fiber.getRef(Registry).orphans))
 )

@@ -1,4 +1,4 @@
-/** Those who wait, first come first served. Joining and leaving are O(1), from the middle too. */
+/** Those who wait, first come first served. Joining and leaving are O(1), from the middle too (S26). */
 export class WaitList<W extends Waiter> {
   first: W | undefined
   size = 0

@@ -7,56 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Alarm from "./Alarm.ts"
 import * as Reason from "../base/Reason.ts"
 import * as Stack from "../base/Stack.ts"
-import { CurrentTask, type Task } from "../Task.ts"
-import type { TypedError } from "../base/TypedError.ts"
-
-const DeadlineExceededBase: TypedError<
-  DeadlineExceeded,
-  "DeadlineExceeded",
-  {
-    readonly deadline: Schema.optionalKey<Schema.String>
-    readonly duration: Schema.Number
-    readonly task: Schema.optionalKey<Schema.String>
-  }
-> = Schema.TaggedError<DeadlineExceeded>()("DeadlineExceeded", {
-  deadline: Schema.optionalKey(Schema.String),
-  duration: Schema.Number,
-  task: Schema.optionalKey(Schema.String)
-})
-
-/** The work was not done in time: `deadline` is the name given, `duration` the milliseconds, `task` who waited. */
-export class DeadlineExceeded extends DeadlineExceededBase {
-  override get message(): string {
-    const what = `${named(this.deadline)} exceeded${this.task === undefined ? "" : ` in task "${this.task}"`}`
-    return this.duration > 0
-      ? `${what}: not done within ${span(this.duration)}, so it was cancelled`
-      : `${what}: no time was left, so it was not started`
-  }
-}
-
-const DeadlineOverBase: TypedError<
-  DeadlineOver,
-  "DeadlineOver",
-  { readonly deadline: Schema.optionalKey<Schema.String>; readonly expired: Schema.Boolean }
-> = Schema.TaggedError<DeadlineOver>()("DeadlineOver", {
-  deadline: Schema.optionalKey(Schema.String),
-  expired: Schema.Boolean
-})
-
-/** The defect of moving a deadline that cannot be moved any more. */
-export class DeadlineOver extends DeadlineOverBase {
-  override get message(): string {
-    const why = this.expired ? "it has passed, and its body is cancelled" : "its body has ended or is being cancelled"
-    return `${named(this.deadline)} was not rescheduled: ${why}. Only a deadline that is active can be moved`
-  }
-}
-
-const named = (name: string | undefined): string => (name === undefined ? "Deadline" : `Deadline "${name}"`)
-const span = (millis: number): string => Duration.format(Duration.millis(millis))
+import { CurrentTask, type Node } from "../base/TaskNode.ts"
+import { DeadlineExceeded, DeadlineOver, span } from "../DeadlineError.ts"
+import * as Wait from "../base/Wait.ts"
 
 /** The innermost deadline around a fiber. */
 export const Ambient: Context.Reference<Active | undefined> = Context.Reference("skein/Deadline/Ambient", {
@@ -97,7 +53,7 @@ export const start = <A, E, R, A2, E2>(
   const deadline = new Active(parent, clock, outer, millis, name)
   if (millis <= 0) return exceeded(deadline.error())
   return Effect.onExit(
-    Effect.callback<A | A2, E | E2>((resume) =>
+    Wait.callback<A | A2, E | E2>("what its deadline bounds", (resume) =>
       deadline.run(
         Effect.suspend(() => body(deadline) as Effect.Effect<A, E>),
         (exit) => resume(deadline.verdict(exit, exceeded))
@@ -107,7 +63,7 @@ export const start = <A, E, R, A2, E2>(
   )
 }
 
-/** A deadline from the start of its body to the end. */
+/** S15: a deadline from the start of its body to the end. */
 export class Active extends Alarm.Appointment {
   /** When it passes. */
   at: number
@@ -118,7 +74,7 @@ export class Active extends Alarm.Appointment {
   readonly outer: Ambient
   readonly clock: Clock.Clock
   private readonly parent: Fiber.Fiber<unknown, unknown>
-  private readonly task: Task<unknown, unknown> | undefined
+  private readonly task: Node<unknown, unknown> | undefined
   private readonly name: string | undefined
   private readonly since: number
   private millis: number
@@ -196,7 +152,7 @@ export class Active extends Alarm.Appointment {
     this.finish()
     const annotations = Option.getOrUndefined(Option.map(Reason.reasonOf(cause), Reason.annotate))
     Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, annotations))
-    return Effect.callback<void, E>((resume) => {
+    return Wait.callback<void, E>("what its deadline bounds", (resume) => {
       body.addObserver((exit) => Stack.shallow(this.parent, () => resume(withoutInterrupts(exit))))
     })
   }

@@ -1,11 +1,11 @@
-/** Watches how long the cancelled tasks of a group take to clean up: names the slow ones, or gives them up. */
+/** S13, S22: watches how long the cancelled tasks of a group take to clean up; names the slow ones, or gives them up. */
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Orphans from "../base/Orphans.ts"
-import type { Node } from "../Task.ts"
+import type { Node } from "../base/TaskNode.ts"
 
 /** What is watched. */
 export interface Watched {

@@ -15,7 +15,25 @@ export interface Origin {
 
 const Origin: Context.Service<Origin, Origin> = Context.Service("skein/TaskGroup/Origin")
 
-/** Lists every failure in the cause of a group with the task it comes from; cancellations are not failures. */
+/**
+ * Lists every failure in the cause of a group with the task it comes from; cancellations are not failures.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const both = Effect.gen(function*() {
+ *   yield* TaskGroup.spawn(Effect.ensuring(Effect.never, Effect.die("no cleanup")), { name: "posts" })
+ *   yield* TaskGroup.spawn(Effect.fail("no users"), { name: "users" })
+ * })
+ * const program = TaskGroup.open(both).pipe(Effect.sandbox, Effect.flip, Effect.map(TaskGroup.failures))
+ *
+ * const failures = await Effect.runPromise(program)
+ * failures.map((failure) => failure.task.name) // => ["users", "posts"]
+ * failures.map((failure) => ("error" in failure ? failure.error : failure.defect)) // => ["no users", "no cleanup"]
+ * ```
+ */
 export const failures = <E>(cause: Cause.Cause<E>): ReadonlyArray<Failure<E>> =>
   cause.reasons.flatMap((reason): Array<Failure<E>> => {
     const task = (reason.annotations.get(Origin.key) as Origin | undefined) ?? { id: 0, name: "unknown" }
@@ -26,7 +44,7 @@ export const failures = <E>(cause: Cause.Cause<E>): ReadonlyArray<Failure<E>> =>
         : []
   })
 
-/** The failures of a group as they come in: the first is the primary, and no more than `limit` are kept. */
+/** S4, S5, S6, S17: the failures of a group as they come in: the first is the primary, and no more than `limit` are kept. */
 export class Ledger {
   private readonly limit: number
   private readonly kept: Array<Cause.Reason<unknown>> = []
@@ -59,7 +77,24 @@ export class Ledger {
   }
 }
 
-/** How many failures of a group were counted but not kept. */
+/**
+ * How many failures of a group were counted but not kept.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * // What cannot be cancelled any more fails as well.
+ * const attempt = (n: number) => Effect.uninterruptible(Effect.andThen(Effect.yieldNow, Effect.die(n)))
+ * const attempts = Effect.forEach([1, 2, 3, 4, 5], (n) => TaskGroup.spawn(attempt(n)))
+ * const program = TaskGroup.open(attempts, { maxFailures: 2 }).pipe(Effect.sandbox, Effect.flip)
+ *
+ * const cause = await Effect.runPromise(program)
+ * TaskGroup.failures(cause).length // => 2
+ * TaskGroup.dropped(cause) // => 3
+ * ```
+ */
 export const dropped = <E>(cause: Cause.Cause<E>): number =>
   Math.max(0, ...cause.reasons.map((reason) => (reason.annotations.get(Dropped.key) as number | undefined) ?? 0))
 

@@ -1,4 +1,7 @@
-/** The life of a group: what it starts, what it waits for, whom it cancels, and how it ends. */
+/**
+ * The life of a group: what it starts, what it waits for, whom it cancels, and how it ends. S1 and so on are the rules in
+ * `docs/spec/concurrency.md`.
+ */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -8,7 +11,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import { Scheduler } from "effect/Scheduler"
 import { Ambient } from "../deadline/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
@@ -18,9 +20,11 @@ import { type Reason, reasonOf } from "../base/Reason.ts"
 import { type GroupInfo, type Kind, Registry } from "../Registry.ts"
 import { Roster } from "./Roster.ts"
 import * as Stack from "../base/Stack.ts"
-import * as Task from "../Task.ts"
+import { cancellation, CurrentTask, Node, type Owner } from "../base/TaskNode.ts"
 import { Turns } from "./Turns.ts"
-import type { TypedError } from "../base/TypedError.ts"
+import { GroupCancelled } from "../TaskGroupError.ts"
+import { TaskCancelled, TaskFailed } from "../TaskError.ts"
+import * as Wait from "../base/Wait.ts"
 
 /** In the environment of an effect that spawns: who takes failures of type `E`. Only `TaskGroup.open` provides it. */
 export interface TaskGroup<out E> {
@@ -53,41 +57,11 @@ export interface Launch {
   readonly onEnd?: ((exit: Exit.Exit<any, any>) => void) | undefined
 }
 
-const GroupClosedBase: TypedError<
-  GroupClosed,
-  "GroupClosed",
-  { readonly group: Schema.String; readonly task: Schema.String; readonly state: Schema.String }
-> = Schema.TaggedError<GroupClosed>()("GroupClosed", {
-  group: Schema.String,
-  task: Schema.String,
-  state: Schema.String
-})
-
-/** The defect of spawning into a group that is cancelling or closed. The effect was not started. */
-export class GroupClosed extends GroupClosedBase {
-  override get message(): string {
-    return `Task ${this.task} was not started: its group "${this.group}" is ${this.state}`
-  }
-}
-
-const GroupCancelledBase: TypedError<
-  GroupCancelled,
-  "GroupCancelled",
-  { readonly group: Schema.String; readonly reason: Schema.String }
-> = Schema.TaggedError<GroupCancelled>()("GroupCancelled", { group: Schema.String, reason: Schema.String })
-
-/** The group was ended early by `TaskGroup.cancel`, and nothing failed. */
-export class GroupCancelled extends GroupCancelledBase {
-  override get message(): string {
-    return `Group "${this.group}" was cancelled: ${this.reason}`
-  }
-}
-
 /** How deep tasks may start one another on one stack before the next one starts from the dispatcher. */
 const maxStackedStarts = 64
 let stackedStarts = 0
 
-export class Group<A, E> implements Task.Owner {
+export class Group<A, E> implements Owner {
   readonly name: string
   readonly registry: Registry
   state: GroupInfo["state"] = "open"
@@ -99,23 +73,23 @@ export class Group<A, E> implements Task.Owner {
   private readonly siblings: Set<{ readonly info: GroupInfo }>
   private readonly turns: Turns | undefined
   private ledger: Ledger
-  private readonly body: Task.Node<A, E>
+  private readonly body: Node<A, E>
   private bodyExit: Exit.Exit<A, E> | undefined
   private readonly tasks = new Roster()
   private readonly live: { [K in Kind]: number } = { body: 0, task: 0, daemon: 0, service: 0 }
-  private readonly unhandled: Array<Task.Node<unknown, unknown>> = []
+  private readonly unhandled: Array<Node<unknown, unknown>> = []
   private spawning: ReturnType<Group<A, E>["spawningFrom"]>
   private windingDown = false
   private sweeping = 0
   private readonly afterSweep: Array<() => void> = []
   private watch: CleanupWatch | undefined
-  private orphans: Set<Task.Node<any, any>> | undefined
+  private orphans: Set<Node<any, any>> | undefined
   private end: (() => void) | undefined
   private cancelledFromOutside = false
   private cancelledByRequest: Reason | undefined
 
   constructor(parent: Fiber.Fiber<unknown, unknown>, options: GroupOptions) {
-    const outer = parent.getRef(Task.CurrentTask)
+    const outer = parent.getRef(CurrentTask)
     this.context = parent.context
     this.options = options
     this.clock = parent.getRef(Clock.Clock)
@@ -123,7 +97,7 @@ export class Group<A, E> implements Task.Owner {
     this.deadline = parent.getRef(Ambient)
     const isRoot = outer === undefined || outer.owner.registry !== this.registry
     this.siblings = isRoot ? this.registry.roots : (outer.groups ??= new Set())
-    this.body = new Task.Node<A, E>(this, outer, "body", options.name, false)
+    this.body = new Node<A, E>(this, outer, "body", options.name, false)
     this.name = this.body.name
     this.ledger = new Ledger(options.maxFailures ?? 100)
     this.spawning = this.spawningFrom(parent.context)
@@ -140,10 +114,10 @@ export class Group<A, E> implements Task.Owner {
     return { name: this.name, state: this.state, tasks }
   }
 
-  /** Completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
+  /** S1: completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
   run<R>(body: Effect.Effect<A, E, R>): Effect.Effect<void> {
     return Effect.onExit(
-      Effect.callback<void>((resume) => {
+      Wait.callback<void>("the tasks of its group", (resume) => {
         this.end = () => resume(Effect.void)
         this.siblings.add(this)
         const context = Context.add(
@@ -157,12 +131,12 @@ export class Group<A, E> implements Task.Owner {
     )
   }
 
-  /** Whoever waited for the group was cancelled: passes that on with its reason, and waits all the same. */
+  /** S8: whoever waited for the group was cancelled; passes that on with its reason, and waits all the same. */
   private abandoned(cause: Cause.Cause<unknown>): Effect.Effect<void> {
     this.cancelledFromOutside = true
     const message = `group "${this.name}" was cancelled from outside`
     this.cancel(Option.getOrElse(reasonOf(cause), (): Reason => ({ kind: "parent", by: "outside", message })))
-    return Effect.callback<void>((resume) => {
+    return Wait.callback<void>("the tasks of its group", (resume) => {
       if (this.state === "closed") return resume(Effect.void)
       this.end = () => resume(Effect.void)
     })
@@ -170,7 +144,9 @@ export class Group<A, E> implements Task.Owner {
 
   /** Completes when the body ends. */
   get closing(): Effect.Effect<void> {
-    return Effect.callback((resume) => Effect.sync(this.body.fiber!.addObserver(() => resume(Effect.void))))
+    return Wait.callback("the body of its group", (resume) =>
+      Effect.sync(this.body.fiber!.addObserver(() => resume(Effect.void)))
+    )
   }
 
   outcome(): Effect.Effect<A, E> {
@@ -199,20 +175,20 @@ export class Group<A, E> implements Task.Owner {
     return this.bodyExit ?? Exit.succeed(undefined as A)
   }
 
-  /** Call only while the group is open. */
+  /** S10: call only while the group is open. */
   start<A, E>(
     spawner: Fiber.Fiber<unknown, unknown>,
     effect: Effect.Effect<A, E>,
     { kind, name, onEnd, supervised }: Launch
-  ): Task.Node<A, E> {
+  ): Node<A, E> {
     const { context } = spawner
     if (context !== this.spawning.context) this.spawning = this.spawningFrom(context)
-    const task = new Task.Node<A, E>(this, this.spawning.task, kind, name, supervised)
+    const task = new Node<A, E>(this, this.spawning.task, kind, name, supervised)
     this.tasks.add(task)
     task.tell("spawned")
     const limited = kind === "task" && this.turns !== undefined ? this.turns.take(task, effect) : effect
     this.launch(task, limited, this.spawning.given, onEnd)
-    if (kind === "daemon" && this.windingDown) task.interrupt(Task.cancellation(this.shutdown(), this.clock))
+    if (kind === "daemon" && this.windingDown) task.interrupt(cancellation(this.shutdown(), this.clock))
     return task
   }
 
@@ -220,13 +196,13 @@ export class Group<A, E> implements Task.Owner {
   private spawningFrom(context: Context.Context<never>) {
     return {
       context,
-      task: Context.get(context, Task.CurrentTask),
+      task: Context.get(context, CurrentTask),
       // The deadlines of the spawner's own code are not those of the task, which may outlive them.
       given: Context.get(context, Ambient) === this.deadline ? context : Context.add(context, Ambient, this.deadline)
     }
   }
 
-  /** Ends the group early; what it was asked for once, it is not asked for again. */
+  /** S24: ends the group early; what it was asked for once, it is not asked for again. */
   request(by: string, message: string): void {
     if (!this.isOpen) return
     this.cancelledByRequest = { kind: "explicit", by, message }
@@ -239,14 +215,14 @@ export class Group<A, E> implements Task.Owner {
   }
 
   private launch<A, E>(
-    task: Task.Node<A, E>,
+    task: Node<A, E>,
     effect: Effect.Effect<A, E>,
     context: Context.Context<never>,
     onEnd?: Launch["onEnd"]
   ): void {
     this.live[task.kind] += 1
     stackedStarts += 1
-    const fiber = Effect.runForkWith(Context.add(context, Task.CurrentTask, task))(
+    const fiber = Effect.runForkWith(Context.add(context, CurrentTask, task))(
       first(task, stackedStarts > maxStackedStarts ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd)
     )
     stackedStarts -= 1
@@ -254,7 +230,7 @@ export class Group<A, E> implements Task.Owner {
     started(task, fiber, onEnd)
   }
 
-  ended(task: Task.Node<any, any>, exit: Exit.Exit<any, any>): void {
+  ended(task: Node<any, any>, exit: Exit.Exit<any, any>): void {
     task.tell("exited")
     if (this.state === "closed" || this.orphans?.has(task) === true) return
     this.live[task.kind] -= 1
@@ -264,6 +240,7 @@ export class Group<A, E> implements Task.Owner {
     this.advance()
   }
 
+  /** S3: a body that failed, or was cancelled, cancels the tasks. */
   private bodyEnded(exit: Exit.Exit<A, E>): void {
     this.bodyExit = exit
     if (Exit.isSuccess(exit)) {
@@ -275,7 +252,8 @@ export class Group<A, E> implements Task.Owner {
     }
   }
 
-  private taskEnded(task: Task.Node<any, any>, exit: Exit.Exit<unknown, unknown>): void {
+  /** S2, S7: a task that failed cancels all others and the body; one that was only cancelled does not. */
+  private taskEnded(task: Node<any, any>, exit: Exit.Exit<unknown, unknown>): void {
     this.tasks.remove(task)
     if (Exit.isSuccess(exit)) return
     if (task.supervised) {
@@ -294,19 +272,19 @@ export class Group<A, E> implements Task.Owner {
   }
 
   /** Tasks are cancelled in the order of spawning, then the body; what they spawn in their cleanup is refused. */
-  private sweep(reason: Reason, which: (task: Task.Node<unknown, unknown>) => boolean): void {
-    const cancellation = Task.cancellation(reason, this.clock)
+  private sweep(reason: Reason, which: (task: Node<unknown, unknown>) => boolean): void {
+    const cancelling = cancellation(reason, this.clock)
     this.sweeping += 1
     this.tasks.forEach((task) => {
-      if (which(task)) task.interrupt(cancellation)
+      if (which(task)) task.interrupt(cancelling)
     })
-    if (this.bodyExit === undefined) this.body.interrupt(cancellation)
+    if (this.bodyExit === undefined) this.body.interrupt(cancelling)
     this.sweeping -= 1
     for (const f of this.afterSweep.splice(0)) f()
     this.watchCleanup()
   }
 
-  /** Takes the next step towards the end: body and tasks, then daemons, then services, the last spawned first. */
+  /** S19: takes the next step towards the end: body and tasks, then daemons, then services, the last spawned first. */
   private advance(): void {
     if (this.state === "closed" || this.sweeping > 0 || this.live.body + this.live.task > 0) return
     if (this.live.daemon > 0) {
@@ -318,7 +296,7 @@ export class Group<A, E> implements Task.Owner {
     if (this.live.service > 0) {
       const last = this.tasks.findLast((task) => task.kind === "service")
       if (last?.cancelled !== undefined) return
-      last?.interrupt(Task.cancellation(this.shutdown(), this.clock))
+      last?.interrupt(cancellation(this.shutdown(), this.clock))
       this.watchCleanup()
       return
     }
@@ -338,9 +316,9 @@ export class Group<A, E> implements Task.Owner {
     return { kind: "shutdown", by: this.name, message: `the tasks of group "${this.name}" are done` }
   }
 
-  /** A join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
+  /** S9: a join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
   private readonly isOwnCancellation = (defect: unknown): boolean =>
-    !this.isOpen && (defect instanceof Task.TaskCancelled || defect instanceof Task.TaskFailed)
+    !this.isOpen && (defect instanceof TaskCancelled || defect instanceof TaskFailed)
 
   watchCleanup(): void {
     if (this.state === "closed" || (this.watch === undefined && this.stuck().length === 0)) return
@@ -352,13 +330,13 @@ export class Group<A, E> implements Task.Owner {
         abandon: this.options.abandon === true ? (task) => this.abandon(task) : undefined
       },
       this.options.cleanup ?? "10 seconds",
-      Context.omit(Task.CurrentTask)(this.context) as Context.Context<never>
+      Context.omit(CurrentTask)(this.context) as Context.Context<never>
     )
     this.watch.start()
   }
 
-  private stuck(): ReadonlyArray<Task.Node<any, any>> {
-    const stuck: Array<Task.Node<any, any>> =
+  private stuck(): ReadonlyArray<Node<any, any>> {
+    const stuck: Array<Node<any, any>> =
       this.body.cancelled !== undefined && this.bodyExit === undefined ? [this.body] : []
     this.tasks.forEach((task) => {
       if (task.cancelled !== undefined) stuck.push(task)
@@ -367,7 +345,7 @@ export class Group<A, E> implements Task.Owner {
   }
 
   /** Goes on as if the task had ended; nobody hears of it when it does. */
-  private abandon(task: Task.Node<any, any>): void {
+  private abandon(task: Node<any, any>): void {
     this.orphans ??= new Set()
     this.orphans.add(task)
     this.live[task.kind] -= 1
@@ -377,14 +355,14 @@ export class Group<A, E> implements Task.Owner {
   }
 }
 
-/** The first step of a task, before anything else can see it: a task may be cancelled while it is being started. */
-const first = <A, E>(task: Task.Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launch["onEnd"]): Effect.Effect<A, E> =>
+/** S12: the first step of a task, before anything else can see it: a task may be cancelled while it is being started. */
+const first = <A, E>(task: Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launch["onEnd"]): Effect.Effect<A, E> =>
   Effect.withFiber((fiber) => {
     started(task, fiber as Fiber.Fiber<A, E>, onEnd)
     return effect
   })
 
-const started = <A, E>(task: Task.Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
+const started = <A, E>(task: Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
   if (task.fiber !== undefined) return
   task.fiber = fiber
   if (onEnd !== undefined) fiber.addObserver(onEnd)
@@ -394,11 +372,11 @@ const started = <A, E>(task: Task.Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: L
 
 /** In a function of its own, so that it keeps nothing but the task: there is one for each. */
 const ender =
-  (task: Task.Node<any, any>) =>
+  (task: Node<any, any>) =>
   (exit: Exit.Exit<any, any>): void =>
     (task.owner as Group<any, any>).ended(task, exit)
 
-const reportUnhandled = (task: Task.Node<unknown, unknown>): Effect.Effect<void> => {
+const reportUnhandled = (task: Node<unknown, unknown>): Effect.Effect<void> => {
   const exit = task.fiber!.pollUnsafe()
   return exit !== undefined && Exit.isFailure(exit)
     ? Effect.logError(`Unhandled failure of supervised task "${task.name}"`, exit.cause)

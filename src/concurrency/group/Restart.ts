@@ -1,4 +1,4 @@
-/** Runs a failed effect again, on a schedule and within a budget. */
+/** S21: runs a failed effect again, on a schedule and within a budget. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

@@ -1,5 +1,5 @@
-/** The tasks of a group that have not ended, in the order of spawning. Adding and removing are O(1), amortised. */
-import type { Node } from "../Task.ts"
+/** S17, S26: the tasks of a group that have not ended, in the order of spawning. Adding and removing are O(1), amortised. */
+import type { Node } from "../base/TaskNode.ts"
 
 export class Roster {
   private slots: Array<Node<unknown, unknown> | undefined> = []

@@ -7,8 +7,9 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import { isCount } from "../limiter/ConcurrencyLimiter.ts"
-import { type Node, waiting } from "../Task.ts"
+import { type Node, waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
+import * as Wait from "../base/Wait.ts"
 
 export class Turns {
   private readonly limit: number
@@ -34,7 +35,7 @@ export class Turns {
     return Effect.withFiber((fiber) =>
       turn.hasBegun
         ? effect
-        : Effect.callback((resume) => {
+        : Wait.callback("its turn in its group", (resume) => {
             const woken = waiting(fiber, () => `its turn in group "${task.owner.name}"`)
             turn.begin = () => {
               woken()

@@ -1,5 +1,5 @@
 /**
- * What every joiner does: runs effects as the tasks of one group until enough of them have ended, cancels the rest,
+ * S20, what every joiner does: runs effects as the tasks of one group until enough of them have ended, cancels the rest,
  * waits for its cleanup, and only then draws the conclusion.
  */
 import * as Cause from "effect/Cause"
@@ -7,14 +7,13 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Schema from "effect/Schema"
 import type { DeadlineExceeded, Late } from "../Deadline.ts"
 import { Ledger } from "../group/Failures.ts"
 import { CurrentGroup } from "../group/Group.ts"
 import type { Input } from "./Inputs.ts"
-import type * as Task from "../Task.ts"
+import type { Node } from "../base/TaskNode.ts"
 import * as TaskGroup from "../TaskGroup.ts"
-import type { TypedError } from "../base/TypedError.ts"
+import { TooFewEffects } from "../JoinerError.ts"
 
 export interface Options {
   /** How many of the effects run at once; the others wait for their turn, in order. Default: all. */
@@ -39,7 +38,7 @@ export interface Tally {
 
 export interface Gathered<A, E> {
   /** In the order of starting. */
-  readonly tasks: ReadonlyArray<Task.Node<A, E>>
+  readonly tasks: ReadonlyArray<Node<A, E>>
   /** What counts, in the order of ending: up to the task that was enough. */
   readonly ended: ReadonlyArray<Ended<A, E>>
   /** What ended after that, or after a cancellation from outside. */
@@ -71,7 +70,7 @@ export const gather = <A, E, R, B, O extends Options = {}>(
     const outer = Context.getOrUndefined(parent.context, CurrentGroup)
     const ended: Array<Ended<A, E>> = []
     const late: Array<Ended<A, E>> = []
-    const tasks: Array<Task.Node<A, E>> = []
+    const tasks: Array<Node<A, E>> = []
     const tally = { started: 0, succeeded: 0, failed: 0 }
     let isDecided = false
 
@@ -125,24 +124,6 @@ export const join = <A, E, R, B, O extends Options = {}>(
         ...rule,
         run: (start) => Effect.sync(() => inputs.forEach(({ effect, name }) => start(name, effect)))
       })
-
-const TooFewEffectsBase: TypedError<
-  TooFewEffects,
-  "TooFewEffects",
-  { readonly joiner: Schema.String; readonly needed: Schema.Number; readonly given: Schema.Number }
-> = Schema.TaggedError<TooFewEffects>()("TooFewEffects", {
-  joiner: Schema.String,
-  needed: Schema.Number,
-  given: Schema.Number
-})
-
-/** The defect of a joiner whose result could never come, because it was given too few effects, or none. */
-export class TooFewEffects extends TooFewEffectsBase {
-  override get message(): string {
-    const effects = this.needed === 1 ? "1 effect" : `${this.needed} effects`
-    return `Joiner.${this.joiner} needs at least ${effects} and got ${this.given}: it would wait for ever, so nothing was started`
-  }
-}
 
 /**
  * The value where there is one, and otherwise every failure as `TaskGroup.failures` lists them. To fail is part of losing,

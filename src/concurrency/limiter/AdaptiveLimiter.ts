@@ -4,8 +4,9 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
-import { ConcurrencyLimiter, TooManyPermits } from "./ConcurrencyLimiter.ts"
-import type { Limiter, Stats } from "../Limiter.ts"
+import { ConcurrencyLimiter } from "./ConcurrencyLimiter.ts"
+import type { Limiter, Stats } from "./Contract.ts"
+import { TooManyPermits } from "../LimiterError.ts"
 
 export interface Settings {
   readonly min: number

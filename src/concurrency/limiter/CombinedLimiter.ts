@@ -1,7 +1,7 @@
 /** The limiter behind `Limiter.all`: permits of several, taken one after the other. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Limiter, Stats } from "../Limiter.ts"
+import type { Limiter, Stats } from "./Contract.ts"
 
 export class CombinedLimiter implements Limiter {
   private readonly limiters: ReadonlyArray<Limiter>

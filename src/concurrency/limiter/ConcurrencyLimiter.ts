@@ -3,34 +3,11 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import type * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import { nameOf, waiting } from "../Task.ts"
-import type { Resizable, Stats } from "../Limiter.ts"
-import type { TypedError } from "../base/TypedError.ts"
+import { nameOf, waiting } from "../base/TaskNode.ts"
+import { AlreadyHeld, TooManyPermits } from "../LimiterError.ts"
+import type { Resizable, Stats } from "./Contract.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
-
-const TooManyPermitsBase: TypedError<
-  TooManyPermits,
-  "TooManyPermits",
-  { readonly asked: Schema.Number; readonly limit: Schema.Number }
-> = Schema.TaggedError<TooManyPermits>()("TooManyPermits", { asked: Schema.Number, limit: Schema.Number })
-
-/** The defect of asking a limiter for more permits than it has: waiting for them would never end. */
-export class TooManyPermits extends TooManyPermitsBase {
-  override get message(): string {
-    return `Asked for ${this.asked} permits of a limiter that has ${this.limit}: ask for fewer, or resize it`
-  }
-}
-
-const AlreadyHeldBase: TypedError<AlreadyHeld, "AlreadyHeld", { readonly task: Schema.String }> =
-  Schema.TaggedError<AlreadyHeld>()("AlreadyHeld", { task: Schema.String })
-
-/** The defect of asking a limiter for a permit while holding one of it: some day both would wait for one another. */
-export class AlreadyHeld extends AlreadyHeldBase {
-  override get message(): string {
-    return `${this.task} holds a permit of this limiter already; ask for all permits at once, or use a second limiter`
-  }
-}
+import * as Wait from "../base/Wait.ts"
 
 export class ConcurrencyLimiter implements Resizable {
   private limit: number
@@ -96,7 +73,7 @@ export class ConcurrencyLimiter implements Resizable {
       const refusal = this.refusal(permit)
       if (refusal !== undefined) return Effect.die(refusal)
       return Effect.onExit(
-        Effect.callback<A, E, R>((resume) => {
+        Wait.callback<A, E, R>("permits of a limiter", (resume) => {
           if (this.enter(permit)) return resume(effect)
           permit.resume = (refusal) => resume(refusal ?? effect)
           permit.woken = waiting(fiber, () => `${permits} of ${this.limit} permits`)

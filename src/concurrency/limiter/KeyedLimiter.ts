@@ -1,6 +1,6 @@
 /** The limiters behind `Limiter.perKey`: one for each key that is in use, made when first needed and dropped when idle. */
 import * as Effect from "effect/Effect"
-import type { Limiter, Stats } from "../Limiter.ts"
+import type { Limiter, Stats } from "./Contract.ts"
 
 interface Entry {
   readonly limiter: Limiter

@@ -6,9 +6,10 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import { isCount, notACount } from "./ConcurrencyLimiter.ts"
-import type { Limiter, Stats } from "../Limiter.ts"
-import { waiting } from "../Task.ts"
+import type { Limiter, Stats } from "./Contract.ts"
+import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
+import * as Wait from "../base/Wait.ts"
 
 export class RateLimiter implements Limiter {
   private readonly limit: number
@@ -73,7 +74,7 @@ export class RateLimiter implements Limiter {
   }
 
   private wait(fiber: Fiber.Fiber<unknown, unknown>, permits: number): Effect.Effect<void> {
-    return Effect.callback((resume) => {
+    return Wait.callback("permits of a limiter", (resume) => {
       if (this.spend(fiber, permits)) return resume(Effect.void)
       const woken = waiting(
         fiber,

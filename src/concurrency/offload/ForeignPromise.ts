@@ -1,4 +1,4 @@
-/** Promises as effects: what `Offload.promise` does when it is cancelled. */
+/** S25, promises as effects: what `Offload.promise` does when it is cancelled. */
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -6,11 +6,12 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
-import type { Limiter } from "../Limiter.ts"
-import { isAbort, OffloadError } from "./OffloadError.ts"
+import type { Limiter } from "../limiter/Contract.ts"
+import { isAbort, OffloadError } from "../OffloadError.ts"
 import * as Orphans from "../base/Orphans.ts"
 import { reasonOf } from "../base/Reason.ts"
-import { waiting } from "../Task.ts"
+import { waiting } from "../base/TaskNode.ts"
+import * as Wait from "../base/Wait.ts"
 
 /** Waits for the promise, whatever happens. */
 export const awaited = <A>(work: Work<A>, limiter: Limiter | undefined): Effect.Effect<A, OffloadError> =>
@@ -27,7 +28,7 @@ export const abandonable = <A>(work: Work<A>, limiter: Limiter | undefined): Eff
   Effect.withFiber((parent) => {
     let fiber: Fiber.Fiber<A, OffloadError> | undefined
     return Effect.onExit(
-      Effect.callback<A, OffloadError>((resume) => {
+      Wait.callback<A, OffloadError>("a promise", (resume) => {
         fiber = Effect.runForkWith(parent.context)(limited(limiter, work.run))
         fiber.addObserver(resume)
       }),
@@ -62,7 +63,7 @@ export class Work<A> {
   }
 
   readonly run: Effect.Effect<A, OffloadError> = Effect.withFiber((fiber) =>
-    Effect.callback((resume) => {
+    Wait.callback("a promise", (resume) => {
       this.hasStarted = true
       this.woken = waiting(fiber, () => `promise "${this.name}"`)
       const settle = (exit: Exit.Exit<A, OffloadError>) => {
@@ -82,7 +83,7 @@ export class Work<A> {
 
   /** Aborts the signal and waits for the promise; what it fails with is kept, unless that is its answer to this. */
   stop(why: Cause.Cause<unknown>): Effect.Effect<void, OffloadError> {
-    return Effect.callback((resume) => {
+    return Wait.callback("a promise", (resume) => {
       if (!this.hasStarted) return resume(Effect.void)
       const end = (exit: Exit.Exit<A, OffloadError>) => resume(hasFailed(exit) ? Effect.asVoid(exit) : Effect.void)
       if (this.exit !== undefined) return end(this.exit)

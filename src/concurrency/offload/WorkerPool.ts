@@ -9,35 +9,37 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Schema from "effect/Schema"
 import type { Worker } from "effect/workers/Worker"
 import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
-import { isAbort, OffloadError, WorkerCrashed } from "./OffloadError.ts"
-import { CurrentTask, waiting } from "../Task.ts"
+import { isAbort, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
+import { CurrentTask, waiting } from "../base/TaskNode.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
-import type { TypedError } from "../base/TypedError.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Protocol from "./WorkerProtocol.ts"
+import * as Wait from "../base/Wait.ts"
 
 /** What starts worker threads that answer the calls of a pool; `Workers.layer` of `skein/node` is the one for Node. */
 export interface Threads {
   readonly spawn: (id: number) => Effect.Effect<Worker<Protocol.FromThread, Protocol.ToThread>, WorkerError>
 }
 
+/**
+ * Needed by `Offload.pool`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { Offload } from "skein"
+ * import { Workers } from "skein/node"
+ *
+ * const hasThreads = Effect.map(Effect.serviceOption(Offload.Threads), Option.isSome)
+ *
+ * await Effect.runPromise(hasThreads) // => false
+ * await Effect.runPromise(Effect.provide(hasThreads, Workers.layer)) // => true
+ * ```
+ */
 export const Threads: Context.Service<Threads, Threads> = Context.Service("skein/Offload/Threads")
-
-const PoolClosedBase: TypedError<
-  PoolClosed,
-  "PoolClosed",
-  { readonly pool: Schema.String; readonly job: Schema.String }
-> = Schema.TaggedError<PoolClosed>()("PoolClosed", { pool: Schema.String, job: Schema.String })
-
-/** The defect of a call that outlives the scope of its pool. */
-export class PoolClosed extends PoolClosedBase {
-  override get message(): string {
-    return `"${this.job}" was not done: the scope of its pool "${this.pool}" is closed`
-  }
-}
 
 export interface Settings {
   readonly module: URL
@@ -68,10 +70,13 @@ export class WorkerPool {
   }
 
   /** Starts the threads and waits until each has loaded the module; gives the names of its functions. */
-  readonly open: Effect.Effect<ReadonlyArray<string>, WorkerCrashed> = Effect.callback((resume) => {
-    this.opened = resume
-    for (let id = 0; id < this.settings.size; id++) this.start(id)
-  })
+  readonly open: Effect.Effect<ReadonlyArray<string>, WorkerCrashed> = Wait.callback(
+    "the threads of a pool",
+    (resume) => {
+      this.opened = resume
+      for (let id = 0; id < this.settings.size; id++) this.start(id)
+    }
+  )
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.closed = true
@@ -93,7 +98,7 @@ export class WorkerPool {
       if (this.closed) return Effect.die(new PoolClosed({ pool: this.settings.name, job }))
       const woken = waiting(fiber, () => `"${job}" in pool "${this.settings.name}"`)
       return Effect.onExit(
-        Effect.callback<unknown, OffloadError | WorkerCrashed>((resume) => {
+        Wait.callback<unknown, OffloadError | WorkerCrashed>("a worker thread", (resume) => {
           call.resume = resume
           this.submit(call)
         }),
@@ -143,7 +148,8 @@ export class WorkerPool {
     call.end(Exit.fail(new OffloadError({ job: call.job, cause: causeOf(exit.cause) })))
   }
 
-  private receive(thread: Thread, message: Protocol.FromThread): void {
+  private receive(thread: Thread, message: unknown): void {
+    if (!Protocol.isFromThread(message)) return
     if (message[0] === Protocol.loaded) {
       thread.state = "ready"
       this.functions = message[1]
@@ -230,7 +236,7 @@ export class WorkerPool {
       }
       Atomics.store(thread.slots, slot, Protocol.cancelled)
     }
-    return Effect.callback((resume) => {
+    return Wait.callback("a worker thread", (resume) => {
       if (call.exit !== undefined || thread === undefined) return resume(afterCancel(call.exit))
       const timer = Effect.runForkWith(this.context)(fiber.getRef(Clock.Clock).sleep(this.settings.grace))
       // Ending the thread ends the call.

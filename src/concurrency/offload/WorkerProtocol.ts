@@ -27,11 +27,16 @@ export type FromThread =
   /** The call was taken back before it started. */
   | readonly [kind: typeof skipped, slot: number]
 
-export const loaded = 0
-export const unloadable = 1
-export const succeeded = 2
-export const failed = 3
-export const skipped = 4
+// Names that nobody else uses: what runs in the thread may post messages of its own the same way.
+export const loaded = "skein/loaded"
+export const unloadable = "skein/unloadable"
+export const succeeded = "skein/succeeded"
+export const failed = "skein/failed"
+export const skipped = "skein/skipped"
+
+const kinds: ReadonlySet<unknown> = new Set([loaded, unloadable, succeeded, failed, skipped])
+
+export const isFromThread = (message: unknown): message is FromThread => Array.isArray(message) && kinds.has(message[0])
 
 /** What was thrown, so that it can be sent: by itself an error loses its name on the way. */
 export type Thrown =

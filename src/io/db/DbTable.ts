@@ -10,7 +10,7 @@ import type { Connection } from "effect/sql/SqlConnection"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Writer } from "../../pipeline/Sink.ts"
-import type { Db, TableOptions } from "../Db.ts"
+import type { Db, TableOptions } from "./Contract.ts"
 import * as DbColumns from "./DbColumns.ts"
 import { DbError, fromSqlError } from "../DbError.ts"
 

@@ -117,7 +117,16 @@ export const within = (
         return Effect.fail(fail(outgoing, "timeout", detail, { retryable: outgoing.idempotent }))
       })
 
-/** Whether an answer of this status may be another one when asked again. */
+/**
+ * Whether an answer of this status may be another one when asked again.
+ *
+ * @example
+ * ```ts
+ * import { Fetch } from "skein"
+ *
+ * [429, 503, 404].map(Fetch.isTransient) // => [true, true, false]
+ * ```
+ */
 export const isTransient = (status: number): boolean => transient.has(status)
 
 const transient: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])

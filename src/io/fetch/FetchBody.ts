@@ -39,7 +39,7 @@ export const read = (
 }
 
 /** Closes the connection of a response whose body is not wanted. */
-export const release = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+const release = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
   Effect.asVoid(Effect.scoped(Stream.toPull(response.stream)))
 
 /**

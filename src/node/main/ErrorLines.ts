@@ -35,6 +35,8 @@ export const make = (cause: Cause.Cause<unknown>, { debug, hint }: Options): Rea
 /** What an error says, on one line unless it says more than one can hold. */
 const messageOf = (error: unknown): string => {
   const [pretty] = Cause.prettyErrors(Cause.fail(error))
-  const text = (pretty?.message || pretty?.name || "no reason given").trim()
-  return text.replaceAll(/\s*\n\s*/g, "\n  ")
+  const text = pretty?.message || pretty?.name || "no reason given"
+  // By lines: a pattern for the space around a newline is quadratic in space without one.
+  const lines = text.split("\n").map((line) => line.trim())
+  return lines.filter((line) => line !== "").join("\n  ")
 }

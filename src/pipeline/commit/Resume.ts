@@ -5,7 +5,8 @@ import type * as Schema from "effect/Schema"
 import type { Checkpoint, Journal, SinkState } from "../Journal.ts"
 import { SamePlace, SinkChanged, SourceChanged } from "../RunError.ts"
 import type { Guarantee, Sink } from "../Sink.ts"
-import { changes, type Position, type Source } from "../Source.ts"
+import type { Position, Source } from "../Source.ts"
+import { changes } from "./Changes.ts"
 
 type AnySource = Source<unknown, unknown, unknown, Position>
 type AnySink = Sink<unknown, unknown, unknown, Guarantee>

@@ -9,6 +9,23 @@ export interface Attempt {
   count: number
 }
 
+/**
+ * How often the step was tried on the element that it works on, for steps that want to know.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline, Policy } from "skein"
+ *
+ * const flaky = Effect.flatMap(Pipeline.Attempt, ({ count }) => (count < 3 ? Effect.fail("busy") : Effect.succeed(count)))
+ * const attempts = Pipeline.from(["element"]).pipe(
+ *   Pipeline.map(() => Policy.apply(flaky, { backoff: { base: "1 millis" } })),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(attempts) // => [3]
+ * ```
+ */
 export const Attempt: Context.Reference<Attempt> = Context.Reference("skein/Attempt", {
   defaultValue: (): Attempt => ({ key: undefined, count: 1 })
 })

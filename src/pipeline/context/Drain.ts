@@ -32,13 +32,26 @@ export const make = (): Drain => {
   return { requested: Deferred.await(asked), request: Effect.asVoid(Deferred.succeed(asked, undefined)), listeners: 0 }
 }
 
-/** The drain of the program; without `Main.run`, one that nobody requests. */
+/**
+ * The drain of the program; without `Main.run`, one that nobody requests.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Drain, Journal, Pipeline, Sink, Source } from "skein"
+ *
+ * const drain = Drain.make()
+ * const endless = Pipeline.from(Source.list([1, 2, 3], { name: "numbers" })).pipe(
+ *   Pipeline.map((n) => Effect.as(drain.request, n)),
+ *   Pipeline.map((n) => Effect.delay(Effect.succeed(n), "1 millis")),
+ *   Pipeline.to(Sink.discard)
+ * )
+ * const program = Pipeline.run(endless, { name: "endless" }).pipe(
+ *   Effect.provideService(Drain.Drain, drain),
+ *   Effect.provide(Journal.memory)
+ * )
+ *
+ * await Effect.runPromise(Effect.map(program, (summary) => summary.resumable || summary.outcome === "done")) // => true
+ * ```
+ */
 export const Drain: Context.Reference<Drain> = Context.Reference("skein/Drain", { defaultValue: make })
-
-/** Runs an effect while it counts as one that answers a request. */
-export const listening = <A, E, R>(drain: Drain, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => void (drain.listeners += 1)),
-    () => effect,
-    () => Effect.sync(() => void (drain.listeners -= 1))
-  )

@@ -1,5 +1,6 @@
 /** Lets fibers wait for something to change. */
 import * as Effect from "effect/Effect"
+import * as Wait from "../../concurrency/base/Wait.ts"
 
 /**
  * Whoever changes it wakes those who wait. They go on from the scheduler and never on the stack of who wakes them, which
@@ -10,7 +11,7 @@ export class Signal {
 
   /** Waits for the next wake, unless `ready` says that there is no need to. */
   wait(ready: () => boolean): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
+    return Wait.callback<void>("its turn in the pipeline", (resume) => {
       if (ready()) return resume(Effect.void)
       const wake = () => resume(Effect.yieldNow)
       this.waiting.push(wake)

@@ -1,6 +1,7 @@
 /** Neighbouring steps with the same concurrency and order, run by the same long-lived workers. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Wait from "../../concurrency/base/Wait.ts"
 import { Attempt } from "../context/Attempt.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
@@ -221,8 +222,10 @@ const effectOf = (step: Each, given: unknown): Effect.Effect<unknown, unknown, u
   return "then" in given && typeof given.then === "function" ? promised(step, given as PromiseLike<unknown>) : undefined
 }
 
-const promised = (step: Each, promise: PromiseLike<unknown>): Effect.Effect<unknown, unknown> => {
-  const settled = Effect.promise(() => Promise.resolve(promise))
-  const failed = step.catch
-  return failed === undefined ? settled : Effect.catchDefect(settled, (reason) => Effect.fail(failed(reason)))
-}
+const promised = (step: Each, promise: PromiseLike<unknown>): Effect.Effect<unknown, unknown> =>
+  Wait.callback("a promise that its step gave", (resume) => {
+    Promise.resolve(promise).then(
+      (value) => resume(Effect.succeed(value)),
+      (reason) => resume(step.catch === undefined ? Effect.die(reason) : Effect.fail(step.catch(reason)))
+    )
+  })

@@ -9,7 +9,6 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { release } from "../../io/fetch/FetchBody.ts"
 import * as HttpReply from "./HttpReply.ts"
 import { follow, type When } from "./Rule.ts"
 
@@ -100,7 +99,7 @@ const strike = (sent: Sent, request: HttpClientRequest.HttpClientRequest, fault:
     case "reset":
       return Effect.fail(reset(request))
     case "lost":
-      return Effect.flatMap(sent, (reply) => Effect.andThen(release(reply), Effect.fail(reset(request))))
+      return Effect.flatMap(sent, (reply) => Effect.andThen(HttpReply.release(reply), Effect.fail(reset(request))))
     case "stalled":
       return Effect.map(sent, (reply) => goesOn(reply, Stream.never))
     case "endless":

@@ -37,3 +37,7 @@ export const withBody = (
     formData: { value: Effect.flatMap(arrived, (whole) => whole.formData) }
   })
 }
+
+/** Lets go of a reply that nobody is to see: who begins to read its body and stops closes its connection. */
+export const release = (reply: HttpClientResponse): Effect.Effect<void> =>
+  Effect.asVoid(Effect.scoped(Stream.toPull(reply.stream)))

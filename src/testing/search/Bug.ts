@@ -4,9 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
-import type { TypedError } from "../../concurrency/base/TypedError.ts"
-import { Deadlock, Livelock, replayLine, resultOf, type Run, tokenOf } from "../sim/Run.ts"
+import { resultOf, type Run, tokenOf } from "../sim/Run.ts"
+import { BugFound, Deadlock, Livelock, OutsideNondeterminism } from "../SimError.ts"
 import type * as Schedules from "../Schedules.ts"
 import { shrink } from "./Shrink.ts"
 import { table } from "../sim/Trace.ts"
@@ -15,68 +14,6 @@ import * as World from "../sim/World.ts"
 
 /** What has to hold of a run: throws, gives `false`, or gives an effect that fails, where it does not. */
 export type Check<A, E> = (run: Run<A, E>) => unknown
-
-const BugFoundBase: TypedError<
-  BugFound,
-  "BugFound",
-  {
-    readonly why: Schema.String
-    readonly cause: Schema.Defect
-    readonly schedule: Schema.Number
-    readonly stopped: Schema.String
-    readonly token: Schema.String
-    readonly choices: Schema.Number
-    readonly shrunk: Schema.Number
-    readonly runs: Schema.Number
-    readonly table: Schema.String
-  }
-> = Schema.TaggedError<BugFound>()("BugFound", {
-  why: Schema.String,
-  cause: Schema.Defect(),
-  /** Which of the schedules it was, counted from 1. */
-  schedule: Schema.Number,
-  /** Where it was interrupted or killed; empty if it was not. */
-  stopped: Schema.String,
-  token: Schema.String,
-  /** How many choices of the run were not the natural one; and in how many it has been possible to bring that down. */
-  choices: Schema.Number,
-  shrunk: Schema.Number,
-  runs: Schema.Number,
-  table: Schema.String
-})
-
-/** A schedule under which the effect does not do what it should, made as small as could be. */
-export class BugFound extends BugFoundBase {
-  override get message(): string {
-    const where = this.stopped === "" ? "" : `, ${this.stopped},`
-    const order =
-      this.shrunk === 0
-        ? "it fails in the natural order"
-        : `${this.shrunk} of ${this.choices} choices out of the natural order were needed (${this.runs} runs to find out)`
-    return `Schedule ${this.schedule}${where} fails: ${this.why}\n${replayLine(this.token)}\n  ${order}\n\n${this.table}`
-  }
-}
-
-const OutsideNondeterminismBase: TypedError<
-  OutsideNondeterminism,
-  "OutsideNondeterminism",
-  { readonly why: Schema.String; readonly difference: Schema.String; readonly token: Schema.String }
-> = Schema.TaggedError<OutsideNondeterminism>()("OutsideNondeterminism", {
-  why: Schema.String,
-  difference: Schema.String,
-  token: Schema.String
-})
-
-/** A run failed, and went another way when it was repeated with the same choices. */
-export class OutsideNondeterminism extends OutsideNondeterminismBase {
-  override get message(): string {
-    return (
-      `A run fails (${this.why}), but not in the same way twice: ${this.difference}. Something decides outside of the ` +
-      "simulation: state that outlives a run, Date.now, Math.random, setTimeout or real I/O. Make state inside of the effect, " +
-      `and use Clock, Random and simulated services\n${replayLine(this.token)}`
-    )
-  }
-}
 
 /** The check that is meant when none is given. */
 export const succeeds = <A, E>(run: Run<A, E>): unknown =>

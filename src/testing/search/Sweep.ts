@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Bug from "./Bug.ts"
 import type { Granularity, Schedule, Stop } from "../Schedules.ts"
+import type { BugFound, OutsideNondeterminism } from "../SimError.ts"
 import type { Played } from "../sim/Played.ts"
 
 /** Where to stop: where a fiber waits, starts or resumes another; or before each operation as well. */
@@ -26,7 +27,7 @@ export interface Swept {
 export const sweep: <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   options: Options<A, E>
-) => Effect.Effect<Swept, Bug.BugFound | Bug.OutsideNondeterminism, R> = Effect.fnUntraced(function* (
+) => Effect.Effect<Swept, BugFound | OutsideNondeterminism, R> = Effect.fnUntraced(function* (
   effect,
   { at, check, how, maxOperations, targets }
 ) {

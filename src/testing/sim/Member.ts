@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
-import { CurrentTask } from "../../concurrency/Task.ts"
+import { CurrentTask } from "../../concurrency/base/TaskNode.ts"
 import type { Runner } from "./Decider.ts"
 import * as Operation from "./Operation.ts"
 

@@ -1,10 +1,11 @@
 /**
- * What an operation of Effect is called in a trace, and what a fiber waits for. Effect tells neither, so this looks into
- * its primitives, here and nowhere else. Nothing but texts for people depends on it: what is not recognised is called by
- * a vaguer name. The names of all primitives that it knows are under test.
+ * What an operation of Effect is called in a trace, and what a fiber waits for. Our own waits tell; Effect
+ * tells neither, so this looks into its primitives, here and nowhere else. Nothing but texts for people depends on it: what
+ * is not recognised is called by a vaguer name. The names of all primitives that it knows are under test.
  */
 import type * as Cause from "effect/Cause"
 import type { EffectPrimitive } from "effect/Tracer"
+import { wordsOf } from "../../concurrency/base/Wait.ts"
 
 type Primitive = EffectPrimitive<unknown> & {
   readonly "~effect/Effect/identifier"?: string
@@ -38,6 +39,8 @@ export const labelOf = (operation: EffectPrimitive<unknown>): string | undefined
 export const waitOf = (operation: EffectPrimitive<unknown>): string | undefined => {
   const { "~effect/Effect/identifier": name, register } = operation as Primitive
   if (name !== "Async" || register === undefined) return undefined
+  const words = wordsOf(register)
+  if (words !== undefined) return words
   const source = register.toString()
   return waits.find(([pattern]) => pattern.test(source))?.[1] ?? "something outside"
 }
@@ -58,10 +61,7 @@ const waits: ReadonlyArray<readonly [RegExp, string]> = [
   [/\bgetCurrentFiber\(\)/, "effects that run concurrently"],
   [/\baddObserver\b|\biter\.next\(\)/, "a fiber"],
   [/\bthis\.timers\.splice\b/, "time to pass"],
-  [/\.then\(/, "a promise"],
-  [/\bthis\.waiting\.push\(wake\)/, "its turn in the pipeline"],
-  [/\bthis\.siblings\.add\(this\)|\bthis\.state === "closed"/, "the tasks of its group"],
-  [/\bdeadline\.run\(/, "what its deadline bounds"]
+  [/\.then\(/, "a promise"]
 ]
 
 /** The source of a function as a reader wants it in a narrow column. */

@@ -13,9 +13,9 @@ import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import { Ambient } from "../../concurrency/deadline/ActiveDeadline.ts"
+import * as Deadline from "../../concurrency/Deadline.ts"
 import * as Registry from "../../concurrency/Registry.ts"
-import { CurrentTask } from "../../concurrency/Task.ts"
+import { CurrentTask } from "../../concurrency/base/TaskNode.ts"
 import { Choices } from "../Choices.ts"
 import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
 import { chance, type Decider, make } from "./Decider.ts"
@@ -43,7 +43,8 @@ export const play = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   settings: Settings
 ): Effect.Effect<Played<A, E>, never, R> =>
-  Effect.contextWith((outer: Context.Context<R>) => new World(effect, outer, settings).play())
+  // A deadline around the simulation goes by another clock.
+  Effect.flatMap(Deadline.unbounded(Effect.context<R>()), (outer) => new World(effect, outer, settings).play())
 
 /** The first operation after a preemption resumes, and the second is the one before which the fiber was preempted. */
 const resuming = 2
@@ -112,7 +113,6 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       Context.add(Notes, (fiber, text) => this.note(fiber, text)),
       Context.add(Registry.Registry, Registry.make()),
       Context.add(CurrentTask, undefined),
-      Context.add(Ambient, undefined),
       // Also where nobody listens: a program can tell whether a tracer is Effect's own, and must take the same way.
       Context.add(Tracer.Tracer, this.tracer(Context.get(outer, Tracer.Tracer))),
       Context.add(Probes, this.probes),

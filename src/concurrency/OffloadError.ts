@@ -1,6 +1,6 @@
 /** What can go wrong with work done elsewhere: it fails by itself, or the thread it runs in does. */
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../base/TypedError.ts"
+import type { TypedError } from "./base/TypedError.ts"
 
 const OffloadErrorBase: TypedError<
   OffloadError,
@@ -31,6 +31,19 @@ export class WorkerCrashed extends WorkerCrashedBase {
     return this.job === undefined
       ? `A worker of pool "${this.pool}" could not load its module: ${describe(this.cause)}`
       : `A worker of pool "${this.pool}" ended while it ran "${this.job}": ${describe(this.cause)}`
+  }
+}
+
+const PoolClosedBase: TypedError<
+  PoolClosed,
+  "PoolClosed",
+  { readonly pool: Schema.String; readonly job: Schema.String }
+> = Schema.TaggedError<PoolClosed>()("PoolClosed", { pool: Schema.String, job: Schema.String })
+
+/** The defect of a call that outlives the scope of its pool. */
+export class PoolClosed extends PoolClosedBase {
+  override get message(): string {
+    return `"${this.job}" was not done: the scope of its pool "${this.pool}" is closed`
   }
 }
 
