@@ -6,10 +6,10 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Main from "../node/Main.ts"
 import type { KeptDeadLetter } from "../pipeline/Journal.ts"
-import * as Name from "./Name.ts"
-import * as Plan from "./Plan.ts"
-import * as Report from "./Report.ts"
-import * as RunStore from "./RunStore.ts"
+import * as Name from "./usage/Name.ts"
+import * as Plan from "./plan/Plan.ts"
+import * as Report from "./report/Report.ts"
+import * as Remembered from "./memory/Remembered.ts"
 
 const description = `List the dead letters of a pipeline, or run them again.
 
@@ -41,7 +41,7 @@ export const dead: Command.Command<"dead", Input, {}, unknown, Main.Services> = 
   config,
   (input): Effect.Effect<void, unknown, Main.Services> =>
     Effect.gen(function* () {
-      const plan = yield* RunStore.load(input.name)
+      const plan = yield* Remembered.load(input.name)
       if (input.replay) return yield* Plan.replay(plan, yield* Report.make(input))
       const letters = yield* Plan.deadLetters(plan)
       const lines = input.json ? letters.map((letter) => JSON.stringify(letter)) : listed(input.name, letters)

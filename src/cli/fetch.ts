@@ -7,12 +7,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Main from "../node/Main.ts"
-import * as FetchPlan from "./FetchPlan.ts"
-import * as Name from "./Name.ts"
-import * as Plan from "./Plan.ts"
-import * as Report from "./Report.ts"
-import * as RunStore from "./RunStore.ts"
-import * as Units from "./Units.ts"
+import * as FetchPlan from "./plan/FetchPlan.ts"
+import * as Name from "./usage/Name.ts"
+import * as Plan from "./plan/Plan.ts"
+import * as Report from "./report/Report.ts"
+import * as Remembered from "./memory/Remembered.ts"
+import * as Units from "./usage/Units.ts"
 
 const description = `Fetch URLs into the table "pages" of a database, a file of JSON lines, or both.
 
@@ -111,7 +111,7 @@ export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> 
       yield* Plan.start(FetchPlan.make(name, options), {
         restart: input.restart,
         report: yield* Report.make(input),
-        remember: RunStore.save(name, { kind: "fetch", options })
+        remember: Remembered.save(name, { kind: "fetch", options })
       })
     })
 ).pipe(

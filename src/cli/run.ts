@@ -5,11 +5,11 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Main from "../node/Main.ts"
-import * as Name from "./Name.ts"
-import * as Plan from "./Plan.ts"
-import * as Report from "./Report.ts"
-import * as RunPlan from "./RunPlan.ts"
-import * as RunStore from "./RunStore.ts"
+import * as Name from "./usage/Name.ts"
+import * as Plan from "./plan/Plan.ts"
+import * as Report from "./report/Report.ts"
+import * as RunPlan from "./plan/RunPlan.ts"
+import * as Remembered from "./memory/Remembered.ts"
 
 const description = `Run the job that a file exports by default, as it stands: Node takes the types out of a
   .ts file.
@@ -63,7 +63,7 @@ export const run: Command.Command<"run", Input, {}, unknown, Main.Services> = Co
       yield* Plan.start(plan, {
         restart: input.restart,
         report: yield* Report.make(input),
-        remember: RunStore.save(plan.name, { kind: "run", options })
+        remember: Remembered.save(plan.name, { kind: "run", options })
       })
     })
 ).pipe(

@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import * as Stdio from "effect/Stdio"
 import * as TestConsole from "effect/testing/TestConsole"
-import * as Report from "../../src/cli/Report.ts"
+import * as Report from "../../src/cli/report/Report.ts"
 import type { KeptDeadLetter } from "../../src/pipeline/Journal.ts"
 import type { Progress, Summary } from "../../src/pipeline/Progress.ts"
 

@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import type { KeptDeadLetter } from "../pipeline/Journal.ts"
-import type { RunOptions } from "../pipeline/Pipeline.ts"
-import type { Progress, Summary } from "../pipeline/Progress.ts"
-import * as Units from "./Units.ts"
+import type { KeptDeadLetter } from "../../pipeline/Journal.ts"
+import type { RunOptions } from "../../pipeline/Pipeline.ts"
+import type { Progress, Summary } from "../../pipeline/Progress.ts"
+import * as Units from "../usage/Units.ts"
 
 export interface Report {
   readonly progress: NonNullable<RunOptions<never>["progress"]>

@@ -6,13 +6,13 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
-import * as Db from "../io/Db.ts"
-import * as Fetch from "../io/Fetch.ts"
-import * as Files from "../io/Files.ts"
-import * as Pipeline from "../pipeline/Pipeline.ts"
-import * as Sink from "../pipeline/Sink.ts"
-import * as Source from "../pipeline/Source.ts"
-import * as Folder from "./Folder.ts"
+import * as Db from "../../io/Db.ts"
+import * as Fetch from "../../io/Fetch.ts"
+import * as Files from "../../io/Files.ts"
+import * as Pipeline from "../../pipeline/Pipeline.ts"
+import * as Sink from "../../pipeline/Sink.ts"
+import * as Source from "../../pipeline/Source.ts"
+import * as JournalFolder from "../memory/JournalFolder.ts"
 import type { Plan } from "./Plan.ts"
 
 /** What a fetch was asked to do, as it is remembered. */
@@ -77,7 +77,7 @@ export const make = (name: string, options: Options): Plan => {
     retries: options.retries,
     maxBody: options.maxBody
   })
-  const shared = { name, layer: Layer.merge(limits, db === undefined ? Folder.database(name) : Db.open(db)) }
+  const shared = { name, layer: Layer.merge(limits, db === undefined ? JournalFolder.database(name) : Db.open(db)) }
   if (out === undefined) return { ...shared, job: Pipeline.to(table)(pages) }
   const file = Files.jsonl(out, Page)
   const sink = db === undefined ? file : Sink.all(table, file)

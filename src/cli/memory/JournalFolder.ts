@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import * as Db from "../io/Db.ts"
-import * as Files from "../io/Files.ts"
-import type * as Main from "../node/Main.ts"
-import type { Journal } from "../pipeline/Journal.ts"
+import * as Db from "../../io/Db.ts"
+import * as Files from "../../io/Files.ts"
+import type * as Main from "../../node/Main.ts"
+import type { Journal } from "../../pipeline/Journal.ts"
 
 export const name = ".skein"
 

@@ -2,13 +2,13 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
-import * as Files from "../io/Files.ts"
-import type * as Main from "../node/Main.ts"
-import { CommandError } from "./CommandError.ts"
-import * as FetchPlan from "./FetchPlan.ts"
-import * as Folder from "./Folder.ts"
-import type { Plan } from "./Plan.ts"
-import * as RunPlan from "./RunPlan.ts"
+import * as Files from "../../io/Files.ts"
+import type * as Main from "../../node/Main.ts"
+import { CommandError } from "../usage/CommandError.ts"
+import * as FetchPlan from "../plan/FetchPlan.ts"
+import * as JournalFolder from "./JournalFolder.ts"
+import type { Plan } from "../plan/Plan.ts"
+import * as RunPlan from "../plan/RunPlan.ts"
 
 export type Entry =
   | { readonly kind: "fetch"; readonly options: FetchPlan.Options }
@@ -22,7 +22,7 @@ const EntryText = Schema.fromJsonString(Entry)
 
 export const save = (name: string, entry: Entry): Effect.Effect<void, unknown, Main.Services> =>
   Effect.gen(function* () {
-    const file = yield* Folder.path(`${name}.json`)
+    const file = yield* JournalFolder.path(`${name}.json`)
     yield* Files.writeAtomic(file, `${yield* Schema.encodeEffect(EntryText)(entry)}\n`)
   })
 
@@ -30,7 +30,7 @@ export const save = (name: string, entry: Entry): Effect.Effect<void, unknown, M
 export const load = (name: string): Effect.Effect<Plan, unknown, Main.Services> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const file = yield* Files.within(Folder.name, `${name}.json`)
+    const file = yield* Files.within(JournalFolder.name, `${name}.json`)
     if (!(yield* fs.exists(file))) {
       return yield* Effect.fail(new CommandError(`Nothing named "${name}" was run in this folder${yield* known}`))
     }
@@ -46,7 +46,7 @@ export const load = (name: string): Effect.Effect<Plan, unknown, Main.Services> 
 
 const known: Effect.Effect<string, never, FileSystem.FileSystem> = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
-  const files = yield* Effect.orElseSucceed(fs.readDirectory(Folder.name), () => [])
+  const files = yield* Effect.orElseSucceed(fs.readDirectory(JournalFolder.name), () => [])
   const names = files.filter((file) => file.endsWith(".json")).map((file) => file.slice(0, -".json".length))
   if (names.length === 0) return ": run `skein fetch` or `skein run` first, or change to the folder where you did."
   return `. What was: ${names.sort().join(", ")}.`

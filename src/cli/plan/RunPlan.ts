@@ -7,13 +7,13 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import * as Db from "../io/Db.ts"
-import type * as Main from "../node/Main.ts"
-import { Journal } from "../pipeline/Journal.ts"
-import type * as Pipeline from "../pipeline/Pipeline.ts"
-import { CommandError } from "./CommandError.ts"
-import * as Folder from "./Folder.ts"
-import * as Name from "./Name.ts"
+import * as Db from "../../io/Db.ts"
+import type * as Main from "../../node/Main.ts"
+import { Journal } from "../../pipeline/Journal.ts"
+import type * as Pipeline from "../../pipeline/Pipeline.ts"
+import { CommandError } from "../usage/CommandError.ts"
+import * as JournalFolder from "../memory/JournalFolder.ts"
+import * as Name from "../usage/Name.ts"
 import type { Needs, Plan } from "./Plan.ts"
 
 /** What a run was asked to do, as it is remembered. */
@@ -109,6 +109,6 @@ const withDatabase = (
         return yield* Effect.fail(new CommandError(message, { exitCode: 2 }))
       }
       if (bringsDatabase) return own as Context.Context<Db.Db | Journal>
-      return Context.merge(given ?? (yield* Layer.build(Folder.database(name))), own)
+      return Context.merge(given ?? (yield* Layer.build(JournalFolder.database(name))), own)
     })
   )
