@@ -5,6 +5,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Main from "../node/Main.ts"
+import * as Shown from "../node/Shown.ts"
 import type { KeptDeadLetter } from "../pipeline/Journal.ts"
 import * as Name from "./usage/Name.ts"
 import * as Plan from "./plan/Plan.ts"
@@ -44,7 +45,7 @@ export const dead: Command.Command<"dead", Input, {}, unknown, Main.Services> = 
       const plan = yield* Remembered.load(input.name)
       if (input.replay) return yield* Plan.replay(plan, yield* Report.make(input))
       const letters = yield* Plan.deadLetters(plan)
-      const lines = input.json ? letters.map((letter) => JSON.stringify(letter)) : listed(input.name, letters)
+      const lines = input.json ? letters.map((letter) => Shown.json(letter)) : listed(input.name, letters)
       if (lines.length > 0) yield* Console.log(lines.join("\n"))
     })
 ).pipe(
@@ -60,9 +61,9 @@ const listed = (name: string, letters: ReadonlyArray<KeptDeadLetter>): ReadonlyA
   if (letters.length === 0) return [`${name}: no dead letters`]
   return [
     ...letters.flatMap((letter) => [
-      `#${letter.id} ${letter.step}: ${JSON.stringify(letter.input)}`,
-      `   ${letter.cause}`,
-      `   attempts ${letter.attempts}, position ${JSON.stringify(letter.position)}, ${new Date(letter.at).toISOString()}`
+      `#${letter.id} ${Shown.text(letter.step)}: ${Shown.json(letter.input)}`,
+      `   ${Shown.indented("   ", letter.cause)}`,
+      `   attempts ${letter.attempts}, position ${Shown.json(letter.position)}, ${new Date(letter.at).toISOString()}`
     ]),
     `${name}: ${letters.length} dead; run them again with \`skein dead ${name} --replay\``
   ]
