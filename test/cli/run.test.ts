@@ -171,15 +171,4 @@ describe.concurrent("skein dead", () => {
       expect(after.stderr).toBe('error: Nothing named "pages" was run in this folder. What was: copy.\n')
     })
   )
-
-  it.effect("says when what it remembers was changed by hand", () =>
-    Effect.gen(function* () {
-      const cwd = yield* project({})
-      mkdirSync(join(cwd, ".skein"))
-      writeFileSync(join(cwd, ".skein/pages.json"), "{}")
-      const { code, stderr } = yield* Child.run(["dead", "pages"], { cwd })
-      expect(code).toBe(1)
-      expect(stderr).toMatch(/^error: Could not read .*pages.json: it is not what skein wrote there\. .*\n$/)
-    })
-  )
 })
