@@ -25,6 +25,8 @@ const description = `Fetch URLs into the table "pages" of a database, a file of 
   durationMs and finalUrl. What fails for good (another status, no connection, too late, too
   large, a line that is no URL) becomes a dead letter: see \`skein dead\`.
 
+  --from, --db and --out are three different files, and regular ones.
+
   Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a
   second one cancels. How far it is, is kept in the database; without --db in .skein/NAME.db
   in this folder, which belongs to the output.

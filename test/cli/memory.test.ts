@@ -67,11 +67,12 @@ describe("what was run", () => {
       const cwd = yield* Child.folder
       const { url } = yield* origin
       writeFileSync(join(cwd, "file"), "")
-      const args = ["fetch", `${url}/a`, "--out", "pages.jsonl", "--quiet"]
+      mkdirSync(join(cwd, "a"))
+      const args = ["fetch", `${url}/a`, "--out", "a/pages.jsonl", "--quiet"]
       const { code, stderr } = yield* Child.run(args, { cwd, env: { XDG_STATE_HOME: join(cwd, "file") } })
       expect(code).toBe(0)
-      expect(stderr).toMatch(/^warning: `skein dead pages` will not know this run: Could not make the folder .*\n$/)
-      expect(lines(join(cwd, "pages.jsonl"))).toBe(1)
+      expect(stderr).toMatch(/^warning: `skein dead a-pages` will not know this run: Could not make the folder .*\n$/)
+      expect(lines(join(cwd, "a/pages.jsonl"))).toBe(1)
     })
   )
 

@@ -53,6 +53,18 @@ describe.concurrent("skein run", () => {
     })
   )
 
+  it.effect("takes two files of one name in two folders for two jobs", () =>
+    Effect.gen(function* () {
+      const cwd = yield* project({ "in.txt": "a\n" })
+      for (const folder of ["one", "two"]) {
+        mkdirSync(join(cwd, folder))
+        writeFileSync(join(cwd, folder, "job.ts"), copy.replace("out.txt", `${folder}.txt`))
+        const { stdout } = yield* Child.run(["run", `${folder}/job.ts`], { cwd })
+        expect(stdout).toMatch(new RegExp(`^${folder}-job: done: 1 item `))
+      }
+    })
+  )
+
   it.effect("takes name, layer and options from the file", () =>
     Effect.gen(function* () {
       const { url } = yield* reposOrigin

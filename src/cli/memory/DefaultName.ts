@@ -5,7 +5,7 @@ import * as Name from "../usage/Name.ts"
 import * as Paths from "../usage/Paths.ts"
 import * as Remembered from "./Remembered.ts"
 
-export const of = (file: string): Effect.Effect<string, unknown, Main.Services> =>
+export const of = (file: string): Effect.Effect<string, never, Main.Services> =>
   Effect.gen(function* () {
     const name = yield* Name.ofFile(file)
     const before = Name.ofBase(file)

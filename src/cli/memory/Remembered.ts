@@ -68,9 +68,10 @@ export const load = (name: string): Effect.Effect<Entry, unknown, Main.Services>
   Effect.flatMap(find(name), (entry) => (Option.isSome(entry) ? Effect.succeed(entry.value) : unknown(name)))
 
 /** The file that what ran last under this name is known by: what it wrote, or the file of its job. */
-export const target = (name: string): Effect.Effect<string | undefined, unknown, Main.Services> =>
+export const target = (name: string): Effect.Effect<string | undefined, never, Main.Services> =>
   Effect.gen(function* () {
-    const entry = Option.getOrUndefined(yield* find(name)) ?? (yield* before(name))
+    const found = yield* Effect.orElseSucceed(find(name), () => Option.none<Entry>())
+    const entry = Option.getOrUndefined(found) ?? (yield* before(name))
     const { db, file, out }: (typeof Before.Type)["options"] = entry?.options ?? {}
     return file ?? (db === undefined ? out : Paths.fileOf(db))
   })
