@@ -26,8 +26,9 @@ const description = `List the dead letters of a pipeline, or run them again.
   one. What is remembered is in $XDG_STATE_HOME/skein (~/.local/state/skein; on Windows
   %LOCALAPPDATA%\\skein), without the URLs and passwords that a command was given.
 
-  Listing runs no code of the job. With --replay each runs again from the step it failed in, into the same database or file.
-  What succeeds is no longer listed; what fails again is a new dead letter.
+  Listing runs no code of the job. With --replay each runs again from the step it failed in,
+  into the same database or file. What succeeds is no longer listed; what fails again is a
+  new dead letter. Neither shows passwords of URLs, nor characters that a terminal would obey.
 
   Exit codes: 0 listed, or replayed; 1 failed; 2 wrong usage; 130 cancelled.`
 

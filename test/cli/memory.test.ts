@@ -135,6 +135,22 @@ describe("listing dead letters", () => {
     })
   )
 
+  it.effect("shows nothing that a terminal would obey", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Child.folder
+      writeFileSync(join(cwd, "urls.txt"), "ada:pw@\u001B[2J\u009B\u202E\n")
+      const ran = yield* Command.run(cwd, "fetch", "--from", "urls.txt", "--db", "p.db")
+      const listed = yield* Command.run(cwd, "dead", "p")
+      const json = yield* Command.run(cwd, "dead", "p", "--json")
+      expect(ran.stderr).toContain('dead: Cannot fetch "***@\\u001B[2J\\u009B\\u202E"')
+      expect(listed.stdout).toContain('#1 fetch: "***@\\u001b[2J\\u009B\\u202E"')
+      expect(JSON.parse(json.stdout).input).toBe("***@\u001B[2J\u009B\u202E")
+      for (const hidden of ["\u001B", "\u009B", "\u202E", "pw@"]) {
+        expect(ran.stderr + listed.stdout + json.stdout).not.toContain(hidden)
+      }
+    })
+  )
+
   it.effect("obeys nothing that lies in the folder", () =>
     Effect.gen(function* () {
       const cwd = yield* Child.folder
