@@ -65,6 +65,11 @@ export const run: Command.Command<"run", Input, {}, unknown, Main.Services> = Co
   (input): Effect.Effect<void, unknown, Main.Services> =>
     Effect.gen(function* () {
       const options = { file: input.file, ...(Option.isSome(input.db) && { db: input.db.value }) }
+      const database = options.db === undefined ? undefined : Paths.fileOf(options.db)
+      yield* Paths.check([
+        { role: "the job", path: input.file },
+        ...(database === undefined ? [] : [{ role: "--db", path: database }])
+      ])
       const plan = yield* RunPlan.make({
         ...options,
         name: Option.getOrUndefined(input.name),

@@ -1,6 +1,11 @@
 /** What must not be seen in a text that came from outside: user and password in URLs, and tokens in their queries. */
+
 /** The text with `***` for user and password, whatever stands around its URLs. */
-export const hidden = (text: string): string => (/[@?]/.test(text) ? text.replaceAll(/\S+/g, hiddenInWord) : text)
+export const hidden = (text: string): string => {
+  if (!/[@?]/.test(text)) return text
+  // A URL that is the whole text may have spaces in its password.
+  return hasUser(text) ? hiddenInWord(text) : text.replaceAll(/\S+/g, hiddenInWord)
+}
 
 /** The URL of a database without the password in it; paths of files stay as they are. */
 export const withoutPassword = (url: string): string => {
@@ -11,6 +16,11 @@ export const withoutPassword = (url: string): string => {
   parsed.password = ""
   parsed.searchParams.delete("password")
   return parsed.href
+}
+
+const hasUser = (text: string): boolean => {
+  const url = text.includes("://") ? URL.parse(text) : null
+  return url !== null && url.username + url.password !== ""
 }
 
 const hiddenInWord = (word: string): string => {

@@ -130,6 +130,24 @@ describe.runIf(posix)("what is no regular file", () => {
   )
 })
 
+describe.runIf(posix)("skein run", () => {
+  it.effect("refuses a database that is a pipe, or its own job", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Child.folder
+      execFileSync("mkfifo", [join(cwd, "pipe")])
+      writeFileSync(join(cwd, "job.ts"), "throw new Error('imported')")
+      expect(yield* Command.run(cwd, "run", "job.ts", "--db", "pipe")).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('Could not use "pipe" as --db: it is a named pipe.')
+      })
+      expect(yield* Command.run(cwd, "run", "job.ts", "--db", "./job.ts")).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("the job and --db are the same file")
+      })
+    })
+  )
+})
+
 describe.runIf(posix)("skein fetch --restart", () => {
   it.effect("empties the file that a link leads to, and leaves the link", () =>
     Effect.gen(function* () {
