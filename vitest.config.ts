@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     environment: "node",
+    globalSetup: "test/support/state.ts",
     pool: "forks",
     maxWorkers: Math.max(2, availableParallelism() - 1),
     maxConcurrency: Math.max(2, availableParallelism()),

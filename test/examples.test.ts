@@ -57,4 +57,19 @@ describe.concurrent("docs/examples/cities.ts", () => {
       expect(afresh).toMatch(/United States +17,343/)
     }
   )
+
+  it.each([
+    ["goes on", /kill 1: SIGKILL \d+ ms after its first places\nkilled: true\n$/],
+    ["ends", /kill 1: too late, the job was done; it starts over\nkilled: false\n$/]
+  ])("kills a child that %s, and counts it only if that came in time", { timeout: 60_000 }, async (what, told) => {
+    const killer = resolve(import.meta.dirname, "support/killed.ts")
+    const { stdout } = await promisify(execFile)(process.execPath, ["--conditions=skein-source", killer, what])
+    expect(stdout).toMatch(told)
+  })
+
+  it("fails when a child does", { timeout: 60_000 }, async () => {
+    const killer = resolve(import.meta.dirname, "support/killed.ts")
+    const failing = promisify(execFile)(process.execPath, ["--conditions=skein-source", killer, "fails"])
+    await expect(failing).rejects.toThrow("the job ended with exit code 3")
+  })
 })

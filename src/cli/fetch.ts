@@ -7,12 +7,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Main from "../node/Main.ts"
-import * as FetchPlan from "./FetchPlan.ts"
-import * as Name from "./Name.ts"
-import * as Plan from "./Plan.ts"
-import * as Report from "./Report.ts"
-import * as RunStore from "./RunStore.ts"
-import * as Units from "./Units.ts"
+import * as Secrets from "../node/Secrets.ts"
+import * as DefaultName from "./memory/DefaultName.ts"
+import * as JournalFolder from "./memory/JournalFolder.ts"
+import * as Remembered from "./memory/Remembered.ts"
+import * as FetchPlan from "./plan/FetchPlan.ts"
+import * as Plan from "./plan/Plan.ts"
+import * as Report from "./report/Report.ts"
+import * as Name from "./usage/Name.ts"
+import * as Paths from "./usage/Paths.ts"
+import * as Units from "./usage/Units.ts"
 
 const description = `Fetch URLs into the table "pages" of a database, a file of JSON lines, or both.
 
@@ -21,8 +25,11 @@ const description = `Fetch URLs into the table "pages" of a database, a file of 
   durationMs and finalUrl. What fails for good (another status, no connection, too late, too
   large, a line that is no URL) becomes a dead letter: see \`skein dead\`.
 
+  --from, --db and --out are three different files, and regular ones.
+
   Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a
-  second one cancels.
+  second one cancels. How far it is, is kept in the database; without --db in .skein/NAME.db
+  in this folder, which belongs to the output.
 
   Exit codes: 0 done, or stopped by a signal and resumable; 1 failed, a missing --from file
   included; 2 wrong usage; 130 cancelled. Dead letters are no failure.`
@@ -32,21 +39,12 @@ const config = {
     Argument.withDescription("What to fetch, in full, like https://example.com/page"),
     Argument.variadic()
   ),
-  from: Flag.String("from").pipe(
-    Flag.withMetavar("<file>"),
-    Flag.withDescription("Read the URLs from a file that has one a line"),
-    Flag.optional
-  ),
-  db: Flag.String("db").pipe(
-    Flag.withMetavar("<file>"),
+  from: Paths.file("from").pipe(Flag.withDescription("Read the URLs from a file that has one a line"), Flag.optional),
+  db: Paths.database.pipe(
     Flag.withDescription('Write rows into the table "pages" of this SQLite database, one a URL, exactly once'),
     Flag.optional
   ),
-  out: Flag.String("out").pipe(
-    Flag.withMetavar("<file>"),
-    Flag.withDescription("Append a line of JSON for each URL to this file"),
-    Flag.optional
-  ),
+  out: Paths.file("out").pipe(Flag.withDescription("Append a line of JSON for each URL to this file"), Flag.optional),
   concurrency: Units.count("concurrency", 1).pipe(
     Flag.withDescription("Requests at once. Default 64"),
     Flag.withDefault(64)
@@ -71,10 +69,10 @@ const config = {
     Flag.withDescription("The largest body that is accepted. Default 16MiB"),
     Flag.withDefault(16 * 1024 * 1024)
   ),
-  name: Flag.String("name").pipe(
-    Flag.withMetavar("<name>"),
-    Flag.filter(Name.isName, () => Name.rule),
-    Flag.withDescription("What this is remembered as. Default the name of the database, else of the file"),
+  name: Name.flag.pipe(
+    Flag.withDescription(
+      "What this is remembered as. Default the path of the database, else of the file: a-x for a/x.db"
+    ),
     Flag.optional
   ),
   restart: Flag.Boolean("restart").pipe(
@@ -107,11 +105,12 @@ export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> 
   (input): Effect.Effect<void, unknown, Main.Services> =>
     Effect.gen(function* () {
       const options = optionsOf(input)
-      const name = Option.getOrElse(input.name, () => Name.ofPath(options.db ?? options.out ?? ""))
+      const name = Option.isSome(input.name) ? input.name.value : yield* nameOf(options)
+      yield* Paths.check(rolesOf(name, options))
       yield* Plan.start(FetchPlan.make(name, options), {
         restart: input.restart,
         report: yield* Report.make(input),
-        remember: RunStore.save(name, { kind: "fetch", options })
+        remember: (journal) => Remembered.save(name, { kind: "fetch", options: FetchPlan.kept(options) }, journal)
       })
     })
 ).pipe(
@@ -134,7 +133,21 @@ const problemOf = ({ db, from, out, urls }: Input): string | undefined => {
   const bad = urls.find((url) => !isWeb(url))
   return bad === undefined
     ? undefined
-    : `Not a URL: ${JSON.stringify(bad)}. Write it in full, like https://example.com/page`
+    : `Not a URL: ${JSON.stringify(Secrets.hidden(bad))}. Write it in full, like https://example.com/page`
+}
+
+const nameOf = ({ db, out = "" }: FetchPlan.Options) => {
+  const file = db === undefined ? out : Paths.fileOf(db)
+  return file === undefined ? Effect.succeed(Name.ofServer(db ?? "")) : DefaultName.of(file)
+}
+
+const rolesOf = (name: string, { db, out, source }: FetchPlan.Options): ReadonlyArray<Paths.Role> => {
+  const database = db === undefined ? JournalFolder.file(name) : Paths.fileOf(db)
+  return [
+    ...(typeof source === "string" ? [{ role: "--from", path: source }] : []),
+    ...(database === undefined ? [] : [{ role: db === undefined ? "the journal" : "--db", path: database }]),
+    ...(out === undefined ? [] : [{ role: "--out", path: out }])
+  ]
 }
 
 const isWeb = (url: string): boolean => ["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")

@@ -172,8 +172,8 @@ const misfit = (issue: SchemaIssue.Issue, fix: string): Refusal => {
 
 /**
  * Replaces a file as a whole: whoever reads it, even after a power cut, finds the old content or the new, never a
- * part. It is written under another name beside `path`, flushed and renamed; the permissions of the old file stay.
- * Its folder must exist. Fails with `FilesError`, and then the old file is untouched.
+ * part. It is written under another name beside `path`, flushed and renamed; the permissions of the old file stay, and
+ * a new one gets those of `mode`. Its folder must exist. Fails with `FilesError`, and then the old file is untouched.
  *
  * @example
  * ```ts
@@ -189,15 +189,17 @@ const misfit = (issue: SchemaIssue.Issue, fix: string): Refusal => {
  */
 export const writeAtomic = (
   path: string,
-  content: string | Uint8Array
+  content: string | Uint8Array,
+  options: { readonly mode?: number } = {}
 ): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     // Whoever may not read the old content may not read the new one either.
-    const mode = yield* Effect.option(Effect.map(fs.stat(path), (info) => info.mode & 0o777))
+    const old = yield* Effect.option(Effect.map(fs.stat(path), (info) => info.mode & 0o777))
+    const mode = Option.getOrElse(old, () => options.mode)
     const temporary = `${path}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
-    yield* fs.open(temporary, { flag: "wx", ...(Option.isSome(mode) && { mode: mode.value }) }).pipe(
+    yield* fs.open(temporary, { flag: "wx", ...(mode !== undefined && { mode }) }).pipe(
       Effect.flatMap((file) =>
         Effect.andThen(file.writeAll(bytes), file.sync).pipe(
           Effect.andThen(fs.rename(temporary, path)),

@@ -1,9 +1,10 @@
 /** The databases that this version can open. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { fileURLToPath } from "node:url"
 import { DbError, Driver } from "../io/Db.ts"
+import * as DatabaseUrl from "./DatabaseUrl.ts"
 import * as Host from "./Host.ts"
+import * as Secrets from "./Secrets.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /**
@@ -26,32 +27,24 @@ export const layer: Layer.Layer<Driver> = Layer.merge(
   Host.layer,
   Layer.succeed(Driver, {
     open: (url, options) => {
-      // One letter is a drive of Windows.
-      const [scheme, rest] = /^([a-z][a-z0-9+.-]+):(.*)$/is.exec(url)?.slice(1) ?? ["sqlite", url]
-      switch (scheme?.toLowerCase()) {
-        case "sqlite":
-          return Sqlite.open(rest ?? "", options)
-        case "file":
-          return Effect.suspend(() => Sqlite.open(fileURLToPath(url), options))
-        case "postgres":
-        case "postgresql":
-          return Effect.fail(
-            unknownKind(
-              `${scheme}:…`,
-              `this version has no driver for PostgreSQL. Use a SQLite file, as in Db.sqlite("data.db")`
-            )
-          )
-        default:
-          return Effect.fail(
-            unknownKind(
-              `${scheme}:…`,
-              `there is no driver for ${scheme}: URLs. Use a SQLite file, as in Db.sqlite("data.db")`
-            )
-          )
+      const at = DatabaseUrl.parse(url)
+      switch (at._tag) {
+        case "File":
+          return Sqlite.open(at.path, options)
+        case "Wrong":
+          return Effect.fail(new DbError({ database: Secrets.hidden(url), tried: "open it", reason: at.reason }))
+        case "Server":
+          return Effect.fail(unknownKind(at.scheme))
       }
     }
   })
 )
 
 /** Without the rest of its URL, which may hold a password. */
-const unknownKind = (database: string, reason: string): DbError => new DbError({ database, tried: "open it", reason })
+const unknownKind = (scheme: string): DbError => {
+  const missing = /^postgres(ql)?$/i.test(scheme)
+    ? "this version has no driver for PostgreSQL"
+    : `there is no driver for ${scheme}: URLs`
+  const reason = `${missing}. Use a SQLite file, as in Db.sqlite("data.db")`
+  return new DbError({ database: `${scheme}:…`, tried: "open it", reason })
+}

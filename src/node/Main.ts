@@ -21,6 +21,7 @@ import * as ErrorLines from "./main/ErrorLines.ts"
 import * as Host from "./Host.ts"
 import * as Http from "./Http.ts"
 import * as Running from "./main/Running.ts"
+import * as Shown from "./Shown.ts"
 import * as Workers from "./Workers.ts"
 
 /**
@@ -63,6 +64,7 @@ export interface Options {
  * on stderr in one line an error, 130 when it was cancelled; an error with a `Runtime.errorExitCode` brings its own. The
  * first SIGINT or SIGTERM asks the pipelines that run to drain, or cancels where there are none; the second cancels and
  * waits for finalizers, naming the tasks that take long; the third ends the process. Readers of the output may leave early: the program goes on.
+ * Passwords in URLs and characters that a terminal would obey are not shown.
  *
  * @example
  * ```ts
@@ -88,7 +90,7 @@ export const run = <A, E>(effect: Effect.Effect<A, E, Services>, options: Option
     fiber.addObserver((exit) => {
       signals.release()
       const lines = describe(exit, signals.received(), options)
-      if (lines.length > 0) process.stderr.write(`${lines.join("\n")}\n`)
+      if (lines.length > 0) process.stderr.write(`${Shown.text(lines.join("\n"))}\n`)
       flush(() => {
         const unwritten = output.error()
         if (unwritten !== undefined) process.stderr.write(`error: could not write the output: ${unwritten.message}\n`)
@@ -129,7 +131,7 @@ const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, drain: Drain.Drain, run
 
   const tell = (text: string): void => {
     // The terminal has shown "^C" by now, maybe behind a progress line: both are cleared.
-    process.stderr.write(`${process.stderr.isTTY ? "\r\u001B[K" : ""}${text}\n`)
+    process.stderr.write(`${process.stderr.isTTY ? "\r\u001B[K" : ""}${Shown.text(text)}\n`)
   }
 
   const receive = (signal: NodeJS.Signals): void => {

@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import * as Stdio from "effect/Stdio"
 import * as TestConsole from "effect/testing/TestConsole"
-import * as Report from "../../src/cli/Report.ts"
+import * as Report from "../../src/cli/report/Report.ts"
 import type { KeptDeadLetter } from "../../src/pipeline/Journal.ts"
 import type { Progress, Summary } from "../../src/pipeline/Progress.ts"
 
@@ -53,7 +53,13 @@ const letter = (id: number): KeptDeadLetter => ({
 const options: Report.Options = { json: false, quiet: false, progressInterval: Option.none() }
 
 /** What one progress event and the end of a run print, and how often progress is told. */
-const told = (given: Partial<Report.Options> & { readonly terminal?: boolean; readonly summary?: Partial<Summary> }) =>
+const told = (
+  given: Partial<Report.Options> & {
+    readonly terminal?: boolean
+    readonly summary?: Partial<Summary>
+    readonly dead?: ReadonlyArray<KeptDeadLetter>
+  }
+) =>
   Effect.gen(function* () {
     const drawn: Array<string> = []
     const stdio = Stdio.layerTest({
@@ -63,7 +69,7 @@ const told = (given: Partial<Report.Options> & { readonly terminal?: boolean; re
     const report = yield* Effect.provide(Report.make({ ...options, ...given }), stdio)
     yield* report.progress.on(progress)
     const after = yield* TestConsole.logLines
-    yield* report.finish({ ...summary, ...given.summary }, [1, 2, 3, 4, 5].map(letter))
+    yield* report.finish({ ...summary, ...given.summary }, given.dead ?? [1, 2, 3, 4, 5].map(letter))
     const out = (yield* TestConsole.logLines).slice(after.length).map(String)
     return { before: after.map(String), out, err: (yield* TestConsole.errorLines).map(String), drawn, report }
   })
@@ -90,6 +96,21 @@ describe("a report", () => {
         "dead: answered 503",
         "and 2 more dead; list them with `skein dead pages`"
       ])
+    })
+  )
+
+  it.effect("shows of a cause neither passwords nor what a terminal would obey", () =>
+    Effect.gen(function* () {
+      const cause = "http://ada:pw@127.0.0.1/\u001B[2J: answered\nerror: \u202Enothing"
+      const { err } = yield* told({ dead: [{ ...letter(1), cause }] })
+      expect(err.slice(1, 2)).toEqual(["dead: http://***@127.0.0.1/\\u001B[2J: answered\n  error: \\u202Enothing"])
+      const { before, out } = yield* told({
+        json: true,
+        summary: { pipeline: "\u009B", position: Option.some("http://a:b@c") }
+      })
+      expect(before.join()).toContain('"pipeline":"pages"')
+      expect(out.join()).toContain('"pipeline":"\\u009B"')
+      expect(out.join()).toContain('"http://***@c"')
     })
   )
 

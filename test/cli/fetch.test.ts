@@ -101,13 +101,13 @@ describe.concurrent("skein fetch", () => {
     })
   )
 
-  it.effect("needs only a file to write to, and remembers beside it", () =>
+  it.effect("needs only a file to write to, and keeps its journal beside it", () =>
     Effect.gen(function* () {
       const cwd = yield* Child.folder
       const { count, url } = yield* Origin.start({ "/": { body: "ok" } })
       const args = ["fetch", `${url}/`, "--out", "pages.jsonl", "--json"]
       expect(summaryOf(yield* Child.run(args, { cwd }))).toMatchObject({ outcome: "done", written: 1, resumed: false })
-      expect(readdirSync(join(cwd, ".skein")).sort()).toEqual(["pages.db", "pages.json"])
+      expect(readdirSync(join(cwd, ".skein")).sort()).toEqual(["pages.db"])
       expect(summaryOf(yield* Child.run(args, { cwd }))).toMatchObject({ written: 0, resumed: true })
       expect([count(), linesIn(join(cwd, "pages.jsonl")).length]).toEqual([1, 1])
     })

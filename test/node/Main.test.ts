@@ -30,6 +30,14 @@ describe("Main.run", () => {
       })
     )
 
+    it.effect("with a message that holds no password and nothing that a terminal obeys", () =>
+      Effect.gen(function* () {
+        const { stderr } = yield* run("hostile", "debug")
+        expect(stderr).toContain("error: http://***@127.0.0.1/\\u001B[2J answered \\u202Enothing\n")
+        for (const hidden of ["\u001B", "\u202E", "pw@"]) expect(stderr).not.toContain(hidden)
+      })
+    )
+
     it.effect("with the exit code that the error has", () =>
       Effect.gen(function* () {
         expect(yield* run("fails with an exit code")).toMatchObject({ code: 42, stderr: "error: no such luck\n" })

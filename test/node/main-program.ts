@@ -32,6 +32,7 @@ const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> =
     yield* HttpClient.HttpClient
     yield* Console.log(path.basename(import.meta.filename), yield* fs.exists(import.meta.filename))
   }),
+  hostile: Effect.fail(new Told("http://ada:pw@127.0.0.1/\u001B[2J answered \u202Enothing")),
   // Nothing but the fiber: no timer, no socket.
   waits: Effect.andThen(ready, never),
   drains: listening((drain) => Effect.andThen(drain.requested, Console.log("drained"))),

@@ -35,6 +35,8 @@ export interface Options {
   readonly cwd?: string
   /** A line for `sh`, in which `"$@"` stands for the command; default the command itself. */
   readonly sh?: string
+  /** Beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Starts Node, with `skein` and `skein/node` from the sources; it is killed with the scope. */
@@ -43,7 +45,11 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}): Effec
     Effect.sync(() => {
       const command = [process.execPath, "--conditions=skein-source", ...args]
       const [file = "", ...rest] = options.sh === undefined ? command : ["sh", "-c", options.sh, "sh", ...command]
-      const child = spawn(file, rest, { cwd: options.cwd, stdio: ["ignore", "pipe", "pipe"] })
+      const child = spawn(file, rest, {
+        cwd: options.cwd,
+        env: { ...process.env, ...options.env },
+        stdio: ["ignore", "pipe", "pipe"]
+      })
       let stdout = ""
       let stderr = ""
       let ended: Ended | undefined

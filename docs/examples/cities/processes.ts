@@ -1,6 +1,7 @@
 /** The processes beside this one: the API, and the job where it is to be killed. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as ChildProcess from "effect/process/ChildProcess"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Random from "effect/Random"
@@ -32,7 +33,12 @@ export const server = Effect.gen(function* () {
 
 const main = process.argv[1]!
 
-/** Runs the job in a process of its own and kills it, with no chance to clean up, somewhere on its way. */
+class Failed extends Schema.TaggedError<Failed>()("Failed", { message: Schema.String }) {}
+
+/**
+ * Runs the job in a process of its own and kills it, with no chance to clean up, somewhere on its way. Tells whether that
+ * came in time: with little left to do, the job may be done before.
+ */
 export const killOnTheWay = (kill: number, args: ReadonlyArray<string>) =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -45,8 +51,16 @@ export const killOnTheWay = (kill: number, args: ReadonlyArray<string>) =>
       )
       const millis = yield* Random.nextIntBetween(20, 400)
       yield* Effect.sleep(millis)
-      yield* Console.log(`kill ${kill}: SIGKILL ${millis} ms after its first places`)
-      yield* child.kill({ killSignal: "SIGKILL" })
+      // What it came to says the exit code, which a process that was killed does not have.
+      yield* Effect.ignore(child.kill({ killSignal: "SIGKILL" }))
+      const code = yield* Effect.option(child.exitCode)
+      if (Option.isNone(code)) {
+        yield* Console.log(`kill ${kill}: SIGKILL ${millis} ms after its first places`)
+        return true
+      }
+      if (code.value !== 0) return yield* new Failed({ message: `the job ended with exit code ${code.value}` })
+      yield* Console.log(`kill ${kill}: too late, the job was done; it starts over`)
+      return false
     })
   )
 

@@ -4,21 +4,31 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
-import * as Db from "../io/Db.ts"
-import * as Fetch from "../io/Fetch.ts"
-import * as Files from "../io/Files.ts"
-import * as Pipeline from "../pipeline/Pipeline.ts"
-import * as Sink from "../pipeline/Sink.ts"
-import * as Source from "../pipeline/Source.ts"
-import * as Folder from "./Folder.ts"
+import * as Db from "../../io/Db.ts"
+import * as Fetch from "../../io/Fetch.ts"
+import * as Files from "../../io/Files.ts"
+import * as Secrets from "../../node/Secrets.ts"
+import * as Pipeline from "../../pipeline/Pipeline.ts"
+import * as Sink from "../../pipeline/Sink.ts"
+import * as Source from "../../pipeline/Source.ts"
+import * as JournalFolder from "../memory/JournalFolder.ts"
 import type { Plan } from "./Plan.ts"
 
-/** What a fetch was asked to do, as it is remembered. */
-export interface Options {
+/** What a fetch was asked to do. */
+export interface Options extends Settings {
   /** The URLs, or the file that has one a line. */
   readonly source: ReadonlyArray<string> | string
+}
+
+/** As it is remembered: of URLs no more than how many, as a replay does not read them, and of a database no password. */
+export interface Kept extends Settings {
+  readonly source: { readonly urls: number } | string
+}
+
+interface Settings {
   readonly db?: string
   readonly out?: string
   readonly concurrency: number
@@ -29,8 +39,8 @@ export interface Options {
   readonly maxBody: number
 }
 
-export const Options: Schema.Codec<Options> = Schema.Struct({
-  source: Schema.Union([Schema.Array(Schema.String), Schema.String]),
+export const Kept: Schema.Codec<Kept> = Schema.Struct({
+  source: Schema.Union([Schema.Struct({ urls: Schema.Int }), Schema.String]),
   db: Schema.optionalKey(Schema.String),
   out: Schema.optionalKey(Schema.String),
   concurrency: Schema.Int,
@@ -39,6 +49,18 @@ export const Options: Schema.Codec<Options> = Schema.Struct({
   timeout: Schema.Number,
   retries: Schema.Int,
   maxBody: Schema.Int
+})
+
+export const kept = (options: Options): Kept => ({
+  ...options,
+  source: typeof options.source === "string" ? options.source : { urls: options.source.length },
+  ...(options.db !== undefined && { db: Secrets.withoutPassword(options.db) })
+})
+
+/** For a replay. */
+export const again = (kept: Kept): Options => ({
+  ...kept,
+  source: typeof kept.source === "string" ? kept.source : []
 })
 
 const Page = Schema.Struct({
@@ -77,7 +99,7 @@ export const make = (name: string, options: Options): Plan => {
     retries: options.retries,
     maxBody: options.maxBody
   })
-  const shared = { name, layer: Layer.merge(limits, db === undefined ? Folder.database(name) : Db.open(db)) }
+  const shared = { name, layer: Layer.merge(limits, db === undefined ? JournalFolder.database(name) : Db.open(db)) }
   if (out === undefined) return { ...shared, job: Pipeline.to(table)(pages) }
   const file = Files.jsonl(out, Page)
   const sink = db === undefined ? file : Sink.all(table, file)
@@ -103,8 +125,10 @@ const fetchPage = (line: string) =>
     }
   })
 
+/** In place: what leads to the file, or points to it, is not ours. */
 const empty = (file: string): Effect.Effect<void, unknown, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    if (yield* fs.exists(file)) yield* Files.writeAtomic(file, "")
+    const found = yield* Effect.option(fs.stat(file))
+    if (Option.isSome(found) && found.value.type === "File") yield* fs.truncate(file)
   })

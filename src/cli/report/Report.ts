@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import type { KeptDeadLetter } from "../pipeline/Journal.ts"
-import type { RunOptions } from "../pipeline/Pipeline.ts"
-import type { Progress, Summary } from "../pipeline/Progress.ts"
-import * as Units from "./Units.ts"
+import * as Shown from "../../node/Shown.ts"
+import type { KeptDeadLetter } from "../../pipeline/Journal.ts"
+import type { RunOptions } from "../../pipeline/Pipeline.ts"
+import type { Progress, Summary } from "../../pipeline/Progress.ts"
+import * as Units from "../usage/Units.ts"
 
 export interface Report {
   readonly progress: NonNullable<RunOptions<never>["progress"]>
@@ -48,8 +49,8 @@ export const make = (options: Options): Effect.Effect<Report, never, Stdio.Stdio
     })
     if (options.json) {
       return {
-        progress: every("1 second", (progress) => Console.log(JSON.stringify(jsonOf(progress)))),
-        finish: (summary: Summary) => Console.log(JSON.stringify(jsonOfSummary(summary))),
+        progress: every("1 second", (progress) => Console.log(Shown.json(jsonOf(progress)))),
+        finish: (summary: Summary) => Console.log(Shown.json(jsonOfSummary(summary))),
         clear: Effect.void
       }
     }
@@ -71,10 +72,10 @@ export const make = (options: Options): Effect.Effect<Report, never, Stdio.Stdio
 const finish = (summary: Summary, dead: ReadonlyArray<KeptDeadLetter>): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (const text of summaryLines(summary)) yield* Console.log(text)
-    for (const letter of dead.slice(0, shownDead)) yield* Console.error(`dead: ${letter.cause}`)
+    for (const letter of dead.slice(0, shownDead)) yield* Console.error(`dead: ${Shown.indented("  ", letter.cause)}`)
     if (dead.length === 0) return
     const rest = dead.length > shownDead ? `and ${number(dead.length - shownDead)} more dead; ` : ""
-    yield* Console.error(`${rest}list them with \`skein dead ${summary.pipeline}\``)
+    yield* Console.error(`${rest}list them with \`skein dead ${Shown.text(summary.pipeline)}\``)
   })
 
 const shownDead = 3
@@ -85,7 +86,7 @@ const fitted = (text: string): string => text.slice(0, Math.max(20, (process.std
 
 const line = (progress: Progress): string =>
   [
-    `${progress.pipeline}: ${number(progress.settled)} done`,
+    `${Shown.text(progress.pipeline)}: ${number(progress.settled)} done`,
     perSecond(progress.rate),
     ...Option.toArray(Option.map(progress.eta, (eta) => `ETA ${seconds(Math.ceil(Duration.toSeconds(eta)))}`)),
     `${number(progress.inFlight)} in flight`,
@@ -107,7 +108,7 @@ const summaryLines = (summary: Summary): ReadonlyArray<string> => {
     bytes(summary.moved || summary.bytes)
   ]
   return [
-    `${summary.pipeline}: ${how}: ${counts.join(", ")}`,
+    `${Shown.text(summary.pipeline)}: ${how}: ${counts.join(", ")}`,
     ...(summary.resumed
       ? [`over all runs: ${items(total.settled)}, ${number(total.written)} written, ${number(total.dead)} dead`]
       : []),

@@ -3,13 +3,15 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Db from "../io/Db.ts"
-import type * as Main from "../node/Main.ts"
-import { Journal, type KeptDeadLetter } from "../pipeline/Journal.ts"
-import * as Pipeline from "../pipeline/Pipeline.ts"
-import { SourceChanged } from "../pipeline/RunError.ts"
-import { CommandError } from "./CommandError.ts"
-import type { Report } from "./Report.ts"
+import type * as Schema from "effect/Schema"
+import * as Db from "../../io/Db.ts"
+import * as DatabaseUrl from "../../node/DatabaseUrl.ts"
+import type * as Main from "../../node/Main.ts"
+import { Journal, type KeptDeadLetter } from "../../pipeline/Journal.ts"
+import * as Pipeline from "../../pipeline/Pipeline.ts"
+import { SourceChanged } from "../../pipeline/RunError.ts"
+import { CommandError } from "../usage/CommandError.ts"
+import type { Report } from "../report/Report.ts"
 
 export interface Plan {
   readonly name: string
@@ -26,8 +28,8 @@ export type Needs = Main.Services | Db.Db | Journal
 export interface StartOptions {
   readonly restart: boolean
   readonly report: Report
-  /** Keeps what this run was, once it is clear that it can be run. */
-  readonly remember: Effect.Effect<void, unknown, Main.Services>
+  /** Keeps what this run is, and the file or URL of its journal, once the engine has accepted it. */
+  readonly remember: (journal: string | undefined) => Effect.Effect<void, never, Main.Services>
 }
 
 export const start = (
@@ -36,7 +38,7 @@ export const start = (
 ): Effect.Effect<void, unknown, Main.Services> =>
   Effect.gen(function* () {
     const journal = yield* journalOf(plan)
-    yield* remember
+    const remembered = remember(yield* placeOf(journal))
     if (restart) {
       // In this order a crash in between leaves too much behind, never too little.
       yield* plan.startOver ?? Effect.void
@@ -45,7 +47,7 @@ export const start = (
       yield* journal.markReplayed(plan.name, idsOf(old))
     }
     const options = { ...plan.options, name: plan.name, progress: report.progress }
-    const summary = yield* Pipeline.run(plan.job, options)
+    const summary = yield* Pipeline.run(whenAccepted(plan.job, remembered), options)
     const dead = summary.dead > 0 ? yield* journal.dead(plan.name) : []
     yield* report.finish(summary, dead.slice(-summary.dead))
   }).pipe(
@@ -67,17 +69,26 @@ export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown,
     yield* report.finish({ ...summary, resumed: false, dead: left.length }, left)
   }).pipe(Effect.ensuring(report.clear), provide(plan))
 
-export const deadLetters = (plan: Plan): Effect.Effect<ReadonlyArray<KeptDeadLetter>, unknown, Main.Services> =>
-  journalOf(plan).pipe(
-    Effect.flatMap((journal) => journal.dead(plan.name)),
-    provide(plan)
-  )
-
 const journalOf = (plan: Plan): Effect.Effect<Journal, never, Needs> =>
   Effect.flatMap(
     plan.job.sink.journal,
     Option.match({ onNone: () => Journal, onSome: (journal) => Effect.succeed(journal) })
   )
+
+/** Where the database of a journal is, if it is one that stays. */
+const placeOf = (journal: Journal): Effect.Effect<string | undefined> =>
+  Effect.map(Effect.serviceOption(Db.Db), (db) => {
+    if (Option.isNone(db) || db.value.journal !== journal) return undefined
+    return DatabaseUrl.isKept(db.value.name) ? db.value.name : undefined
+  })
+
+/** The sink is opened by a run that was accepted, and by no other. */
+const whenAccepted = (job: Plan["job"], then: Effect.Effect<void, never, Needs>): Plan["job"] => ({
+  ...job,
+  sink: Object.create(job.sink, {
+    open: { value: (committed: Option.Option<Schema.Json>) => Effect.tap(job.sink.open(committed), () => then) }
+  })
+})
 
 const idsOf = (letters: ReadonlyArray<KeptDeadLetter>): ReadonlyArray<number> => letters.map(({ id }) => id)
 

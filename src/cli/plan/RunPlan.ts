@@ -7,13 +7,14 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import * as Db from "../io/Db.ts"
-import type * as Main from "../node/Main.ts"
-import { Journal } from "../pipeline/Journal.ts"
-import type * as Pipeline from "../pipeline/Pipeline.ts"
-import { CommandError } from "./CommandError.ts"
-import * as Folder from "./Folder.ts"
-import * as Name from "./Name.ts"
+import * as Db from "../../io/Db.ts"
+import type * as Main from "../../node/Main.ts"
+import * as Secrets from "../../node/Secrets.ts"
+import { Journal } from "../../pipeline/Journal.ts"
+import type * as Pipeline from "../../pipeline/Pipeline.ts"
+import { CommandError } from "../usage/CommandError.ts"
+import * as JournalFolder from "../memory/JournalFolder.ts"
+import * as Name from "../usage/Name.ts"
 import type { Needs, Plan } from "./Plan.ts"
 
 /** What a run was asked to do, as it is remembered. */
@@ -27,16 +28,24 @@ export const Options: Schema.Codec<Options> = Schema.Struct({
   db: Schema.optionalKey(Schema.String)
 })
 
+export const kept = ({ db, file }: Options): Options => ({
+  file,
+  ...(db !== undefined && { db: Secrets.withoutPassword(db) })
+})
+
 /**
  * Imports the file. Its default export is the job; beside it, it may export `name`, `options` for `Pipeline.run`, and a
  * `layer` with the services of the job, its `Db` among them unless `--db` names it.
  */
 export const make = (
-  options: Options & { readonly name?: string | undefined }
+  options: Options & {
+    readonly name?: string | undefined
+    /** Its name where neither this nor the file gives one. */
+    readonly otherwise: string
+  }
 ): Effect.Effect<Plan, unknown, Main.Services> =>
   Effect.gen(function* () {
     const { file } = options
-    const path = yield* Path.Path
     const module = yield* load(file)
     const wrong = (what: string, fix: string) => Effect.fail(new CommandError(`Could not run ${file}: ${what}. ${fix}`))
 
@@ -49,13 +58,14 @@ export const make = (
         ? yield* wrong("its default export is a pipeline without a sink", "End it with `Pipeline.to(…)`.")
         : yield* wrong("its default export is not a job", "A job is a pipeline that ends with `Pipeline.to(…)`.")
     }
-    const { layer = Layer.empty, name = path.parse(file).name, options: runOptions } = module
+    const { layer = Layer.empty, name, options: runOptions } = module
     if (!Layer.isLayer(layer)) return yield* wrong("its export `layer` is not a Layer", "Export one, or none.")
-    if (typeof name !== "string") return yield* wrong("its export `name` is not a string", "Export one, or none.")
+    if (name !== undefined && typeof name !== "string")
+      return yield* wrong("its export `name` is not a string", "Export one, or none.")
     if (runOptions !== undefined && !Predicate.isObject(runOptions)) {
       return yield* wrong("its export `options` is not an object", "Export options of `Pipeline.run`, or none.")
     }
-    const named = yield* Name.check(options.name ?? name)
+    const named = yield* Name.check(options.name ?? name ?? options.otherwise)
     return {
       name: named,
       job,
@@ -109,6 +119,6 @@ const withDatabase = (
         return yield* Effect.fail(new CommandError(message, { exitCode: 2 }))
       }
       if (bringsDatabase) return own as Context.Context<Db.Db | Journal>
-      return Context.merge(given ?? (yield* Layer.build(Folder.database(name))), own)
+      return Context.merge(given ?? (yield* Layer.build(JournalFolder.database(name))), own)
     })
   )

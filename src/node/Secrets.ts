@@ -1,0 +1,55 @@
+/** What must not be seen in a text that came from outside: user and password in URLs, and tokens in their queries. */
+
+/** The text with `***` for user and password, whatever stands around its URLs. */
+export const hidden = (text: string): string => {
+  if (!/[@?]/.test(text)) return text
+  // A URL that is the whole text may have spaces in its password.
+  return hasUser(text) ? hiddenInWord(text) : text.replaceAll(/\S+/g, hiddenInWord)
+}
+
+/** The URL of a database without the password in it; paths of files stay as they are. */
+export const withoutPassword = (url: string): string => {
+  if (!url.includes("://")) return url
+  const parsed = URL.parse(url)
+  if (parsed === null) return hidden(url)
+  if (parsed.password === "" && !parsed.searchParams.has("password")) return url
+  parsed.password = ""
+  parsed.searchParams.delete("password")
+  return parsed.href
+}
+
+const hasUser = (text: string): boolean => {
+  const url = text.includes("://") ? URL.parse(text) : null
+  return url !== null && url.username + url.password !== ""
+}
+
+const hiddenInWord = (word: string): string => {
+  const [first = "", ...rest] = word.split(/(:[/\\]{2,})/)
+  const urls = rest.map((part, i) => (i % 2 === 1 ? bare(part) : part))
+  const whole = urls.length === 0 ? withoutScheme(first) : first + urls.join("")
+  return whole.replaceAll(/([?&;])([^=&#?;]*)=([^&#"]*)/g, (pair, mark, name) =>
+    secretNames.test(name) ? `${mark}${name}=***` : pair
+  )
+}
+
+const secretNames = /token|secret|passw|signature|credential|(?:api|access)[-_]?key|^(?:auth|key|pwd|sig)$/i
+
+const authorityOf = (part: string): string => /^[^/\\?#]*/.exec(part)?.[0] ?? ""
+
+/** What follows `://`. */
+const bare = (part: string): string => {
+  const authority = authorityOf(part)
+  // A password with one of /\?# in it is in no valid URL, but people type it; digits behind a colon are a port.
+  const typed = !authority.includes("@") && !authority.startsWith("[") && /:(?!\d*$)/.test(authority)
+  const at = (typed ? part : authority).lastIndexOf("@")
+  return at < 0 ? part : `***${part.slice(at)}`
+}
+
+/** `user:password@host`, as it stands in lists. */
+const withoutScheme = (word: string): string => {
+  const [quotes = ""] = /^["'`(<[{]*/.exec(word) ?? []
+  const rest = word.slice(quotes.length)
+  const authority = authorityOf(rest)
+  const at = authority.lastIndexOf("@")
+  return at > authority.indexOf(":") && authority.includes(":") ? `${quotes}***${rest.slice(at)}` : word
+}
