@@ -11,6 +11,7 @@ import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import { unlessTooDeep } from "../concurrency/base/Nesting.ts"
+import { checkWhole } from "../concurrency/base/Options.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { Source } from "../pipeline/Source.ts"
 import { fingerprint } from "./files/FileFingerprint.ts"
@@ -60,7 +61,7 @@ export interface Options {
  * ```
  */
 export const lines = (path: string, options: Options = {}): LineFile<string> =>
-  lineFile(path, plain, { skipBlank: false, ...options })
+  lineFile(path, plain, checked({ skipBlank: false, ...options }))
 
 /**
  * A file of JSON Lines, one value of `schema` a line, to read from or to write to; see `lines` for how it resumes.
@@ -86,7 +87,12 @@ export const lines = (path: string, options: Options = {}): LineFile<string> =>
  * ```
  */
 export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: Options = {}): LineFile<A> =>
-  lineFile(path, json(schema), { skipBlank: true, ...options })
+  lineFile(path, json(schema), checked({ skipBlank: true, ...options }))
+
+const checked = (options: Options): Options => {
+  checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
+  return options
+}
 
 const lineFile = <A>(
   path: string,
