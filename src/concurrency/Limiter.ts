@@ -74,12 +74,13 @@ export const rate = (options: {
   Effect.suspend(() => {
     const per = Duration.toMillis(options.per)
     const burst = options.burst ?? 1
-    const valid = options.limit > 0 && options.limit < Infinity && per > 0 && per < Infinity && burst >= 1
+    const valid =
+      options.limit > 0 && options.limit < Infinity && per > 0 && per < Infinity && burst >= 1 && burst < Infinity
     return valid
       ? Effect.succeed(new RateLimiter(options.limit, per, burst))
       : Effect.die(
           new RangeError(
-            `Limiter.rate: limit and per must be positive and finite, burst at least 1; ` +
+            `Limiter.rate: limit and per must be positive and finite, burst at least 1 and finite; ` +
               `got limit ${options.limit}, per ${Duration.format(Duration.millis(per))}, burst ${burst}`
           )
         )

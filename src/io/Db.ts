@@ -18,6 +18,7 @@ import * as DbColumns from "./db/DbColumns.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
+import * as JsonText from "./JsonText.ts"
 
 export { Db, DbError, type TableOptions }
 
@@ -187,6 +188,8 @@ export const query = <A, I extends object>(
     // An object could pass as a piece of SQL: `sql` knows its pieces by their fields.
     const odd = parameters.findIndex((value) => !isParameter(value))
     if (odd >= 0) return yield* failed(`parameter ${odd + 1} is no string, number, bigint, boolean, bytes or null`)
+    const half = parameters.findIndex((value) => typeof value === "string" && !value.isWellFormed())
+    if (half >= 0) return yield* failed(`parameter ${half + 1} ${JsonText.noUtf8}`)
 
     const rows = yield* db
       .sql(query, ...parameters)
@@ -196,9 +199,10 @@ export const query = <A, I extends object>(
       )
     const decoded: Array<A> = []
     for (const row of rows) {
-      const encoded: Record<string, unknown> = {}
+      // Without a prototype, whose names a schema would take for fields.
+      const encoded: Record<string, unknown> = Object.create(null)
       for (const column of columns.success.list) {
-        if (!(column.name in row)) continue
+        if (!Object.hasOwn(row, column.name)) continue
         const value = column.fromColumn(row[column.name])
         if (value !== undefined) encoded[column.name] = value
       }

@@ -11,6 +11,9 @@ const DbErrorBase: TypedError<
     readonly tried: Schema.String
     readonly reason: Schema.String
     readonly cause: Schema.optionalKey<Schema.Defect>
+    readonly row: Schema.optionalKey<Schema.Int>
+    readonly key: Schema.optionalKey<Schema.String>
+    readonly column: Schema.optionalKey<Schema.String>
   }
 > = Schema.TaggedError<DbError>()("DbError", {
   /** Its file or URL, without credentials. */
@@ -20,15 +23,24 @@ const DbErrorBase: TypedError<
   /** Why it failed, and what to do. */
   reason: Schema.String,
   /** The error of the driver, where it was the driver's: an `SqlError`, whose `reason._tag` tells its kind. */
-  cause: Schema.optionalKey(Schema.Defect())
+  cause: Schema.optionalKey(Schema.Defect()),
+  /** Of a row that was refused: which one of those that were to be written, from 0. */
+  row: Schema.optionalKey(Schema.Int),
+  /** Of a row that was refused: the columns of its key and what they hold, as JSON, where the table has a key. */
+  key: Schema.optionalKey(Schema.String),
+  /** What was refused in a row, where that is known: a column, or several with commas between. */
+  column: Schema.optionalKey(Schema.String)
 })
 
-/** A database, or a table in it, that could not be opened, read or written. No message holds a value of a row. */
+/** A database, or a table in it, that could not be opened, read or written. No message holds a value of a row but its key. */
 export class DbError extends DbErrorBase {
   override get message(): string {
-    return `Database ${this.database}: could not ${this.tried}: ${this.reason}`
+    const key = this.key === undefined ? "" : ` (key ${shortened(this.key)})`
+    return `Database ${this.database}: could not ${this.tried}: ${this.reason}${key}`
   }
 }
+
+const shortened = (key: string): string => (key.length > 200 ? `${key.slice(0, 200).toWellFormed()}…` : key)
 
 /** What the driver says, with what was tried. */
 export const fromSqlError =

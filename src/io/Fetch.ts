@@ -13,6 +13,8 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { isTooDeep, unlessTooDeep } from "../concurrency/base/Nesting.ts"
+import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import * as Limiter from "../concurrency/Limiter.ts"
 import * as Policies from "../pipeline/Policy.ts"
 import * as Attempt from "./fetch/FetchAttempt.ts"
@@ -122,8 +124,10 @@ export const Policy: Context.Reference<Settings> = Context.Reference("skein/Fetc
  * await Effect.runPromise(program) // => "url"
  * ```
  */
-export const layer = (options: LayerOptions): Layer.Layer<never> =>
-  Layer.effect(Policy)(
+export const layer = (options: LayerOptions): Layer.Layer<never> => {
+  check("Fetch.layer", options)
+  checkWhole("Fetch.layer: perHost", options.perHost, 1)
+  return Layer.effect(Policy)(
     Effect.gen(function* () {
       const { rate, perHost, ...rest } = options
       return {
@@ -136,6 +140,15 @@ export const layer = (options: LayerOptions): Layer.Layer<never> =>
       }
     })
   )
+}
+
+const check = (where: string, { maxBody, redirects, retries, timeout, total }: Limits): void => {
+  checkWhole(`${where}: retries`, retries, 0, "unlimited")
+  checkWhole(`${where}: maxBody`, maxBody, 0, "unlimited")
+  checkWhole(`${where}: redirects`, redirects, 0)
+  checkDuration(`${where}: timeout`, timeout)
+  checkDuration(`${where}: total`, total)
+}
 
 /**
  * Fetches JSON and decodes it. A body that is not JSON fails with reason "body", one that the schema refuses with reason
@@ -169,8 +182,17 @@ export const json = <S extends Schema.Constraint>(
   return fetcher(options, { accept: "application/json" }, (answer) => {
     const parsed = Result.try(() => JSON.parse(Body.text(answer.body, undefined)) as unknown)
     if (Result.isFailure(parsed)) return Effect.fail(notJson(answer, parsed.failure))
-    return Effect.mapError(decode(parsed.success), (error) =>
-      Attempt.fail(answer.outgoing, "schema", mismatch(error.issue))
+    const misfit = (detail: string) => Attempt.fail(answer.outgoing, "schema", detail)
+    return decode(parsed.success).pipe(
+      Effect.mapError((error) =>
+        misfit(
+          unlessTooDeep(
+            () => mismatch(error.issue),
+            () => tooDeep
+          )
+        )
+      ),
+      Effect.catchDefect((defect) => (isTooDeep(defect) ? Effect.fail(misfit(tooDeep)) : Effect.die(defect)))
     )
   })
 }
@@ -267,6 +289,7 @@ const fetcher = <A, R>(
   defaults: Readonly<Record<string, string>>,
   read: (answer: Attempt.Answer) => Effect.Effect<A, FetchError, R>
 ): Fetcher<A, R> => {
+  check("Fetch", options)
   let plan: Plan | undefined
   return (target) =>
     Effect.contextWith((context: Context.Context<HttpClient.HttpClient>) => {
@@ -340,6 +363,8 @@ const notJson = ({ outgoing, response }: Attempt.Answer, error: unknown): FetchE
   const type = response.headers["content-type"] ?? "no content type"
   return Attempt.fail(outgoing, "body", `its body (${type}) is not JSON: ${explain(error)}`)
 }
+
+const tooDeep = "its JSON is nested too deep"
 
 const formatted = SchemaIssue.makeFormatterStandardSchemaV1()
 

@@ -100,14 +100,16 @@ export const explain = (error: unknown): string => {
   }
   if (!(inner instanceof Error)) return "the connection broke"
   const code = "code" in inner ? String(inner.code) : ""
-  return known[code] ?? (inner.message || code || inner.name)
+  return known.get(code) ?? (inner.message || code || inner.name)
 }
 
-const known: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there (ECONNREFUSED)",
-  ECONNRESET: "the connection was reset (ECONNRESET)",
-  ENOTFOUND: "there is no host of that name (ENOTFOUND)",
-  EAI_AGAIN: "the host's name could not be looked up (EAI_AGAIN)",
-  UND_ERR_SOCKET: "the connection was closed before the answer was complete",
-  UND_ERR_CONNECT_TIMEOUT: "no connection within 10 s"
-}
+const known = new Map(
+  Object.entries({
+    ECONNREFUSED: "nothing listens there (ECONNREFUSED)",
+    ECONNRESET: "the connection was reset (ECONNRESET)",
+    ENOTFOUND: "there is no host of that name (ENOTFOUND)",
+    EAI_AGAIN: "the host's name could not be looked up (EAI_AGAIN)",
+    UND_ERR_SOCKET: "the connection was closed before the answer was complete",
+    UND_ERR_CONNECT_TIMEOUT: "no connection within 10 s"
+  })
+)

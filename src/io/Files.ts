@@ -10,6 +10,8 @@ import * as Schema from "effect/Schema"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
+import { unlessTooDeep } from "../concurrency/base/Nesting.ts"
+import { checkWhole } from "../concurrency/base/Options.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { Source } from "../pipeline/Source.ts"
 import { changed, fingerprint } from "./files/FileFingerprint.ts"
@@ -17,6 +19,7 @@ import { places, realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import * as FileWriter from "./files/FileWriter.ts"
 import * as LineReader from "./files/LineReader.ts"
+import * as JsonText from "./JsonText.ts"
 import { folderOf, type Format, nameOf, openToRead, Refusal, syncFolder } from "./files/TextFile.ts"
 
 export { FilesError } from "./FilesError.ts"
@@ -59,7 +62,7 @@ export interface Options {
  * ```
  */
 export const lines = (path: string, options: Options = {}): LineFile<string> =>
-  lineFile(path, plain, { skipBlank: false, ...options })
+  lineFile(path, plain, checked({ skipBlank: false, ...options }))
 
 /**
  * A file of JSON Lines, one value of `schema` a line, to read from or to write to; see `lines` for how it resumes.
@@ -85,7 +88,12 @@ export const lines = (path: string, options: Options = {}): LineFile<string> =>
  * ```
  */
 export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: Options = {}): LineFile<A> =>
-  lineFile(path, json(schema), { skipBlank: true, ...options })
+  lineFile(path, json(schema), checked({ skipBlank: true, ...options }))
+
+const checked = (options: Options): Options => {
+  checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
+  return options
+}
 
 const lineFile = <A>(
   path: string,
@@ -125,10 +133,15 @@ const lineFile = <A>(
 const plain: Format<string> = {
   name: "lines",
   parse: (line) => line,
-  print: (line) =>
-    /[\r\n]/.test(line)
-      ? new Refusal("it has a line break in it and would be read as several lines", "Use `Files.jsonl` for such text.")
-      : line
+  print: (line) => {
+    if (/[\r\n]/.test(line)) {
+      return new Refusal(
+        "it has a line break in it and would be read as several lines",
+        "Use `Files.jsonl` for such text."
+      )
+    }
+    return line.isWellFormed() ? line : new Refusal(`it ${JsonText.noUtf8}`, fixElement)
+  }
 }
 
 const json = <A, I>(schema: Schema.Codec<A, I>): Format<A> => {
@@ -147,17 +160,28 @@ const json = <A, I>(schema: Schema.Codec<A, I>): Format<A> => {
       } catch (error) {
         return new Refusal(`it is not JSON: ${error instanceof Error ? error.message : error}`, fixLine)
       }
-      const result = decode(value)
-      return Result.isSuccess(result) ? result.success : misfit(result.failure, fixLine)
+      return unlessTooDeep(
+        () => {
+          const result = decode(value)
+          return Result.isSuccess(result) ? result.success : misfit(result.failure, fixLine)
+        },
+        () => new Refusal("it is nested too deep", fixLine)
+      )
     },
-    print: (element) => {
-      const result = encode(element)
-      return Result.isSuccess(result)
-        ? JSON.stringify(result.success)
-        : misfit(result.failure, "Correct the element in the step before, or the schema.")
-    }
+    print: (element) =>
+      unlessTooDeep(
+        () => {
+          const result = encode(element)
+          if (Result.isFailure(result)) return misfit(result.failure, fixElement)
+          const text = JsonText.print(result.success)
+          return Result.isSuccess(text) ? text.success : new Refusal(`it ${text.failure}`, fixElement)
+        },
+        () => new Refusal(`it ${JsonText.tooDeep}`, fixElement)
+      )
   }
 }
+
+const fixElement = "Correct the element in the step before, or the schema."
 
 const fixLine =
   "Correct the line or the schema, or take the file as `Files.lines` and parse it in a step, which may skip bad lines."

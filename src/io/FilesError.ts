@@ -12,6 +12,8 @@ const kinds = [
   "DiskFault",
   "TooManyOpen",
   "CommittedLost",
+  "Shrunk",
+  "Replaced",
   "Interfered",
   "BadLine",
   "BadElement",
@@ -69,37 +71,41 @@ type Advice = readonly [kind: Kind, reason: string, fix: string]
 const full =
   "Make room and run again: what was committed is kept, and what the disk has of the last batch is cut off first."
 
-const byCode: { readonly [code: string]: Advice } = {
-  ENOSPC: ["DiskFull", "the disk is full", full],
-  EDQUOT: ["DiskFull", "the disk quota is used up", full],
-  EFBIG: ["DiskFull", "the file is as large as the file system or `ulimit -f` allows", full],
-  EIO: [
-    "DiskFault",
-    "the disk reports an I/O error",
-    "Check the disk (its log, its cable, its health), then run again."
-  ],
-  EROFS: ["NotAllowed", "the file system is mounted read-only", "Write to another place, or mount it writable."],
-  EMFILE: ["TooManyOpen", "this process has too many open files", "Lower the concurrency, or raise `ulimit -n`."],
-  ENFILE: ["TooManyOpen", "the machine has too many open files", "Lower the concurrency."],
-  EISDIR: ["NotAFile", "it is a folder", "Name a file in it."],
-  ENOTDIR: ["NotAFile", "a part of it is a file where a folder is needed", "Choose another path."]
-}
+const byCode = new Map<string, Advice>(
+  Object.entries<Advice>({
+    ENOSPC: ["DiskFull", "the disk is full", full],
+    EDQUOT: ["DiskFull", "the disk quota is used up", full],
+    EFBIG: ["DiskFull", "the file is as large as the file system or `ulimit -f` allows", full],
+    EIO: [
+      "DiskFault",
+      "the disk reports an I/O error",
+      "Check the disk (its log, its cable, its health), then run again."
+    ],
+    EROFS: ["NotAllowed", "the file system is mounted read-only", "Write to another place, or mount it writable."],
+    EMFILE: ["TooManyOpen", "this process has too many open files", "Lower the concurrency, or raise `ulimit -n`."],
+    ENFILE: ["TooManyOpen", "the machine has too many open files", "Lower the concurrency."],
+    EISDIR: ["NotAFile", "it is a folder", "Name a file in it."],
+    ENOTDIR: ["NotAFile", "a part of it is a file where a folder is needed", "Choose another path."]
+  })
+)
 
-const byTag: { readonly [tag: string]: Advice } = {
-  NotFound: [
-    "NotFound",
-    "there is no such file or folder",
-    "Check the path; a relative one starts at the folder the program was started in."
-  ],
-  PermissionDenied: ["NotAllowed", "this user is not allowed to", "Change its permissions, or choose another path."]
-}
+const byTag = new Map<string, Advice>(
+  Object.entries<Advice>({
+    NotFound: [
+      "NotFound",
+      "there is no such file or folder",
+      "Check the path; a relative one starts at the folder the program was started in."
+    ],
+    PermissionDenied: ["NotAllowed", "this user is not allowed to", "Change its permissions, or choose another path."]
+  })
+)
 
 /** `Effect.mapError(fromPlatform("read", path))` */
 export const fromPlatform =
   (tried: string, path: string) =>
   (error: PlatformError.PlatformError): FilesError => {
     const code = Predicate.hasProperty(error.reason.cause, "code") ? String(error.reason.cause.code) : ""
-    const [kind, reason, fix] = byCode[code] ?? byTag[error.reason._tag] ?? ["Other", describe(error), ""]
+    const [kind, reason, fix] = byCode.get(code) ?? byTag.get(error.reason._tag) ?? ["Other", describe(error), ""]
     return new FilesError({ kind, tried, path, reason, fix })
   }
 

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { checkWhole } from "../concurrency/base/Options.ts"
 import { Exchange } from "./http/HttpExchange.ts"
 
 export interface Options {
@@ -40,8 +41,10 @@ export interface Options {
  * server.close()
  * ```
  */
-export const layer = (options?: Options): Layer.Layer<HttpClient.HttpClient> =>
-  Layer.effect(HttpClient.HttpClient)(make(options))
+export const layer = (options?: Options): Layer.Layer<HttpClient.HttpClient> => {
+  checkWhole("Http.layer: connections", options?.connections, 1)
+  return Layer.effect(HttpClient.HttpClient)(make(options))
+}
 
 const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
   Effect.gen(function* () {

@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import { realpathSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import type * as NodeSqlite from "node:sqlite"
+import { checkDuration } from "../concurrency/base/Options.ts"
 import type * as Db from "../io/Db.ts"
 import { DbError, fromSqlError } from "../io/DbError.ts"
 
@@ -39,6 +40,7 @@ export const open = (
   file: string,
   options: Db.OpenOptions = {}
 ): Effect.Effect<Omit<Db.Db, "journal">, DbError, Scope.Scope> => {
+  checkDuration("Sqlite.open: lockTimeout", options.lockTimeout)
   const retryLock = waitForLock(Duration.fromInputUnsafe(options.lockTimeout ?? "5 seconds"))
   const opened = Effect.try({
     try: () => openSync(file, options.synchronous ?? "full"),

@@ -10,6 +10,7 @@ import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import * as Deadline from "../concurrency/Deadline.ts"
 import type { Limiter } from "../concurrency/Limiter.ts"
 import { Attempt } from "./context/Attempt.ts"
@@ -87,6 +88,7 @@ export const apply: {
 } = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R, BE, BR>(effect: Effect.Effect<A, E, R>, policy: Policy<E, BE, BR>, options?: Options) => {
+    check(policy)
     let call: Effect.Effect<A, E | Deadline.DeadlineExceeded, R> = effect
     if (policy.attempt !== undefined) call = Deadline.within(call, policy.attempt, { name: name(options, "attempt") })
     if (policy.slot !== undefined) call = policy.slot.withPermit(call)
@@ -101,6 +103,16 @@ export type Time = Duration.Input | undefined
 
 /** `DeadlineExceeded` where the policy limits the time. */
 export type TimedOut<T extends Time> = [T] extends [undefined] ? never : Deadline.DeadlineExceeded
+
+const check = ({ attempt, backoff, retries, total }: Policy<never, unknown, unknown>): void => {
+  checkWhole("Policy: retries", retries, 0, "unlimited")
+  checkDuration("Policy: total", total)
+  checkDuration("Policy: attempt", attempt)
+  if (backoff === undefined) return
+  checkDuration("Policy: backoff.base", backoff.base)
+  checkNumber("Policy: backoff.factor", backoff.factor, 0)
+  checkDuration("Policy: backoff.cap", backoff.cap)
+}
 
 const maxRetryAfter = Duration.seconds(60)
 

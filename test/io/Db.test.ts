@@ -1,12 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { writeFileSync } from "node:fs"
 import { Db, Files, Journal, Pipeline, type Sink } from "skein"
 import { Drivers } from "skein/node"
+import { rowsAtFault } from "../../src/io/db/DbTable.ts"
 import { checkpoint, connect, newFile, rowsOf, withDb, writeTo } from "../support/database.ts"
 
 const Repo = Schema.Struct({ id: Schema.Int, name: Schema.String })
@@ -614,5 +617,260 @@ describe("Db.open", () => {
       const same = yield* Effect.map(Effect.all([Db.Db, Journal.Journal]), ([db, journal]) => db.journal === journal)
       assert.isTrue(same)
     }).pipe(Effect.provide(Db.sqlite(":memory:").pipe(Layer.provide(Drivers.layer))))
+  )
+})
+
+describe("Db.table: text that has no UTF-8 form", () => {
+  const half = "a\ud800"
+  const Text = Schema.Struct({ id: Schema.String, name: Schema.NullOr(Schema.String) })
+  const Json = Schema.Struct({ id: Schema.Int, any: Schema.Json })
+  const Either = Schema.Struct({ id: Schema.Int, any: Schema.Union([Schema.String, Schema.Number]) })
+  const Template = Schema.Struct({ id: Schema.Int, any: Schema.TemplateLiteral(["x", Schema.String]) })
+
+  it.effect.each([
+    ["a key", Db.table("t", Text, { key: "id" }), { id: half, name: null }, "id"],
+    ["a column", Db.table("t", Text), { id: "1", name: half }, "name"],
+    ["a literal's column", Db.table("t", Template), { id: 1, any: `x${half}` }, "any"],
+    ["a JSON column", Db.table("t", Json), { id: 1, any: { a: [half] } }, "any"],
+    ["a name in a JSON column", Db.table("t", Json), { id: 1, any: { [half]: 1 } }, "any"],
+    ["a string in a JSON column", Db.table("t", Either), { id: 1, any: half }, "any"]
+  ] as ReadonlyArray<readonly [string, Sink.Sink<any, Db.DbError, Db.Db, "exactly-once">, object, string]>)(
+    "is refused in %s, where it would become another text",
+    ([, sink, row, column]) =>
+      withDb(
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(writeTo(sink, [row]))
+          assert.instanceOf(error, Db.DbError)
+          assert.deepInclude(error, { row: 0, column })
+          assert.include(error.message, `row 1 does not encode: field "${column}" has half of a character in it`)
+          assert.deepEqual(yield* rowsOf("t"), [])
+        })
+      )
+  )
+
+  it.effect("is told from text that only looks like its escape", () =>
+    withDb(
+      Effect.gen(function* () {
+        const rows = [
+          { id: 1, any: "\\ud800" },
+          { id: 2, any: ["\\\\ud800", "\\", "😀"] }
+        ]
+        yield* writeTo(Db.table("t", Json), rows)
+        assert.deepEqual(yield* Db.query(Json)`SELECT * FROM t`, rows)
+      })
+    )
+  )
+
+  it.effect("is refused in names of tables and columns, and in parameters", () =>
+    withDb(
+      Effect.gen(function* () {
+        assert.include((yield* opening(Db.table(half, Repo))).reason, "printable characters")
+        const odd = Db.table("t", Schema.Struct({ [half]: Schema.String }))
+        assert.include((yield* opening(odd)).reason, `the name of a field ("a\\ud800") has half of a character`)
+        const error = yield* Effect.flip(Db.query(Repo)`SELECT 1 AS id, ${half} AS name`)
+        assert.include(error.message, "parameter 1 has half of a character")
+      })
+    )
+  )
+})
+
+describe("Db.table: names that every object has", () => {
+  const names = ["constructor", "toString", "__proto__", "hasOwnProperty", "valueOf"]
+
+  it.effect.each(names.map((name) => [name] as const))("%s is a column like any other", ([name]) =>
+    withDb(
+      Effect.gen(function* () {
+        const Odd = Schema.Struct({ [name]: Schema.String, other: Schema.Int })
+        const Parsed = Schema.Struct({ [name]: Schema.NumberFromString, other: Schema.Int })
+        const Maybe = Schema.Struct({ [name]: Schema.optionalKey(Schema.String), other: Schema.Int })
+        const row = { other: 1 }
+        Object.defineProperty(row, name, { value: "7", enumerable: true })
+        yield* writeTo(Db.table("odd", Odd, { key: name }), [row] as ReadonlyArray<any>)
+        assert.deepEqual(yield* columnsOf("odd"), [`${name} TEXT NOT NULL KEY 1`, "other INTEGER NOT NULL"])
+        const [kept] = yield* Db.query(Odd)`SELECT * FROM odd`
+        assert.deepEqual(Object.entries(kept!), [
+          [name, "7"],
+          ["other", 1]
+        ])
+
+        const number = { other: 1 }
+        Object.defineProperty(number, name, { value: 7, enumerable: true })
+        yield* writeTo(Db.table("parsed", Parsed, { key: name }), [number] as ReadonlyArray<any>)
+        assert.strictEqual(Object.entries((yield* Db.query(Parsed)`SELECT * FROM parsed`)[0]!)[0]![1], 7)
+
+        yield* writeTo(Db.table("maybe", Maybe), [{ other: 1 }] as ReadonlyArray<any>)
+        assert.deepEqual(
+          (yield* Db.query(Maybe)`SELECT other FROM maybe UNION ALL SELECT 2`).map((row) => Object.entries(row)),
+          [[["other", 1]], [["other", 2]]]
+        )
+        const missing = yield* Effect.flip(Db.query(Odd)`SELECT 1 AS other`)
+        assert.include(missing.message, "Missing key")
+        const short = yield* Effect.flip(writeTo(Db.table("odd", Odd), [{ other: 1 }] as ReadonlyArray<any>))
+        assert.include(short.message, `field "${name}" has to be a string`)
+      })
+    )
+  )
+})
+
+describe("Db.table: values nested deeper than the stack", () => {
+  const deep = JSON.parse("[".repeat(100_000) + "]".repeat(100_000)) as Schema.Json
+  type Tree = number | ReadonlyArray<Tree>
+  const Tree: Schema.Codec<Tree> = Schema.Union([
+    Schema.Number,
+    Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
+  ])
+
+  it.effect.each([
+    ["of JSON", Schema.Struct({ id: Schema.Int, deep: Schema.Json })],
+    ["of a recursive schema", Schema.Struct({ id: Schema.Int, deep: Tree })],
+    ["of a row that is encoded", Schema.Struct({ id: Schema.NumberFromString, deep: Schema.Json })],
+    ["of a row that is encoded, of a recursive schema", Schema.Struct({ id: Schema.NumberFromString, deep: Tree })]
+  ] as ReadonlyArray<readonly [string, Schema.Codec<any, any>]>)("are refused: %s", ([, schema]) =>
+    withDb(
+      Effect.gen(function* () {
+        const sink = Db.table("t", schema, { key: "id" as never })
+        const error = yield* Effect.flip(
+          writeTo(sink, [
+            { id: 1, deep: 1 },
+            { id: 2, deep }
+          ])
+        )
+        assert.instanceOf(error, Db.DbError)
+        assert.strictEqual(error.row, 1)
+        assert.match(error.message, /row 2 does not encode: .*nested too deep.*\(key \{"id":"?2"?\}\)$/)
+      })
+    )
+  )
+
+  it.effect("are refused where a table has them", () =>
+    withDb(
+      Effect.gen(function* () {
+        const text = "[".repeat(100_000) + "]".repeat(100_000)
+        for (const type of [Tree, Schema.String, Schema.Array(Schema.Int)]) {
+          const exit = yield* Effect.exit(Db.query(Schema.Struct({ a: type }))`SELECT ${text} AS a`)
+          if (type === Schema.String) assert.isTrue(Exit.isSuccess(exit))
+          else assert.instanceOf(Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined, Db.DbError)
+        }
+      })
+    )
+  )
+})
+
+describe("Db.table: which row is at fault", () => {
+  const failing = <A>(sink: Sink.Sink<A, Db.DbError, Db.Db, "exactly-once">, elements: ReadonlyArray<A>) =>
+    Effect.map(Effect.flip(writeTo(sink, elements)), (error) => {
+      assert.instanceOf(error, Db.DbError)
+      return { error, message: error.message.replace(/^Database .*?: /, ""), at: rowsAtFault(error) }
+    })
+
+  it.effect("is told by key and field for what does not encode", () =>
+    withDb(
+      Effect.gen(function* () {
+        const Sample = Schema.Struct({ sensor: Schema.String, at: Schema.Int, value: Schema.NonEmptyString })
+        const samples = Db.table("samples", Sample, { key: ["sensor", "at"] })
+        const rows = [
+          { sensor: "a", at: 1, value: "x" },
+          { sensor: "b", at: 2, value: "" }
+        ]
+        const refused = yield* failing(samples, rows)
+        assert.deepEqual(refused.at, [1])
+        assert.deepInclude(refused.error, { row: 1, column: "value", key: `{"sensor":"b","at":2}` })
+        assert.match(
+          refused.message,
+          /^could not write 2 rows to table "samples": row 2 does not encode: .* \(key {"sensor":"b","at":2}\)$/
+        )
+        const keyless = yield* failing(repos, [{ id: 1.5, name: "x" }])
+        assert.deepInclude(keyless.error, { row: 0, column: "id" })
+        assert.isUndefined(keyless.error.key)
+      })
+    )
+  )
+
+  it.effect.each([
+    ["UNIQUE", "id INTEGER PRIMARY KEY, name TEXT UNIQUE", { id: 2, name: "taken" }, "name"],
+    [
+      "UNIQUE of two",
+      "id INTEGER PRIMARY KEY, name TEXT, z INTEGER DEFAULT 1, UNIQUE (name, z)",
+      { id: 2, name: "taken" },
+      "name, z"
+    ],
+    ["CHECK", "id INTEGER PRIMARY KEY, name TEXT CHECK (name <> 'bad')", { id: 2, name: "bad" }, "name"],
+    [
+      "a named CHECK",
+      "id INTEGER PRIMARY KEY, name TEXT, CONSTRAINT good CHECK (name <> 'bad')",
+      { id: 2, name: "bad" },
+      undefined
+    ],
+    [
+      "NOT NULL in a trigger",
+      "id INTEGER PRIMARY KEY, name TEXT, len INTEGER NOT NULL GENERATED ALWAYS AS (nullif(length(name), 3))",
+      { id: 2, name: "bad" },
+      "len"
+    ],
+    [
+      "an expression that fails",
+      "id INTEGER PRIMARY KEY, name TEXT, len INTEGER AS (json_extract(name, '$')) STORED",
+      { id: 2, name: "bad" },
+      undefined
+    ]
+  ] as const)("is told by key and column for a single one that the database refuses: %s", ([, columns, row, column]) =>
+    withDb(
+      Effect.gen(function* () {
+        yield* run(`CREATE TABLE repos (${columns})`)
+        yield* writeTo(byId, [{ id: 1, name: columns.includes("json") ? "1" : "taken" }])
+        const single = yield* failing(byId, [row])
+        assert.deepEqual(single.at, [0])
+        assert.deepInclude(single.error, { row: 0, key: `{"id":2}` })
+        assert.strictEqual(single.error.column, column)
+        assert.match(
+          single.message,
+          /^could not write 1 rows to table "repos": row 1 was refused: .* \(key {"id":2}\)$/
+        )
+        // One statement takes two rows, and one the third.
+        const good = [3, 4].map((id) => ({ id, name: `${id}` }))
+        assert.deepEqual((yield* failing(byId, [...good, row])).at, [2])
+        const many = yield* failing(byId, [...good, row, { id: 5, name: "5" }])
+        assert.isUndefined(many.at)
+        assert.strictEqual(many.error.column, column)
+        assert.isUndefined(many.error.row)
+      })
+    )
+  )
+
+  it.effect("is not asked where the failure is not about rows", () =>
+    withDb(
+      Effect.gen(function* () {
+        const { sql } = yield* Db.Db
+        const one = [{ id: 1, name: "x" }]
+        assert.strictEqual(rowsAtFault(yield* opening(Db.table("", Repo))), "batch")
+        const writing = Effect.flatMap(repos.open(Option.none()), (writer) =>
+          Effect.andThen(run("ALTER TABLE repos RENAME TO gone"), Effect.flip(writer.write(one)))
+        )
+        const gone = yield* Effect.scoped(writing)
+        assert.include(gone.message, "no such table")
+        assert.strictEqual(rowsAtFault(gone), "batch")
+
+        yield* writeTo(repos, one)
+        const [pages] = yield* sql<{ page_count: number }>`PRAGMA page_count`
+        yield* sql.unsafe(`PRAGMA max_page_count = ${pages!.page_count}`)
+        const full = yield* failing(repos, [{ id: 1, name: "x".repeat(100_000) }])
+        assert.include(full.message, "the disk is full")
+        assert.strictEqual(full.at, "batch")
+        assert.isUndefined(full.error.row)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.live("is not asked where the database is locked", () =>
+    Effect.gen(function* () {
+      const file = yield* newFile
+      const mine = yield* connect(file, { lockTimeout: 1 })
+      const other = yield* connect(file)
+      const writer = yield* Effect.provideService(repos.open(Option.none()), Db.Db, mine)
+      const writing = Effect.provideService(writer.write([{ id: 1, name: "x" }]), Db.Db, mine)
+      const locked = yield* other.sql.withTransaction(Effect.flip(writing))
+      assert.include(locked.message, "SQLITE_BUSY")
+      assert.strictEqual(rowsAtFault(locked), "batch")
+    }).pipe(Effect.scoped)
   )
 })

@@ -294,6 +294,28 @@ describe("Fetch: why it fails", () => {
     )
   )
 
+  it.effect("schema: the JSON is nested deeper than the stack", () => {
+    type Tree = number | ReadonlyArray<Tree>
+    const Tree: Schema.Codec<Tree> = Schema.Union([
+      Schema.Number,
+      Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
+    ])
+    const body = "[".repeat(100_000) + "]".repeat(100_000)
+    return withOrigin({ "/": { body } }, (origin) =>
+      Effect.gen(function* () {
+        const deep = yield* Effect.flip(Fetch.json(Tree)(origin.url))
+        assert.strictEqual(deep.reason, "schema")
+        assert.include(deep.message, "its JSON is nested too deep")
+        for (const schema of [Repo, Schema.Array(Schema.String), Schema.String]) {
+          const error = yield* Effect.flip(Fetch.json(schema as Schema.Codec<unknown>)(origin.url))
+          assert.strictEqual(error.reason, "schema")
+          assert.isBelow(error.message.length, 1000)
+        }
+        yield* Fetch.json(Schema.Json)(origin.url)
+      })
+    )
+  })
+
   it.effect("redirect: too often, or to where nothing can be fetched", () =>
     withOrigin(
       {

@@ -2,13 +2,16 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as ByteSize from "effect/ByteSize"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { execFileSync } from "node:child_process"
 import { Files } from "skein"
 import * as Disk from "../support/disk.ts"
 
@@ -165,6 +168,76 @@ it.layer(NodeServices.layer)("Files", (it) => {
       })
     )
 
+    it.effect("refuses what is no regular file before it opens it, which a pipe without a writer would never end", () =>
+      Effect.gen(function* () {
+        const pipe = yield* newPath
+        execFileSync("mkfifo", [pipe])
+        const file = Files.lines(pipe)
+        for (const use of [Effect.asVoid(read(file)), Effect.asVoid(file.size), Effect.asVoid(file.fingerprint)]) {
+          const error = yield* Effect.flip(use)
+          assert.deepInclude(error, { kind: "NotAFile", reason: "it is not a regular file but a FIFO" })
+        }
+        const device = yield* Effect.flip(read(Files.lines("/dev/zero")))
+        assert.strictEqual(device.kind, "NotAFile")
+      })
+    )
+
+    /** Reads a file of 3 MiB, and does this to it once its first block was read. */
+    const readWhile = (change: (fs: FileSystem.FileSystem, path: string) => Effect.Effect<unknown, unknown>) =>
+      Effect.gen(function* () {
+        const content = "0123456789abcde\n".repeat(196_608)
+        const path = yield* fileOf(content)
+        const fs = yield* FileSystem.FileSystem
+        let reads = 0
+        const changing = Disk.changed((file) => ({
+          read: (buffer, options) =>
+            Effect.andThen(
+              Effect.suspend(() => (reads++ === 1 ? Effect.orDie(change(fs, path)) : Effect.void)),
+              file.read(buffer, options)
+            )
+        }))
+        const seen: Array<string> = []
+        const reading = Files.lines(path)
+          .read(Option.none())
+          .pipe(Stream.runForEach(({ value }) => Effect.sync(() => void seen.push(value))))
+        return { exit: yield* changing(Effect.exit(reading)), seen }
+      })
+
+    it.effect.each([
+      ["cut", "Shrunk", (fs, path) => fs.truncate(path, 2 ** 21 - 3)],
+      ["cut to nothing", "Shrunk", (fs, path) => fs.truncate(path, 0)],
+      ["rewritten shorter", "Shrunk", (fs, path) => fs.writeFileString(path, "something else.\n".repeat(150_000))],
+      ["removed", "Replaced", (fs, path) => fs.remove(path)],
+      ["renamed", "Replaced", (fs, path) => fs.rename(path, `${path}.old`)],
+      [
+        "replaced by one as long",
+        "Replaced",
+        (fs, path) => Effect.andThen(fs.copyFile(path, `${path}.new`), fs.rename(`${path}.new`, path))
+      ]
+    ] as ReadonlyArray<
+      readonly [
+        string,
+        Files.FilesError["kind"],
+        (fs: FileSystem.FileSystem, path: string) => Effect.Effect<void, unknown>
+      ]
+    >)("fails when the file is %s while it is read, and gives no part of a line", ([, kind, change]) =>
+      Effect.gen(function* () {
+        const { exit, seen } = yield* readWhile(change)
+        const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+        assert.instanceOf(error, Files.FilesError)
+        assert.strictEqual(error.kind, kind)
+        assert.isTrue(seen.every((line) => line.length === 15))
+      })
+    )
+
+    it.effect("reads what is added to the file while it is read", () =>
+      Effect.gen(function* () {
+        const { exit, seen } = yield* readWhile((fs, path) => fs.writeFileString(path, "added\n", { flag: "a" }))
+        assert.isTrue(Exit.isSuccess(exit))
+        assert.deepEqual([seen.length, seen.at(-1)], [196_609, "added"])
+      })
+    )
+
     it.effect("reports a failing disk as such", () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(read(Files.lines(yield* fileOf("a\n"))))
@@ -260,6 +333,36 @@ it.layer(NodeServices.layer)("Files", (it) => {
       })
     )
 
+    const deepText = "[".repeat(100_000) + "]".repeat(100_000)
+    type Tree = number | ReadonlyArray<Tree>
+    const Tree: Schema.Codec<Tree> = Schema.Union([
+      Schema.Number,
+      Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
+    ])
+
+    it.effect("refuses a line nested deeper than the stack, and reads it where its schema asks for any JSON", () =>
+      Effect.gen(function* () {
+        const path = yield* fileOf(`[1]\n${deepText}\n`)
+        const { seen, error } = yield* readUntilError(Files.jsonl(path, Tree))
+        assert.deepEqual(seen, [[1]])
+        assert.deepInclude(error, { kind: "BadLine", line: 2, reason: "it is nested too deep" })
+        assert.strictEqual((yield* values(Files.jsonl(path, Schema.Json))).length, 2)
+      })
+    )
+
+    it.effect("refuses an element nested deeper than the stack", () =>
+      Effect.gen(function* () {
+        const path = yield* newPath
+        for (const schema of [Tree, Schema.Json]) {
+          const error = yield* Effect.flip(
+            write(Files.jsonl(path, schema as Schema.Codec<any>), Option.none(), [1, JSON.parse(deepText)])
+          )
+          assert.deepInclude(error, { kind: "BadElement", reason: "it is nested too deep to be written as JSON" })
+          assert.include(error.message, "element 2 of a batch of 2")
+        }
+      })
+    )
+
     it.effect("names the line that is not JSON", () =>
       Effect.gen(function* () {
         const { error } = yield* readUntilError(Files.jsonl(yield* fileOf("1\n2\n{oops\n"), Schema.Number))
@@ -283,6 +386,23 @@ it.layer(NodeServices.layer)("Files", (it) => {
         const deep = `${path}.d/x/y.txt`
         yield* write(Files.lines(deep), Option.none(), ["f"])
         assert.strictEqual(yield* contentOf(deep), "f\n")
+      })
+    )
+
+    it.effect("refuses text that has no UTF-8 form, and writes what only looks like its escape", () =>
+      Effect.gen(function* () {
+        const path = yield* newPath
+        const plain = yield* Effect.flip(write(Files.lines(path), Option.none(), ["a", "b\udc00"]))
+        assert.strictEqual(plain.kind, "BadElement")
+        assert.include(plain.message, "element 2 of a batch of 2")
+        assert.include(plain.reason, "it has half of a character in it")
+        const file = Files.jsonl(path, Schema.Json)
+        for (const bad of ["\ud800", ["\\\udfff"], { "\ud83d": 1 }]) {
+          assert.strictEqual((yield* Effect.flip(write(file, Option.none(), [bad]))).kind, "BadElement")
+        }
+        const good = ["\\ud800", ["\\\\udc00", "\\"], "😀"]
+        yield* write(file, Option.none(), good)
+        assert.deepEqual(yield* values(file), good)
       })
     )
 

@@ -16,6 +16,7 @@ import { Ambient } from "../deadline/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
 import { shared } from "./Dispatcher.ts"
 import { Ledger } from "./Failures.ts"
+import { checkWhole } from "../base/Options.ts"
 import { type Reason, reasonOf } from "../base/Reason.ts"
 import { type GroupInfo, type Kind, Registry } from "../Registry.ts"
 import { Roster } from "./Roster.ts"
@@ -99,6 +100,7 @@ export class Group<A, E> implements Owner {
     this.siblings = isRoot ? this.registry.roots : (outer.groups ??= new Set())
     this.body = new Node<A, E>(this, outer, "body", options.name, false)
     this.name = this.body.name
+    checkWhole("TaskGroup: maxFailures", options.maxFailures, 1, "unlimited")
     this.ledger = new Ledger(options.maxFailures ?? 100)
     this.spawning = this.spawningFrom(parent.context)
     this.turns = (options.limit ?? Infinity) === Infinity ? undefined : new Turns(options.limit!)

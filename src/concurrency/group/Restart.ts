@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { checkDuration, checkWhole } from "../base/Options.ts"
 
 export interface RestartOptions {
   /** When a failed task starts again, counted from its end; its own end is the end of restarting. */
@@ -20,8 +21,10 @@ export const restarting = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   options: RestartOptions,
   group: { readonly state: string; readonly closing: Effect.Effect<void> }
-): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Schedule.toStep(options.restart), (step) => {
+): Effect.Effect<A, E, R> => {
+  checkWhole("TaskGroup: maxRestarts.times", options.maxRestarts?.times, 0, "unlimited")
+  checkDuration("TaskGroup: maxRestarts.per", options.maxRestarts?.per)
+  return Effect.flatMap(Schedule.toStep(options.restart), (step) => {
     const recent: Array<number> = []
     const isOverBudget = (now: number): boolean => {
       if (options.maxRestarts === undefined) return false
@@ -46,3 +49,4 @@ export const restarting = <A, E, R>(
     })
     return attempt
   })
+}

@@ -4,6 +4,8 @@ import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
+import { isTooDeep } from "../../concurrency/base/Nesting.ts"
+import * as JsonText from "../JsonText.ts"
 
 export type ColumnType = "INTEGER" | "REAL" | "TEXT" | "BLOB"
 
@@ -16,8 +18,10 @@ export interface Column {
   readonly nullable: boolean
   /** What a value has to be, for messages. */
   readonly expected: string
-  /** The field's encoded value as the column holds it; undefined when it is of another type. */
+  /** The field's encoded value as the column holds it; undefined when it cannot hold it. */
   readonly toColumn: (value: unknown) => Value | undefined
+  /** What is wrong with a value that is of the right type, and that the column cannot hold all the same. */
+  readonly flaw?: ((value: unknown) => string | undefined) | undefined
   /** The field's encoded value from what the column holds; undefined leaves the field out. */
   readonly fromColumn: (value: unknown) => unknown
 }
@@ -40,6 +44,8 @@ export const make = (schema: Schema.Constraint): Result.Result<Columns, string> 
   let plain = ast === schema.ast && ast.checks === undefined
   for (const { name, type } of ast.propertySignatures) {
     if (typeof name === "symbol") return Result.fail(`a field named by a symbol (${String(name)}) has no column`)
+    if (!String(name).isWellFormed())
+      return Result.fail(`the name of a field (${JSON.stringify(name)}) ${JsonText.noUtf8}`)
     const field = columnOf(String(name), type)
     plain &&= field.plain
     list.push(field.column)
@@ -47,11 +53,20 @@ export const make = (schema: Schema.Constraint): Result.Result<Columns, string> 
   return Result.succeed({ list, plain, exact: list.some((column) => column.expected === bigint.expected) })
 }
 
+/** The field of a row. Its name is the schema's, and may be one that every object has from its prototype. */
+export const fieldOf = (row: object, name: string): unknown =>
+  name in Object.prototype && !Object.hasOwn(row, name) ? undefined : (row as Record<string, unknown>)[name]
+
+/** Why a column does not hold this value, in words that follow the name of the field. */
+export const refusal = ({ expected, flaw, nullable }: Column, value: unknown): string =>
+  flaw?.(value) ?? `has to be ${expected}${nullable ? " or absent" : ""}`
+
 interface Kind {
   readonly type: ColumnType
   readonly expected: string
   readonly plain: boolean
   readonly toColumn: (value: unknown) => Value | undefined
+  readonly flaw?: (value: unknown) => string | undefined
   readonly fromColumn: (value: unknown) => unknown
 }
 
@@ -133,7 +148,8 @@ const text: Kind = {
   type: "TEXT",
   expected: "a string",
   plain: false,
-  toColumn: (value) => (typeof value === "string" ? value : undefined),
+  toColumn: (value) => (typeof value === "string" && value.isWellFormed() ? value : undefined),
+  flaw: (value) => (typeof value === "string" ? JsonText.noUtf8 : undefined),
   fromColumn: same
 }
 
@@ -189,15 +205,19 @@ const json = (field: SchemaAST.AST): Kind => {
   const encoded = SchemaAST.toEncoded(codec.ast)
   const forms = SchemaAST.isUnion(encoded) ? encoded.types : [encoded]
   const bare = forms.every((form) => SchemaAST.isString(form) || SchemaAST.isNull(form))
+  /** The text of a value, or what is wrong with it; undefined where that is its type. */
+  const print = (value: unknown): Result.Result<string, string | undefined> => {
+    const form = encode(value)
+    if (Exit.isFailure(form)) return Result.fail(isTooDeep(form.cause) ? JsonText.tooDeep : undefined)
+    if (!bare || typeof form.value !== "string") return JsonText.print(form.value)
+    return form.value.isWellFormed() ? Result.succeed(form.value) : Result.fail(JsonText.noUtf8)
+  }
   return {
     type: "TEXT",
     expected: "a value with a JSON form",
     plain: false,
-    toColumn: (value) => {
-      const form = encode(value)
-      if (Exit.isFailure(form)) return undefined
-      return bare && typeof form.value === "string" ? form.value : JSON.stringify(form.value)
-    },
+    toColumn: (value) => Result.getOrUndefined(print(value)),
+    flaw: (value) => Result.getOrUndefined(Result.flip(print(value))),
     fromColumn: (value) => {
       if (typeof value !== "string") return value
       const form = decode(bare ? value : parse(value))

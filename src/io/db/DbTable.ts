@@ -2,13 +2,16 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Hex from "effect/encoding/Hex"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import type { Connection } from "effect/sql/SqlConnection"
-import { isSqlError } from "effect/sql/SqlError"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import type { Writer } from "../../pipeline/Sink.ts"
 import type { Db, TableOptions } from "./Contract.ts"
 import * as DbColumns from "./DbColumns.ts"
@@ -78,15 +81,18 @@ export const open = <A, I extends object>(
         }
       })
     )
-    return writerOf(db, table, { ...made.success, list: columns }, insert)
+    return writerOf(db, table, { ...made.success, list: columns }, key, insert)
   }).pipe(Effect.mapError((error) => (isSqlError(error) ? fromSqlError(db.name, tried)(error) : error)))
 }
 
 /** The place and expectation of the first issue of an encode or decode, in one line. */
 export const issueOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
-  return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ")
+  const message = () => (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ")
+  return isTooDeep(cause) ? tooDeep : unlessTooDeep(message, () => tooDeep)
 }
+
+const tooDeep = "it is nested too deep"
 
 /** As many rows a statement as pay: more do not get faster, and each size is a statement of its own to prepare. */
 const largestPart = 256
@@ -95,6 +101,7 @@ const writerOf = <A, I extends object>(
   db: Db,
   { name, schema }: Table<A, I>,
   { list, plain }: DbColumns.Columns,
+  key: ReadonlyArray<string>,
   insert: (rows: number) => string
 ): Writer<A, DbError, Db> => {
   const encode = Schema.encodeUnknownExit(schema)
@@ -104,9 +111,24 @@ const writerOf = <A, I extends object>(
   const statements = new Map<number, string>()
   for (let rows = 1; rows <= largest; rows *= 2) statements.set(rows, insert(rows))
 
-  const failed = (rows: ReadonlyArray<unknown>, at: number, reason: string) =>
-    new DbError({ database: db.name, tried: written(rows), reason: `row ${at + 1} ${reason}` })
   const written = (rows: ReadonlyArray<unknown>) => `write ${rows.length} rows to table "${name}"`
+  const keyed = list.filter((column) => key.includes(column.name))
+  /** `fields` are those of the row at `at`, encoded where that was possible. */
+  const refused = (
+    rows: ReadonlyArray<A>,
+    at: number,
+    fields: unknown,
+    reason: string,
+    more: { readonly column?: string; readonly cause?: SqlError }
+  ) =>
+    new DbError({
+      database: db.name,
+      tried: written(rows),
+      reason: `row ${at + 1} ${reason}`,
+      row: at,
+      ...(keyed.length > 0 && { key: keyOf(keyed, fields) }),
+      ...more
+    })
 
   /** The values of `size` rows one after the other, or why there are none. */
   const parametersOf = (rows: ReadonlyArray<A>, from: number, size: number): Array<DbColumns.Value> | DbError => {
@@ -116,19 +138,19 @@ const writerOf = <A, I extends object>(
       let row: unknown = rows[at]
       if (!plain) {
         const encoded = encode(row)
-        if (Exit.isFailure(encoded)) return failed(rows, at, `does not encode: ${issueOf(encoded.cause)}`)
+        if (Exit.isFailure(encoded)) {
+          return refused(rows, at, row, `does not encode: ${issueOf(encoded.cause)}`, fieldIn(encoded.cause))
+        }
         row = encoded.value
       }
       // Plain or encoded, it is what the schema's encoded side says; the columns check what matters of that.
-      const fields = row as Record<string, unknown>
+      const fields = row as object
       for (const column of list) {
-        const value = column.toColumn(fields[column.name])
+        const field = DbColumns.fieldOf(fields, column.name)
+        const value = column.toColumn(field)
         if (value === undefined) {
-          return failed(
-            rows,
-            at,
-            `does not encode: field "${column.name}" has to be ${column.expected}${orNull(column)}`
-          )
+          const reason = `does not encode: field "${column.name}" ${DbColumns.refusal(column, field)}`
+          return refused(rows, at, fields, reason, { column: column.name })
         }
         values[next++] = value
       }
@@ -145,11 +167,24 @@ const writerOf = <A, I extends object>(
         while (size > rows.length - from) size /= 2
         const values = parametersOf(rows, from, size)
         if (values instanceof DbError) return Effect.fail(values)
+        const at = from
         from += size
-        return connection.executeRaw(statements.get(size) ?? insert(size), values)
+        return Effect.mapError(connection.executeRaw(statements.get(size) ?? insert(size), values), (error) =>
+          refusedBy(error, rows, at, size)
+        )
       },
       step: () => {}
     })
+  }
+
+  /** What the database says of `size` rows from `at` on: of a single one it is known which one it means. */
+  const refusedBy = (error: SqlError, rows: ReadonlyArray<A>, at: number, size: number): DbError => {
+    const more = { ...columnIn(error, name, list), cause: error }
+    if (size > 1 || !isAboutRows(error)) {
+      return new DbError({ database: db.name, tried: written(rows), reason: error.message, ...more })
+    }
+    const encoded: Exit.Exit<unknown, unknown> = plain ? Exit.succeed(rows[at]) : encode(rows[at])
+    return refused(rows, at, Exit.isSuccess(encoded) ? encoded.value : {}, `was refused: ${error.message}`, more)
   }
 
   return {
@@ -166,7 +201,99 @@ const writerOf = <A, I extends object>(
   }
 }
 
-const orNull = (column: DbColumns.Column): string => (column.nullable ? " or absent" : "")
+/**
+ * Which of the rows of a failed write are at fault: their places in the batch where the error names them; "batch" where it
+ * is not about rows at all, so that none of them would fare better alone; undefined where some row is at fault and the
+ * error does not say which one, so that writing them in parts tells.
+ */
+export const rowsAtFault = (error: DbError): ReadonlyArray<number> | "batch" | undefined => {
+  if (error.row !== undefined) return [error.row]
+  return isSqlError(error.cause) && isAboutRows(error.cause) ? undefined : "batch"
+}
+
+/** What is not known counts as not about rows: a row must not be given up for a disk. */
+const isAboutRows = ({ reason }: SqlError): boolean => {
+  switch (reason._tag) {
+    case "UniqueViolation":
+    case "ConstraintError":
+      return true
+    case "UnknownError":
+      return isRowCode(codeOf(reason.cause), reason.message ?? "")
+    default:
+      return false
+  }
+}
+
+/** SQLite's number, or the five characters of the SQL standard. */
+const codeOf = (cause: unknown): unknown =>
+  hasProperty(cause, "errno") ? cause.errno : hasProperty(cause, "code") ? cause.code : undefined
+
+const isRowCode = (code: unknown, message: string): boolean => {
+  // Data, integrity, and what exceeds a limit of the database.
+  if (typeof code === "string") return /^(22|23|54)...$/.test(code)
+  if (typeof code !== "number") return false
+  switch (code & 0xff) {
+    case 18: // TOOBIG
+    case 20: // MISMATCH
+      return true
+    case 1: // What CHECKs, generated columns and triggers compute of a row; else this is the number of wrong SQL.
+      return /json|integer overflow|too complex|ESCAPE expression/i.test(message)
+    default:
+      return false
+  }
+}
+
+/** The columns that a refusal of the database names, as in `NOT NULL constraint failed: table.column`; of a CHECK, its text is all there is. */
+const columnIn = (
+  { reason }: SqlError,
+  table: string,
+  list: ReadonlyArray<DbColumns.Column>
+): { readonly column?: string } => {
+  const message = hasProperty(reason.cause, "message") ? String(reason.cause.message) : ""
+  const [, names = ""] =
+    /^(?:UNIQUE|NOT NULL) constraint failed: (.+)$/s.exec(message) ??
+    /^cannot store \w+ value in \w+ column (.+)$/s.exec(message) ??
+    []
+  const [, check] = /^CHECK constraint failed: (.+)$/s.exec(message) ?? []
+  if (check !== undefined) {
+    const words = new Set(check.replaceAll(/'[^']*'/g, "").split(/[^\p{L}\p{N}_$]+/u))
+    const named = list.filter(({ name }) => words.has(name))
+    return named.length > 0 ? { column: named.map(({ name }) => name).join(", ") } : {}
+  }
+  const start = `${table}.`.toLowerCase()
+  const columns = names.split(", ")
+  return columns.every((column) => column.toLowerCase().startsWith(start))
+    ? { column: columns.map((column) => column.slice(start.length)).join(", ") }
+    : {}
+}
+
+/** The field of the first issue of an encode. */
+const fieldIn = (cause: Cause.Cause<unknown>): { readonly column?: string } => {
+  const error = Cause.squash(cause)
+  if (!Schema.isSchemaError(error)) return {}
+  const [first] = issues(error.issue).issues
+  const [field] = first?.path ?? []
+  return field === undefined ? {} : { column: String(typeof field === "object" ? field.key : field) }
+}
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1({ leafHook: () => "", checkHook: () => "" })
+
+/** A row that does not encode has its key in another form, or none. */
+const keyOf = (key: ReadonlyArray<DbColumns.Column>, row: unknown): string =>
+  JSON.stringify(
+    Object.fromEntries(
+      key.map((column) => {
+        const value = typeof row === "object" && row !== null ? DbColumns.fieldOf(row, column.name) : undefined
+        return [column.name, shown(column.toColumn(value) ?? value)]
+      })
+    )
+  )
+
+const shown = (value: unknown): string | number | boolean | null => {
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value
+  if (value instanceof Uint8Array) return Hex.encode(value)
+  return value === null || value === undefined ? null : typeof value === "bigint" ? `${value}` : `a ${typeof value}`
+}
 
 interface TableColumn {
   readonly name: string
@@ -177,7 +304,7 @@ interface TableColumn {
 }
 
 const whyUnusable = (name: string): string | undefined => {
-  if (!/^[^\p{Cc}]+$/u.test(name)) return "the name of a table is one or more printable characters"
+  if (!/^[^\p{Cc}\p{Cs}]+$/u.test(name)) return "the name of a table is one or more printable characters"
   if (/^(sqlite|skein)_/i.test(name)) return "names that begin with sqlite_ and skein_ are taken. Choose another"
   return undefined
 }
@@ -235,7 +362,8 @@ const insertInto = (
   return (rows) => head + Array.from({ length: rows }, () => row).join(",") + (key.length > 0 ? ` ${conflict}` : "")
 }
 
-const typeOf = (types: Readonly<Record<string, DbColumns.ColumnType | undefined>> = {}, name: string) => types[name]
+const typeOf = (types: Readonly<Record<string, DbColumns.ColumnType | undefined>> = {}, name: string) =>
+  Object.hasOwn(types, name) ? types[name] : undefined
 
 const list = (names: ReadonlyArray<string>): string => names.map(quote).join(", ")
 

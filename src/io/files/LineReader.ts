@@ -5,11 +5,11 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import type { Element } from "../../pipeline/Source.ts"
 import { FilesError, fromPlatform } from "../FilesError.ts"
-import { newline, openToRead, readAt, Refusal } from "./TextFile.ts"
+import { checkEnd, newline, openToRead, readAt, Refusal } from "./TextFile.ts"
 
 export interface ReadOptions {
   readonly skipBlank: boolean
@@ -24,7 +24,9 @@ export const read = <A>(
   options: ReadOptions
 ): Stream.Stream<Element<A, number>, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { file, size } = yield* openToRead(path)
+    const opened = yield* openToRead(path)
+    const { file, size } = opened
+    const fs = yield* FileSystem.FileSystem
     if (after > size) return yield* shorter(path, after, size)
     yield* Effect.orDie(file.seek(BigInt(after), "start"))
     const lines = new Splitter(after, parse, options)
@@ -38,9 +40,20 @@ export const read = <A>(
     const more = Effect.suspend(() => file.read(lines.space())).pipe(
       Effect.mapError(fromPlatform("read", path)),
       Effect.flatMap((count) => {
+        if (count === 0) return end
         lines.add(count)
         return pull
       })
+    )
+    // Before the last line is given, which may be half of one where the file was cut.
+    const end = Effect.suspend(() => checkEnd(path, opened, lines.end)).pipe(
+      Effect.provideService(FileSystem.FileSystem, fs),
+      Effect.andThen(
+        Effect.suspend(() => {
+          lines.add(0)
+          return pull
+        })
+      )
     )
     return Stream.fromPull(Effect.succeed(pull))
   }).pipe(Stream.unwrap)
@@ -98,6 +111,11 @@ class Splitter<A> {
       this.buffer = larger
     }
     return this.buffer.subarray(this.filled)
+  }
+
+  /** Behind the last byte that was taken. */
+  get end(): number {
+    return this.base + this.filled
   }
 
   /** Takes `count` bytes that were put into `space()`; none means the end of the file. */

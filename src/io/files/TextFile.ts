@@ -2,6 +2,7 @@
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { FilesError, fromPlatform } from "../FilesError.ts"
 
@@ -28,23 +29,71 @@ export interface Format<in out A> {
 
 export const newline = 10
 
-/** Opens an existing file for reading; gives its size, too. */
-export const openToRead = (
-  path: string
-): Effect.Effect<
-  { readonly file: FileSystem.File; readonly size: number },
-  FilesError,
-  FileSystem.FileSystem | Scope.Scope
-> =>
-  FileSystem.FileSystem.pipe(
-    Effect.flatMap((fs) => fs.open(path, { flag: "r" })),
-    Effect.bindTo("file"),
-    Effect.bind("info", ({ file }) => file.stat),
-    Effect.mapError(fromPlatform("open", path)),
-    Effect.flatMap(({ file, info }) =>
-      info.type === "File" ? Effect.succeed({ file, size: sizeOf(info) }) : Effect.fail(notAFile("read", path, info))
-    )
-  )
+export interface Opened {
+  readonly file: FileSystem.File
+  /** As it was opened. */
+  readonly info: FileSystem.File.Info
+  readonly size: number
+}
+
+/**
+ * Opens an existing file for reading. What is no regular file is refused before that: a named pipe would wait for a writer,
+ * and a device may do anything.
+ */
+export const openToRead = (path: string): Effect.Effect<Opened, FilesError, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const found = yield* fs.stat(path)
+    if (found.type !== "File") return yield* notAFile("read", path, found)
+    const file = yield* fs.open(path, { flag: "r" })
+    const info = yield* file.stat
+    return info.type === "File" ? { file, info, size: sizeOf(info) } : yield* notAFile("read", path, info)
+  }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fromPlatform("open", path)(error))))
+
+/**
+ * Fails unless byte `end`, where reading found no more, is the end of what was opened, as far as that can be told: the path
+ * still leads to it, and it is no shorter than it was. What is longer was added to while it was read.
+ */
+export const checkEnd = (
+  path: string,
+  { info, size }: Opened,
+  end: number
+): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const now = yield* fs
+      .stat(path)
+      .pipe(
+        Effect.mapError((error) =>
+          error.reason._tag === "NotFound" ? replaced(path, "it was removed") : fromPlatform("read", path)(error)
+        )
+      )
+    if (!isSame(info, now)) return yield* replaced(path, "another file took its place")
+    const left = Math.min(end, sizeOf(now))
+    if (left < size) return yield* shrunk(path, size, left)
+    if (sizeOf(now) < end) return yield* shrunk(path, end, sizeOf(now))
+  })
+
+const isSame = (a: FileSystem.File.Info, b: FileSystem.File.Info): boolean =>
+  a.dev === b.dev && Option.getOrUndefined(a.ino) === Option.getOrUndefined(b.ino)
+
+const shrunk = (path: string, before: number, now: number): FilesError =>
+  new FilesError({
+    kind: "Shrunk",
+    tried: "read",
+    path,
+    reason: `it was cut while it was read: it had ${before} bytes, and ended after ${now}`,
+    fix: "Restore it and run again, and let nothing cut it meanwhile."
+  })
+
+const replaced = (path: string, reason: string): FilesError =>
+  new FilesError({
+    kind: "Replaced",
+    tried: "read",
+    path,
+    reason: `${reason} while it was read`,
+    fix: "Put it back and run again, and let nothing move or replace it meanwhile."
+  })
 
 export const sizeOf = (info: FileSystem.File.Info): number => ByteSize.toNumberUnsafe(info.size)
 

@@ -1,0 +1,36 @@
+/**
+ * Options whose type says only that they are numbers. One that makes no sense is refused at once: NaN, of all things, is
+ * neither over a limit nor under it, so that retries would never end and bodies have no bound.
+ */
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+
+/** Throws unless the option is left out or a whole number, `least` or more; `unlimited` ones may be infinite. */
+export const checkWhole = (
+  option: string,
+  value: number | undefined,
+  least: number,
+  extent: "finite" | "unlimited" = "finite"
+): void => {
+  if (value === undefined || (Number.isInteger(value) && value >= least)) return
+  if (extent === "unlimited" && value === Infinity) return
+  const or = extent === "unlimited" ? ", or Infinity" : ""
+  throw new RangeError(`${option} must be a whole number, ${least} or more${or}; got ${shown(value)}`)
+}
+
+/** Throws unless the option is left out or a number, `least` or more, and finite. */
+export const checkNumber = (option: string, value: number | undefined, least: number): void => {
+  if (value === undefined || (Number.isFinite(value) && value >= least)) return
+  throw new RangeError(`${option} must be a number, ${least} or more; got ${shown(value)}`)
+}
+
+/** Throws unless the option is left out or a duration of zero or more; Effect takes NaN for zero. */
+export const checkDuration = (option: string, value: Duration.Input | undefined): void => {
+  if (value === undefined) return
+  const duration = Number.isNaN(value) ? undefined : Option.getOrUndefined(Duration.fromInput(value))
+  if (duration !== undefined && !Duration.isNegative(duration)) return
+  throw new RangeError(`${option} must be a duration, zero or more, as "10 seconds"; got ${shown(value)}`)
+}
+
+/** Types are checked by the compiler, which a program in JavaScript does not have. */
+const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : String(value))
