@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Db from "../io/Db.ts"
 import type * as Main from "../node/Main.ts"
 import * as Shown from "../node/Shown.ts"
-import { Journal, type KeptDeadLetter } from "../pipeline/Journal.ts"
+import { keyOf, Journal, type KeptDeadLetter } from "../pipeline/Journal.ts"
 import * as Remembered from "./memory/Remembered.ts"
 import * as FetchPlan from "./plan/FetchPlan.ts"
 import * as Plan from "./plan/Plan.ts"
@@ -57,7 +57,7 @@ export const dead: Command.Command<"dead", Input, {}, unknown, Main.Services> = 
       if (input.replay) return yield* Plan.replay(yield* planOf(name, entry), yield* Report.make(input))
       if (journal === undefined) return yield* Effect.fail(elsewhere(name))
       const letters = yield* Journal.pipe(
-        Effect.flatMap((journal) => journal.dead(name)),
+        Effect.flatMap((journal) => journal.dead(keyOf(name))),
         Effect.provide(Db.open(journal))
       )
       const lines = input.json ? letters.map((letter) => Shown.json(letter)) : listed(input.name, letters)

@@ -107,7 +107,7 @@ export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> 
       const options = optionsOf(input)
       const name = Option.isSome(input.name) ? input.name.value : yield* nameOf(options)
       yield* Paths.check(rolesOf(name, options))
-      yield* Plan.start(FetchPlan.make(name, options), {
+      yield* Plan.start(FetchPlan.make(name, options, input.restart), {
         restart: input.restart,
         report: yield* Report.make(input),
         remember: (journal) => Remembered.save(name, { kind: "fetch", options: FetchPlan.kept(options) }, journal)

@@ -9,6 +9,7 @@ import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import type { AtMost, Delivery, Guarantee, Meet } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
@@ -161,8 +162,9 @@ export const flatMap =
  */
 export const batch =
   (size: number, options?: BatchOptions) =>
-  <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> =>
-    make(self.source, [
+  <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> => {
+    checkDuration("within", options?.within)
+    return make(self.source, [
       ...self.steps,
       {
         _tag: "Batch",
@@ -171,6 +173,7 @@ export const batch =
         within: options?.within === undefined ? undefined : Duration.fromInputUnsafe(options.within)
       }
     ])
+  }
 
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
@@ -423,15 +426,20 @@ const each = (
   ])
 
 const positive = (what: string, n: number): number => {
-  if (Number.isInteger(n) && n >= 1) return n
-  throw new RangeError(`The ${what} of a pipeline must be a whole number of at least 1, not ${n}`)
+  checkWhole(`The ${what} of a pipeline`, n, 1)
+  return n
 }
 
 const checked = (options: Runs.RunOptions<Delivery>): Runs.RunOptions<Delivery> => {
   if (options.name === "")
     throw new RangeError("The name of a run must not be empty: the journal keeps its place by it")
-  positive("window", options.window?.items ?? 1)
-  positive("maxRows", options.maxRows ?? 1)
+  checkWhole("window.items", options.window?.items, 1)
+  checkNumber("window.bytes", options.window?.bytes, 1)
+  checkWhole("maxRows", options.maxRows, 1)
+  checkDuration("commitEvery", options.commitEvery)
+  checkDuration("drainWithin", options.drainWithin)
+  checkDuration("lease", options.lease)
+  checkDuration("progress.interval", options.progress?.interval)
   return options
 }
 

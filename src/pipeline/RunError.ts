@@ -1,7 +1,7 @@
 /** What ends a run besides the errors of its own source, steps and sink. */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { TypedError } from "../concurrency/base/TypedError.ts"
 import type { AlreadyRunning, LeaseLost } from "./JournalError.ts"

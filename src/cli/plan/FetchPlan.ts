@@ -2,9 +2,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
 import * as Db from "../../io/Db.ts"
@@ -79,7 +77,8 @@ const Page = Schema.Struct({
   finalUrl: Schema.String
 })
 
-export const make = (name: string, options: Options): Plan => {
+/** With `restart`, the file begins anew. */
+export const make = (name: string, options: Options, restart = false): Plan => {
   const { db, out, source } = options
   const pages = Pipeline.from(
     typeof source === "string" ? Files.lines(source, { skipBlank: true }) : Source.list(source, { name: "arguments" })
@@ -101,9 +100,9 @@ export const make = (name: string, options: Options): Plan => {
   })
   const shared = { name, layer: Layer.merge(limits, db === undefined ? JournalFolder.database(name) : Db.open(db)) }
   if (out === undefined) return { ...shared, job: Pipeline.to(table)(pages) }
-  const file = Files.jsonl(out, Page)
+  const file = Files.jsonl(out, Page, { existing: restart ? "replace" : "append" })
   const sink = db === undefined ? file : Sink.all(table, file)
-  return { ...shared, job: Pipeline.to(sink)(pages), startOver: empty(out) }
+  return { ...shared, job: Pipeline.to(sink)(pages) }
 }
 
 const get = Fetch.page()
@@ -123,12 +122,4 @@ const fetchPage = (line: string) =>
       durationMs: Duration.toMillis(page.duration),
       finalUrl: page.url
     }
-  })
-
-/** In place: what leads to the file, or points to it, is not ours. */
-const empty = (file: string): Effect.Effect<void, unknown, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const found = yield* Effect.option(fs.stat(file))
-    if (Option.isSome(found) && found.value.type === "File") yield* fs.truncate(file)
   })

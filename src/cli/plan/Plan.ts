@@ -3,13 +3,12 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Schema from "effect/Schema"
 import * as Db from "../../io/Db.ts"
 import * as DatabaseUrl from "../../node/DatabaseUrl.ts"
 import type * as Main from "../../node/Main.ts"
-import { Journal, type KeptDeadLetter } from "../../pipeline/Journal.ts"
+import * as Journals from "../../pipeline/Journal.ts"
+import { Journal, type JournalKey } from "../../pipeline/Journal.ts"
 import * as Pipeline from "../../pipeline/Pipeline.ts"
-import { SourceChanged } from "../../pipeline/RunError.ts"
 import { CommandError } from "../usage/CommandError.ts"
 import type { Report } from "../report/Report.ts"
 
@@ -18,8 +17,6 @@ export interface Plan {
   readonly job: Pipeline.Job<unknown, Needs, Pipeline.Delivery>
   readonly layer: Layer.Layer<Db.Db | Journal, unknown, Main.Services>
   readonly options?: Omit<Partial<Pipeline.RunOptions<Pipeline.Delivery>>, "name" | "progress"> | undefined
-  /** What starting over does besides forgetting the checkpoint. */
-  readonly startOver?: Effect.Effect<void, unknown, Main.Services> | undefined
 }
 
 /** The services that a job may ask for. */
@@ -38,26 +35,18 @@ export const start = (
 ): Effect.Effect<void, unknown, Main.Services> =>
   Effect.gen(function* () {
     const journal = yield* journalOf(plan)
-    const remembered = remember(yield* placeOf(journal))
-    if (restart) {
-      // In this order a crash in between leaves too much behind, never too little.
-      yield* plan.startOver ?? Effect.void
-      yield* journal.reset(plan.name)
-      const old = yield* journal.dead(plan.name)
-      yield* journal.markReplayed(plan.name, idsOf(old))
-    }
-    const options = { ...plan.options, name: plan.name, progress: report.progress }
-    const summary = yield* Pipeline.run(whenAccepted(plan.job, remembered), options)
-    const dead = summary.dead > 0 ? yield* journal.dead(plan.name) : []
+    const place = yield* placeOf(journal)
+    const run = yield* Pipeline.start(plan.job, {
+      ...plan.options,
+      name: plan.name,
+      restart,
+      progress: report.progress
+    })
+    yield* remember(place)
+    const summary = yield* run.await
+    const dead = summary.dead > 0 ? yield* journal.dead(keyOf(plan)) : []
     yield* report.finish(summary, dead.slice(-summary.dead))
-  }).pipe(
-    Effect.catchIf(
-      (error) => error instanceof SourceChanged,
-      (error) => Effect.fail(changed(error))
-    ),
-    Effect.ensuring(report.clear),
-    provide(plan)
-  )
+  }).pipe(Effect.scoped, Effect.mapError(inCommandsTerms), Effect.ensuring(report.clear), provide(plan))
 
 /** Runs the dead letters of an earlier run again; those that are left count as dead in the summary. */
 export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown, Main.Services> =>
@@ -65,9 +54,11 @@ export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown,
     const journal = yield* journalOf(plan)
     const options = { ...plan.options, name: plan.name, progress: report.progress }
     const summary = yield* Pipeline.replay(plan.job, options)
-    const left = yield* journal.dead(plan.name)
+    const left = yield* journal.dead(keyOf(plan))
     yield* report.finish({ ...summary, resumed: false, dead: left.length }, left)
-  }).pipe(Effect.ensuring(report.clear), provide(plan))
+  }).pipe(Effect.mapError(inCommandsTerms), Effect.ensuring(report.clear), provide(plan))
+
+const keyOf = ({ name, options }: Plan): JournalKey => Journals.keyOf(name, options?.partition)
 
 const journalOf = (plan: Plan): Effect.Effect<Journal, never, Needs> =>
   Effect.flatMap(
@@ -81,16 +72,6 @@ const placeOf = (journal: Journal): Effect.Effect<string | undefined> =>
     if (Option.isNone(db) || db.value.journal !== journal) return undefined
     return DatabaseUrl.isKept(db.value.name) ? db.value.name : undefined
   })
-
-/** The sink is opened by a run that was accepted, and by no other. */
-const whenAccepted = (job: Plan["job"], then: Effect.Effect<void, never, Needs>): Plan["job"] => ({
-  ...job,
-  sink: Object.create(job.sink, {
-    open: { value: (committed: Option.Option<Schema.Json>) => Effect.tap(job.sink.open(committed), () => then) }
-  })
-})
-
-const idsOf = (letters: ReadonlyArray<KeptDeadLetter>): ReadonlyArray<number> => letters.map(({ id }) => id)
 
 const provide =
   (plan: Plan) =>
@@ -119,11 +100,20 @@ const missingService = (cause: Cause.Cause<unknown>): string | undefined => {
   return undefined
 }
 
-const changed = ({ changes, pipeline, source }: SourceChanged): CommandError =>
+/** What a run was refused for, with what there is on a command line to do about it. */
+const inCommandsTerms = (error: unknown): unknown => {
+  if (error instanceof Pipeline.SourceChanged) {
+    return refused(
+      error.pipeline,
+      `its source ${error.source} changed since the last run (${error.changes.join("; ")})`
+    )
+  }
+  if (error instanceof Pipeline.SinkChanged) return refused(error.pipeline, error.changes.join("; "))
+  return error
+}
+
+const refused = (pipeline: string, why: string): CommandError =>
   new CommandError(
-    `Could not go on with "${pipeline}": its source ${source} changed since the last run (${changes.map(brief).join("; ")}). ` +
+    `Could not go on with "${pipeline}": ${why}. ` +
       "Put it back as it was, start over with --restart, or keep this apart with another --name."
   )
-
-/** A checksum is told by its beginning, as everywhere. */
-const brief = (change: string): string => change.replaceAll(/\b([0-9a-f]{8})[0-9a-f]{56}\b/g, "$1…")

@@ -197,7 +197,8 @@ const writerOf = <A, I extends object>(
         .pipe(
           Effect.mapError((error) => (isSqlError(error) ? fromSqlError(db.name, written(rows))(error) : error)),
           Effect.as(null)
-        )
+        ),
+    atFault: (error) => (error instanceof DbError ? rowsAtFault(error) : "batch")
   }
 }
 
@@ -206,7 +207,7 @@ const writerOf = <A, I extends object>(
  * is not about rows at all, so that none of them would fare better alone; undefined where some row is at fault and the
  * error does not say which one, so that writing them in parts tells.
  */
-export const rowsAtFault = (error: DbError): ReadonlyArray<number> | "batch" | undefined => {
+const rowsAtFault = (error: DbError): ReadonlyArray<number> | "batch" | undefined => {
   if (error.row !== undefined) return [error.row]
   return isSqlError(error.cause) && isAboutRows(error.cause) ? undefined : "batch"
 }

@@ -3,6 +3,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import type { DeadLetter } from "../Journal.ts"
 import { BadDeadLetter, TooManyDeadLetters } from "../RunError.ts"
 import type { Position } from "../Source.ts"
@@ -75,12 +76,16 @@ export class DeadLetters {
   ): Effect.Effect<Schema.Json, BadDeadLetter, unknown> {
     const bad = (reason: string) =>
       new BadDeadLetter({ pipeline: this.pipeline, step, tried: "keep the input of a failed step", reason })
+    const tooDeep = bad("it is nested deeper than it can be written")
     return Effect.suspend(() => Schema.encodeUnknownEffect(Schema.toCodecJson(policy.deadLetter))(input)).pipe(
       Effect.mapError((error) => bad(error.message)),
-      // Nested deeper than the stack reaches.
-      Effect.catchDefect((defect) =>
-        defect instanceof RangeError ? Effect.fail(bad(`it cannot be encoded: ${defect.message}`)) : Effect.die(defect)
-      )
+      Effect.flatMap((encoded) =>
+        unlessTooDeep(
+          () => (JSON.stringify(encoded), Effect.succeed(encoded)),
+          () => Effect.fail(tooDeep)
+        )
+      ),
+      Effect.catchDefect((defect) => (isTooDeep(defect) ? Effect.fail(tooDeep) : Effect.die(defect)))
     )
   }
 }
