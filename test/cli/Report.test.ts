@@ -44,6 +44,7 @@ const letter = (id: number): KeptDeadLetter => ({
   input: `http://127.0.0.1/${id}`,
   cause: `answered ${500 + id}`,
   attempts: 5,
+  path: "",
   version: null,
   position: id,
   at: 0,

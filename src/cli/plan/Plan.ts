@@ -93,7 +93,9 @@ const provide =
 /** The types of a file that is imported at run time were checked by nobody. */
 const missingService = (cause: Cause.Cause<unknown>): string | undefined => {
   for (const reason of cause.reasons) {
-    const message = Cause.isDieReason(reason) && reason.defect instanceof Error ? reason.defect.message : ""
+    const thrown = Cause.isDieReason(reason) ? reason.defect : undefined
+    const defect = thrown instanceof Pipeline.StepDefect ? thrown.cause : thrown
+    const message = defect instanceof Error ? defect.message : ""
     const [, key] = /^Service not found: (\S+)/.exec(message) ?? []
     if (key !== undefined) return key
   }

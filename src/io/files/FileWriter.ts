@@ -60,7 +60,7 @@ export const open = <A>(
         Effect.gen(function* () {
           const committed = yield* lengthOf(name, since)
           // What this run found there beyond what was committed is not its own.
-          if (writer.length !== Math.max(base, committed)) yield* writer.cutBack(Math.max(base, committed))
+          yield* writer.goBack(Math.max(base, committed))
           yield* writer.begin
           for (const [index, element] of elements.entries()) {
             const line = print(element)
@@ -73,16 +73,15 @@ export const open = <A>(
       atFault: (error) => (error instanceof FilesError && error.row !== undefined ? [error.row] : "batch"),
       close: (committed) =>
         Effect.flatMap(lengthOf(name, committed), (length) =>
-          Effect.andThen(
-            writer.length === Math.max(base, length) ? Effect.void : writer.cutBack(Math.max(base, length)),
-            lock.release
-          )
+          Effect.andThen(writer.goBack(Math.max(base, length)), lock.release)
         )
     }
   })
 
 class LineWriter {
-  length: number
+  private length: number
+  /** Whether a write has ended in the middle. */
+  private torn = false
   private readonly name: string
   private readonly path: string
   private readonly fs: FileSystem.FileSystem
@@ -119,6 +118,10 @@ class LineWriter {
     return { length: this.length, sum: sumOf(this.last) }
   }
 
+  goBack(length: number): Effect.Effect<void, FilesError> {
+    return this.torn || this.length !== length ? this.cutBack(length) : Effect.void
+  }
+
   /** Makes the file as long as it was. */
   cutBack(length: number): Effect.Effect<void, FilesError> {
     return Effect.gen({ self: this }, function* () {
@@ -131,6 +134,7 @@ class LineWriter {
       yield* readAt(file, name, last, length - last.length)
       this.last = last
       this.length = length
+      this.torn = false
     }).pipe(Effect.uninterruptible)
   }
 
@@ -160,6 +164,7 @@ class LineWriter {
     const last = tailOf(this.last, bytes)
     const to = { length: this.length + bytes.length, sum: sumOf(last) }
     return Effect.gen({ self: this }, function* () {
+      this.torn = true
       if (bytes.length > 0) yield* this.lock.intend(this.state, to)
       const info = yield* Effect.andThen(
         bytes.length > 0 ? file.writeAll(bytes) : Effect.void,
@@ -168,6 +173,7 @@ class LineWriter {
       yield* this.undisturbed(info, to.length)
       this.length = to.length
       this.last = last
+      this.torn = false
       // A write that is under way cannot be taken back from the system: a cancel waits for it.
     }).pipe(Effect.uninterruptible)
   }
