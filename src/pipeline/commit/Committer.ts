@@ -3,9 +3,9 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
-import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
+import { type Batch, type Fate, gathered, type Refused, retract } from "../fate/Fate.ts"
 import type { Unit } from "../fate/Unit.ts"
-import type { Commit, Lease } from "../Journal.ts"
+import type { Checkpoint, Commit, Lease } from "../Journal.ts"
 import * as Policy from "../Policy.ts"
 import { explained } from "../RunError.ts"
 import type { SinkStep } from "../Step.ts"
@@ -83,32 +83,43 @@ export class Committer {
   }
 
   private commit(batch: Batch, finished: boolean): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake, outlets, sink } = this.options
-    return Effect.gen({ self: this }, function* () {
-      const place = yield* intake.keep(fate.after(batch), finished)
-      const refused = new Map<number, Refused>()
-      let states: States = outlets.states
-      const attempt = Effect.suspend(() => {
-        const rows = batch.rows.filter((_, row) => !refused.has(row))
-        return Effect.map(outlets.write(rows, finished, sink.onError !== "fail"), (written) => {
-          states = written
-          return {
-            checkpoint: { ...place, sinks: written, counts: fate.after(batch, [...refused.values()]).counts },
-            dead: [...gathered(batch.units, (unit) => unit.dead), ...lettersOf(refused)],
-            replayed: gathered(batch.units, (unit) => unit.letters),
-            restart: this.restart
-          }
-        })
-      })
-      let written = false
-      while (!written) {
-        const outcome = yield* this.transaction(attempt)
-        if (outcome instanceof RowsRefused) yield* this.refuse(batch, outcome, refused)
-        else written = true
+    const { fate, intake } = this.options
+    const standing = fate.after(batch)
+    return Effect.flatMap(intake.keep(standing, finished), (place) =>
+      this.commitWithout(batch, { ...place, sinks: {}, counts: standing.counts }, finished, noRows)
+    )
+  }
+
+  /** Commits all of a batch but the rows that were refused, and what those became; again where the sink refuses more. */
+  private commitWithout(
+    batch: Batch,
+    next: Checkpoint,
+    finished: boolean,
+    refused: ReadonlyMap<number, Refused>
+  ): Effect.Effect<void, unknown, unknown> {
+    const { fate, outlets, sink } = this.options
+    const { units } = batch
+    const instead = [...refused.values()]
+    const rows = refused.size === 0 ? batch.rows : batch.rows.filter((_, row) => !refused.has(row))
+    const counts = { ...next.counts }
+    retract(counts, instead)
+    const dead = gathered(units, (unit) => unit.dead).concat(instead.flatMap(({ letter }) => letter ?? []))
+    const replayed = gathered(units, (unit) => unit.letters)
+    let states: States = outlets.states
+    const attempt = Effect.map(outlets.write(rows, finished, sink.onError !== "fail"), (written): Commit => {
+      states = written
+      return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
+    })
+    return Effect.flatMap(this.transaction(attempt), (outcome) => {
+      if (outcome instanceof RowsRefused) {
+        return Effect.flatMap(this.refuse(batch, outcome, refused), (more) =>
+          this.commitWithout(batch, next, finished, new Map([...refused, ...more]))
+        )
       }
       outlets.states = states
       this.restart = false
-      fate.settle(batch, [...refused.values()])
+      fate.settle(batch, instead)
+      return Effect.void
     })
   }
 
@@ -144,26 +155,22 @@ export class Committer {
   private refuse(
     batch: Batch,
     { rows }: RowsRefused,
-    refused: Map<number, Refused>
-  ): Effect.Effect<void, unknown, unknown> {
+    before: ReadonlyMap<number, Refused>
+  ): Effect.Effect<ReadonlyArray<readonly [row: number, refused: Refused]>, unknown, unknown> {
     const { letters, pipeline, sink } = this.options
-    const remaining = batch.rows.flatMap((_, row) => (refused.has(row) ? [] : [row]))
-    return Effect.forEach(
-      rows,
-      ([index, error]) => {
-        const row = remaining[index]!
-        const input = batch.rows[row]
-        const { position } = unitOf(batch, row)
-        if (sink.onError === "fail") {
-          return Effect.failCause(explained(Cause.fail(error), { pipeline, step: sink.name, position, input }))
-        }
-        return Effect.map(
-          letters.letter(sink, { input, position, path: "", error, attempts: 1 }),
-          (letter) => void refused.set(row, { row, letter })
-        )
-      },
-      { discard: true }
-    )
+    const written = batch.rows.flatMap((_, row) => (before.has(row) ? [] : [row]))
+    return Effect.forEach(rows, ([index, error]) => {
+      const row = written[index]!
+      const input = batch.rows[row]
+      const { position } = unitOf(batch, row)
+      if (sink.onError === "fail") {
+        return Effect.failCause(explained(Cause.fail(error), { pipeline, step: sink.name, position, input }))
+      }
+      return Effect.map(
+        letters.letter(sink, { input, position, path: "", error, attempts: 1 }),
+        (letter) => [row, { row, letter }] as const
+      )
+    })
   }
 
   /** Waits before the next commit, but not once all there will be is ready, nor while room is needed. */
@@ -178,8 +185,7 @@ export class Committer {
   }
 }
 
-const lettersOf = (refused: ReadonlyMap<number, Refused>) =>
-  [...refused.values()].flatMap(({ letter }) => (letter === undefined ? [] : [letter]))
+const noRows: ReadonlyMap<number, Refused> = new Map()
 
 const unitOf = ({ units }: Batch, row: number): Unit => {
   let first = 0

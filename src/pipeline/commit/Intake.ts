@@ -51,19 +51,27 @@ export const ofSource = <E, R>(
       resumable: source.resumable,
       size,
       arrivals: source.read(start.position),
-      keep: Effect.fnUntraced(function* ({ ahead, position, reach }, finished) {
-        if (!source.resumable) return { ...nothing, finished }
-        if (position !== last.position) last = { position, fingerprint: yield* known(position) }
-        return {
-          fingerprint: last.fingerprint,
-          position,
-          ahead,
-          reach: Option.isSome(reach)
-            ? Option.some({ position: reach.value, fingerprint: yield* known(reach) })
-            : Option.none(),
-          finished
-        }
-      })
+      keep: ({ ahead, position, reach }, finished) => {
+        if (!source.resumable) return Effect.succeed({ ...nothing, finished })
+        const watermark =
+          position === last.position
+            ? Effect.succeed(last.fingerprint)
+            : Effect.map(known(position), (fingerprint) => {
+                last = { position, fingerprint }
+                return fingerprint
+              })
+        return Effect.flatMap(watermark, (fingerprint): Effect.Effect<Place, E, R> =>
+          Option.isNone(reach)
+            ? Effect.succeed({ fingerprint, position, ahead, reach: Option.none(), finished })
+            : Effect.map(known(reach), (further) => ({
+                fingerprint,
+                position,
+                ahead,
+                reach: Option.some({ position: reach.value, fingerprint: further }),
+                finished
+              }))
+        )
+      }
     }
   })
 

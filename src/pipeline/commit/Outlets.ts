@@ -15,6 +15,8 @@ interface Outlet extends Known {
 
 export type States = Checkpoint["sinks"]
 
+type Next = readonly [identity: string, state: States[string]]
+
 /** Rows that a sink failed on, by their index, each with what it said. */
 export class RowsRefused {
   readonly rows: ReadonlyMap<number, unknown>
@@ -71,25 +73,39 @@ export class Outlets {
     finished: boolean,
     halves: boolean
   ): Effect.Effect<States, RowsRefused | WriteFailed, unknown> {
-    return Effect.gen({ self: this }, function* () {
-      const next: Array<readonly [string, States[string]]> = []
-      for (const { fingerprint, identity, writer } of this.outlets) {
-        const committed = Object.hasOwn(this.states, identity)
-          ? Option.some(this.states[identity]!.state)
-          : Option.none<Schema.Json>()
-        let state = committed
-        if (rows.length > 0 || Option.isNone(state)) {
-          const refused = new Map<number, unknown>()
-          state = yield* writeHalves(writer, rows, 0, committed, refused, halves)
-          if (refused.size > 0) return yield* Effect.fail(new RowsRefused(refused))
-        }
-        if (finished && writer.finish !== undefined) {
-          state = Option.some(yield* Effect.catchCause(writer.finish(state), failed))
-        }
-        next.push([identity, { fingerprint, state: Option.getOrThrow(state) }])
-      }
-      return Object.fromEntries(next)
-    })
+    const one = (outlet: Outlet) => this.writeTo(outlet, rows, finished, halves)
+    const [first] = this.outlets
+    // One is what most jobs have.
+    return this.outlets.length === 1
+      ? Effect.map(one(first!), (next) => Object.fromEntries([next]))
+      : Effect.map(Effect.forEach(this.outlets, one), Object.fromEntries)
+  }
+
+  private writeTo(
+    { fingerprint, identity, writer }: Outlet,
+    rows: ReadonlyArray<unknown>,
+    finished: boolean,
+    halves: boolean
+  ): Effect.Effect<Next, RowsRefused | WriteFailed, unknown> {
+    const committed = Object.hasOwn(this.states, identity)
+      ? Option.some(this.states[identity]!.state)
+      : Option.none<Schema.Json>()
+    const refused = new Map<number, unknown>()
+    const written =
+      rows.length > 0 || Option.isNone(committed)
+        ? writeHalves(writer, rows, 0, committed, refused, halves)
+        : Effect.succeed(committed)
+    const next = (state: Option.Option<Schema.Json>): Next => [
+      identity,
+      { fingerprint, state: Option.getOrThrow(state) }
+    ]
+    return Effect.flatMap(written, (state): Effect.Effect<Next, RowsRefused | WriteFailed, unknown> =>
+      refused.size > 0
+        ? Effect.fail(new RowsRefused(refused))
+        : finished && writer.finish !== undefined
+          ? Effect.map(Effect.catchCause(writer.finish(state), failed), (last) => next(Option.some(last)))
+          : Effect.succeed(next(state))
+    )
   }
 
   /** Takes away what is not committed. */

@@ -71,10 +71,12 @@ export class Fate {
 
   /** Takes a source element in; none when an earlier run has settled it already. */
   admit({ bytes, position, replays }: Arrival): Unit | undefined {
-    const unit = this.window.admit(position, bytes, replays?.letter)
-    // What has nothing to write is committed for the room that it takes.
+    return this.window.admit(position, bytes, replays?.letter)
+  }
+
+  /** What has nothing to write is committed for the room that it takes, where there is none left. */
+  press(): void {
     if (this.window.isFull) this.wakeCommitter()
-    return unit
   }
 
   /** One descendant of the unit became `children`, each of which ends by itself. */
@@ -96,7 +98,7 @@ export class Fate {
   /** What the unit became takes so much more memory. */
   grow(unit: Unit, bytes: number): void {
     this.window.grow(unit, bytes)
-    if (this.window.isFull) this.wakeCommitter()
+    this.press()
   }
 
   filter(unit: Unit): void {
@@ -185,20 +187,25 @@ export class Fate {
     let rows = 0
     let count = 0
     while (count < ready.length && rows < this.maxRows) rows += ready[count++]!.outputs.length
-    const units = [...this.quiet, ...ready.splice(0, count)]
-    this.quiet = []
+    const complete = ready.splice(0, count)
+    const units = this.quiet.length === 0 ? complete : [...this.quiet, ...complete]
+    if (this.quiet.length > 0) this.quiet = []
     this.committing = true
     for (const unit of units) unit.taken = true
     return { units, rows: gathered(units, (unit) => unit.outputs) }
   }
 
   /** What is true once the batch is durable; changes nothing, as a transaction may run again. */
-  after({ units }: Batch, refused: ReadonlyArray<Refused> = []): Standing {
+  after({ units }: Batch): Standing {
     const counts = { ...this.settled }
-    for (const unit of units) tally(counts, unit)
-    retract(counts, refused)
-    const replayed = this.replayed + units.reduce((sum, unit) => sum + unit.letters.length, 0)
-    return { ...this.window.after(), counts: this.overall(counts, replayed) }
+    let { replayed } = this
+    for (const unit of units) {
+      tally(counts, unit)
+      replayed += unit.letters.length
+    }
+    const both = sum(this.before, counts)
+    // What is replayed settled before, as a dead letter.
+    return { ...this.window.after(), counts: { ...both, settled: both.settled - replayed, dead: both.dead - replayed } }
   }
 
   /** The batch is durable (P13). */
@@ -214,20 +221,14 @@ export class Fate {
     this.room.wakeAll()
   }
 
-  /** Counts over all runs: what is replayed settled before, as a dead letter. */
-  private overall(counts: Counts, replayed: number): Counts {
-    const both = sum(this.before, counts)
-    return { ...both, settled: both.settled - replayed, dead: both.dead - replayed }
-  }
-
   private wakeCommitter(): void {
     if (this.isDue) this.due.wakeOne()
     if (this.window.isFull) this.pressed.wakeAll()
   }
 }
 
-/** What was to be written and was not. */
-const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
+/** Takes back what was to be written and was not. */
+export const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
   for (const { letter } of refused) {
     counts.written -= 1
     if (letter === undefined) counts.skipped += 1

@@ -38,6 +38,7 @@ export class Reader {
         body: () => {
           if (this.paused) return this.resumed.wait(() => !this.paused)
           while (next < chunk.length && !this.fate.isFull) this.enter(chunk[next++]!)
+          this.fate.press()
           return next === chunk.length ? Effect.void : this.room.waitToRead()
         },
         step: () => this.room.goOnReading()
