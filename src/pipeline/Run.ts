@@ -23,11 +23,10 @@ import { DeadLetters } from "./fate/DeadLetters.ts"
 import { Fate } from "./fate/Fate.ts"
 import { Flow, type StepProgress } from "./flow/Flow.ts"
 import { Room } from "./flow/Room.ts"
-import type { AtMost, Delivery, Guarantee } from "./Guarantee.ts"
+import type { Delivery, Guarantee } from "./Guarantee.ts"
 import { type Checkpoint, Journal, type JournalError, keyOf, type Lease } from "./Journal.ts"
 import { LeaseLost } from "./JournalError.ts"
 import type { Progress, Summary } from "./Progress.ts"
-import type { RunError } from "./RunError.ts"
 import type { Sink } from "./Sink.ts"
 import type { Source } from "./Source.ts"
 import type { Each, SinkStep, Step } from "./Step.ts"
@@ -467,6 +466,3 @@ const burying = (journal: Journal, name: string): Lease => ({
 /** The steps of a description have lost their types; what the pipeline's own type says of them is taken back here. */
 const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>
   effect as Effect.Effect<A, E, R>
-
-export type RunFailure<E> = E | RunError | JournalError
-export type { AtMost, Delivery }

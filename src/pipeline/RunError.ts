@@ -146,7 +146,7 @@ export class StepDefect extends Error {
 
   constructor(defect: unknown, at: FailedAt) {
     const what = defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
-    super(`Pipeline "${at.pipeline}": ${placeOf(at)} threw: ${what}`, { cause: defect })
+    super(`Pipeline "${at.pipeline}", ${placeOf(at)}: ${what}`, { cause: defect })
     this.at = at
   }
 }
@@ -192,4 +192,4 @@ export const failedAt = (cause: Cause.Cause<unknown>): Option.Option<FailedAt> =
 
 /** As it stands in messages. */
 export const placeOf = ({ position, step }: FailedAt): string =>
-  `step "${step}", on the element that ends at position ${JSON.stringify(position)},`
+  `step "${step}" on the element that ends at position ${JSON.stringify(position)}`

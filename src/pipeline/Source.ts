@@ -48,6 +48,11 @@ export interface Source<out A, out E, out R, in out P> {
     | undefined
   /** The files it is in, by all of their names, so that none of them is written to (P14). Default: none. */
   readonly places?: Effect.Effect<ReadonlyArray<string>, E, R> | undefined
+  /**
+   * Told up to where all elements are settled, after each commit that moved that place, and again when a run goes on from it
+   * (P16): for a source that keeps elements until then, as a message queue does. Default: not told.
+   */
+  readonly settled?: ((upTo: P) => Effect.Effect<void, E, R>) | undefined
   /** The elements behind `after`, or all of them. Reading again from the same position gives the same elements. */
   readonly read: (after: Option.Option<P>) => Stream.Stream<Element<A, P>, E, R>
 }

@@ -102,7 +102,7 @@ export const make = (name: string, options: Options, restart = false): Plan => {
   if (out === undefined) return { ...shared, job: Pipeline.to(table)(pages) }
   const file = Files.jsonl(out, Page, { existing: restart ? "replace" : "append" })
   const sink = db === undefined ? file : Sink.all(table, file)
-  return { ...shared, job: Pipeline.to(sink)(pages) }
+  return { ...shared, out, job: Pipeline.to(sink)(pages) }
 }
 
 const get = Fetch.page()

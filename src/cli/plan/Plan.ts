@@ -1,6 +1,8 @@
 /** A job with all that it needs to run: what `skein fetch` and `skein run` make, and `skein dead` makes again. */
+import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Db from "../../io/Db.ts"
@@ -16,6 +18,8 @@ export interface Plan {
   readonly name: string
   readonly job: Pipeline.Job<unknown, Needs, Pipeline.Delivery>
   readonly layer: Layer.Layer<Db.Db | Journal, unknown, Main.Services>
+  /** The file of lines that it adds to. */
+  readonly out?: string | undefined
   readonly options?: Omit<Partial<Pipeline.RunOptions<Pipeline.Delivery>>, "name" | "progress"> | undefined
 }
 
@@ -36,6 +40,7 @@ export const start = (
   Effect.gen(function* () {
     const journal = yield* journalOf(plan)
     const place = yield* placeOf(journal)
+    const before = restart || plan.out === undefined ? 0 : yield* unknownBytes(journal, plan, plan.out)
     const run = yield* Pipeline.start(plan.job, {
       ...plan.options,
       name: plan.name,
@@ -43,6 +48,12 @@ export const start = (
       progress: report.progress
     })
     yield* remember(place)
+    if (before > 0) {
+      yield* report.note(
+        `${plan.out} has ${before} bytes already, and no run that is known here has written them: they stay, and all is ` +
+          "written behind them. If they are of a run whose journal is gone, start over with --restart"
+      )
+    }
     const summary = yield* run.await
     const dead = summary.dead > 0 ? yield* journal.dead(keyOf(plan)) : []
     yield* report.finish(summary, dead.slice(-summary.dead))
@@ -59,6 +70,17 @@ export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown,
   }).pipe(Effect.mapError(inCommandsTerms), Effect.ensuring(report.clear), provide(plan))
 
 const keyOf = ({ name, options }: Plan): JournalKey => Journals.keyOf(name, options?.partition)
+
+/** What is in a file that a run begins with, which has no checkpoint. */
+const unknownBytes = (journal: Journal, plan: Plan, file: string): Effect.Effect<number, unknown, Main.Services> =>
+  Effect.gen(function* () {
+    if (Option.isSome(yield* journal.load(keyOf(plan)))) return 0
+    const fs = yield* FileSystem.FileSystem
+    return Option.match(yield* Effect.option(fs.stat(file)), {
+      onNone: () => 0,
+      onSome: ({ size }) => ByteSize.toNumberUnsafe(size)
+    })
+  })
 
 const journalOf = (plan: Plan): Effect.Effect<Journal, never, Needs> =>
   Effect.flatMap(

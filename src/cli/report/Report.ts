@@ -17,6 +17,8 @@ export interface Report {
   readonly progress: NonNullable<RunOptions<never>["progress"]>
   /** The end of a run, and the dead letters that it made. */
   readonly finish: (summary: Summary, dead: ReadonlyArray<KeptDeadLetter>) => Effect.Effect<void>
+  /** Something to know before the run, that stops nothing. */
+  readonly note: (text: string) => Effect.Effect<void>
   /** Takes the progress line off the terminal; whatever is printed next starts on a line of its own. */
   readonly clear: Effect.Effect<void>
 }
@@ -51,23 +53,29 @@ export const make = (options: Options): Effect.Effect<Report, never, Stdio.Stdio
       return {
         progress: every("1 second", (progress) => Console.log(Shown.json(jsonOf(progress)))),
         finish: (summary: Summary) => Console.log(Shown.json(jsonOfSummary(summary))),
+        note,
         clear: Effect.void
       }
     }
     if (options.quiet) {
-      return { progress: every("1 hour", () => Effect.void), finish: () => Effect.void, clear: Effect.void }
+      const nothing = () => Effect.void
+      return { progress: every("1 hour", nothing), finish: nothing, note: nothing, clear: Effect.void }
     }
     if (!(yield* stdio.stderrIsTerminal)) {
-      return { progress: every("5 seconds", (progress) => Console.error(line(progress))), finish, clear: Effect.void }
+      const progress = every("5 seconds", (progress) => Console.error(line(progress)))
+      return { progress, finish, note, clear: Effect.void }
     }
     const draw = (text: string) => Effect.ignore(Stream.run(Stream.succeed(startOfLine + text), stdio.stderr()))
     const clear = draw("")
     return {
       progress: every("500 millis", (progress) => draw(fitted(line(progress)))),
       finish: (summary: Summary, dead: ReadonlyArray<KeptDeadLetter>) => Effect.andThen(clear, finish(summary, dead)),
+      note,
       clear
     }
   })
+
+const note = (text: string): Effect.Effect<void> => Console.error(`note: ${Shown.text(text)}`)
 
 const finish = (summary: Summary, dead: ReadonlyArray<KeptDeadLetter>): Effect.Effect<void> =>
   Effect.gen(function* () {

@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Cancel from "../../concurrency/Cancel.ts"
+import { failedAt, placeOf } from "../../pipeline/RunError.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 
 export interface Options {
@@ -20,11 +21,13 @@ export const make = (cause: Cause.Cause<unknown>, { debug, hint }: Options): Rea
     const reason = Option.map(Cancel.reasonOf(cause), ({ message }) => `: ${message}`)
     return [`error: cancelled${Option.getOrElse(reason, () => "")}`, ...details]
   }
-  const lines = failures.map((failure) => {
+  // The step is that of the first failure, which ended the run.
+  const at = Option.map(failedAt(cause), (at) => `${placeOf(at)}: `)
+  const lines = failures.map((failure, i) => {
     const task = failures.length > 1 && failure.task.id > 0 ? `task "${failure.task.name}": ` : ""
     return "defect" in failure
       ? `error: ${task}unexpected: ${messageOf(failure.defect)}`
-      : `error: ${task}${messageOf(failure.error)}`
+      : `error: ${task}${i === 0 ? Option.getOrElse(at, () => "") : ""}${messageOf(failure.error)}`
   })
   const dropped = TaskGroup.dropped(cause)
   if (dropped > 0) lines.push(`error: and ${dropped} more`)

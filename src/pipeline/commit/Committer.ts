@@ -61,7 +61,8 @@ export class Committer {
 
   /** What a new sink starts with must be known, or what a killed run left would pass for what was there before. */
   get begin(): Effect.Effect<void, unknown, unknown> {
-    return this.restart || this.options.outlets.isNew ? this.commit(this.options.fate.take(), false) : Effect.void
+    const { fate, intake, outlets } = this.options
+    return this.restart || outlets.isNew ? this.commit(fate.take(), false) : intake.settled(intake.start.position)
   }
 
   /** All is settled, and the source was read to its end. */
@@ -97,7 +98,7 @@ export class Committer {
     finished: boolean,
     refused: ReadonlyMap<number, Refused>
   ): Effect.Effect<void, unknown, unknown> {
-    const { fate, outlets, sink } = this.options
+    const { fate, intake, outlets, sink } = this.options
     const { units } = batch
     const instead = [...refused.values()]
     const rows = refused.size === 0 ? batch.rows : batch.rows.filter((_, row) => !refused.has(row))
@@ -119,7 +120,7 @@ export class Committer {
       outlets.states = states
       this.restart = false
       fate.settle(batch, instead)
-      return Effect.void
+      return intake.settled(next.position)
     })
   }
 

@@ -22,6 +22,8 @@ export interface Intake {
   readonly size: Option.Option<number>
   readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
   readonly keep: (settled: Settled, finished: boolean) => Effect.Effect<Place, unknown, unknown>
+  /** Tells the source what is kept. */
+  readonly settled: (position: Option.Option<Position>) => Effect.Effect<void, unknown, unknown>
 }
 
 export const nothing: Checkpoint = {
@@ -43,6 +45,7 @@ export const ofSource = <E, R>(
 ): Effect.Effect<Intake, E, R> =>
   Effect.map(source.size, (size) => {
     let last = { position: start.position, fingerprint: start.fingerprint }
+    let told: Option.Option<Position> = Option.none()
     const known = (upTo: Option.Option<Position>): Effect.Effect<Fingerprint, E, R> =>
       source.fingerprint(upTo, Option.isSome(last.position) ? last.fingerprint : undefined)
     return {
@@ -51,6 +54,11 @@ export const ofSource = <E, R>(
       resumable: source.resumable,
       size,
       arrivals: source.read(start.position),
+      settled: (position) => {
+        if (source.settled === undefined || Option.isNone(position) || position === told) return Effect.void
+        told = position
+        return source.settled(position.value)
+      },
       keep: ({ ahead, position, reach }, finished) => {
         if (!source.resumable) return Effect.succeed({ ...nothing, finished })
         const watermark =
@@ -105,6 +113,7 @@ export const ofLetters = (
       resumable: true,
       size: Option.none(),
       arrivals: Stream.fromArray(arrivals),
+      settled: () => Effect.void,
       keep: () => Effect.succeed(start)
     }
   })
@@ -116,5 +125,6 @@ export const unkept = <E, R>(source: Source<unknown, E, R, Position>): Intake =>
   resumable: false,
   size: Option.none(),
   arrivals: source.read(Option.none()),
+  settled: () => Effect.void,
   keep: () => Effect.succeed(nothing)
 })
