@@ -18,7 +18,7 @@ import * as DbColumns from "./db/DbColumns.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
-import * as JsonText from "./JsonText.ts"
+import * as JsonText from "../concurrency/base/JsonText.ts"
 
 export { Db, DbError, type TableOptions }
 

@@ -19,7 +19,7 @@ import { places, realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import * as FileWriter from "./files/FileWriter.ts"
 import * as LineReader from "./files/LineReader.ts"
-import * as JsonText from "./JsonText.ts"
+import * as JsonText from "../concurrency/base/JsonText.ts"
 import { folderOf, type Format, nameOf, openToRead, Refusal, syncFolder } from "./files/TextFile.ts"
 
 export { FilesError } from "./FilesError.ts"

@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import { isTooDeep } from "../../concurrency/base/Nesting.ts"
-import * as JsonText from "../JsonText.ts"
+import * as JsonText from "../../concurrency/base/JsonText.ts"
 
 export type ColumnType = "INTEGER" | "REAL" | "TEXT" | "BLOB"
 

@@ -1,6 +1,6 @@
 /** JSON as text that is kept: in a column, on a line. */
 import * as Result from "effect/Result"
-import { isTooDeep } from "../concurrency/base/Nesting.ts"
+import { isTooDeep } from "./Nesting.ts"
 
 /** The text of a JSON value, or what is wrong with it. */
 export const print = (value: unknown): Result.Result<string, string> => {
