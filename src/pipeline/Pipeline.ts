@@ -409,9 +409,12 @@ const sourceOf = (input: Input): Source<any, any, any, any> => {
 
 const noSource = (input: unknown): TypeError =>
   new TypeError(
-    `Pipeline.from takes a Source, a Stream, an Iterable or an AsyncIterable, not ${input === null ? "null" : typeof input}. ` +
+    `Pipeline.from takes a Source, a Stream, an Iterable or an AsyncIterable, not ${kindOf(input)}. ` +
       "For the lines of a file use Files.lines, for the characters of a string an array of them"
   )
+
+const kindOf = (input: unknown): string =>
+  input === null ? "null" : Effect.isEffect(input) ? "an Effect" : typeof input
 
 const each = (
   self: Pipeline<any, any, any, any>,

@@ -1,7 +1,7 @@
 /** What the compiler says of snippets, all in one run of it. */
 import { execFile } from "node:child_process"
-import { join } from "node:path"
-import { root, withSnippets } from "./snippets.ts"
+import getExePath from "../../node_modules/typescript/lib/getExePath.js"
+import { withSnippets } from "./snippets.ts"
 
 /** The first line of the first error of each snippet, without its place; "compiles" where there is none. */
 export const firstErrors = <Name extends string>(
@@ -12,10 +12,10 @@ export const firstErrors = <Name extends string>(
   const files = Object.fromEntries(names.map((name, i) => [`snippet-${i}.ts`, `${prelude}\n${snippets[name]}\n`]))
   return withSnippets(files, async (folder) => {
     const output = await new Promise<string>((done, failed) => {
-      const args = [join(root, "node_modules/typescript/bin/tsc"), "-p", folder, "--pretty", "false"]
-      execFile(process.execPath, args, { cwd: folder, maxBuffer: Infinity }, (error, stdout, stderr) =>
-        // 1 and 2 say that there are errors, in what is compiled.
-        typeof error?.code === "string" ? failed(error) : done(stdout + stderr)
+      const options = { cwd: folder, maxBuffer: Infinity, timeout: 50_000 }
+      execFile(getExePath(), ["-p", folder, "--pretty", "false"], options, (error, stdout) =>
+        // That there are errors in what is compiled is no failure of the compiler.
+        error === null || error.code === 1 || error.code === 2 ? done(stdout) : failed(error)
       )
     })
     const first = new Map<string, string>()

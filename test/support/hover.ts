@@ -2,9 +2,7 @@
  * What an editor shows over a name: asks the language server of TypeScript.
  *
  * ```ts
- * const shown = await hovers("const one = 1", ["one"])
- *
- * shown // => { one: "const one: 1" }
+ * await hovers("const one = 1") // => { one: "const one: 1" }
  * ```
  */
 import { spawn } from "node:child_process"
@@ -54,7 +52,13 @@ class Server {
   readonly #ended: Promise<void>
 
   constructor(cwd: string) {
-    this.#child = spawn(getExePath(), ["--lsp", "--stdio"], { cwd, stdio: ["pipe", "pipe", "pipe"] })
+    // It also ends when its input does: with this process, whatever becomes of that.
+    this.#child = spawn(getExePath(), ["--lsp", "--stdio"], {
+      cwd,
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: 50_000,
+      killSignal: "SIGKILL"
+    })
     this.#child.stderr.on("data", (chunk: Buffer) => (this.#stderr += chunk.toString()))
     this.#child.stdout.on("data", (chunk: Buffer) => {
       this.#got = Buffer.concat([this.#got, chunk])

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 
-export const root: string = resolve(import.meta.dirname, "../..")
+const root = resolve(import.meta.dirname, "../..")
 
 /** Writes the files, with the compiler settings of the project beside them, and takes them away after `use`. */
 export const withSnippets = async <A>(
