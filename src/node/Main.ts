@@ -20,6 +20,7 @@ import * as Drivers from "./Drivers.ts"
 import * as ErrorLines from "./main/ErrorLines.ts"
 import * as Host from "./Host.ts"
 import * as Http from "./Http.ts"
+import type { Provided } from "./main/Provided.ts"
 import * as Running from "./main/Running.ts"
 import * as Shown from "./Shown.ts"
 import * as Workers from "./Workers.ts"
@@ -74,10 +75,10 @@ export interface Options {
  * Main.run(Console.log("hello"))
  * ```
  */
-export const run = <A, E>(effect: Effect.Effect<A, E, Services>, options: Options = {}): void => {
+export const run = <A, E, R>(effect: Provided<A, E, R, Services>, options: Options = {}): void => {
   const drain = Drain.make()
   const registry = Registry.make()
-  const program = effect.pipe(
+  const program = (effect as Effect.Effect<A, E, Services>).pipe(
     Effect.provide(layer),
     Effect.provideService(Drain.Drain, drain),
     Effect.provideService(Registry.Registry, registry),

@@ -15,7 +15,7 @@ export const ranks: readonly ["at-least-once", "effectively-once", "exactly-once
 ]
 
 /** What source and sink can promise together: nothing more than the sink, and little without positions. */
-export type Meet<P, G extends Guarantee> = [P] extends [NoPosition] ? "at-most-once" : G
+export type Meet<P, G extends Guarantee> = [Extract<P, NoPosition>] extends [never] ? G : "at-most-once"
 
 /** The guarantee of several sinks together is that of the weakest. */
 export type Weakest<G extends Guarantee> = "at-least-once" extends G
@@ -32,3 +32,13 @@ export type AtMost<G extends Delivery> = G extends "exactly-once"
     : G extends "at-least-once"
       ? "at-least-once" | "at-most-once"
       : "at-most-once"
+
+/** `Q` where a job with guarantee `G` satisfies it, else what the compiler says: why not, and what to do. */
+export type Satisfied<Q extends Delivery, G extends Delivery> =
+  Q extends AtMost<G>
+    ? Q
+    : G extends "effectively-once"
+      ? "This job is effectively-once: for exactly-once, write to nothing but tables, as Db.table does"
+      : G extends "at-least-once"
+        ? "This job is at-least-once: for more, write to tables (Db.table, exactly-once) or files (Files.jsonl, effectively-once)"
+        : "This job is at-most-once: for more, read from a source with positions, such as Source.list or Files.lines"

@@ -10,20 +10,25 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
-import type { AtMost, Delivery, Guarantee, Meet } from "./Guarantee.ts"
+import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
 import * as Runs from "./Run.ts"
-import type { RunError } from "./RunError.ts"
+import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
 import type { Sink } from "./Sink.ts"
 import { unpositioned } from "./flow/Unpositioned.ts"
-import type { NoPosition, Source } from "./Source.ts"
+import type { OriginOf, Readable, Source } from "./Source.ts"
 import type {
   BatchOptions,
   Each,
   ErrorAfter,
+  GivesBoolean,
+  GivesIterable,
+  JournalFor,
   OnError,
   Output,
+  OutputElement,
+  StepDefaults,
   Retry,
   ServicesOf,
   SinkStep,
@@ -59,13 +64,10 @@ export interface Job<out E, out R, out G extends Delivery> {
  * await Effect.runPromise(squares) // => [1, 4, 9]
  * ```
  */
-export const from: {
-  <A, E, R, P>(source: Source<A, E, R, P>): Pipeline<A, E, R, P>
-  <A, E, R>(stream: Stream.Stream<A, E, R>): Pipeline<A, E, R, NoPosition>
-  <A>(items: Iterable<A> | AsyncIterable<A>): Pipeline<A, never, never, NoPosition>
-} = (input: Input): any => make(sourceOf(input), [])
-
-type Input = Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any> | AsyncIterable<any>
+export const from = <I>(
+  input: Readable<I>
+): Pipeline<OriginOf<I>["element"], OriginOf<I>["error"], OriginOf<I>["services"], OriginOf<I>["position"]> =>
+  make(sourceOf(input as Input), [])
 
 /**
  * Turns each element into what `f` gives for it: a value, or the value of an effect or a promise. `concurrency` (default 1) elements
@@ -88,7 +90,7 @@ type Input = Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterabl
  * ```
  */
 export const map =
-  <A, X, const O extends StepOptions<NoInfer<A>> = {}>(f: (value: A) => X, options?: O) =>
+  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => X, options?: O) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<Output<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "map", f, options)
 
@@ -107,14 +109,7 @@ export const map =
  * ```
  */
 export const filter =
-  <
-    A,
-    X extends boolean | PromiseLike<boolean> | Effect.Effect<boolean, any, any>,
-    const O extends StepOptions<NoInfer<A>> = {}
-  >(
-    f: (value: A) => X,
-    options?: O
-  ) =>
+  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => GivesBoolean<X>, options?: O) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "filter", f, options)
 
@@ -133,17 +128,8 @@ export const filter =
  * ```
  */
 export const flatMap =
-  <
-    A,
-    X extends Iterable<any> | PromiseLike<Iterable<any>> | Effect.Effect<Iterable<any>, any, any>,
-    const O extends StepOptions<NoInfer<A>> = {}
-  >(
-    f: (value: A) => X,
-    options?: O
-  ) =>
-  <E, R, P>(
-    self: Pipeline<A, E, R, P>
-  ): Pipeline<Output<X> extends Iterable<infer B> ? B : never, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => GivesIterable<X>, options?: O) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<OutputElement<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "flatMap", f, options)
 
 /**
@@ -185,6 +171,22 @@ export interface ToOptions<in out A> {
   readonly retry?: Retry | undefined
 }
 
+/** `ToOptions` that change nothing. */
+export interface ToDefaults {
+  readonly retry?: Retry | undefined
+}
+
+/**
+ * A sink that takes elements of `A` because it takes `S`, or what the compiler says of one that does not: of the sink, as it would
+ * say it of all of the pipe if `to` had but one type for both.
+ */
+type Taking<A, S, E, R, G extends Guarantee> = [A] extends [S]
+  ? Sink<S, E, R, G>
+  : "Map the elements to what this sink takes"
+
+/** `A`, but not inferred from here: a sink that is made right there, as `Sink.forEach((n) => …)`, learns from it what it takes. */
+type Plain<A> = [A] extends [infer B] ? B : never
+
 /**
  * Says where the elements go. The guarantee of the job follows from source and sink. An element that the sink refuses ends the run,
  * unless `onError` says to skip it or to keep it as a dead letter: then the rest of its batch is written without it.
@@ -199,21 +201,19 @@ export interface ToOptions<in out A> {
  * ```
  */
 export const to =
-  <A, E2, R2, G extends Guarantee, const O extends ToOptions<NoInfer<A>> = {}>(sink: Sink<A, E2, R2, G>, options?: O) =>
-  <E, R, P>(
-    self: Pipeline<A, E, R, P>
-  ): Job<
-    E | E2,
-    R | R2 | (O extends { readonly onError: { readonly deadLetter: unknown } } ? Journal : never),
-    Meet<P, G>
-  > => {
-    const name = options?.name ?? sink.name
+  <S, E2, R2, G extends Guarantee, O extends ToOptions<S> = ToDefaults, A = S>(
+    sink: Sink<Plain<A>, E2, R2, G> | Taking<A, S, E2, R2, G>,
+    options?: O
+  ) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, R | R2 | JournalFor<O>, Meet<P, G>> => {
+    const taken = sink as Sink<S, E2, R2, G>
+    const name = options?.name ?? taken.name
     distinct([...self.steps.map((step) => step.name), name])
     return {
       pipeline: self as Pipeline<unknown, E | E2, R | R2, unknown>,
-      sink: sink as Sink<any, E | E2, R | R2, Guarantee>,
+      sink: taken as Sink<any, E | E2, R | R2, Guarantee>,
       sinkStep: { name, onError: options?.onError ?? "fail", retry: options?.retry },
-      guarantee: (self.source.resumable ? sink.guarantee : "at-most-once") as Meet<P, G>
+      guarantee: (self.source.resumable ? taken.guarantee : "at-most-once") as Meet<P, G>
     }
   }
 
@@ -254,9 +254,9 @@ export {
  * void got
  * ```
  */
-export const run = <E, R, G extends Delivery>(
+export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: Runs.RunOptions<NoInfer<AtMost<G>>>
+  options: Runs.RunOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
   Effect.suspend(() => Runs.toEnd(Runs.begin(describe(job), checked(options))))
 
@@ -282,9 +282,9 @@ export const run = <E, R, G extends Delivery>(
  * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Journal.memory))) // => "drained"
  * ```
  */
-export const start = <E, R, G extends Delivery>(
+export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: Runs.RunOptions<NoInfer<AtMost<G>>>
+  options: Runs.RunOptions<Satisfied<Q, G>>
 ): Effect.Effect<Runs.Run<E | RunError | JournalError>, E | RunError | JournalError, R | Journal | Scope.Scope> =>
   Effect.suspend(() => Runs.beside(Runs.begin(describe(job), checked(options))))
 
@@ -314,11 +314,16 @@ export const start = <E, R, G extends Delivery>(
  * await Effect.runPromise(Effect.provide(program, Journal.memory)) // => [2, 2]
  * ```
  */
-export const replay = <E, R, G extends Delivery>(
+export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: Runs.RunOptions<NoInfer<AtMost<G>>>
+  options: Runs.RunOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
   Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
+
+/** What keeping dead letters can fail with where no run does it: a pipeline whose steps do needs a journal, so that it is in `R`. */
+export type DeadLetterError<R = Journal> = [Journal] extends [R]
+  ? TooManyDeadLetters | BadDeadLetter | JournalError
+  : never
 
 /**
  * Runs a pipeline and gives all its elements: for small results, tests and examples. Keeps no checkpoint, and ends whole or fails:
@@ -332,7 +337,7 @@ export const replay = <E, R, G extends Delivery>(
  * await Effect.runPromise(Pipeline.collect(Pipeline.from([1, 2, 3]))) // => [1, 2, 3]
  * ```
  */
-export const collect = <A, E, R, P>(self: Pipeline<A, E, R, P>): Effect.Effect<Array<A>, E, R> =>
+export const collect = <A, E, R, P>(self: Pipeline<A, E, R, P>): Effect.Effect<Array<A>, E | DeadLetterError<R>, R> =>
   Effect.suspend(() => {
     const all: Array<A> = []
     return Effect.as(
@@ -356,7 +361,7 @@ export const collect = <A, E, R, P>(self: Pipeline<A, E, R, P>): Effect.Effect<A
  * await Effect.runPromise(Stream.runCollect(Stream.take(squares, 2))) // => [1, 4]
  * ```
  */
-export const stream = <A, E, R, P>(self: Pipeline<A, E, R, P>): Stream.Stream<A, E, R> =>
+export const stream = <A, E, R, P>(self: Pipeline<A, E, R, P>): Stream.Stream<A, E | DeadLetterError<R>, R> =>
   Stream.callback<A, E, R>(
     (queue) =>
       Effect.andThen(
@@ -387,9 +392,12 @@ const distinct = (names: ReadonlyArray<string>): void => {
   )
 }
 
+type Input = Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any> | AsyncIterable<any>
+
 const sourceOf = (input: Input): Source<any, any, any, any> => {
-  if (typeof input !== "object" && typeof input !== "function") throw noSource(input)
-  if (input === null) throw noSource(input)
+  if ((typeof input !== "object" && typeof input !== "function") || input === null) throw noSource(input)
+  // It can be iterated, for `yield*`, but not to elements.
+  if (Effect.isEffect(input)) throw noSource(input)
   if (Stream.isStream(input)) return unpositioned(input)
   if (Symbol.iterator in input) return unpositioned(Stream.fromIterable(input))
   if (Symbol.asyncIterator in input) {
@@ -401,9 +409,12 @@ const sourceOf = (input: Input): Source<any, any, any, any> => {
 
 const noSource = (input: unknown): TypeError =>
   new TypeError(
-    `Pipeline.from takes a Source, a Stream, an Iterable or an AsyncIterable, not ${input === null ? "null" : typeof input}. ` +
+    `Pipeline.from takes a Source, a Stream, an Iterable or an AsyncIterable, not ${kindOf(input)}. ` +
       "For the lines of a file use Files.lines, for the characters of a string an array of them"
   )
+
+const kindOf = (input: unknown): string =>
+  input === null ? "null" : Effect.isEffect(input) ? "an Effect" : typeof input
 
 const each = (
   self: Pipeline<any, any, any, any>,
@@ -430,7 +441,7 @@ const positive = (what: string, n: number): number => {
   return n
 }
 
-const checked = (options: Runs.RunOptions<Delivery>): Runs.RunOptions<Delivery> => {
+const checked = (options: Runs.RunOptions<unknown>): Runs.RunOptions<Delivery> => {
   if (options.name === "")
     throw new RangeError("The name of a run must not be empty: the journal keeps its place by it")
   checkWhole("window.items", options.window?.items, 1)
@@ -440,7 +451,7 @@ const checked = (options: Runs.RunOptions<Delivery>): Runs.RunOptions<Delivery> 
   checkDuration("drainWithin", options.drainWithin)
   checkDuration("lease", options.lease)
   checkDuration("progress.interval", options.progress?.interval)
-  return options
+  return options as Runs.RunOptions<Delivery>
 }
 
 const describe = <E, R, G extends Delivery>(job: Job<E, R, G>): Runs.Description => ({

@@ -61,7 +61,7 @@ export interface Description {
   readonly guarantee: Delivery
 }
 
-export interface RunOptions<out G extends Delivery> {
+export interface RunOptions<out G> {
   /** The key of the journal: the same name goes on where the last run stopped. One run of it at a time. */
   readonly name: string
   /** Part of the key: one of several runs that share a name, each with a source of its own. Default: the whole. */

@@ -2,6 +2,7 @@
  * Where elements come from. A source that knows the position of each element can be resumed; one that
  * does not is read once, from its beginning.
  */
+/* oxlint-disable typescript/no-explicit-any -- `any` matches every source in conditional types */
 import * as Digest from "effect/crypto/Digest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -30,6 +31,38 @@ export interface Element<out A, out P> {
 
 /** What identifies the content of a source, field by field, so that a change can be named. */
 export type Fingerprint = { readonly [field: string]: Schema.Json }
+
+/** What anything that `Pipeline.from` takes is read as. Only a `Source` has positions. */
+interface Origin<A, E, R, P> {
+  readonly element: A
+  readonly error: E
+  readonly services: R
+  readonly position: P
+}
+export type OriginOf<I> = 0 extends 1 & I
+  ? Origin<any, any, any, NoPosition>
+  : I extends Source<infer A, infer E, infer R, infer P>
+    ? Origin<A, E, R, P>
+    : I extends Stream.Stream<infer A, infer E, infer R>
+      ? Origin<A, E, R, NoPosition>
+      : I extends Iterable<infer A> | AsyncIterable<infer A>
+        ? Origin<A, never, never, NoPosition>
+        : never
+
+/** What `Pipeline.from` takes, or what the compiler says instead. An effect and a string can be iterated, but not to elements. */
+export type Readable<I> = I extends string
+  ? "A string is not a source: use Files.lines for a file, or an array"
+  : I extends Effect.Effect<any, any, any>
+    ? "An effect is not a source: yield* it first, or use Stream.fromEffect or Stream.unwrap"
+    : I extends Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterable<any> | AsyncIterable<any>
+      ? I
+      : I extends PromiseLike<any>
+        ? "A promise is not a source: await it first, or use an async generator"
+        : I extends (...input: any) => unknown
+          ? "A function is not a source: call it, and give what it returns"
+          : I extends { readonly source: unknown; readonly steps: unknown }
+            ? "A pipeline is not a source: add steps to it with pipe"
+            : "This is not a source: use a Source, such as Files.lines or Source.list, a Stream, or an iterable"
 
 export interface Source<out A, out E, out R, in out P> {
   readonly name: string

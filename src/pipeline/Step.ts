@@ -17,8 +17,11 @@ export type OnError<A> =
   /** The step's input is kept, encoded by this schema, before the element settles. */
   | DeadLetterPolicy<A>
 
+/** A schema of what the step takes, which is what is kept: not of what it gives. */
+export interface SchemaOfInput<in out A> extends Schema.Codec<A, any> {}
+
 export interface DeadLetterPolicy<in out A> {
-  readonly deadLetter: Schema.Codec<A, any>
+  readonly deadLetter: SchemaOfInput<A>
   /** How many may fail in one run before the run does: a number, or a share of the elements once 100 are read. Default: any. */
   readonly maxDead?: number | `${number}%` | undefined
 }
@@ -34,6 +37,11 @@ export interface StepOptions<in out A> {
   readonly onError?: OnError<A> | undefined
   /** Makes the typed error of a promise that rejects, or of a function that throws; without it, that is a defect. */
   readonly catch?: ((reason: unknown) => unknown) | undefined
+}
+
+/** `StepOptions` that change nothing. A type of their own, as from the default the compiler takes what `catch` is called with. */
+export interface StepDefaults {
+  readonly catch?: ((reason: unknown) => never) | undefined
 }
 
 export interface BatchOptions {
@@ -83,20 +91,53 @@ export interface Batch {
 
 export type Step = Each | Batch
 
-/** What a step's function gives: as it is, or as the value of an effect or a promise. */
-export type Output<X> = X extends Effect.Effect<infer A, any, any> ? A : Awaited<X>
+/** What a step's function gives, taken apart. Properties of it are plain unions, which editors show without the name of a helper. */
+interface Given<A, E, R> {
+  readonly value: A
+  readonly error: E
+  readonly services: R
+}
+type GivenBy<X> = 0 extends 1 & X
+  ? Given<any, never, never>
+  : X extends Effect.Effect<infer A, infer E, infer R>
+    ? Given<A, E, R>
+    : Given<Awaited<X>, never, never>
 
-/** The errors of a step's function that its policy leaves in the type. */
+/** What a step's function gives: as it is, or as the value of an effect or a promise. */
+export type Output<X> = GivenBy<X>["value"]
+
+/** The elements of what the function of `flatMap` gives. */
+export type OutputElement<X> = 0 extends 1 & Output<X> ? any : Output<X> extends Iterable<infer B> ? B : never
+
+/** What the function of `filter` gives, or what the compiler says instead. */
+export type GivesBoolean<X> = [Output<X>] extends [boolean]
+  ? X
+  : "Pipeline.filter keeps what is true: give a boolean, or an effect or a promise of one"
+
+/** What the function of `flatMap` gives, or what the compiler says instead. An effect can be iterated, but not to elements. */
+export type GivesIterable<X> = [Output<X>] extends [Iterable<any>]
+  ? X
+  : "Pipeline.flatMap needs an iterable: give an array, or an effect or a promise of one; Pipeline.map takes any value"
+
+/** The errors of a step's function that its policy leaves in the type: all of them where it may be "fail". */
 export type ErrorAfter<X, O> = O extends { readonly onError: "skip" | { readonly deadLetter: unknown } }
   ? never
-  :
-      | (X extends Effect.Effect<any, infer E, any> ? E : never)
-      | (O extends { readonly catch: (reason: any) => infer E } ? E : never)
+  : GivenBy<X>["error"] | CaughtBy<O>
 
 /** The services of a step's function over positions `P`, and the journal where its policy keeps dead letters. */
-export type ServicesOf<X, O, P> =
-  | Keyed<X extends Effect.Effect<any, any, infer R> ? R : never, P>
-  | (O extends { readonly onError: { readonly deadLetter: unknown } } ? Journal : never)
+export type ServicesOf<X, O, P> = (NeededAt<P, GivenBy<X>["services"]> | NeededFor<O>)["services"]
 
+/** The journal, where a policy keeps dead letters or may do so. */
+export type JournalFor<O> = NeededFor<O>["services"]
+
+type NeededFor<O> = [Extract<PolicyOf<O>, { readonly deadLetter: unknown }>] extends [never] ? never : Needed<Journal>
+
+type PolicyOf<O> = O extends { readonly onError?: infer Policy } ? Policy : undefined
+
+type CaughtBy<O> = O extends { readonly catch?: infer F } ? (F extends (reason: any) => infer E ? E : never) : never
+
+interface Needed<R> {
+  readonly services: R
+}
 /** A source with positions gives what an idempotency key is made of. */
-type Keyed<R, P> = [P] extends [NoPosition] ? R : Exclude<R, Positions>
+type NeededAt<P, R> = R extends Positions ? ([Extract<P, NoPosition>] extends [never] ? never : Needed<R>) : Needed<R>

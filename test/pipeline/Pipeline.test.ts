@@ -103,6 +103,16 @@ describe("collect", () => {
     expect(valueOf(Pipeline.collect(Pipeline.from([])))).toEqual([])
   })
 
+  it.each([
+    ["a string", "urls.txt", "not string"],
+    ["nothing", null, "not null"],
+    ["a promise", Promise.resolve([1]), "not object"],
+    ["a function", () => [1], "not function"],
+    ["an effect, though it can be iterated", Effect.succeed([1]), "not an Effect"]
+  ])("refuses %s as a source, where types do not", (_, input: any, said) => {
+    expect(() => Pipeline.from(input)).toThrow(said)
+  })
+
   it("fails with the error of source or step, and stops the rest", () => {
     const log: Array<number> = []
     const step = (n: number) =>

@@ -31,9 +31,7 @@ export const Attempt: Context.Reference<Attempt> = Context.Reference("skein/Atte
 })
 
 /** In the environment of what asks for an idempotency key. Steps over a source with positions take it out. */
-export interface Positions {
-  readonly "~skein: an idempotency key needs a source with positions, such as Source.list or Files.lines": never
-}
+export type Positions = "An idempotency key needs a source with positions, such as Source.list or Files.lines"
 
 /**
  * The key of the element that the step works on (P15): the same in every attempt, run and replay, and another one for every other
