@@ -25,7 +25,7 @@ import { Flow, type StepProgress } from "./flow/Flow.ts"
 import { Room } from "./flow/Room.ts"
 import type { AtMost, Delivery, Guarantee } from "./Guarantee.ts"
 import { type Checkpoint, Journal, type JournalError, keyOf, type Lease } from "./Journal.ts"
-import { LeaseLost } from "./JournalError.ts"
+import type { LeaseLost } from "./JournalError.ts"
 import type { Progress, Summary } from "./Progress.ts"
 import type { RunError } from "./RunError.ts"
 import type { Sink } from "./Sink.ts"
@@ -137,35 +137,29 @@ export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Sc
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease } = yield* own(description, options)
+    const { sinks, lease } = yield* own(description, options)
     const { source } = description
-    const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-    const restart = kept !== undefined && (yield* startsOver(source, kept, options))
-    const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
-    const start = restart || kept === undefined ? nothing : kept
-    return yield* open(description, options, {
-      journal,
-      lease,
-      known,
-      restart,
-      intake: yield* ofSource(source, start)
+    const accepted = Effect.gen(function* () {
+      const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
+      const restart = kept !== undefined && (yield* startsOver(source, kept, options))
+      const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
+      const start = restart || kept === undefined ? nothing : kept
+      return { lease, known, restart, intake: yield* ofSource(source, start) }
     })
+    return yield* open(description, options, yield* orAsFound(lease, accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
     const { sinks, journal, lease } = yield* own({ ...description, source: undefined }, options)
-    const kept = Option.getOrUndefined(yield* lease.load)
-    const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-    const letters = yield* journal.dead(keyOf(options.name, options.partition))
-    const steps = [...description.steps.filter(isEach), description.sinkStep]
-    return yield* open(description, options, {
-      journal,
-      lease,
-      known,
-      restart: false,
-      intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+    const accepted = Effect.gen(function* () {
+      const kept = Option.getOrUndefined(yield* lease.load)
+      const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
+      const letters = yield* journal.dead(keyOf(options.name, options.partition))
+      const steps = [...description.steps.filter(isEach), description.sinkStep]
+      return { lease, known, restart: false, intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing) }
     })
+    return yield* open(description, options, yield* orAsFound(lease, accepted))
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
@@ -224,6 +218,10 @@ const own = (
     return { sinks, journal, lease }
   })
 
+/** A run that is refused has touched nothing: the next one finds what this one found. */
+const orAsFound = <A, E, R>(lease: Lease, accepted: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.onError(accepted, () => (lease.clean ? lease.leaveClean : Effect.void))
+
 const startsOver = (
   source: Description["source"],
   kept: Checkpoint,
@@ -246,7 +244,7 @@ interface Accepted {
 const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, restart }: Accepted & { readonly journal?: Journal },
+  { intake, known, lease, restart }: Accepted,
   given?: Drain
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -278,7 +276,7 @@ const open = (
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       restart
     })
-    yield* Effect.addFinalizer((exit) => leave(committer, outlets, lease, exit))
+    yield* Effect.addFinalizer(() => leave(committer, outlets, lease))
     yield* committer.begin
 
     let state: State = "running"
@@ -407,19 +405,18 @@ const open = (
     return { handle, toEnd }
   })
 
-/** Leaves nothing behind but what is committed, where that is known; the next run finds out otherwise. */
-const leave = (
-  committer: Committer,
-  outlets: Outlets,
-  lease: Lease,
-  exit: Exit.Exit<unknown, unknown>
-): Effect.Effect<void, never, unknown> => {
-  const lost =
-    Exit.isFailure(exit) && exit.cause.reasons.some((r) => Cause.isFailReason(r) && r.error instanceof LeaseLost)
-  return lost
-    ? Effect.void
-    : Effect.ignore(Effect.andThen(committer.settleDoubt, Effect.andThen(outlets.close, lease.leaveClean)))
-}
+/**
+ * Leaves nothing behind but what is committed, where that is known; the next run finds out otherwise. Who has lost the lease knows
+ * of old what is committed, and would take away what the other run has written since.
+ */
+const leave = (committer: Committer, outlets: Outlets, lease: Lease): Effect.Effect<void, never, unknown> =>
+  Effect.ignore(
+    lease.renew.pipe(
+      Effect.andThen(committer.settleDoubt),
+      Effect.andThen(outlets.close),
+      Effect.andThen(lease.leaveClean)
+    )
+  )
 
 /** Runs an effect while it counts as one that answers a request. */
 const listening = <A, E, R>(drain: Drain, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
