@@ -326,8 +326,18 @@ const open = (
       })
     }
 
+    let flowed: Exit.Exit<void, unknown> | undefined
+    const isComplete = () => flow.readAll && flowed !== undefined && Exit.isSuccess(flowed)
+    // Part of what a drain bounds, and of what the lease is renewed for.
+    const finish = Effect.suspend(() => {
+      if (!isComplete()) return Effect.void
+      return fate.lag > 0
+        ? Effect.die(new Error(`Pipeline "${name}" lost ${fate.lag} elements: this is a bug`))
+        : committer.finish
+    })
+
     const work = Effect.gen(function* () {
-      const committing = yield* TaskGroup.supervise(outside(committer.run), { name: "writer" })
+      const committing = yield* TaskGroup.supervise(outside(Effect.andThen(committer.run, finish)), { name: "writer" })
       const flowing = yield* TaskGroup.supervise(flow.process(intake.arrivals), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
@@ -355,7 +365,7 @@ const open = (
         Effect.flatMap(committing.exit, (exit) => (Exit.isFailure(exit) ? flowing.cancel() : Effect.void)),
         { name: "watch" }
       )
-      const flowed = yield* flowing.exit
+      flowed = yield* flowing.exit
       fate.close()
       const committed = yield* committing.exit
       for (const task of beside) yield* task.cancel()
@@ -372,11 +382,7 @@ const open = (
           return yield* Effect.failCause(exit.cause)
         }
       }
-      const finished = flow.readAll && Exit.isSuccess(flowed) && Exit.isSuccess(committed)
-      if (finished && fate.lag > 0) {
-        return yield* Effect.die(new Error(`Pipeline "${name}" lost ${fate.lag} elements: this is a bug`))
-      }
-      if (finished) yield* committer.finish
+      const finished = isComplete() && Exit.isSuccess(committed)
       const elapsed = (yield* Clock.currentTimeMillis) - startedAt
       const now = fate.after({ units: [], rows: [] })
       state = finished ? "done" : "drained"

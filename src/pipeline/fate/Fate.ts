@@ -59,6 +59,8 @@ export class Fate {
   private ready: Array<Unit> = []
   /** Complete units that have nothing to write: the next batch takes them along, at the latest when the window is full. */
   private quiet: Array<Unit> = []
+  /** Those of the commit that is under way. */
+  private quietTaken: ReadonlyArray<Unit> = []
   private committing = false
   private closed = false
   private replayed = 0
@@ -169,13 +171,15 @@ export class Fate {
   get inFlight(): number {
     let quiet = 0
     for (const unit of this.quiet) quiet += unit.count
+    for (const unit of this.quietTaken) quiet += unit.count
     return this.window.open - quiet
   }
 
-  /** The fates that are known, durable or not. */
+  /** The fates that are durable, and those that have nothing to write. */
   get known(): Counts {
     const counts = { ...this.settled }
     for (const unit of this.quiet) tally(counts, unit)
+    for (const unit of this.quietTaken) tally(counts, unit)
     return counts
   }
 
@@ -186,6 +190,7 @@ export class Fate {
     let count = 0
     while (count < ready.length && rows < this.maxRows) rows += ready[count++]!.outputs.length
     const units = [...this.quiet, ...ready.splice(0, count)]
+    this.quietTaken = this.quiet
     this.quiet = []
     this.committing = true
     for (const unit of units) unit.taken = true
@@ -210,6 +215,7 @@ export class Fate {
     }
     this.window.advance()
     retract(this.settled, refused)
+    this.quietTaken = []
     this.committing = false
     this.room.wakeAll()
   }
