@@ -17,6 +17,7 @@ import { Committer } from "./commit/Committer.ts"
 import { type Intake, nothing, ofLetters, ofSource, unkept } from "./commit/Intake.ts"
 import { Outlets } from "./commit/Outlets.ts"
 import { apart, type Known, match, refuse, sourceChanges } from "./commit/Resume.ts"
+import { Attempt } from "./context/Attempt.ts"
 import { Drain, make as makeDrain } from "./context/Drain.ts"
 import { make as makeMeter, Meter } from "./context/Meter.ts"
 import { DeadLetters } from "./fate/DeadLetters.ts"
@@ -117,7 +118,7 @@ interface Begun {
 
 /** Runs what `begin` accepts, in the fiber of the caller. */
 export const toEnd = <E, R>(begin: Begin): Effect.Effect<Summary, E, R> =>
-  typed(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd)))
+  typed(ofNoStep(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd))))
 
 /** Runs what `begin` accepts for as long as the scope is open, and gives the handle of it. */
 export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Scope.Scope> =>
@@ -132,7 +133,7 @@ export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Sc
       )
       const fiber = yield* Effect.forkIn(Effect.onExit(toEnd, close), outer, { startImmediately: true })
       return { ...handle, await: Fiber.join(fiber) as Effect.Effect<Summary, E> }
-    })
+    }).pipe(ofNoStep)
   )
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
@@ -199,8 +200,12 @@ export const pour = <A, E, R>(
         )
         yield* toEnd
       })
-    )
+    ).pipe(ofNoStep)
   )
+
+/** What source and sinks do is no attempt of a step, though a step may run the pipeline (P15). */
+const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 const isEach = (step: Step): step is Each => step._tag === "Each"
 

@@ -15,23 +15,8 @@ type AnySink = Sink.Sink<number, string, never, Sink.Guarantee>
 const kinds = ["table", "file", "both"] as const
 type Kind = (typeof kinds)[number]
 
-/** The file as it should be: what is not committed is cut off at the end of a run that knows what is. */
-const cutting = (file: Store.Store<number>["file"]): AnySink => ({
-  ...file,
-  open: (opening) =>
-    Effect.map(file.open(opening), (writer) => ({
-      ...writer,
-      close: (committed) =>
-        Effect.sync(() => {
-          file.lines.length = Math.min(file.lines.length, Option.getOrElse(committed, () => Infinity) as number)
-        })
-    }))
-})
-
-const sinkOf = (store: Store.Store<number>, kind: Kind): AnySink => {
-  const file = cutting(store.file)
-  return kind === "table" ? store.table : kind === "file" ? file : Sink.all(store.table as AnySink, file)
-}
+const sinkOf = (store: Store.Store<number>, kind: Kind): AnySink =>
+  kind === "both" ? Sink.all(store.table as AnySink, store.file as AnySink) : store[kind]
 
 /** Around each write of a sink, or of each of its members. */
 const writing = (
@@ -194,7 +179,7 @@ describe("P13 a commit that was interrupted", () => {
   ] as const)("is decided by reading the checkpoint: it %s", (_, kept, lines) => {
     const store = Store.make<number>()
     const closed: Array<unknown> = []
-    const inner = cutting(store.file)
+    const inner = store.file
     const file: AnySink = {
       ...inner,
       open: (opening) =>
