@@ -86,11 +86,13 @@ export class Committer {
     const { fate, intake, outlets, sink } = this.options
     return Effect.gen({ self: this }, function* () {
       const place = yield* intake.keep(fate.after(batch), finished)
+      // A replay comes to its end, and the source may not have.
+      const ends = finished && place.finished
       const refused = new Map<number, Refused>()
       let states: States = outlets.states
       const attempt = Effect.suspend(() => {
         const rows = batch.rows.filter((_, row) => !refused.has(row))
-        return Effect.map(outlets.write(rows, finished, sink.onError !== "fail"), (written) => {
+        return Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written) => {
           states = written
           return {
             checkpoint: { ...place, sinks: written, counts: fate.after(batch, [...refused.values()]).counts },

@@ -188,7 +188,8 @@ export class Fate {
     const { ready } = this
     let rows = 0
     let count = 0
-    while (count < ready.length && rows < this.maxRows) rows += ready[count++]!.outputs.length
+    const fits = ({ outputs }: Unit) => rows === 0 || rows + outputs.length <= this.maxRows
+    while (count < ready.length && fits(ready[count]!)) rows += ready[count++]!.outputs.length
     const units = [...this.quiet, ...ready.splice(0, count)]
     this.quietTaken = this.quiet
     this.quiet = []
