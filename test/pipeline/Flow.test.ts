@@ -200,8 +200,8 @@ describe("a full window", () => {
   it("of less than one element is refused, and so is a write of less than one", () => {
     const job = Pipeline.from([1]).pipe(Pipeline.to(Store.make<number>().table))
     expect(() => Pipeline.run(job, { name: "w", window: { items: 0 } })).not.toThrow()
-    expect(() => valueOf(Pipeline.run(job, { name: "w", window: { items: 0 } }))).toThrow("at least 1, not 0")
-    expect(() => valueOf(Pipeline.run(job, { name: "w", maxRows: 0 }))).toThrow("at least 1, not 0")
+    expect(() => valueOf(Pipeline.run(job, { name: "w", window: { items: 0 } }))).toThrow("1 or more; got 0")
+    expect(() => valueOf(Pipeline.run(job, { name: "w", maxRows: 0 }))).toThrow("1 or more; got 0")
   })
 })
 

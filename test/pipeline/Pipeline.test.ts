@@ -117,7 +117,7 @@ describe("collect", () => {
   })
 
   it("refuses a concurrency or batch size that makes no sense", () => {
-    expect(() => Pipeline.map((n: number) => n, { concurrency: 0 })(Pipeline.from([1]))).toThrow("at least 1, not 0")
+    expect(() => Pipeline.map((n: number) => n, { concurrency: 0 })(Pipeline.from([1]))).toThrow("1 or more; got 0")
     expect(() => Pipeline.batch(1.5)(Pipeline.from([1]))).toThrow("whole number")
   })
 })

@@ -82,25 +82,28 @@ describe("P10 of the runs of a name", () => {
     expect(String(error)).toContain('"taken" runs already, in this process, since 1970-01-01T00:00:05.000Z')
   })
 
-  it.sim(
-    "the next is accepted right after one has failed or was cancelled",
-    Effect.gen(function* () {
-      const store = Store.make<number>()
-      let bad = true
-      const step = (n: number) =>
-        Effect.flatMap(each(n), (n) => (n === 4 && bad ? Effect.fail("four") : Effect.succeed(n)))
-      const job = Pipeline.from(numbers(6)).pipe(Pipeline.map(step, { concurrency: 2 }), Pipeline.to(store.table))
-      const run = Pipeline.run(job, { name: "next" })
-      expect(yield* Effect.flip(run)).toBe("four")
-      bad = false
-      const cancelled = yield* Effect.forkChild(run)
-      yield* Effect.sleep(1)
-      yield* Fiber.interrupt(cancelled)
-      expect(yield* run).toMatchObject({ outcome: "done" })
-      expect(store.rows).toEqual(upTo(6))
-    }).pipe(Effect.provide(Journal.memory)),
-    { check: endsWell }
-  )
+  for (const kind of ["table", "file"] as const) {
+    it.sim(
+      `the next is accepted right after one has failed or was cancelled, with a ${kind}`,
+      Effect.gen(function* () {
+        const store = Store.make<number>()
+        let bad = true
+        const step = (n: number) =>
+          Effect.flatMap(each(n), (n) => (n === 4 && bad ? Effect.fail("four") : Effect.succeed(n)))
+        const sink: Sink.Sink<number, never, never, Sink.Guarantee> = store[kind]
+        const job = Pipeline.from(numbers(6)).pipe(Pipeline.map(step, { concurrency: 2 }), Pipeline.to(sink))
+        const run = Pipeline.run(job, { name: "next" })
+        expect(yield* Effect.flip(run)).toBe("four")
+        bad = false
+        const cancelled = yield* Effect.forkChild(run)
+        yield* Effect.sleep(1)
+        yield* Fiber.interrupt(cancelled)
+        expect(yield* run).toMatchObject({ outcome: "done" })
+        expect(kind === "table" ? store.rows : store.file.lines).toEqual(upTo(6))
+      }).pipe(Effect.provide(Journal.memory)),
+      { schedules: 100, check: endsWell }
+    )
+  }
 
   it.sim(
     "two partitions run beside one another, each with a place and keys of its own",

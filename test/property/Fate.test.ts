@@ -11,8 +11,8 @@ const runs = process.env["SKEIN_DEEP"] === undefined ? 3000 : 60_000
 
 const Int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 const Spec = Schema.Struct({
-  items: Int(1, 6),
-  bytes: Schema.Literals([1, 40, 1_000_000]),
+  items: Int(1, 9),
+  bytes: Schema.Literals([1, 15, 40, 1_000_000]),
   maxRows: Int(1, 4),
   /** Where an earlier run came to, and what it settled behind that. */
   watermark: Int(0, 3),
@@ -24,8 +24,11 @@ const Spec = Schema.Struct({
         "admit",
         "admit",
         "admit",
+        "admit",
         "fanOut",
         "fanOut",
+        "merge",
+        "merge",
         "merge",
         "filter",
         "skip",
@@ -44,7 +47,7 @@ const Spec = Schema.Struct({
       pick: Int(0, 1000),
       much: Int(0, 3)
     })
-  ).check(Schema.isMaxLength(60))
+  ).check(Schema.isMinLength(10), Schema.isMaxLength(60))
 })
 type Spec = typeof Spec.Type
 type Event = Spec["events"][number]
@@ -220,7 +223,7 @@ const play = (spec: Spec): void => {
         // Nobody admits into a window that is full.
         if (fate.isFull || closed) return
         const position = start + elements.length + 1
-        const bytes = pick % 20
+        const bytes = pick % 10
         const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
         const unit = fate.admit({ value: position, position, bytes, ...replays })
         const element: Element = { position, bytes, fate: undefined as never }
