@@ -16,7 +16,7 @@ import type { Summary } from "./Progress.ts"
 import * as Runs from "./Run.ts"
 import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
 import type { Sink } from "./Sink.ts"
-import { unpositioned } from "./flow/Unpositioned.ts"
+import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
 import type {
   BatchOptions,
@@ -396,10 +396,10 @@ type Input = Source<any, any, any, any> | Stream.Stream<any, any, any> | Iterabl
 
 const sourceOf = (input: Input): Source<any, any, any, any> => {
   if ((typeof input !== "object" && typeof input !== "function") || input === null) throw noSource(input)
-  // It can be iterated, for `yield*`, but not to elements.
-  if (Effect.isEffect(input)) throw noSource(input)
   if (Stream.isStream(input)) return unpositioned(input)
-  if (Symbol.iterator in input) return unpositioned(Stream.fromIterable(input))
+  // Effects are iterable, for generators to yield.
+  if (Effect.isEffect(input)) throw noSource(input)
+  if (Symbol.iterator in input) return unpositioned(ofIterable(input))
   if (Symbol.asyncIterator in input) {
     return unpositioned(Stream.fromAsyncIterable(input, (reason) => reason).pipe(Stream.orDie))
   }

@@ -17,6 +17,7 @@ import { Committer } from "./commit/Committer.ts"
 import { type Intake, nothing, ofLetters, ofSource, unkept } from "./commit/Intake.ts"
 import { Outlets } from "./commit/Outlets.ts"
 import { apart, type Known, match, refuse, sourceChanges } from "./commit/Resume.ts"
+import { Attempt } from "./context/Attempt.ts"
 import { Drain, make as makeDrain } from "./context/Drain.ts"
 import { make as makeMeter, Meter } from "./context/Meter.ts"
 import { DeadLetters } from "./fate/DeadLetters.ts"
@@ -25,7 +26,7 @@ import { Flow, type StepProgress } from "./flow/Flow.ts"
 import { Room } from "./flow/Room.ts"
 import type { Delivery, Guarantee } from "./Guarantee.ts"
 import { type Checkpoint, Journal, type JournalError, keyOf, type Lease } from "./Journal.ts"
-import { LeaseLost } from "./JournalError.ts"
+import type { LeaseLost } from "./JournalError.ts"
 import type { Progress, Summary } from "./Progress.ts"
 import type { Sink } from "./Sink.ts"
 import type { Source } from "./Source.ts"
@@ -116,7 +117,7 @@ interface Begun {
 
 /** Runs what `begin` accepts, in the fiber of the caller. */
 export const toEnd = <E, R>(begin: Begin): Effect.Effect<Summary, E, R> =>
-  typed(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd)))
+  typed(ofNoStep(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd))))
 
 /** Runs what `begin` accepts for as long as the scope is open, and gives the handle of it. */
 export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Scope.Scope> =>
@@ -131,40 +132,34 @@ export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Sc
       )
       const fiber = yield* Effect.forkIn(Effect.onExit(toEnd, close), outer, { startImmediately: true })
       return { ...handle, await: Fiber.join(fiber) as Effect.Effect<Summary, E> }
-    })
+    }).pipe(ofNoStep)
   )
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease } = yield* own(description, options)
+    const { sinks, lease } = yield* own(description, options)
     const { source } = description
-    const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-    const restart = kept !== undefined && (yield* startsOver(source, kept, options))
-    const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
-    const start = restart || kept === undefined ? nothing : kept
-    return yield* open(description, options, {
-      journal,
-      lease,
-      known,
-      restart,
-      intake: yield* ofSource(source, start)
+    const accepted = Effect.gen(function* () {
+      const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
+      const restart = kept !== undefined && (yield* startsOver(source, kept, options))
+      const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
+      const start = restart || kept === undefined ? nothing : kept
+      return { lease, known, restart, intake: yield* ofSource(source, start) }
     })
+    return yield* open(description, options, yield* orAsFound(lease, accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
     const { sinks, journal, lease } = yield* own({ ...description, source: undefined }, options)
-    const kept = Option.getOrUndefined(yield* lease.load)
-    const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-    const letters = yield* journal.dead(keyOf(options.name, options.partition))
-    const steps = [...description.steps.filter(isEach), description.sinkStep]
-    return yield* open(description, options, {
-      journal,
-      lease,
-      known,
-      restart: false,
-      intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+    const accepted = Effect.gen(function* () {
+      const kept = Option.getOrUndefined(yield* lease.load)
+      const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
+      const letters = yield* journal.dead(keyOf(options.name, options.partition))
+      const steps = [...description.steps.filter(isEach), description.sinkStep]
+      return { lease, known, restart: false, intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing) }
     })
+    return yield* open(description, options, yield* orAsFound(lease, accepted))
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
@@ -204,8 +199,12 @@ export const pour = <A, E, R>(
         )
         yield* toEnd
       })
-    )
+    ).pipe(ofNoStep)
   )
+
+/** What source and sinks do is no attempt of a step, though a step may run the pipeline (P15). */
+const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 const isEach = (step: Step): step is Each => step._tag === "Each"
 
@@ -222,6 +221,10 @@ const own = (
     const lease = yield* journal.lease(keyOf(name, partition), { duration: Duration.fromInputUnsafe(duration) })
     return { sinks, journal, lease }
   })
+
+/** A run that is refused has touched nothing: the next one finds what this one found. */
+const orAsFound = <A, E, R>(lease: Lease, accepted: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.onError(accepted, () => (lease.clean ? lease.leaveClean : Effect.void))
 
 const startsOver = (
   source: Description["source"],
@@ -245,7 +248,7 @@ interface Accepted {
 const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, restart }: Accepted & { readonly journal?: Journal },
+  { intake, known, lease, restart }: Accepted,
   given?: Drain
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -277,7 +280,7 @@ const open = (
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       restart
     })
-    yield* Effect.addFinalizer((exit) => leave(committer, outlets, lease, exit))
+    yield* Effect.addFinalizer(() => leave(committer, outlets, lease))
     yield* committer.begin
 
     let state: State = "running"
@@ -327,8 +330,18 @@ const open = (
       })
     }
 
+    let flowed: Exit.Exit<void, unknown> | undefined
+    const isComplete = () => flow.readAll && flowed !== undefined && Exit.isSuccess(flowed)
+    // Part of what a drain bounds, and of what the lease is renewed for.
+    const finish = Effect.suspend(() => {
+      if (!isComplete()) return Effect.void
+      return fate.lag > 0
+        ? Effect.die(new Error(`Pipeline "${name}" lost ${fate.lag} elements: this is a bug`))
+        : committer.finish
+    })
+
     const work = Effect.gen(function* () {
-      const committing = yield* TaskGroup.supervise(outside(committer.run), { name: "writer" })
+      const committing = yield* TaskGroup.supervise(outside(Effect.andThen(committer.run, finish)), { name: "writer" })
       const flowing = yield* TaskGroup.supervise(flow.process(intake.arrivals), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
@@ -356,7 +369,7 @@ const open = (
         Effect.flatMap(committing.exit, (exit) => (Exit.isFailure(exit) ? flowing.cancel() : Effect.void)),
         { name: "watch" }
       )
-      const flowed = yield* flowing.exit
+      flowed = yield* flowing.exit
       fate.close()
       const committed = yield* committing.exit
       for (const task of beside) yield* task.cancel()
@@ -373,11 +386,7 @@ const open = (
           return yield* Effect.failCause(exit.cause)
         }
       }
-      const finished = flow.readAll && Exit.isSuccess(flowed) && Exit.isSuccess(committed)
-      if (finished && fate.lag > 0) {
-        return yield* Effect.die(new Error(`Pipeline "${name}" lost ${fate.lag} elements: this is a bug`))
-      }
-      if (finished) yield* committer.finish
+      const finished = isComplete() && Exit.isSuccess(committed)
       const elapsed = (yield* Clock.currentTimeMillis) - startedAt
       const now = fate.after({ units: [], rows: [] })
       state = finished ? "done" : "drained"
@@ -406,19 +415,18 @@ const open = (
     return { handle, toEnd }
   })
 
-/** Leaves nothing behind but what is committed, where that is known; the next run finds out otherwise. */
-const leave = (
-  committer: Committer,
-  outlets: Outlets,
-  lease: Lease,
-  exit: Exit.Exit<unknown, unknown>
-): Effect.Effect<void, never, unknown> => {
-  const lost =
-    Exit.isFailure(exit) && exit.cause.reasons.some((r) => Cause.isFailReason(r) && r.error instanceof LeaseLost)
-  return lost
-    ? Effect.void
-    : Effect.ignore(Effect.andThen(committer.settleDoubt, Effect.andThen(outlets.close, lease.leaveClean)))
-}
+/**
+ * Leaves nothing behind but what is committed, where that is known; the next run finds out otherwise. Who has lost the lease knows
+ * of old what is committed, and would take away what the other run has written since.
+ */
+const leave = (committer: Committer, outlets: Outlets, lease: Lease): Effect.Effect<void, never, unknown> =>
+  Effect.ignore(
+    lease.renew.pipe(
+      Effect.andThen(committer.settleDoubt),
+      Effect.andThen(outlets.close),
+      Effect.andThen(lease.leaveClean)
+    )
+  )
 
 /** Runs an effect while it counts as one that answers a request. */
 const listening = <A, E, R>(drain: Drain, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

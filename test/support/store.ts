@@ -128,7 +128,8 @@ export const make = <A>(): Store<A> => {
                     cut(since)
                     return lines.push(...elements)
                   })
-                )
+                ),
+              close: (committed) => Effect.sync(() => cut(committed))
             }
           })
       }),

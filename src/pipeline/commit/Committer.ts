@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
-import { type Batch, type Fate, gathered, type Refused, retract } from "../fate/Fate.ts"
+import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
 import type { Unit } from "../fate/Unit.ts"
 import type { Checkpoint, Commit, Lease } from "../Journal.ts"
 import * as Policy from "../Policy.ts"
@@ -102,15 +102,19 @@ export class Committer {
     const { units } = batch
     const instead = [...refused.values()]
     const rows = refused.size === 0 ? batch.rows : batch.rows.filter((_, row) => !refused.has(row))
-    const counts = { ...next.counts }
-    retract(counts, instead)
+    const counts = refused.size === 0 ? next.counts : fate.after(batch, instead).counts
     const dead = gathered(units, (unit) => unit.dead).concat(instead.flatMap(({ letter }) => letter ?? []))
     const replayed = gathered(units, (unit) => unit.letters)
     let states: States = outlets.states
-    const attempt = Effect.map(outlets.write(rows, finished, sink.onError !== "fail"), (written): Commit => {
-      states = written
-      return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
-    })
+    // A replay comes to its end, and the source may not have.
+    const ends = finished && next.finished
+    // Made anew each time, as the transaction may run again.
+    const attempt = Effect.suspend(() =>
+      Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written): Commit => {
+        states = written
+        return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
+      })
+    )
     return Effect.flatMap(this.transaction(attempt), (outcome) => {
       if (outcome instanceof RowsRefused) {
         return Effect.flatMap(this.refuse(batch, outcome, refused), (more) =>

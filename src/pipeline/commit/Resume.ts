@@ -80,7 +80,7 @@ export const match = (
   Effect.gen(function* () {
     const known: Array<Known> = []
     const differs: Array<string> = []
-    const seen = new Map<string, number>()
+    const seen = new Set<string>()
     for (const [place, sink] of sinks.entries()) {
       const identity = numbered(yield* sink.identity, seen)
       const fingerprint = yield* sink.form
@@ -117,11 +117,9 @@ const stateOf = (kept: Checkpoint, identity: string, place: number, sinks: numbe
 }
 
 /** Sinks that have no name of their own are told apart by their number. */
-const numbered = (identity: string, seen: Map<string, number>): string => {
-  const count = (seen.get(identity) ?? 0) + 1
-  seen.set(identity, count)
-  if (count === 1) return identity
-  const name = `${identity} #${count}`
-  seen.set(name, 1)
+const numbered = (identity: string, seen: Set<string>): string => {
+  let name = identity
+  for (let count = 2; seen.has(name); count++) name = `${identity} #${count}`
+  seen.add(name)
   return name
 }

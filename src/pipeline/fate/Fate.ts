@@ -59,6 +59,8 @@ export class Fate {
   private ready: Array<Unit> = []
   /** Complete units that have nothing to write: the next batch takes them along, at the latest when the window is full. */
   private quiet: Array<Unit> = []
+  /** Those of the commit that is under way. */
+  private quietTaken: ReadonlyArray<Unit> = []
   private committing = false
   private closed = false
   private replayed = 0
@@ -171,13 +173,15 @@ export class Fate {
   get inFlight(): number {
     let quiet = 0
     for (const unit of this.quiet) quiet += unit.count
+    for (const unit of this.quietTaken) quiet += unit.count
     return this.window.open - quiet
   }
 
-  /** The fates that are known, durable or not. */
+  /** The fates that are durable, and those that have nothing to write. */
   get known(): Counts {
     const counts = { ...this.settled }
     for (const unit of this.quiet) tally(counts, unit)
+    for (const unit of this.quietTaken) tally(counts, unit)
     return counts
   }
 
@@ -186,9 +190,11 @@ export class Fate {
     const { ready } = this
     let rows = 0
     let count = 0
-    while (count < ready.length && rows < this.maxRows) rows += ready[count++]!.outputs.length
+    const fits = ({ outputs }: Unit) => rows === 0 || rows + outputs.length <= this.maxRows
+    while (count < ready.length && fits(ready[count]!)) rows += ready[count++]!.outputs.length
     const complete = ready.splice(0, count)
     const units = this.quiet.length === 0 ? complete : [...this.quiet, ...complete]
+    this.quietTaken = this.quiet
     if (this.quiet.length > 0) this.quiet = []
     this.committing = true
     for (const unit of units) unit.taken = true
@@ -196,13 +202,14 @@ export class Fate {
   }
 
   /** What is true once the batch is durable; changes nothing, as a transaction may run again. */
-  after({ units }: Batch): Standing {
+  after({ units }: Batch, refused: ReadonlyArray<Refused> = []): Standing {
     const counts = { ...this.settled }
     let { replayed } = this
     for (const unit of units) {
       tally(counts, unit)
       replayed += unit.letters.length
     }
+    retract(counts, refused)
     const both = sum(this.before, counts)
     // What is replayed settled before, as a dead letter.
     return { ...this.window.after(), counts: { ...both, settled: both.settled - replayed, dead: both.dead - replayed } }
@@ -217,6 +224,7 @@ export class Fate {
     }
     this.window.advance()
     retract(this.settled, refused)
+    this.quietTaken = []
     this.committing = false
     this.room.wakeAll()
   }
@@ -228,7 +236,7 @@ export class Fate {
 }
 
 /** Takes back what was to be written and was not. */
-export const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
+const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
   for (const { letter } of refused) {
     counts.written -= 1
     if (letter === undefined) counts.skipped += 1

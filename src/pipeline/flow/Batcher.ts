@@ -50,9 +50,11 @@ export class Batcher implements Station {
     this.batches += 1
     this.changed.wakeAll()
     if (items.length === 0) return
-    const unit = this.fate.merge(items.map((item) => item.unit))
+    this.fate.merge(items.map((item) => item.unit))
     const values = items.map((item) => item.value)
-    this.next.accept(new Item(values, unit, `${items[0]!.path}+${items.length}`))
+    // It is called after its first member, which is in no other batch; the position of what they merged into may be in many.
+    const { path, unit } = items[0]!
+    this.next.accept(new Item(values, unit, `${path}+${items.length}`))
   }
 
   private timer(within: Duration.Duration): Effect.Effect<void> {

@@ -210,7 +210,7 @@ const called = (step: Each, value: unknown): unknown => {
   try {
     return step.f(value)
   } catch (thrown) {
-    return step.catch === undefined ? Effect.die(thrown) : Effect.fail(step.catch(thrown))
+    return broken(step, thrown)
   }
 }
 
@@ -226,6 +226,10 @@ const promised = (step: Each, promise: PromiseLike<unknown>): Effect.Effect<unkn
   Wait.callback("a promise that its step gave", (resume) => {
     Promise.resolve(promise).then(
       (value) => resume(Effect.succeed(value)),
-      (reason) => resume(step.catch === undefined ? Effect.die(reason) : Effect.fail(step.catch(reason)))
+      (reason) => resume(broken(step, reason))
     )
   })
+
+/** An effect, so that a `catch` that throws is a defect of the step. */
+const broken = ({ catch: make }: Each, reason: unknown): Effect.Effect<never, unknown> =>
+  make === undefined ? Effect.die(reason) : Effect.suspend(() => Effect.fail(make(reason)))

@@ -14,5 +14,26 @@ export const unpositioned = <A, E, R>(stream: Stream.Stream<A, E, R>): Source<A,
   read: () => Stream.map(stream, (value) => ({ value, position: nowhere, bytes: weigh(value) }))
 })
 
+/** Closes a generator that is not read to its end, as `for … of` does. */
+export const ofIterable = <A>(items: Iterable<A>): Stream.Stream<A> => {
+  if (Array.isArray(items)) return Stream.fromArray(items)
+  const begun = Effect.sync(() => {
+    const iterator = items[Symbol.iterator]()
+    let isOpen = true
+    const next = (): IteratorResult<A> => {
+      isOpen = false
+      const result = iterator.next()
+      isOpen = result.done !== true
+      return result
+    }
+    const close = (): void => {
+      if (isOpen) iterator.return?.()
+    }
+    return { close, all: { [Symbol.iterator]: () => ({ next }) } }
+  })
+  const closing = Effect.acquireRelease(begun, ({ close }) => Effect.sync(close))
+  return Stream.unwrap(Effect.map(closing, ({ all }) => Stream.fromIterable(all)))
+}
+
 // The engine never keeps the position of a source that is not resumable.
 const nowhere: NoPosition = { _tag: "NoPosition" }

@@ -1,0 +1,384 @@
+/** What becomes of elements, in any order of events, against a model that keeps a list of them. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { type Batch, Fate, type Refused } from "../../src/pipeline/fate/Fate.ts"
+import type { Unit } from "../../src/pipeline/fate/Unit.ts"
+import type { Counts, DeadLetter } from "../../src/pipeline/Journal.ts"
+
+const runs = process.env["SKEIN_DEEP"] === undefined ? 3000 : 60_000
+
+const Int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+const Spec = Schema.Struct({
+  items: Int(1, 9),
+  bytes: Schema.Literals([1, 15, 40, 1_000_000]),
+  maxRows: Int(1, 4),
+  /** Where an earlier run came to, and what it settled behind that. */
+  watermark: Int(0, 3),
+  ahead: Schema.Array(Int(2, 8)).check(Schema.isMaxLength(3)),
+  replay: Schema.Boolean,
+  events: Schema.Array(
+    Schema.Struct({
+      what: Schema.Literals([
+        "admit",
+        "admit",
+        "admit",
+        "admit",
+        "fanOut",
+        "fanOut",
+        "merge",
+        "merge",
+        "merge",
+        "filter",
+        "skip",
+        "bury",
+        "output",
+        "output",
+        "output",
+        "grow",
+        "take",
+        "after",
+        "settle",
+        "settle",
+        "close"
+      ]),
+      /** Which of those that there are. */
+      pick: Int(0, 1000),
+      much: Int(0, 3)
+    })
+  ).check(Schema.isMinLength(10), Schema.isMaxLength(60))
+})
+type Spec = typeof Spec.Type
+type Event = Spec["events"][number]
+
+const letter = (input: number): DeadLetter => ({
+  step: "step",
+  input,
+  cause: "",
+  attempts: 1,
+  position: null,
+  path: "",
+  version: null,
+  at: 0
+})
+
+/** A source element in the model. Several that a batch brought together have one `fate`. */
+interface Element {
+  readonly position: number
+  readonly bytes: number
+  fate: Together
+}
+
+interface Together {
+  elements: Array<Element>
+  live: number
+  rows: Array<number>
+  filtered: number
+  skipped: number
+  dead: number
+  letters: number
+  bytes: number
+  state: "open" | "complete" | "taken" | "settled"
+}
+
+/** An element on its way: the unit that `Fate` gave, and the element in the model. */
+interface Way {
+  readonly unit: Unit
+  readonly element: Element
+}
+
+const zero: Counts = { settled: 0, written: 0, filtered: 0, skipped: 0, dead: 0, bytes: 0 }
+
+/** Plays the events on `Fate` and on the model, and compares what both say after each. */
+const play = (spec: Spec): void => {
+  const ahead = spec.replay ? [] : [...new Set(spec.ahead)].toSorted((a, b) => a - b)
+  const start = spec.replay ? 0 : spec.watermark
+  const before: Counts = { ...zero, settled: start + ahead.length, written: 2, dead: spec.replay ? 60 : 0 }
+  const position = start === 0 ? Option.none<number>() : Option.some(start)
+  const reachBefore = ahead.length === 0 ? Option.none<number>() : Option.some(start + ahead.at(-1)!)
+  const fate = new Fate({
+    window: { items: spec.items, bytes: spec.bytes },
+    maxRows: spec.maxRows,
+    resume: { position, ahead, reach: reachBefore, counts: before }
+  })
+
+  const elements: Array<Element> = []
+  const ways: Array<Way> = []
+  const settledBefore = new Set(ahead.map((index) => start + index))
+  /** Those that are complete, in the order in which they became so. */
+  let ready: Array<Together> = []
+  let batch:
+    | { readonly real: Batch; readonly model: ReadonlyArray<Together>; readonly refused: ReadonlyArray<Refused> }
+    | undefined
+  let closed = false
+  let rows = 0
+
+  const writes = (one: Together) => one.rows.length > 0 || one.dead > 0 || one.letters > 0
+  const isSettled = ({ fate: { state }, position }: Element) => state === "settled" || settledBefore.has(position)
+  const willBe = (element: Element) => isSettled(element) || element.fate.state === "taken"
+
+  /** The watermark, and what is settled behind it, where these elements are. */
+  const standing = (is: (element: Element) => boolean) => {
+    const passed = elements.findIndex((element) => !is(element))
+    const upTo = start + (passed < 0 ? elements.length : passed)
+    const read = start + elements.length
+    const behind = [
+      ...elements.filter((element) => element.position > upTo && is(element)).map(({ position }) => position),
+      ...[...settledBefore].filter((position) => position > read)
+    ].toSorted((a, b) => a - b)
+    return {
+      position: upTo === 0 ? Option.none() : Option.some(upTo),
+      ahead: behind.map((position) => position - upTo),
+      reach: behind.length === 0 ? Option.none() : Option.some(behind.at(-1)!)
+    }
+  }
+
+  const window = () => elements.filter(({ position }) => position > upTo())
+  const upTo = () => Option.getOrElse(standing(isSettled).position, () => 0)
+  const togethers = () => [...new Set(elements.map((element) => element.fate))]
+  const held = () => togethers().reduce((sum, one) => sum + (one.state === "settled" ? 0 : one.bytes), 0)
+
+  const counted = (all: ReadonlyArray<Together>, refused: ReadonlyArray<Refused> = []): Counts => {
+    const counts = { ...zero }
+    for (const one of all) {
+      counts.settled += one.elements.length
+      counts.written += one.rows.length
+      counts.filtered += one.filtered
+      counts.skipped += one.skipped
+      counts.dead += one.dead
+      counts.bytes += one.elements.reduce((sum, { bytes }) => sum + bytes, 0)
+    }
+    for (const { letter } of refused) {
+      counts.written -= 1
+      if (letter === undefined) counts.skipped += 1
+      else counts.dead += 1
+    }
+    return counts
+  }
+  const settledRefused: Array<Refused> = []
+  const settled = () =>
+    counted(
+      togethers().filter(({ state }) => state === "settled"),
+      settledRefused
+    )
+
+  const ended = (one: Together): void => {
+    one.live -= 1
+    if (one.live > 0) return
+    one.state = "complete"
+    ready.push(one)
+  }
+
+  const compare = (): void => {
+    expect(fate.settled).toEqual(settled())
+    const counts = { ...fate.known }
+    const quiet = togethers().filter((one) => (one.state === "complete" || one.state === "taken") && !writes(one))
+    expect(counts).toEqual(
+      counted([...togethers().filter(({ state }) => state === "settled"), ...quiet], settledRefused)
+    )
+    expect(fate.read).toBe(elements.length)
+    expect(fate.lag).toBe(window().length)
+    const open = elements.filter((element) => !isSettled(element) && !quiet.includes(element.fate))
+    expect(fate.inFlight).toBe(open.length)
+    expect(fate.isHeavy).toBe(held() >= spec.bytes)
+    const isFull = window().length >= spec.items || (held() >= spec.bytes / 2 && window().length > 0)
+    expect(fate.isFull).toBe(isFull)
+    const isDue = ready.some(writes) || (ready.length > 0 && (closed || isFull))
+    expect(fate.isDue).toBe(isDue)
+    expect(fate.isAtRest).toBe(batch === undefined && !isDue)
+  }
+
+  /** What is true once the batch is settled may be asked as often as one likes, and changes nothing. */
+  const askAfter = (): void => {
+    if (batch === undefined) return
+    const { model, real, refused } = batch
+    const both = counted(
+      [...togethers().filter(({ state }) => state === "settled"), ...model],
+      [...settledRefused, ...refused]
+    )
+    const replayed = togethers().reduce(
+      (sum, one) => sum + (one.state === "settled" || one.state === "taken" ? one.letters : 0),
+      0
+    )
+    const expected = {
+      ...standing(willBe),
+      counts: {
+        settled: before.settled + both.settled - replayed,
+        written: before.written + both.written,
+        filtered: both.filtered,
+        skipped: both.skipped,
+        dead: before.dead + both.dead - replayed,
+        bytes: both.bytes
+      }
+    }
+    for (let i = 0; i < 3; i++) expect(fate.after(real, refused)).toEqual(expected)
+  }
+
+  const happen = ({ much, pick, what }: Event): void => {
+    const index = ways.length === 0 ? -1 : pick % ways.length
+    const way = ways[index]
+    switch (what) {
+      case "admit": {
+        // Nobody admits into a window that is full.
+        if (fate.isFull || closed) return
+        const position = start + elements.length + 1
+        const bytes = pick % 10
+        const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
+        const unit = fate.admit({ value: position, position, bytes, ...replays })
+        const element: Element = { position, bytes, fate: undefined as never }
+        const known = settledBefore.has(position)
+        element.fate = {
+          elements: known ? [] : [element],
+          live: 1,
+          rows: [],
+          filtered: 0,
+          skipped: 0,
+          dead: 0,
+          letters: spec.replay ? 1 : 0,
+          bytes: known ? 0 : bytes,
+          state: "open"
+        }
+        elements.push(element)
+        expect(unit === undefined).toBe(known)
+        if (unit !== undefined) ways.push({ unit, element })
+        return
+      }
+      case "fanOut": {
+        if (way === undefined) return
+        ways.splice(index, 1)
+        if (much === 0) {
+          fate.end(way.unit)
+          return ended(way.element.fate)
+        }
+        fate.fanOut(way.unit, much)
+        way.element.fate.live += much - 1
+        for (let i = 0; i < much; i++) ways.push(way)
+        return
+      }
+      case "merge": {
+        if (way === undefined) return
+        const members = ways.splice(index, 1 + much)
+        const merged = fate.merge(members.map(({ unit }) => unit))
+        const first = way.element.fate
+        for (const { element } of members) {
+          const other = element.fate
+          if (other === first) continue
+          first.elements.push(...other.elements)
+          first.live += other.live
+          first.rows.push(...other.rows)
+          for (const field of ["filtered", "skipped", "dead", "letters", "bytes"] as const) first[field] += other[field]
+          for (const one of other.elements) one.fate = first
+        }
+        first.live -= members.length - 1
+        // It may be called by the merged unit or by any of its members.
+        ways.push({ unit: pick % 2 === 0 ? merged : members.at(-1)!.unit, element: way.element })
+        return
+      }
+      case "filter":
+      case "skip":
+      case "bury": {
+        if (way === undefined) return
+        ways.splice(index, 1)
+        const one = way.element.fate
+        if (what === "filter") {
+          fate.filter(way.unit)
+          one.filtered += 1
+        } else if (what === "skip") {
+          fate.skip(way.unit)
+          one.skipped += 1
+        } else {
+          fate.bury(way.unit, letter(pick))
+          one.dead += 1
+        }
+        fate.end(way.unit)
+        return ended(one)
+      }
+      case "output": {
+        if (way === undefined) return
+        ways.splice(index, 1)
+        const row = ++rows
+        way.element.fate.rows.push(row)
+        fate.output(way.unit, row)
+        return ended(way.element.fate)
+      }
+      case "grow": {
+        if (way === undefined) return
+        fate.grow(way.unit, much * 7)
+        way.element.fate.bytes += much * 7
+        return
+      }
+      case "take": {
+        if (batch !== undefined) return
+        const real = fate.take()
+        const model = ready.filter((one) => !writes(one))
+        const wanting = ready.filter(writes)
+        let count = 0
+        // As many as fit, and one in any case: what belongs together is never split.
+        for (const one of wanting) {
+          if (count > 0 && count + one.rows.length > spec.maxRows) break
+          count += one.rows.length
+          model.push(one)
+        }
+        ready = ready.filter((one) => !model.includes(one))
+        for (const one of model) one.state = "taken"
+        expect(real.rows).toEqual(model.flatMap((one) => one.rows))
+        expect(real.units.flatMap((unit) => unit.dead).length).toBe(model.reduce((sum, { dead }) => sum + dead, 0))
+        const refused = real.rows.flatMap((_, row): ReadonlyArray<Refused> =>
+          (pick >> row) % 5 === 0 ? [{ row, letter: pick % 2 === 0 ? letter(row) : undefined }] : []
+        )
+        batch = { real, model, refused }
+        return
+      }
+      case "after":
+        return askAfter()
+      case "settle": {
+        if (batch === undefined) return
+        askAfter()
+        const promised = fate.after(batch.real, batch.refused)
+        fate.settle(batch.real, batch.refused)
+        for (const one of batch.model) one.state = "settled"
+        settledRefused.push(...batch.refused)
+        batch = undefined
+        // What was kept is what is true now.
+        expect(fate.after({ units: [], rows: [] })).toEqual(promised)
+        return
+      }
+      case "close": {
+        if (pick % 4 > 0) return
+        closed = true
+        fate.close()
+        expect(fate.isClosed).toBe(true)
+      }
+    }
+  }
+
+  compare()
+  for (const event of spec.events) {
+    happen(event)
+    compare()
+  }
+  // To the end: all that is under way is written, and all is settled.
+  while (ways.length > 0) happen({ what: "output", pick: 0, much: 0 })
+  happen({ what: "settle", pick: 0, much: 0 })
+  closed = true
+  fate.close()
+  while (ready.length > 0) {
+    expect(fate.isDue).toBe(true)
+    happen({ what: "take", pick: 1, much: 0 })
+    compare()
+    happen({ what: "settle", pick: 0, much: 0 })
+    compare()
+  }
+  expect([fate.isDue, fate.isAtRest, fate.lag, fate.inFlight]).toEqual([false, true, 0, 0])
+  expect(fate.after({ units: [], rows: [] })).toMatchObject(standing(isSettled))
+}
+
+describe("Fate", () => {
+  it.prop(
+    "P1 is what a list of the elements says, after any events; nothing is settled before it is told so",
+    { spec: Arbitrary.schema(Spec) },
+    ({ spec }) => play(spec),
+    { arbitrary: { runs }, timeout: 300_000 }
+  )
+})
