@@ -146,7 +146,7 @@ export class StepDefect extends Error {
 
   constructor(defect: unknown, at: FailedAt) {
     const what = defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
-    super(`Pipeline "${at.pipeline}", ${placeOf(at)}: ${what}`, { cause: defect })
+    super(`Pipeline "${at.pipeline}": ${placeOf(at)} threw: ${what}`, { cause: defect })
     this.at = at
   }
 }

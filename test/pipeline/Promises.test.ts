@@ -103,7 +103,7 @@ describe("a step that gives promises", () => {
       for (const onError of ["fail", "skip"] as const) {
         const job = Pipeline.from(numbers(2)).pipe(Pipeline.map(step, { name: "step", catch: bad, onError }))
         const defect = defectOf(await causeOf(Pipeline.collect(job)))
-        expect(String(defect)).toContain("position 1, threw: RangeError: in catch")
+        expect(String(defect)).toContain("position 1 threw: RangeError: in catch")
       }
     }
   })

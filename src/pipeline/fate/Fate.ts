@@ -195,7 +195,7 @@ export class Fate {
     const complete = ready.splice(0, count)
     const units = this.quiet.length === 0 ? complete : [...this.quiet, ...complete]
     this.quietTaken = this.quiet
-    if (this.quiet.length > 0) this.quiet = []
+    this.quiet = []
     this.committing = true
     for (const unit of units) unit.taken = true
     return { units, rows: gathered(units, (unit) => unit.outputs) }
