@@ -266,7 +266,7 @@ const open = (
     const room = new Room(fate)
     const keys = source.resumable ? keysOf(options) : undefined
     const flow = new Flow({ pipeline: name, keys, fate, letters, room, steps, sink: sinkStep.name, outside })
-    const outlets = yield* Outlets.open(known, lease)
+    const outlets = yield* lease.guard(Outlets.open(known, lease))
     const committer = new Committer({
       pipeline: name,
       lease,
@@ -418,7 +418,7 @@ const leave = (
     Exit.isFailure(exit) && exit.cause.reasons.some((r) => Cause.isFailReason(r) && r.error instanceof LeaseLost)
   return lost
     ? Effect.void
-    : Effect.ignore(Effect.andThen(committer.settleDoubt, Effect.andThen(outlets.close, lease.leaveClean)))
+    : Effect.ignore(lease.guard(Effect.andThen(committer.settleDoubt, Effect.andThen(outlets.close, lease.leaveClean))))
 }
 
 /** Runs an effect while it counts as one that answers a request. */
@@ -453,6 +453,7 @@ const unleased: Lease = {
   renewEvery: Option.none(),
   renew: Effect.void,
   load: Effect.succeedNone,
+  guard: (work) => work,
   commit: (write) => Effect.asVoid(write),
   leaveClean: Effect.void
 }
