@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type { Fingerprint } from "../../pipeline/Source.ts"
 import type { FilesError } from "../FilesError.ts"
-import { openToRead, readAt } from "./TextFile.ts"
+import { aroundOf, carriageReturn, newline, openToRead, readAt } from "./TextFile.ts"
 
 const block = 64 * 1024
 /** Up to here every block counts; beyond, hashing would delay the start of a run by seconds for each gigabyte. */
@@ -48,12 +48,20 @@ export const changed = (
   upTo: number
 ): Effect.Effect<ReadonlyArray<string>, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { size } = yield* Effect.scoped(openToRead(path))
+    const { file, size } = yield* openToRead(path)
     if (size < upTo) return [`${upTo} bytes of it were read, and it has ${size} now`]
     const now = "sha256" in kept ? yield* whole(path, Number(kept["size"])) : yield* fingerprint(path, upTo)
     const same = Object.entries(now).every(([field, value]) => kept[field] === value)
-    return same ? [] : [`its first ${upTo} bytes, which were read, are not what they were`]
-  })
+    if (!same) return [`its first ${upTo} bytes, which were read, are not what they were`]
+    const [before, next, second] = yield* aroundOf(file, path, upTo)
+    const isWhole =
+      upTo === 0 ||
+      before === newline ||
+      next === undefined ||
+      next === newline ||
+      (next === carriageReturn && second === newline)
+    return isWhole ? [] : ["its last line, which was read, goes on now"]
+  }).pipe(Effect.scoped)
 
 /** What version 0.1 kept: of the whole file as it was then, which may have grown since. */
 const whole = (path: string, size: number): Effect.Effect<Fingerprint, FilesError, FileSystem.FileSystem> =>

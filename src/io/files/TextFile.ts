@@ -28,6 +28,7 @@ export interface Format<in out A> {
 }
 
 export const newline = 10
+export const carriageReturn = 13
 
 export interface Opened {
   readonly file: FileSystem.File
@@ -122,6 +123,20 @@ export const readAt = (
     }
     return filled
   }).pipe(Effect.mapError(fromPlatform("read", path)))
+
+/** The byte before a position and the two behind it; undefined where there is none. */
+export const aroundOf = (
+  file: FileSystem.File,
+  path: string,
+  position: number
+): Effect.Effect<ReadonlyArray<number | undefined>, FilesError> => {
+  const bytes = new Uint8Array(3)
+  const from = Math.max(0, position - 1)
+  return Effect.map(readAt(file, path, bytes, from), (count) => {
+    const there = [...bytes.subarray(0, count)]
+    return position === 0 ? [undefined, ...there] : there
+  })
+}
 
 /** The folder of a path, by its text alone. */
 export const folderOf = (path: string): string => {
