@@ -8,13 +8,16 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type { Fingerprint } from "../../pipeline/Source.ts"
 import type { FilesError } from "../FilesError.ts"
-import { aroundOf, carriageReturn, newline, openToRead, readAt } from "./TextFile.ts"
+import { aroundOf, carriageReturn, newline, openToRead, readAt, replaced, shrunk } from "./TextFile.ts"
 
 const block = 64 * 1024
 /** Up to here every block counts; beyond, hashing would delay the start of a run by seconds for each gigabyte. */
 const all = 256
 
-/** Of the first `upTo` bytes. */
+/**
+ * Of the first `upTo` bytes, which were read: fails where they are not there any more, as far as that can be told, since what
+ * another content is known by must not be kept for them.
+ */
 export const fingerprint = (
   path: string,
   upTo: number,
@@ -23,8 +26,17 @@ export const fingerprint = (
   Effect.gen(function* () {
     const { file, size } = yield* openToRead(path)
     const digest = yield* Digest.Digest
-    const bytes = Math.min(upTo, size)
+    if (size < upTo) return yield* shrunk(path, upTo, size)
+    const bytes = upTo
+    const lastBlock = Effect.fnUntraced(function* (end: number) {
+      const last = new Uint8Array(Math.min(end, block))
+      yield* readAt(file, path, last, end - last.length)
+      return yield* digest.digestHex(Digest.sha256, last)
+    })
     const known = since !== undefined && Number(since["bytes"]) <= bytes
+    if (known && (yield* lastBlock(Number(since["bytes"]))) !== since["last"]) {
+      return yield* replaced(path, "what was read of it was changed")
+    }
     let chain = known ? String(since["chain"]) : ""
     for (let index = known ? Math.floor(Number(since["bytes"]) / block) : 0; (index + 1) * block <= bytes; index++) {
       if (!isSample(index)) continue
@@ -33,9 +45,7 @@ export const fingerprint = (
       yield* readAt(file, path, content.subarray(chain.length), index * block)
       chain = yield* digest.digestHex(Digest.sha256, content)
     }
-    const last = new Uint8Array(Math.min(bytes, block))
-    yield* readAt(file, path, last, bytes - last.length)
-    return { bytes, chain, last: yield* digest.digestHex(Digest.sha256, last) }
+    return { bytes, chain, last: yield* lastBlock(bytes) }
   }).pipe(Effect.scoped, Effect.provide(Digest.layerWebCrypto))
 
 /** Every second one beyond `all`, every fourth beyond twice that, and so on. */

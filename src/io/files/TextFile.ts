@@ -78,7 +78,7 @@ export const checkEnd = (
 const isSame = (a: FileSystem.File.Info, b: FileSystem.File.Info): boolean =>
   a.dev === b.dev && Option.getOrUndefined(a.ino) === Option.getOrUndefined(b.ino)
 
-const shrunk = (path: string, before: number, now: number): FilesError =>
+export const shrunk = (path: string, before: number, now: number): FilesError =>
   new FilesError({
     kind: "Shrunk",
     tried: "read",
@@ -87,7 +87,7 @@ const shrunk = (path: string, before: number, now: number): FilesError =>
     fix: "Restore it and run again, and let nothing cut it meanwhile."
   })
 
-const replaced = (path: string, reason: string): FilesError =>
+export const replaced = (path: string, reason: string): FilesError =>
   new FilesError({
     kind: "Replaced",
     tried: "read",
