@@ -50,12 +50,16 @@ export interface Work {
   readonly dead?: ReadonlyArray<number>
   /** Rows that become dead letters, behind a `flatMap`, as "n.part". */
   readonly deadRows?: ReadonlyArray<string>
+  /** The first number that a "short" sink does not take. */
+  readonly refuseFrom?: number
   /** The number that ends the run. */
   readonly failAt?: number
   /** The number that asks for a drain. */
   readonly drainAt?: number
   /** The number that is not done before there is a file `go` in the folder. */
   readonly holdAt?: number
+  /** The disk is full in the middle of the k-th write to a file. */
+  readonly fullAt?: number
   /** The signal it sends itself at the k-th time it comes to a point, as in ["half:2", "SIGKILL"]; see `points`. */
   readonly signal?: readonly [at: string, signal: NodeJS.Signals]
 }
@@ -80,7 +84,7 @@ export type Point =
 
 export const Row = Schema.Struct({ n: Schema.Int, part: Schema.Int })
 export type Row = typeof Row.Type
-const Short = Schema.Struct({ n: Schema.Int })
+const shortBelow = (n: number) => Schema.Struct({ n: Schema.Int.check(Schema.isLessThan(n)) })
 
 /** What element `n` becomes. */
 export const rowsOf = (n: number): ReadonlyArray<Row> =>
@@ -100,7 +104,7 @@ const sinkOf = (work: Work, words: string): AnySink => {
     table: () => Db.table(name, Row, existing),
     keyed: () => Db.table(name, Row, { ...existing, key: ["n", "part"] }),
     file: () => Files.jsonl(path, Row, written),
-    short: () => Files.jsonl(path, Short, written),
+    short: () => Files.jsonl(path, shortBelow(work.refuseFrom ?? Number.MAX_SAFE_INTEGER), written),
     lines: () => ({ ...Files.lines(path, written), ...asLines(Files.lines(path, written)) })
   }
   return sinks[kind!]!() as AnySink
@@ -128,8 +132,9 @@ const jobOf = (work: Work, tell: Told, reached: Reached, draining: Effect.Effect
   const isDead = (n: number) => work.dead?.includes(n) === true
   const isDeadRow = ({ n, part }: Row) => work.deadRows?.includes(`${n}.${part}`) === true
   const held = Effect.gen(function* () {
-    tell("held")
-    while (!fs.existsSync(join(work.folder, "go"))) yield* Effect.sleep("2 millis")
+    const isHeld = () => !fs.existsSync(join(work.folder, "go"))
+    if (isHeld()) tell("held")
+    while (isHeld()) yield* Effect.sleep("2 millis")
   })
   let did = 0
   const numbers: Pipeline.Pipeline<number, Files.FilesError, FileSystem.FileSystem, number> =
@@ -155,7 +160,7 @@ const jobOf = (work: Work, tell: Told, reached: Reached, draining: Effect.Effect
           did += 1
           if (did % 50 === 0) tell(`did ${did}`)
           reached("worked")
-          return Effect.succeed(n)
+          return n === work.holdAt ? Effect.as(held, n) : Effect.succeed(n)
         }),
       { name: "check", concurrency: 4, onError: { deadLetter: Schema.Number } }
     ),
@@ -211,17 +216,23 @@ export const ran = (work: Work, tell?: Told, reached?: Reached) =>
 
 const watchFiles = (work: Work, reached: Reached) => {
   const outputs = new Set((work.sinks ?? []).map((words) => join(work.folder, words.split(" ")[1]!)))
+  let writes = 0
+  const half = Effect.suspend(() => {
+    reached("half")
+    writes += 1
+    return writes === work.fullAt ? Effect.fail(Disk.fault("ENOSPC", "writeAll")) : Effect.void
+  })
   return Disk.changed(
     (file, path) =>
       !outputs.has(path)
         ? {}
         : {
             writeAll: (bytes) => {
-              const half = Math.floor(bytes.length / 2)
+              const middle = Math.floor(bytes.length / 2)
               return Effect.sync(() => reached("append")).pipe(
-                Effect.andThen(file.writeAll(bytes.subarray(0, half))),
-                Effect.andThen(Effect.sync(() => reached("half"))),
-                Effect.andThen(file.writeAll(bytes.subarray(half))),
+                Effect.andThen(file.writeAll(bytes.subarray(0, middle))),
+                Effect.andThen(half),
+                Effect.andThen(file.writeAll(bytes.subarray(middle))),
                 Effect.andThen(Effect.sync(() => reached("appended")))
               )
             },
