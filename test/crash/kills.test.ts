@@ -64,6 +64,7 @@ describe("P3 many elements, killed with SIGKILL at random times", () => {
           let killed = 0
           let whole = 0
           let again = 0
+          // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- the generator in it does
           while (killed < kills) {
             yield* Effect.gen(function* () {
               const scene = yield* Scene.make(count)
