@@ -106,12 +106,17 @@ export interface Lease {
   readonly host: Host
   /** Whether the journal outlives the process. */
   readonly durable: boolean
-  /** Whether the run before ended by itself and told so: what it left behind is what it committed. */
+  /** Whether nothing is left behind but what is committed: no run before has opened sinks and not told how it ended. */
   readonly clean: boolean
   /** How often it has to be renewed; none where it lasts as long as the process. */
   readonly renewEvery: Option.Option<Duration.Duration>
   readonly renew: Effect.Effect<void, JournalError | LeaseLost>
   readonly load: Effect.Effect<Option.Option<Checkpoint>, JournalError>
+  /**
+   * Runs `work` while nobody can take the lease away, and fails before it where that has happened: what opens or closes sinks
+   * goes by a checkpoint that must still be the last one. From then on there may be more than what is committed.
+   */
+  readonly guard: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E | JournalError | LeaseLost, R>
   /**
    * Runs `write` and keeps what it gave. Where the journal is a database, all happens in one transaction of it, which may run
    * again: `write` has to allow for that. Succeeds only if it is known to be kept.
@@ -230,7 +235,6 @@ const inMemory = (process: string): Journal => {
           }
           const { clean } = kept
           kept.heldSince = now
-          kept.clean = false
           let held = true
           const lost = Effect.suspend(() =>
             held ? Effect.void : Effect.fail(new LeaseLost({ pipeline: key.pipeline, holder: "this process" }))
@@ -243,6 +247,11 @@ const inMemory = (process: string): Journal => {
             renewEvery: Option.none(),
             renew: lost,
             load: Effect.sync(() => kept.checkpoint),
+            guard: (work) =>
+              Effect.andThen(
+                Effect.map(lost, () => void (kept.clean = false)),
+                work
+              ),
             commit: (write) =>
               Effect.flatMap(write, ({ checkpoint, dead, replayed, restart }) =>
                 Effect.map(lost, () => {

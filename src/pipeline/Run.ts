@@ -146,7 +146,7 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const start = restart || kept === undefined ? nothing : kept
       return { lease, known, restart, intake: yield* ofSource(source, start) }
     })
-    return yield* open(description, options, yield* orAsFound(lease, accepted))
+    return yield* open(description, options, yield* accepted)
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
@@ -159,7 +159,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return { lease, known, restart: false, intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing) }
     })
-    return yield* open(description, options, yield* orAsFound(lease, accepted))
+    return yield* open(description, options, yield* accepted)
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
@@ -222,10 +222,6 @@ const own = (
     return { sinks, journal, lease }
   })
 
-/** A run that is refused has touched nothing: the next one finds what this one found. */
-const orAsFound = <A, E, R>(lease: Lease, accepted: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.onError(accepted, () => (lease.clean ? lease.leaveClean : Effect.void))
-
 const startsOver = (
   source: Description["source"],
   kept: Checkpoint,
@@ -268,7 +264,7 @@ const open = (
     const room = new Room(fate)
     const keys = source.resumable ? keysOf(options) : undefined
     const flow = new Flow({ pipeline: name, keys, fate, letters, room, steps, sink: sinkStep.name, outside })
-    const outlets = yield* Outlets.open(known, lease)
+    const outlets = yield* lease.guard(Outlets.open(known, lease))
     const committer = new Committer({
       pipeline: name,
       lease,
@@ -420,13 +416,7 @@ const open = (
  * of old what is committed, and would take away what the other run has written since.
  */
 const leave = (committer: Committer, outlets: Outlets, lease: Lease): Effect.Effect<void, never, unknown> =>
-  Effect.ignore(
-    lease.renew.pipe(
-      Effect.andThen(committer.settleDoubt),
-      Effect.andThen(outlets.close),
-      Effect.andThen(lease.leaveClean)
-    )
-  )
+  Effect.ignore(lease.guard(Effect.andThen(committer.settleDoubt, Effect.andThen(outlets.close, lease.leaveClean))))
 
 /** Runs an effect while it counts as one that answers a request. */
 const listening = <A, E, R>(drain: Drain, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -460,6 +450,7 @@ const unleased: Lease = {
   renewEvery: Option.none(),
   renew: Effect.void,
   load: Effect.succeedNone,
+  guard: (work) => work,
   commit: (write) => Effect.asVoid(write),
   leaveClean: Effect.void
 }

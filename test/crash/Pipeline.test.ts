@@ -42,21 +42,21 @@ const inspect = (folder: string) => {
   try {
     const all = (sql: string) => database.prepare(sql).all() as Array<Record<string, any>>
     const tables = new Set(all("SELECT name FROM sqlite_schema WHERE type = 'table'").map(({ name }) => name))
-    const [kept] = tables.has("skein_checkpoint") ? all("SELECT * FROM skein_checkpoint") : []
-    const position: number = kept === undefined ? 0 : (JSON.parse(kept["position"]) ?? 0)
+    const [row] = tables.has("skein_run") ? all("SELECT checkpoint FROM skein_run") : []
+    const kept = typeof row?.["checkpoint"] === "string" ? JSON.parse(row["checkpoint"]) : undefined
+    const position: number = kept?.position ?? 0
     const watermark = fs.readFileSync(input, "utf8").slice(0, position).split("\n").length - 1
-    const ahead: ReadonlyArray<number> = kept === undefined ? [] : JSON.parse(kept["ahead"])
+    const ahead: ReadonlyArray<number> = kept?.ahead ?? []
     const settled = [...Array.from({ length: watermark }, (_, i) => i + 1), ...ahead.map((i) => watermark + i)]
-    const state = kept === undefined ? null : JSON.parse(kept["sink"])
-    const { length }: { length: number | undefined } = (Array.isArray(state) ? state[1] : state) ?? {}
+    const length: number | undefined = kept?.sinks[`file ${fs.realpathSync(folder)}/output.jsonl`]?.state.length
     const bytes = fs.existsSync(output) ? fs.readFileSync(output) : Buffer.alloc(0)
     const lines = bytes.subarray(0, length).toString("utf8").split("\n")
     assert.strictEqual(lines.pop(), "", "what was committed of the file does not end with a line")
     return {
       check: all("PRAGMA integrity_check")[0]!["integrity_check"],
       settled: ascending(settled),
-      counts: kept === undefined ? undefined : JSON.parse(kept["counts"]),
-      finished: kept?.["finished"] === 1,
+      counts: kept?.counts,
+      finished: kept?.finished === true,
       table: tables.has("rows") ? ascending(all("SELECT n, part FROM rows").map((row) => keyOf(row as never))) : [],
       file: ascending(lines.map((line) => keyOf(JSON.parse(line)))),
       /** What stands behind the committed lines. */
@@ -170,9 +170,18 @@ describe("a job that is killed with SIGKILL at a durable step", () => {
   )
 })
 
-/** What a kill left behind, with something done to a copy of it. */
-const copied = (from: string): Effect.Effect<string, never, Scope.Scope> =>
-  Effect.tap(Child.folder, (folder) => Effect.sync(() => fs.cpSync(from, folder, { recursive: true })))
+/** What a kill left behind, put back where it was once something was done to it: a file is known by its path. */
+const restored = (folder: string): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const copy = yield* Child.folder
+    fs.cpSync(folder, copy, { recursive: true })
+    return yield* Effect.acquireRelease(Effect.succeed(folder), () =>
+      Effect.sync(() => {
+        fs.rmSync(folder, { recursive: true })
+        fs.cpSync(copy, folder, { recursive: true })
+      })
+    )
+  })
 
 /** The job in this process, in real time; gives its error, if any. */
 const resume = (folder: string) =>
@@ -213,7 +222,7 @@ describe("what a kill left behind", () => {
         ]
         for (const tail of tails) {
           yield* Effect.gen(function* () {
-            const copy = yield* copied(folder)
+            const copy = yield* restored(folder)
             fs.writeFileSync(pathsIn(copy).output, tail)
             yield* Effect.flatMap(resume(copy), Effect.fromResult)
             verifyDone(copy, "both", few)
@@ -257,7 +266,7 @@ describe("what a kill left behind", () => {
         const reached = new Set<number>()
         for (let i = 0; i < (deep ? 400 : 20); i++) {
           yield* Effect.gen(function* () {
-            const copy = yield* copied(folder)
+            const copy = yield* restored(folder)
             fs.truncateSync(`${pathsIn(copy).database}-wal`, Math.floor(chance() * size))
             const { counts, settled } = verify(copy, "both")
             // Cut before the first commit, the journal does not know that the job ever ran.

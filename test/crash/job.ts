@@ -136,7 +136,7 @@ const watchedDriver = (reached: Reached) =>
           return { ...opened, sql: Object.assign(opened.sql, { withTransaction: watched }) }
         })
     }))
-  ).pipe(Layer.provide(Drivers.layer))
+  ).pipe(Layer.provideMerge(Drivers.layer))
 
 if (import.meta.main) {
   const [folder = "", sink, order, crash = "none:0"] = process.argv.slice(2)

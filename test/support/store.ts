@@ -55,7 +55,6 @@ export const make = <A>(): Store<A> => {
             held = true
             epoch += 1
             const wasClean = clean
-            clean = false
             return Effect.succeed({ mine: epoch, wasClean })
           }),
           ({ mine }) => Effect.sync(() => void (held = mine === epoch ? false : held))
@@ -72,6 +71,11 @@ export const make = <A>(): Store<A> => {
               renewEvery: Option.none(),
               renew: fence,
               load,
+              guard: (work) =>
+                Effect.andThen(
+                  Effect.map(fence, () => void (clean = false)),
+                  work
+                ),
               leaveClean: Effect.sync(() => void (clean = true)),
               commit: (write) =>
                 Effect.suspend(() => {

@@ -149,12 +149,10 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
       holder: host.id,
       label: host.label,
       since: now,
-      expires: now + Duration.toMillis(duration),
-      clean: 0
+      expires: now + Duration.toMillis(duration)
     }
     yield* sql`UPDATE skein_run SET ${sql.update(held)} WHERE ${where(key)}`
-    const clean = holder === null && row.clean !== 0
-    return { clean, id: row.id, epoch, revision: row.revision, host }
+    return { clean: row.clean !== 0, id: row.id, epoch, revision: row.revision, host }
   })
 
   const lease: Journal["lease"] = (key, { duration }) => {
@@ -188,6 +186,12 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
                 )
           )
         const expires = Effect.map(Clock.currentTimeMillis, (now) => now + Duration.toMillis(duration))
+
+        /** The error of the caller's own, or what it means here. */
+        const unwrapped =
+          (tried: string) =>
+          <E>(error: WriteFailed<E> | LeaseLost | Parameters<ReturnType<typeof failed>>[0]) =>
+            error instanceof WriteFailed ? error.error : error instanceof LeaseLost ? error : failed(tried)(error)
 
         const save = Effect.fnUntraced(function* ({ checkpoint, dead, replayed, restart }: Commit) {
           const row = {
@@ -224,14 +228,14 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
           return transaction.pipe(
             Effect.catchIf((error): error is SqlError => isSqlError(error), decide),
             Effect.map(() => void (revision += 1)),
-            Effect.mapError((error) =>
-              error instanceof WriteFailed
-                ? (error.error as E)
-                : error instanceof LeaseLost
-                  ? error
-                  : failed("commit")(error)
-            )
+            Effect.mapError(unwrapped("commit"))
           )
+        }
+
+        const guard: Lease["guard"] = (work) => {
+          const opened = sql`UPDATE skein_run SET clean = 0 WHERE ${where(key)} AND epoch = ${epoch} RETURNING epoch`
+          const worked = Effect.mapError(work, (error) => new WriteFailed(error))
+          return Effect.mapError(sql.withTransaction(Effect.andThen(held(opened), worked)), unwrapped("hold its lease"))
         }
 
         return {
@@ -250,6 +254,7 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
               failed("read the checkpoint")
             )
           ),
+          guard,
           commit,
           leaveClean: Effect.ignore(sql`UPDATE skein_run SET clean = 1 WHERE ${where(key)} AND epoch = ${epoch}`)
         }
@@ -287,9 +292,9 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
 /** Of what this version writes; a row of a later one is refused. */
 const format = 2
 
-class WriteFailed {
-  readonly error: unknown
-  constructor(error: unknown) {
+class WriteFailed<E> {
+  readonly error: E
+  constructor(error: E) {
     this.error = error
   }
 }

@@ -8,13 +8,16 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type { Fingerprint } from "../../pipeline/Source.ts"
 import type { FilesError } from "../FilesError.ts"
-import { openToRead, readAt } from "./TextFile.ts"
+import { aroundOf, carriageReturn, newline, openToRead, readAt, replaced, shrunk } from "./TextFile.ts"
 
 const block = 64 * 1024
 /** Up to here every block counts; beyond, hashing would delay the start of a run by seconds for each gigabyte. */
 const all = 256
 
-/** Of the first `upTo` bytes. */
+/**
+ * Of the first `upTo` bytes, which were read: fails where they are not there any more, as far as that can be told, since what
+ * another content is known by must not be kept for them.
+ */
 export const fingerprint = (
   path: string,
   upTo: number,
@@ -23,8 +26,17 @@ export const fingerprint = (
   Effect.gen(function* () {
     const { file, size } = yield* openToRead(path)
     const digest = yield* Digest.Digest
-    const bytes = Math.min(upTo, size)
+    if (size < upTo) return yield* shrunk(path, upTo, size)
+    const bytes = upTo
+    const lastBlock = Effect.fnUntraced(function* (end: number) {
+      const last = new Uint8Array(Math.min(end, block))
+      yield* readAt(file, path, last, end - last.length)
+      return yield* digest.digestHex(Digest.sha256, last)
+    })
     const known = since !== undefined && Number(since["bytes"]) <= bytes
+    if (known && (yield* lastBlock(Number(since["bytes"]))) !== since["last"]) {
+      return yield* replaced(path, "what was read of it was changed")
+    }
     let chain = known ? String(since["chain"]) : ""
     for (let index = known ? Math.floor(Number(since["bytes"]) / block) : 0; (index + 1) * block <= bytes; index++) {
       if (!isSample(index)) continue
@@ -33,9 +45,7 @@ export const fingerprint = (
       yield* readAt(file, path, content.subarray(chain.length), index * block)
       chain = yield* digest.digestHex(Digest.sha256, content)
     }
-    const last = new Uint8Array(Math.min(bytes, block))
-    yield* readAt(file, path, last, bytes - last.length)
-    return { bytes, chain, last: yield* digest.digestHex(Digest.sha256, last) }
+    return { bytes, chain, last: yield* lastBlock(bytes) }
   }).pipe(Effect.scoped, Effect.provide(Digest.layerWebCrypto))
 
 /** Every second one beyond `all`, every fourth beyond twice that, and so on. */
@@ -48,12 +58,20 @@ export const changed = (
   upTo: number
 ): Effect.Effect<ReadonlyArray<string>, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { size } = yield* Effect.scoped(openToRead(path))
+    const { file, size } = yield* openToRead(path)
     if (size < upTo) return [`${upTo} bytes of it were read, and it has ${size} now`]
     const now = "sha256" in kept ? yield* whole(path, Number(kept["size"])) : yield* fingerprint(path, upTo)
     const same = Object.entries(now).every(([field, value]) => kept[field] === value)
-    return same ? [] : [`its first ${upTo} bytes, which were read, are not what they were`]
-  })
+    if (!same) return [`its first ${upTo} bytes, which were read, are not what they were`]
+    const [before, next, second] = yield* aroundOf(file, path, upTo)
+    const isWhole =
+      upTo === 0 ||
+      before === newline ||
+      next === undefined ||
+      next === newline ||
+      (next === carriageReturn && second === newline)
+    return isWhole ? [] : ["its last line, which was read, goes on now"]
+  }).pipe(Effect.scoped)
 
 /** What version 0.1 kept: of the whole file as it was then, which may have grown since. */
 const whole = (path: string, size: number): Effect.Effect<Fingerprint, FilesError, FileSystem.FileSystem> =>

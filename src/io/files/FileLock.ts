@@ -25,6 +25,8 @@ interface Note {
   readonly durable: boolean
   readonly host: string
   readonly label: string
+  /** What stands before is committed, or was there before that run and is not its own. */
+  readonly base: number
   /** How far it had come, and how far the write goes that is under way. */
   readonly from: Mark
   readonly to: Mark
@@ -38,24 +40,32 @@ const NoteText: Schema.Codec<Note, string> = Schema.fromJsonString(
     durable: Schema.Boolean,
     host: Schema.String,
     label: Schema.String,
+    base: Schema.Int,
     from: MarkSchema,
     to: MarkSchema
   })
 )
 
+export type Left = Pick<Note, "base" | "from" | "to">
+
 export interface FileLock {
   /** What the run before, which was killed, was writing. */
-  readonly left: Option.Option<Pick<Note, "from" | "to">>
+  readonly left: Option.Option<Left>
+  /** Behind it stands nothing that is to be kept. */
+  readonly base: number
   /** Says what is going to be written, before it is. */
   readonly intend: (from: Mark, to: Mark) => Effect.Effect<void, FilesError>
   readonly release: Effect.Effect<void>
+  /** Puts it back as it was found, for a run that does not begin. */
+  readonly giveBack: Effect.Effect<void>
 }
 
-/** Takes the file for this run, or says who has it. */
+/** Takes the file for this run, or says who has it. `baseOf` says from where on all is this run's own. */
 export const take = (
   path: string,
   size: number,
-  { durable, host, owner }: Opening
+  { durable, host, owner }: Opening,
+  baseOf: (left: Option.Option<Left>) => number
 ): Effect.Effect<FileLock, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -63,18 +73,17 @@ export const take = (
     const token = yield* newId
     const temporary = `${lock}.${token}`
     const nowhere: Mark = { length: size, sum: "" }
-    const textOf = (from: Mark, to: Mark): Uint8Array => {
-      const note: Note = { token, owner, durable, host: host.id, label: host.label, from, to }
-      // Always as long, so that a later one covers an earlier one whole.
-      return new TextEncoder().encode(`${JSON.stringify(note).padEnd(lengthOfNote - 1)}\n`)
-    }
+    let base = baseOf(Option.none())
+    const textOf = (from: Mark, to: Mark): Uint8Array =>
+      printed({ token, owner, durable, host: host.id, label: host.label, base, from, to })
     yield* fs.makeDirectory(folderOf(path), { recursive: true }).pipe(Effect.mapError(fromPlatform("open", path)))
     yield* fs
       .writeFile(temporary, textOf(nowhere, nowhere), { flag: "wx", mode: 0o600 })
       .pipe(Effect.mapError(fromPlatform("say who writes to", path)))
     const left = yield* Effect.gen(function* () {
       if (yield* placed(fs, temporary, lock)) return Option.none<Note>()
-      const note = yield* leftBy(fs, path, size, lock, owner, host)
+      const note = yield* leftBy(fs, path, lock, owner, host)
+      base = baseOf(note)
       if (Option.isSome(note)) yield* fs.writeFile(temporary, textOf(note.value.from, note.value.to))
       yield* fs.rename(temporary, lock)
       return note
@@ -86,18 +95,28 @@ export const take = (
     )
     const file = yield* fs.open(lock, { flag: "r+" }).pipe(Effect.mapError(fromPlatform("say who writes to", path)))
     const isOurs = Effect.map(fs.readFileString(lock), (text) => text.includes(token))
+    const release = Effect.ignore(Effect.flatMap(isOurs, (ours) => (ours ? fs.remove(lock) : Effect.void)))
     return {
-      left: Option.map(left, ({ from, to }) => ({ from, to })),
+      left,
+      base,
       intend: (from, to) =>
         Effect.andThen(file.seek(0n, "start"), file.writeAll(textOf(from, to))).pipe(
           Effect.mapError(fromPlatform("say what is written to", path)),
           Effect.uninterruptible
         ),
-      release: Effect.flatMap(isOurs, (ours) => (ours ? fs.remove(lock) : Effect.void)).pipe(Effect.ignore)
+      release,
+      giveBack: Option.match(left, {
+        onNone: () => release,
+        onSome: (note) => Effect.ignore(Effect.andThen(file.seek(0n, "start"), file.writeAll(printed(note))))
+      })
     }
   })
 
 const lengthOfNote = 1024
+
+/** Always as long, so that a later one covers an earlier one whole. */
+const printed = (note: Note): Uint8Array =>
+  new TextEncoder().encode(`${JSON.stringify(note).padEnd(lengthOfNote - 1)}\n`)
 
 /** Gives a whole file a name that must be free. */
 const placed = (fs: FileSystem.FileSystem, temporary: string, lock: string): Effect.Effect<boolean, FilesError> =>
@@ -113,7 +132,6 @@ const placed = (fs: FileSystem.FileSystem, temporary: string, lock: string): Eff
 const leftBy = (
   fs: FileSystem.FileSystem,
   path: string,
-  size: number,
   lock: string,
   owner: string,
   host: Host
@@ -129,7 +147,7 @@ const leftBy = (
         "Look whether another program writes to it, and delete that file."
       )
     }
-    const { durable, from, host: holder, label, owner: theirs } = note.value
+    const { durable, host: holder, label, owner: theirs } = note.value
     // A run of the same pipeline: the journal has made sure that it is the only one.
     if (theirs !== owner) {
       const runs = host.runs(holder)
@@ -140,7 +158,8 @@ const leftBy = (
         const fix = `If it is gone, delete ${lock}; else write to another file.`
         return yield* taken(`another pipeline may be writing to it, in ${label}`, fix)
       }
-      if (durable && size !== from.length) {
+      // Only that pipeline knows what of the file it has committed, and so which bytes are its own.
+      if (durable) {
         const fix = `Run that pipeline again first, so that it finishes or takes back what it wrote; or delete ${lock} to keep that.`
         return yield* taken(`another pipeline was killed while it wrote to it, in ${label}`, fix)
       }

@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope"
 import { Checksum } from "../../concurrency/base/Checksum.ts"
 import type { Opening, Writer } from "../../pipeline/Sink.ts"
 import { FilesError, fromPlatform } from "../FilesError.ts"
-import { type FileLock, type Mark, take } from "./FileLock.ts"
+import { type FileLock, type Left, type Mark, take } from "./FileLock.ts"
 import { inodeOf, realPath } from "./FilePlace.ts"
 import { folderOf, newline, notAFile, readAt, Refusal, sizeOf, syncFolder } from "./TextFile.ts"
 
@@ -38,22 +38,54 @@ export const open = <A>(
     const before = yield* statOf(fs, path)
     if (Option.isSome(before) && before.value.type !== "File") return yield* notAFile("write", name, before.value)
     const size = Option.match(before, { onNone: () => 0, onSome: sizeOf })
-    const lock = yield* take(path, size, opening)
+    const baseOf = yield* whereToBegin(name, size, opening, options)
+    const lock = yield* take(path, size, opening, baseOf)
+    return yield* Effect.onError(prepare(name, path, before, size, opening, lock, print, options), () => lock.giveBack)
+  })
 
-    let base = options.existing === "replace" ? 0 : size
+/** What is behind it is this run's own, or is taken away. */
+const whereToBegin = (
+  name: string,
+  size: number,
+  { clean, committed }: Opening,
+  { existing }: WriteOptions
+): Effect.Effect<(left: Option.Option<Left>) => number, FilesError> =>
+  Option.match(committed, {
+    onNone: () => Effect.succeed(() => (existing === "replace" ? 0 : size)),
+    onSome: (state) =>
+      Effect.map(stateOf(name, state), ({ length }) => (left: Option.Option<Left>) => {
+        // What a run has left that ended well is not this pipeline's: it stays, and what comes goes behind it.
+        if (Option.isNone(left)) return clean ? Math.max(size, length) : length
+        // A lock that was left knows of a run that this journal knows nothing of: one that is older was put back.
+        return clean ? length : Math.max(length, Math.min(size, left.value.base))
+      })
+  })
+
+/** What has to be right before anything is written. */
+const prepare = <A>(
+  name: string,
+  path: string,
+  before: Option.Option<FileSystem.File.Info>,
+  size: number,
+  opening: Opening,
+  lock: FileLock,
+  print: (element: A) => string | Refusal,
+  options: WriteOptions
+): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { base } = lock
     if (Option.isSome(opening.committed)) {
       const committed = yield* stateOf(name, opening.committed.value)
       if (size < committed.length) return yield* lost(name, committed.length, before)
       yield* sameContent(fs, path, name, committed)
-      // What a run has left that ended well is not this pipeline's: it stays, and what comes goes behind it.
-      base = opening.clean ? size : committed.length
-      if (size > base && !(yield* isOwn(fs, path, size, committed, lock))) yield* setAside(fs, path, base)
+      if (size > base && (opening.clean || !(yield* isOwn(fs, path, size, lock)))) yield* setAside(fs, path, base)
     }
 
     const file = yield* fs.open(path, { flag: "a+" }).pipe(Effect.mapError(fromPlatform("open", name)))
     const inode = inodeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("open", name))))
     if (Option.isNone(before) && options.fsync) yield* syncFolder(folderOf(path))
-    const writer = new LineWriter(name, file, path, fs, lock, options.fsync, inode, base)
+    const writer = new LineWriter(name, file, path, fs, lock, options.fsync, inode, Math.max(base, size))
     yield* writer.cutBack(base)
     return {
       write: (elements, since) =>
@@ -79,9 +111,12 @@ export const open = <A>(
   })
 
 class LineWriter {
+  /** How far it was written for certain. */
   private length: number
-  /** Whether a write has ended in the middle. */
-  private torn = false
+  /** How far it may have been written by this run, and what was there before. */
+  private reach: number
+  /** Somebody else has done something to it: whose the bytes are that are not committed is not known any more. */
+  private disturbed: FilesError | undefined
   private readonly name: string
   private readonly path: string
   private readonly fs: FileSystem.FileSystem
@@ -112,14 +147,17 @@ class LineWriter {
     this.fsync = fsync
     this.inode = inode
     this.length = length
+    this.reach = length
   }
 
   get state(): { readonly length: number; readonly sum: string } {
     return { length: this.length, sum: sumOf(this.last) }
   }
 
+  /** As `cutBack`, where there is more than that. */
   goBack(length: number): Effect.Effect<void, FilesError> {
-    return this.torn || this.length !== length ? this.cutBack(length) : Effect.void
+    if (this.disturbed !== undefined) return Effect.fail(this.disturbed)
+    return this.length === length && this.reach === length ? Effect.void : this.cutBack(length)
   }
 
   /** Makes the file as long as it was. */
@@ -129,12 +167,13 @@ class LineWriter {
       this.text = []
       this.held = 0
       const size = sizeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("look at", name))))
+      if (size > this.reach) return yield* this.wrong(this.reach, size)
       if (size > length) yield* file.truncate(length).pipe(Effect.mapError(fromPlatform("cut back", name)))
       const last = new Uint8Array(Math.min(length, lastBytes))
       yield* readAt(file, name, last, length - last.length)
       this.last = last
       this.length = length
-      this.torn = false
+      this.reach = length
     }).pipe(Effect.uninterruptible)
   }
 
@@ -164,8 +203,9 @@ class LineWriter {
     const last = tailOf(this.last, bytes)
     const to = { length: this.length + bytes.length, sum: sumOf(last) }
     return Effect.gen({ self: this }, function* () {
-      this.torn = true
       if (bytes.length > 0) yield* this.lock.intend(this.state, to)
+      // A write that fails may have come to any place before.
+      this.reach = to.length
       const info = yield* Effect.andThen(
         bytes.length > 0 ? file.writeAll(bytes) : Effect.void,
         Effect.andThen(end && this.fsync ? file.sync : Effect.void, Effect.option(fs.stat(path)))
@@ -173,31 +213,35 @@ class LineWriter {
       yield* this.undisturbed(info, to.length)
       this.length = to.length
       this.last = last
-      this.torn = false
       // A write that is under way cannot be taken back from the system: a cancel waits for it.
     }).pipe(Effect.uninterruptible)
   }
 
   private undisturbed(info: Option.Option<FileSystem.File.Info>, length: number): Effect.Effect<void, FilesError> {
-    const wrong = (reason: string) =>
-      Effect.fail(
-        new FilesError({
-          kind: "Interfered",
-          tried: "write",
-          path: this.name,
-          reason,
-          fix: "Stop the other program, put the file back as it was, then run again."
-        })
-      )
-    if (Option.isNone(info)) return wrong("it was deleted or renamed while it was written to")
+    if (Option.isNone(info)) return this.disturb("it was deleted or renamed while it was written to")
     const inode = inodeOf(info.value)
     if (Option.isSome(inode) && Option.isSome(this.inode) && inode.value !== this.inode.value) {
-      return wrong("another file was put in its place while it was written to")
+      return this.disturb("another file was put in its place while it was written to")
     }
     const size = sizeOf(info.value)
-    return size === length
-      ? Effect.void
-      : wrong(`it should have ${length} bytes now and has ${size}: something else writes to it at the same time`)
+    return size === length ? Effect.void : this.wrong(length, size)
+  }
+
+  private wrong(length: number, size: number): Effect.Effect<never, FilesError> {
+    return this.disturb(
+      `it should have ${length} bytes now and has ${size}: something else writes to it at the same time`
+    )
+  }
+
+  private disturb(reason: string): Effect.Effect<never, FilesError> {
+    this.disturbed = new FilesError({
+      kind: "Interfered",
+      tried: "write",
+      path: this.name,
+      reason,
+      fix: "Stop the other program, put the file back as it was, then run again."
+    })
+    return Effect.fail(this.disturbed)
   }
 }
 
@@ -253,19 +297,18 @@ const sameContent = (
             )
       )
 
-/** Whether all behind what is committed is what the killed run was writing. */
+/** Whether all behind the base is what the killed run was writing. */
 const isOwn = (
   fs: FileSystem.FileSystem,
   path: string,
   size: number,
-  committed: State,
-  { left }: FileLock
+  { base, left }: FileLock
 ): Effect.Effect<boolean, FilesError> =>
   Effect.gen(function* () {
     if (Option.isNone(left)) return false
     const { from, to } = left.value
     const mark = [to, from].find(({ length }) => length === size)
-    if (mark === undefined || from.length < committed.length) return false
+    if (mark === undefined || from.length < base) return false
     return sumOf(yield* bytesBefore(fs, path, size)) === mark.sum
   })
 

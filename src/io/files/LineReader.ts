@@ -9,7 +9,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import type { Element } from "../../pipeline/Source.ts"
 import { FilesError, fromPlatform } from "../FilesError.ts"
-import { checkEnd, newline, openToRead, readAt, Refusal } from "./TextFile.ts"
+import { aroundOf, carriageReturn, checkEnd, newline, openToRead, readAt, Refusal } from "./TextFile.ts"
 
 export interface ReadOptions {
   readonly skipBlank: boolean
@@ -28,8 +28,9 @@ export const read = <A>(
     const { file, size } = opened
     const fs = yield* FileSystem.FileSystem
     if (after > size) return yield* shorter(path, after, size)
-    yield* Effect.orDie(file.seek(BigInt(after), "start"))
-    const lines = new Splitter(after, parse, options)
+    const start = after + (yield* lineEndAt(file, path, after))
+    yield* Effect.orDie(file.seek(BigInt(start), "start"))
+    const lines = new Splitter(start, parse, options)
     const pull: Effect.Effect<Chunk<A>, FilesError | Cause.Done> = Effect.suspend(() => {
       const elements = lines.next()
       if (isNonEmpty(elements)) return Effect.succeed(elements)
@@ -57,6 +58,12 @@ export const read = <A>(
     )
     return Stream.fromPull(Effect.succeed(pull))
   }).pipe(Stream.unwrap)
+
+/** How long the end of a line is that was read before it had one. */
+const lineEndAt = (file: FileSystem.File, path: string, after: number): Effect.Effect<number, FilesError> =>
+  Effect.map(aroundOf(file, path, after), ([before, next, second]) =>
+    before === newline || after === 0 ? 0 : next === newline ? 1 : next === carriageReturn && second === newline ? 2 : 0
+  )
 
 type Chunk<A> = readonly [Element<A, number>, ...Array<Element<A, number>>]
 
@@ -207,7 +214,6 @@ const tooLong = (maxLine: number): Refusal =>
     "Raise the limit, or look whether this is a file of lines at all."
   )
 
-const carriageReturn = 13
 const byteOrderMark = 0xfeff
 
 /** Looks at the first character first: few lines begin with a space, and all others are decided by it. */

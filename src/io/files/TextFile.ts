@@ -28,6 +28,7 @@ export interface Format<in out A> {
 }
 
 export const newline = 10
+export const carriageReturn = 13
 
 export interface Opened {
   readonly file: FileSystem.File
@@ -77,7 +78,7 @@ export const checkEnd = (
 const isSame = (a: FileSystem.File.Info, b: FileSystem.File.Info): boolean =>
   a.dev === b.dev && Option.getOrUndefined(a.ino) === Option.getOrUndefined(b.ino)
 
-const shrunk = (path: string, before: number, now: number): FilesError =>
+export const shrunk = (path: string, before: number, now: number): FilesError =>
   new FilesError({
     kind: "Shrunk",
     tried: "read",
@@ -86,7 +87,7 @@ const shrunk = (path: string, before: number, now: number): FilesError =>
     fix: "Restore it and run again, and let nothing cut it meanwhile."
   })
 
-const replaced = (path: string, reason: string): FilesError =>
+export const replaced = (path: string, reason: string): FilesError =>
   new FilesError({
     kind: "Replaced",
     tried: "read",
@@ -122,6 +123,20 @@ export const readAt = (
     }
     return filled
   }).pipe(Effect.mapError(fromPlatform("read", path)))
+
+/** The byte before a position and the two behind it; undefined where there is none. */
+export const aroundOf = (
+  file: FileSystem.File,
+  path: string,
+  position: number
+): Effect.Effect<ReadonlyArray<number | undefined>, FilesError> => {
+  const bytes = new Uint8Array(3)
+  const from = Math.max(0, position - 1)
+  return Effect.map(readAt(file, path, bytes, from), (count) => {
+    const there = [...bytes.subarray(0, count)]
+    return position === 0 ? [undefined, ...there] : there
+  })
+}
 
 /** The folder of a path, by its text alone. */
 export const folderOf = (path: string): string => {

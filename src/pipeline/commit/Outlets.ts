@@ -51,14 +51,18 @@ export class Outlets {
   static open(known: ReadonlyArray<Known>, lease: Lease): Effect.Effect<Outlets, unknown, unknown> {
     const { clean, durable, host, id: owner } = lease
     const ordered = known.toSorted((a, b) => ranks.indexOf(b.sink.guarantee) - ranks.indexOf(a.sink.guarantee))
-    return Effect.map(
-      Effect.forEach(ordered, (one) =>
-        Effect.map(one.sink.open({ committed: one.state, clean, host, owner, durable }), (writer): Outlet => ({
-          ...one,
-          writer
-        }))
-      ),
-      (outlets) => new Outlets(outlets)
+    const opened: Array<Outlet> = []
+    return Effect.forEach(
+      ordered,
+      (one) =>
+        Effect.map(one.sink.open({ committed: one.state, clean, host, owner, durable }), (writer) =>
+          opened.push({ ...one, writer })
+        ),
+      { discard: true }
+    ).pipe(
+      Effect.map(() => new Outlets(opened)),
+      // Where one of them is refused, the others are given back.
+      Effect.onError(() => Effect.ignore(Effect.suspend(() => new Outlets(opened).close)))
     ) as Effect.Effect<Outlets, unknown, Scope.Scope>
   }
 
