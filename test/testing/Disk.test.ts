@@ -351,6 +351,48 @@ describe("as a file system", () => {
     })
   )
 
+  it.effect("numbers its files, so that one that takes the place of another is told from it", () =>
+    Effect.gen(function* () {
+      const numbers = Effect.gen(function* () {
+        const disk = yield* Disk.make({ files: { f: "text" } })
+        const system = disk.fileSystem
+        const inode = (path: string) => Effect.map(system.stat(path), (info) => Option.getOrThrow(info.ino))
+        const first = yield* inode("f")
+        yield* system.writeFileString("f", "more")
+        yield* system.link("f", "linked")
+        yield* system.rename("f", "moved")
+        yield* system.copyFile("moved", "f")
+        const handle = yield* system.open("f")
+        yield* system.rename("moved", "f")
+        assert.deepStrictEqual([yield* inode("f"), yield* inode("linked")], [first, first])
+        const open = Option.getOrThrow((yield* handle.stat).ino)
+        assert.notStrictEqual(open, first)
+        yield* system.remove("f")
+        yield* system.writeFileString("f", "text")
+        const last = yield* inode("f")
+        assert.notInclude([first, open], last)
+        yield* system.open("f").pipe(Effect.flatMap((file) => file.sync))
+        yield* disk.crash
+        assert.strictEqual(yield* inode("f"), last)
+        assert.notInclude([first, open, last], yield* inode("/"))
+        return [first, open, last]
+      }).pipe(Effect.scoped)
+      assert.deepStrictEqual(yield* numbers, yield* numbers)
+    })
+  )
+
+  it.effect("shows a reader that its file was replaced", () =>
+    Effect.gen(function* () {
+      const disk = yield* Disk.make({ files: { f: "a\nb\n", other: "c\nd\n" } })
+      const error = yield* Files.lines("f").read(Option.none()).pipe(
+        Stream.runForEach(() => disk.fileSystem.rename("other", "f").pipe(Effect.ignore)),
+        Effect.flip,
+        (reading) => on(disk, reading)
+      )
+      assert.strictEqual(error.kind, "Replaced")
+    })
+  )
+
   it.effect("takes its times from the clock", () =>
     Effect.gen(function* () {
       const disk = yield* Disk.make({ files: { f: "" } })
