@@ -384,11 +384,13 @@ describe("as a file system", () => {
   it.effect("shows a reader that its file was replaced", () =>
     Effect.gen(function* () {
       const disk = yield* Disk.make({ files: { f: "a\nb\n", other: "c\nd\n" } })
-      const error = yield* Files.lines("f").read(Option.none()).pipe(
-        Stream.runForEach(() => disk.fileSystem.rename("other", "f").pipe(Effect.ignore)),
-        Effect.flip,
-        (reading) => on(disk, reading)
-      )
+      const error = yield* Files.lines("f")
+        .read(Option.none())
+        .pipe(
+          Stream.runForEach(() => disk.fileSystem.rename("other", "f").pipe(Effect.ignore)),
+          Effect.flip,
+          (reading) => on(disk, reading)
+        )
       assert.strictEqual(error.kind, "Replaced")
     })
   )
@@ -486,12 +488,15 @@ describe("the capacity", () => {
 
   it.effect("stops a pipeline with an error for people, which goes on when there is room", () =>
     Effect.gen(function* () {
-      const disk = yield* Disk.make({ files: { "in.txt": "1\n2\n3\n4\n5\n6\n" }, capacity: 26 })
+      const lines = Array.from({ length: 6 }, (_, n) => `${n}${"x".repeat(198)}\n`)
+      const disk = yield* Disk.make({ files: { "in.txt": lines.join("") }, capacity: 6000 })
       const job = Pipeline.from(Files.lines("in.txt")).pipe(Pipeline.to(Files.lines("out.txt")))
       const run = on(disk, Pipeline.run(job, { name: "copy", maxRows: 2 }))
-      yield* disk.fileSystem.writeFileString("ballast", "1234")
+      // What is left is enough to say who writes to the file, and for some of the lines.
+      yield* disk.fileSystem.writeFileString("ballast", "x".repeat(6000 - 1200 - 1000))
       const error = yield* Effect.flip(run)
-      assert.include(error.message, "the disk is full")
+      assert.include(error.message, 'Could not write "out.txt": the disk is full')
+      assert.strictEqual(disk.text("out.txt"), lines.slice(0, 2).join(""))
       yield* disk.fileSystem.remove("ballast")
       yield* run
       assert.strictEqual(disk.text("out.txt"), disk.text("in.txt"))

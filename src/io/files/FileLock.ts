@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import type * as PlatformError from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Host, newId } from "../../pipeline/context/Host.ts"
@@ -19,33 +20,31 @@ export interface Mark {
   readonly sum: string
 }
 
-interface Note {
-  readonly token: string
-  readonly owner: string
-  readonly durable: boolean
-  readonly host: string
-  readonly label: string
-  /** How far it had come, and how far the write goes that is under way. */
+/** The first line of the lock: it is on the disk before the lock has its name, and is never written again. */
+const Holder = Schema.Struct({
+  token: Schema.String,
+  owner: Schema.String,
+  durable: Schema.Boolean,
+  host: Schema.String,
+  label: Schema.String
+})
+const HolderText = Schema.fromJsonString(Holder)
+
+/** How far it had come, and how far the write goes that is under way. */
+export interface Intent {
   readonly from: Mark
   readonly to: Mark
 }
 
 const MarkSchema = Schema.Struct({ length: Schema.Int, sum: Schema.String })
-const NoteText: Schema.Codec<Note, string> = Schema.fromJsonString(
-  Schema.Struct({
-    token: Schema.String,
-    owner: Schema.String,
-    durable: Schema.Boolean,
-    host: Schema.String,
-    label: Schema.String,
-    from: MarkSchema,
-    to: MarkSchema
-  })
+/** The second line, written again for each write. Nobody waits for it to be on the disk: after a power cut it may be torn. */
+const IntentText: Schema.Codec<Intent, string> = Schema.fromJsonString(
+  Schema.Struct({ from: MarkSchema, to: MarkSchema })
 )
 
 export interface FileLock {
-  /** What the run before, which was killed, was writing. */
-  readonly left: Option.Option<Pick<Note, "from" | "to">>
+  /** What the run before, which was killed, was writing; none where that is not known. */
+  readonly left: Option.Option<Intent>
   /** Says what is going to be written, before it is. */
   readonly intend: (from: Mark, to: Mark) => Effect.Effect<void, FilesError>
   readonly release: Effect.Effect<void>
@@ -63,21 +62,17 @@ export const take = (
     const token = yield* newId
     const temporary = `${lock}.${token}`
     const nowhere: Mark = { length: size, sum: "" }
-    const textOf = (from: Mark, to: Mark): Uint8Array => {
-      const note: Note = { token, owner, durable, host: host.id, label: host.label, from, to }
-      // Always as long, so that a later one covers an earlier one whole.
-      return new TextEncoder().encode(`${JSON.stringify(note).padEnd(lengthOfNote - 1)}\n`)
-    }
+    const holder = new TextEncoder().encode(
+      `${JSON.stringify({ token, owner, durable, host: host.id, label: host.label } satisfies typeof Holder.Type)}\n`
+    )
     yield* fs.makeDirectory(folderOf(path), { recursive: true }).pipe(Effect.mapError(fromPlatform("open", path)))
-    yield* fs
-      .writeFile(temporary, textOf(nowhere, nowhere), { flag: "wx", mode: 0o600 })
-      .pipe(Effect.mapError(fromPlatform("say who writes to", path)))
     const left = yield* Effect.gen(function* () {
-      if (yield* placed(fs, temporary, lock)) return Option.none<Note>()
-      const note = yield* leftBy(fs, path, size, lock, owner, host)
-      if (Option.isSome(note)) yield* fs.writeFile(temporary, textOf(note.value.from, note.value.to))
+      yield* written(fs, temporary, "wx", holder, { from: nowhere, to: nowhere })
+      if (yield* placed(fs, temporary, lock)) return Option.none<Intent>()
+      const left = yield* leftBy(fs, path, size, lock, owner, host)
+      if (Option.isSome(left)) yield* written(fs, temporary, "w", holder, left.value)
       yield* fs.rename(temporary, lock)
-      return note
+      return left
     }).pipe(
       Effect.mapError((error) =>
         error instanceof FilesError ? error : fromPlatform("say who writes to", path)(error)
@@ -87,9 +82,9 @@ export const take = (
     const file = yield* fs.open(lock, { flag: "r+" }).pipe(Effect.mapError(fromPlatform("say who writes to", path)))
     const isOurs = Effect.map(fs.readFileString(lock), (text) => text.includes(token))
     return {
-      left: Option.map(left, ({ from, to }) => ({ from, to })),
+      left,
       intend: (from, to) =>
-        Effect.andThen(file.seek(0n, "start"), file.writeAll(textOf(from, to))).pipe(
+        Effect.andThen(file.seek(BigInt(holder.length), "start"), file.writeAll(lineOf({ from, to }))).pipe(
           Effect.mapError(fromPlatform("say what is written to", path)),
           Effect.uninterruptible
         ),
@@ -97,7 +92,23 @@ export const take = (
     }
   })
 
-const lengthOfNote = 1024
+/** Always as long, so that a later one covers an earlier one whole. */
+const lineOf = (intent: Intent): Uint8Array => new TextEncoder().encode(`${JSON.stringify(intent).padEnd(255)}\n`)
+
+/** Writes a lock whole, so that no power cut leaves its name without what is in it. */
+const written = (
+  fs: FileSystem.FileSystem,
+  path: string,
+  flag: "w" | "wx",
+  holder: Uint8Array,
+  intent: Intent
+): Effect.Effect<void, PlatformError.PlatformError> =>
+  fs.open(path, { flag, mode: 0o600 }).pipe(
+    Effect.flatMap((file) =>
+      Effect.andThen(file.writeAll(holder), Effect.andThen(file.writeAll(lineOf(intent)), file.sync))
+    ),
+    Effect.scoped
+  )
 
 /** Gives a whole file a name that must be free. */
 const placed = (fs: FileSystem.FileSystem, temporary: string, lock: string): Effect.Effect<boolean, FilesError> =>
@@ -117,10 +128,12 @@ const leftBy = (
   lock: string,
   owner: string,
   host: Host
-): Effect.Effect<Option.Option<Note>, FilesError> =>
+): Effect.Effect<Option.Option<Intent>, FilesError> =>
   Effect.gen(function* () {
     const text = yield* fs.readFileString(lock).pipe(Effect.mapError(fromPlatform("see who writes to", path)))
-    const note = yield* Effect.option(Schema.decodeEffect(NoteText)(text))
+    const [first = "", second = ""] = text.split("\n")
+    const note = yield* Effect.option(Schema.decodeEffect(HolderText)(first))
+    const intent = yield* Effect.option(Schema.decodeEffect(IntentText)(second))
     const taken = (reason: string, fix: string) =>
       new FilesError({ kind: "Interfered", tried: "write", path, reason, fix })
     if (Option.isNone(note)) {
@@ -129,7 +142,7 @@ const leftBy = (
         "Look whether another program writes to it, and delete that file."
       )
     }
-    const { durable, from, host: holder, label, owner: theirs } = note.value
+    const { durable, host: holder, label, owner: theirs } = note.value
     // A run of the same pipeline: the journal has made sure that it is the only one.
     if (theirs !== owner) {
       const runs = host.runs(holder)
@@ -140,10 +153,10 @@ const leftBy = (
         const fix = `If it is gone, delete ${lock}; else write to another file.`
         return yield* taken(`another pipeline may be writing to it, in ${label}`, fix)
       }
-      if (durable && size !== from.length) {
+      if (durable && (Option.isNone(intent) || size !== intent.value.from.length)) {
         const fix = `Run that pipeline again first, so that it finishes or takes back what it wrote; or delete ${lock} to keep that.`
         return yield* taken(`another pipeline was killed while it wrote to it, in ${label}`, fix)
       }
     }
-    return theirs === owner ? note : Option.none()
+    return theirs === owner ? intent : Option.none()
   })
