@@ -340,7 +340,7 @@ const inParts = <A>(
 ): Effect.Effect<void, SqlError> => Effect.forEach(Arr.chunksOf(all, 1000), run, { discard: true })
 
 /** PostgreSQL gives 64-bit integers as text. */
-const Count = Schema.Union([Schema.Number, Schema.NumberFromString])
+const Count = Schema.Union([Schema.Finite, Schema.FiniteFromString])
 const JsonText = Schema.fromJsonString(Schema.Json)
 const Fingerprint = Schema.Record(Schema.String, Schema.Json)
 const Counts = Schema.Struct({
