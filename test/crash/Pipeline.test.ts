@@ -42,21 +42,22 @@ const inspect = (folder: string) => {
   try {
     const all = (sql: string) => database.prepare(sql).all() as Array<Record<string, any>>
     const tables = new Set(all("SELECT name FROM sqlite_schema WHERE type = 'table'").map(({ name }) => name))
-    const [kept] = tables.has("skein_checkpoint") ? all("SELECT * FROM skein_checkpoint") : []
-    const position: number = kept === undefined ? 0 : (JSON.parse(kept["position"]) ?? 0)
+    const [row] = tables.has("skein_run") ? all("SELECT checkpoint FROM skein_run") : []
+    const kept = JSON.parse(row?.["checkpoint"] ?? "null") ?? undefined
+    const position: number = kept?.position ?? 0
     const watermark = fs.readFileSync(input, "utf8").slice(0, position).split("\n").length - 1
-    const ahead: ReadonlyArray<number> = kept === undefined ? [] : JSON.parse(kept["ahead"])
+    const ahead: ReadonlyArray<number> = kept?.ahead ?? []
     const settled = [...Array.from({ length: watermark }, (_, i) => i + 1), ...ahead.map((i) => watermark + i)]
-    const state = kept === undefined ? null : JSON.parse(kept["sink"])
-    const { length }: { length: number | undefined } = (Array.isArray(state) ? state[1] : state) ?? {}
+    const name = Object.keys(kept?.sinks ?? {}).find((name) => name.startsWith("file "))
+    const length: number | undefined = name === undefined ? undefined : kept.sinks[name].state.length
     const bytes = fs.existsSync(output) ? fs.readFileSync(output) : Buffer.alloc(0)
     const lines = bytes.subarray(0, length).toString("utf8").split("\n")
     assert.strictEqual(lines.pop(), "", "what was committed of the file does not end with a line")
     return {
       check: all("PRAGMA integrity_check")[0]!["integrity_check"],
       settled: ascending(settled),
-      counts: kept === undefined ? undefined : JSON.parse(kept["counts"]),
-      finished: kept?.["finished"] === 1,
+      counts: kept?.counts,
+      finished: kept?.finished === true,
       table: tables.has("rows") ? ascending(all("SELECT n, part FROM rows").map((row) => keyOf(row as never))) : [],
       file: ascending(lines.map((line) => keyOf(JSON.parse(line)))),
       /** What stands behind the committed lines. */

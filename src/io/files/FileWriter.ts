@@ -37,9 +37,26 @@ export const open = <A>(
     const path = yield* realPath(name)
     const before = yield* statOf(fs, path)
     if (Option.isSome(before) && before.value.type !== "File") return yield* notAFile("write", name, before.value)
-    const size = Option.match(before, { onNone: () => 0, onSome: sizeOf })
-    const lock = yield* take(path, size, opening)
+    const lock = yield* take(path, Option.match(before, { onNone: () => 0, onSome: sizeOf }), opening)
+    return yield* Effect.onError(opened(fs, name, path, opening, print, options, lock), () =>
+      // What a killed run has left says which bytes are its own: the next one has to find it.
+      Option.isNone(lock.left) ? lock.release : Effect.void
+    )
+  })
 
+const opened = <A>(
+  fs: FileSystem.FileSystem,
+  name: string,
+  path: string,
+  opening: Opening,
+  print: (element: A) => string | Refusal,
+  options: WriteOptions,
+  lock: FileLock
+): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.gen(function* () {
+    // Once more: who had the lock before may have written until then.
+    const before = yield* statOf(fs, path)
+    const size = Option.match(before, { onNone: () => 0, onSome: sizeOf })
     let base = options.existing === "replace" ? 0 : size
     if (Option.isSome(opening.committed)) {
       const committed = yield* stateOf(name, opening.committed.value)
@@ -54,13 +71,12 @@ export const open = <A>(
     const inode = inodeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("open", name))))
     if (Option.isNone(before) && options.fsync) yield* syncFolder(folderOf(path))
     const writer = new LineWriter(name, file, path, fs, lock, options.fsync, inode, base)
-    yield* writer.cutBack(base)
+    yield* writer.cutBack(base, Infinity)
     return {
       write: (elements, since) =>
         Effect.gen(function* () {
-          const committed = yield* lengthOf(name, since)
           // What this run found there beyond what was committed is not its own.
-          if (writer.length !== Math.max(base, committed)) yield* writer.cutBack(Math.max(base, committed))
+          yield* writer.rewind(Math.max(base, yield* lengthOf(name, since)))
           yield* writer.begin
           for (const [index, element] of elements.entries()) {
             const line = print(element)
@@ -73,10 +89,7 @@ export const open = <A>(
       atFault: (error) => (error instanceof FilesError && error.row !== undefined ? [error.row] : "batch"),
       close: (committed) =>
         Effect.flatMap(lengthOf(name, committed), (length) =>
-          Effect.andThen(
-            writer.length === Math.max(base, length) ? Effect.void : writer.cutBack(Math.max(base, length)),
-            lock.release
-          )
+          Effect.andThen(writer.rewind(Math.max(base, length)), lock.release)
         )
     }
   })
@@ -94,6 +107,10 @@ class LineWriter {
   private text: Array<string> = []
   private held = 0
   private mark: Mark = { length: 0, sum: "" }
+  /** How long the file may be by what this run has written, and whether that is known to be there whole. */
+  private reach: number
+  private isWhole = true
+  private disturbed: FilesError | undefined
 
   constructor(
     name: string,
@@ -113,24 +130,34 @@ class LineWriter {
     this.fsync = fsync
     this.inode = inode
     this.length = length
+    this.reach = length
   }
 
   get state(): { readonly length: number; readonly sum: string } {
     return { length: this.length, sum: sumOf(this.last) }
   }
 
-  /** Makes the file as long as it was. */
-  cutBack(length: number): Effect.Effect<void, FilesError> {
+  /** Makes the file as long as it was, also behind a write that failed. What somebody else has written is left alone. */
+  rewind(length: number): Effect.Effect<void, FilesError> {
+    return Effect.suspend(() => {
+      if (this.disturbed !== undefined) return Effect.fail(this.disturbed)
+      return this.isWhole && this.length === length ? Effect.void : this.cutBack(length, this.reach)
+    })
+  }
+
+  cutBack(length: number, reach: number): Effect.Effect<void, FilesError> {
     return Effect.gen({ self: this }, function* () {
       const { file, name } = this
       this.text = []
       this.held = 0
       const size = sizeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("look at", name))))
+      if (size > reach) return yield* this.tooLong(size, reach)
       if (size > length) yield* file.truncate(length).pipe(Effect.mapError(fromPlatform("cut back", name)))
       const last = new Uint8Array(Math.min(length, lastBytes))
       yield* readAt(file, name, last, length - last.length)
       this.last = last
       this.length = length
+      this.isWhole = true
     }).pipe(Effect.uninterruptible)
   }
 
@@ -161,6 +188,8 @@ class LineWriter {
     const to = { length: this.length + bytes.length, sum: sumOf(last) }
     return Effect.gen({ self: this }, function* () {
       if (bytes.length > 0) yield* this.lock.intend(this.state, to)
+      this.isWhole = false
+      this.reach = Math.max(this.reach, to.length)
       const info = yield* Effect.andThen(
         bytes.length > 0 ? file.writeAll(bytes) : Effect.void,
         Effect.andThen(end && this.fsync ? file.sync : Effect.void, Effect.option(fs.stat(path)))
@@ -168,30 +197,39 @@ class LineWriter {
       yield* this.undisturbed(info, to.length)
       this.length = to.length
       this.last = last
+      this.isWhole = true
       // A write that is under way cannot be taken back from the system: a cancel waits for it.
     }).pipe(Effect.uninterruptible)
   }
 
   private undisturbed(info: Option.Option<FileSystem.File.Info>, length: number): Effect.Effect<void, FilesError> {
-    const wrong = (reason: string) =>
-      Effect.fail(
-        new FilesError({
-          kind: "Interfered",
-          tried: "write",
-          path: this.name,
-          reason,
-          fix: "Stop the other program, put the file back as it was, then run again."
-        })
-      )
-    if (Option.isNone(info)) return wrong("it was deleted or renamed while it was written to")
+    if (Option.isNone(info)) return this.wrong("it was deleted or renamed while it was written to")
     const inode = inodeOf(info.value)
     if (Option.isSome(inode) && Option.isSome(this.inode) && inode.value !== this.inode.value) {
-      return wrong("another file was put in its place while it was written to")
+      return this.wrong("another file was put in its place while it was written to")
     }
     const size = sizeOf(info.value)
-    return size === length
-      ? Effect.void
-      : wrong(`it should have ${length} bytes now and has ${size}: something else writes to it at the same time`)
+    return size === length ? Effect.void : this.tooLong(size, length)
+  }
+
+  private tooLong(size: number, length: number): Effect.Effect<never, FilesError> {
+    return this.wrong(
+      `it should have ${length} bytes now and has ${size}: something else writes to it at the same time`
+    )
+  }
+
+  /** From here on nothing is written or cut: the next run sets aside what is not known to be its own. */
+  private wrong(reason: string): Effect.Effect<never, FilesError> {
+    return Effect.suspend(() => {
+      this.disturbed = new FilesError({
+        kind: "Interfered",
+        tried: "write",
+        path: this.name,
+        reason,
+        fix: "Stop the other program, put the file back as it was, then run again."
+      })
+      return Effect.fail(this.disturbed)
+    })
   }
 }
 
