@@ -675,29 +675,33 @@ describe("Fault.db and the pipeline", () => {
     })
   )
 
-  it.effect("writes each row once whatever fails, however often, in every order", () =>
-    Effect.gen(function* () {
-      const plan: ReadonlyArray<Fault.SqlRule> = [
-        { fault: "lost", on: commits, rate: 0.3 },
-        { fault: "lost", rate: 0.02 },
-        { fault: "busy", rate: 0.02 },
-        { fault: "disconnected", rate: 0.02 },
-        { delay: "1 second", rate: 0.1 }
-      ]
-      let repeated = 0
-      const program = Effect.gen(function* () {
-        yield* Effect.retry(
-          Effect.tapError(run, () => Effect.sync(() => void repeated++)),
-          // What could not be given back is free again when its lease ends.
-          { times: 100, schedule: Schedule.spaced("5 seconds") }
-        )
-        const { sql } = yield* Db.Db
-        const query = Effect.retry(sql`SELECT n FROM rows ORDER BY rowid`, { times: 100 })
-        const written = (yield* query).map((row) => ({ ...row }))
-        return yield* JSON.stringify(written) === JSON.stringify(rows) ? Effect.void : Effect.fail(written)
-      }).pipe(Effect.provide(database(":memory:", plan)))
-      yield* Sim.explore(program, { schedules: 100 })
-      assert.isAbove(repeated, 20)
-    })
+  it.effect(
+    "writes each row once whatever fails, however often, in every order",
+    () =>
+      Effect.gen(function* () {
+        const plan: ReadonlyArray<Fault.SqlRule> = [
+          { fault: "lost", on: commits, rate: 0.3 },
+          { fault: "lost", rate: 0.02 },
+          { fault: "busy", rate: 0.02 },
+          { fault: "disconnected", rate: 0.02 },
+          { delay: "1 second", rate: 0.1 }
+        ]
+        let repeated = 0
+        const program = Effect.gen(function* () {
+          yield* Effect.retry(
+            Effect.tapError(run, () => Effect.sync(() => void repeated++)),
+            // What could not be given back is free again when its lease ends.
+            { times: 100, schedule: Schedule.spaced("5 seconds") }
+          )
+          const { sql } = yield* Db.Db
+          const query = Effect.retry(sql`SELECT n FROM rows ORDER BY rowid`, { times: 100 })
+          const written = (yield* query).map((row) => ({ ...row }))
+          return yield* JSON.stringify(written) === JSON.stringify(rows) ? Effect.void : Effect.fail(written)
+        }).pipe(Effect.provide(database(":memory:", plan)))
+        yield* Sim.explore(program, { schedules: 100 })
+        assert.isAbove(repeated, 20)
+      }),
+    // For machines that do much else.
+    60_000
   )
 })
