@@ -198,7 +198,7 @@ const inMemory = (process: string): Journal => {
     checkpoint: Option.Option<Checkpoint>
     letters: ReadonlyArray<KeptDeadLetter>
     clean: boolean
-    heldSince: number | undefined
+    held: { readonly by: Host; readonly since: number } | undefined
   }
   const all = new Map<string, Kept>()
   let ids = 0
@@ -209,7 +209,7 @@ const inMemory = (process: string): Journal => {
       checkpoint: Option.none(),
       letters: [],
       clean: true,
-      heldSince: undefined
+      held: undefined
     }
     all.set(key, kept)
     return kept
@@ -227,17 +227,19 @@ const inMemory = (process: string): Journal => {
       const kept = of(key)
       return Effect.acquireRelease(
         Effect.flatMap(Effect.all([Clock.currentTimeMillis, Host]), ([now, host]) => {
-          if (kept.heldSince !== undefined) {
+          // A process that was played in a test may be gone.
+          if (kept.held !== undefined && host.runs(kept.held.by.id) !== false) {
             const { pipeline } = key
-            return Effect.fail(
-              new AlreadyRunning({ pipeline, holder: "this process", since: kept.heldSince, until: now })
-            )
+            const { since } = kept.held
+            return Effect.fail(new AlreadyRunning({ pipeline, holder: "this process", since, until: now }))
           }
           const { clean } = kept
-          kept.heldSince = now
-          let held = true
+          const held = { by: host, since: now }
+          kept.held = held
           const lost = Effect.suspend(() =>
-            held ? Effect.void : Effect.fail(new LeaseLost({ pipeline: key.pipeline, holder: "this process" }))
+            kept.held === held
+              ? Effect.void
+              : Effect.fail(new LeaseLost({ pipeline: key.pipeline, holder: "this process" }))
           )
           const lease: Lease & { end: () => void } = {
             id: kept.id,
@@ -266,8 +268,7 @@ const inMemory = (process: string): Journal => {
               ),
             leaveClean: Effect.sync(() => void (kept.clean = true)),
             end: () => {
-              held = false
-              kept.heldSince = undefined
+              if (kept.held === held) kept.held = undefined
             }
           }
           return Effect.succeed(lease)

@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Statement from "effect/sql/Statement"
 import { Driver } from "../io/Db.ts"
+import { Host } from "../pipeline/context/Host.ts"
 import { Choices } from "./Choices.ts"
 import { CrashBug } from "./CrashPointError.ts"
 import { around, type FileCall } from "./crash/FileCalls.ts"
@@ -88,8 +89,8 @@ export interface Explored {
 
 /**
  * Runs `run` undisturbed, then once for each point that it came to, ending it there as a kill of its process would: none of
- * its fibers does anything any more, finalizers included. After each run `check` has to succeed. Inside of a simulation the
- * order of fibers and what a crash keeps are explored and replayed with it: `Sim.explore(CrashPoint.everywhere(…))`. Fails
+ * its fibers does anything any more, finalizers included. After each run `check` has to succeed; it is a process of its own,
+ * and takes over the leases of one that was ended. Inside of a simulation the order of fibers and what a crash keeps are explored and replayed with it: `Sim.explore(CrashPoint.everywhere(…))`. Fails
  * with a `CrashBug` that names the point.
  *
  * @example
@@ -154,13 +155,14 @@ const attempt = <W, E, R, R2, R3>(
       })
 
     const world = yield* make
-    const exit = yield* Process.run(Effect.scoped(run(world)), (end) =>
+    const process = yield* Process.make()
+    const exit = yield* Process.run(process, Effect.scoped(run(world)), (end) =>
       Context.make(CrashPoint, {
         reached: (name) => Effect.suspend(() => (names.push(name) === point ? end : Effect.void))
       })
     )
     if (exit !== undefined && Exit.isFailure(exit)) return yield* failed("program", exit.cause)
-    const checked = yield* Effect.exit(check(world))
+    const checked = yield* Effect.exit(Process.within(yield* Process.make([process]), check(world)))
     if (Exit.isFailure(checked)) return yield* failed("check", checked.cause)
     return names
   }).pipe((attempt) => (simulated ? attempt : Random.withSeed(attempt, `${seed}.${point}`)))
@@ -286,7 +288,8 @@ export const sql: Layer.Layer<SqlClient.SqlClient, never, SqlClient.SqlClient> =
 
 /**
  * Makes points of what the databases that `Db.sqlite` and `Db.open` open commit: before and after each COMMIT. It stands
- * around the `Driver` that they need. When `everywhere` ends a process, its databases are closed.
+ * around the `Driver` that they need. When `everywhere` ends a process, its databases are closed, and the next process
+ * finds out that the holder of its leases is gone.
  *
  * @example
  * ```ts
@@ -307,12 +310,14 @@ export const sql: Layer.Layer<SqlClient.SqlClient, never, SqlClient.SqlClient> =
  * ```
  */
 export const db: Layer.Layer<Driver, never, Driver> = Layer.fresh(
-  Layer.effect(
-    Driver,
-    Effect.map(Driver, (driver) => ({
-      open: (url, options) =>
-        Effect.map(released(driver.open(url, options)), (opened) => ({ ...opened, sql: watched(opened.sql) }))
-    }))
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const driver = yield* Driver
+      return Context.make(Driver, {
+        open: (url, options) =>
+          Effect.map(released(driver.open(url, options)), (opened) => ({ ...opened, sql: watched(opened.sql) }))
+      }).pipe(Context.add(Host, (yield* Process.Played) ?? (yield* Host)))
+    })
   )
 )
 

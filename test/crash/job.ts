@@ -15,7 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Db, Files, Pipeline, Sink } from "skein"
-import { Drivers } from "skein/node"
+import { Drivers, Host } from "skein/node"
 import { writeSync } from "node:fs"
 import { join } from "node:path"
 import * as Disk from "../support/disk.ts"
@@ -84,7 +84,7 @@ export const run = (
     watchFile(pathsIn(folder).output, reached),
     Effect.provide(
       Db.sqlite(pathsIn(folder).database).pipe(
-        Layer.provide(watchedDriver(reached)),
+        Layer.provide([watchedDriver(reached), Host.layer]),
         Layer.provideMerge(NodeServices.layer)
       )
     )

@@ -1,9 +1,11 @@
-/** Commits batches of rows with a checkpoint that counts them, for ever; says so after each. Killed by its test. */
+/** Commits batches of rows with a checkpoint that counts them, for ever; says so after each. Killed by its test. Its
+ * lease is taken over at once, as its process is gone. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Db } from "skein"
+import { Db, Journal } from "skein"
 import { Drivers } from "skein/node"
 import { writeSync } from "node:fs"
 
@@ -11,25 +13,34 @@ const Row = Schema.Struct({ n: Schema.Int, text: Schema.String })
 
 const program = Effect.gen(function* () {
   const { journal } = yield* Db.Db
-  const kept = yield* journal.load("crash")
-  const writer = yield* Db.table("numbers", Row).open(Option.flatMap(kept, ({ sink }) => sink))
+  const lease = yield* journal.lease(Journal.keyOf("crash"), { duration: Duration.seconds(15) })
+  const kept = yield* lease.load
+  const table = Db.table("numbers", Row)
+  const { clean, durable, host, id: owner } = lease
+  let state = Option.flatMap(kept, ({ sinks }) => Option.fromUndefinedOr(sinks[table.name]?.state))
+  const writer = yield* table.open({ committed: state, clean, host, owner, durable })
   let written = Option.match(kept, { onNone: () => 0, onSome: ({ counts }) => counts.written })
   while (true) {
     const rows = Array.from({ length: 700 }, (_, i) => ({ n: written + i, text: "x".repeat(32) }))
     const next = written + rows.length
-    yield* journal.commit(
-      "crash",
-      Effect.map(writer.write(rows), (state) => ({
-        checkpoint: {
-          fingerprint: {},
-          position: Option.some(next),
-          ahead: [],
-          sink: Option.some(state),
-          counts: { settled: next, written: next, filtered: 0, skipped: 0, dead: 0, bytes: 0 },
-          finished: false
-        },
-        dead: [{ step: "s", input: next, cause: "c", attempts: 1, position: next, version: null, at: 0 }]
-      }))
+    yield* lease.commit(
+      Effect.map(writer.write(rows, state), (after) => {
+        state = Option.some(after)
+        return {
+          checkpoint: {
+            fingerprint: {},
+            position: Option.some(next),
+            ahead: [],
+            reach: Option.none(),
+            sinks: { [table.name]: { fingerprint: {}, state: after } },
+            counts: { settled: next, written: next, filtered: 0, skipped: 0, dead: 0, bytes: 0 },
+            finished: false
+          },
+          dead: [{ step: "s", input: next, cause: "c", attempts: 1, position: next, path: "", version: null, at: 0 }],
+          replayed: [],
+          restart: false
+        }
+      })
     )
     written = next
     writeSync(1, `${written}\n`)

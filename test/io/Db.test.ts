@@ -9,8 +9,17 @@ import * as Schema from "effect/Schema"
 import { writeFileSync } from "node:fs"
 import { Db, Files, Journal, Pipeline, type Sink } from "skein"
 import { Drivers } from "skein/node"
-import { rowsAtFault } from "../../src/io/db/DbTable.ts"
-import { checkpoint, connect, newFile, rowsOf, withDb, writeTo } from "../support/database.ts"
+import {
+  connect,
+  kept,
+  leaseOf,
+  newFile,
+  openingAlone,
+  openingBy,
+  rowsOf,
+  withDb,
+  writeTo
+} from "../support/database.ts"
 
 const Repo = Schema.Struct({ id: Schema.Int, name: Schema.String })
 const repos = Db.table("repos", Repo)
@@ -18,7 +27,7 @@ const byId = Db.table("repos", Repo, { key: "id" })
 
 const run = (statement: string) => Effect.flatMap(Db.Db, ({ sql }) => sql.unsafe(statement))
 const opening = <A>(sink: Sink.Sink<A, Db.DbError, Db.Db, "exactly-once">) =>
-  Effect.scoped(Effect.flip(sink.open(Option.none())))
+  Effect.scoped(Effect.flip(sink.open(openingAlone())))
 const columnsOf = (table: string) =>
   Effect.flatMap(Db.Db, ({ sql }) =>
     Effect.map(
@@ -234,7 +243,7 @@ describe("Db.table: a table that is there", () => {
   it.effect("is an error when it is gone although rows were committed to it: going on would lose them", () =>
     withDb(
       Effect.gen(function* () {
-        const error = yield* Effect.scoped(Effect.flip(repos.open(Option.some(null))))
+        const error = yield* Effect.scoped(Effect.flip(repos.open(openingAlone(Option.some(null)))))
         assert.include(error.reason, "it is gone, with rows that this pipeline has committed to it")
         assert.deepEqual(yield* columnsOf("repos"), [])
       })
@@ -354,7 +363,9 @@ describe("Db.table: writing", () => {
           assert.include(error.message, message)
           assert.include(error.message, `could not write ${elements.length} rows to table "t"`)
           assert.deepEqual(yield* rowsOf("t"), [])
-          assert.isTrue(Option.isNone(yield* Effect.flatMap(Journal.Journal, (journal) => journal.load("test"))))
+          assert.isTrue(
+            Option.isNone(yield* Effect.flatMap(Journal.Journal, (journal) => journal.load(Journal.keyOf("test"))))
+          )
         })
       )
   )
@@ -365,24 +376,21 @@ describe("Db.table: writing", () => {
         yield* run(`CREATE TABLE repos (id INTEGER CHECK (id < 999), name TEXT)`)
         const { journal } = yield* Db.Db
         const batch = Array.from({ length: 1000 }, (_, id) => ({ id, name: "n" }))
-        yield* Effect.scoped(
-          Effect.flatMap(repos.open(Option.none()), (writer) =>
-            journal.commit(
-              "test",
-              Effect.gen(function* () {
-                const error = yield* Effect.flip(writer.write(batch))
-                assert.include(error.message, "CHECK constraint failed")
-                yield* writer.write(batch.slice(0, 2))
-                return { checkpoint: checkpoint(), dead: [] }
-              })
-            )
-          )
+        const lease = yield* leaseOf(journal)
+        const writer = yield* repos.open(openingBy(lease))
+        yield* lease.commit(
+          Effect.gen(function* () {
+            const error = yield* Effect.flip(writer.write(batch, Option.none()))
+            assert.include(error.message, "CHECK constraint failed")
+            yield* writer.write(batch.slice(0, 2), Option.none())
+            return kept()
+          })
         )
         assert.deepEqual(
           (yield* rowsOf("repos")).map(({ id }) => id),
           [0, 1]
         )
-      })
+      }).pipe(Effect.scoped)
     )
   )
 })
@@ -392,21 +400,22 @@ describe("Db.table: one transaction with the journal", () => {
     withDb(
       Effect.gen(function* () {
         const { journal } = yield* Db.Db
-        const writer = yield* repos.open(Option.none())
-        const kept = yield* journal
-          .commit(
-            "test",
-            Effect.andThen(writer.write([{ id: 1, name: "lost" }]), Effect.fail("after the rows" as const))
-          )
-          .pipe(Effect.flip)
-        assert.strictEqual(kept, "after the rows")
+        const lost = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const lease = yield* leaseOf(journal)
+            const writer = yield* repos.open(openingBy(lease))
+            const write = writer.write([{ id: 1, name: "lost" }], Option.none())
+            return yield* Effect.flip(lease.commit(Effect.andThen(write, Effect.fail("after the rows" as const))))
+          })
+        )
+        assert.strictEqual(lost, "after the rows")
         assert.deepEqual(yield* rowsOf("repos"), [])
-        assert.isTrue(Option.isNone(yield* journal.load("test")))
+        assert.isTrue(Option.isNone(yield* journal.load(Journal.keyOf("test"))))
 
         yield* writeTo(repos, [{ id: 1, name: "kept" }])
         assert.strictEqual((yield* rowsOf("repos")).length, 1)
-        assert.isTrue(Option.isSome(yield* journal.load("test")))
-      }).pipe(Effect.scoped)
+        assert.isTrue(Option.isSome(yield* journal.load(Journal.keyOf("test"))))
+      })
     )
   )
 
@@ -415,7 +424,7 @@ describe("Db.table: one transaction with the journal", () => {
       Effect.gen(function* () {
         const { journal, sql } = yield* Db.Db
         yield* writeTo(repos, [{ id: 0, name: "first" }])
-        const before = yield* journal.load("test")
+        const before = yield* journal.load(Journal.keyOf("test"))
         const [pages] = yield* sql<{ page_count: number }>`PRAGMA page_count`
         yield* sql.unsafe(`PRAGMA max_page_count = ${(pages?.page_count ?? 0) + 2}`)
         const many = Array.from({ length: 5000 }, (_, id) => ({ id, name: "x".repeat(100) }))
@@ -423,7 +432,7 @@ describe("Db.table: one transaction with the journal", () => {
         assert.instanceOf(error, Db.DbError)
         assert.include(error.message, `could not write 5000 rows to table "repos": the disk is full`)
         assert.deepEqual(yield* rowsOf("repos"), [{ id: 0, name: "first" }])
-        assert.deepEqual(yield* journal.load("test"), before)
+        assert.deepEqual(yield* journal.load(Journal.keyOf("test")), before)
 
         // With room again, the same connection goes on.
         yield* sql`PRAGMA max_page_count = 100000`
@@ -757,10 +766,19 @@ describe("Db.table: values nested deeper than the stack", () => {
 })
 
 describe("Db.table: which row is at fault", () => {
+  /** What a writer says of the error of another. */
+  const atFault = (error: Db.DbError) =>
+    Effect.scoped(
+      Effect.map(Db.table("other", Repo).open(openingAlone()), (writer) => {
+        assert.isDefined(writer.atFault)
+        return writer.atFault(error)
+      })
+    )
   const failing = <A>(sink: Sink.Sink<A, Db.DbError, Db.Db, "exactly-once">, elements: ReadonlyArray<A>) =>
-    Effect.map(Effect.flip(writeTo(sink, elements)), (error) => {
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(writeTo(sink, elements))
       assert.instanceOf(error, Db.DbError)
-      return { error, message: error.message.replace(/^Database .*?: /, ""), at: rowsAtFault(error) }
+      return { error, message: error.message.replace(/^Database .*?: /, ""), at: yield* atFault(error) }
     })
 
   it.effect("is told by key and field for what does not encode", () =>
@@ -842,13 +860,13 @@ describe("Db.table: which row is at fault", () => {
       Effect.gen(function* () {
         const { sql } = yield* Db.Db
         const one = [{ id: 1, name: "x" }]
-        assert.strictEqual(rowsAtFault(yield* opening(Db.table("", Repo))), "batch")
-        const writing = Effect.flatMap(repos.open(Option.none()), (writer) =>
-          Effect.andThen(run("ALTER TABLE repos RENAME TO gone"), Effect.flip(writer.write(one)))
+        assert.strictEqual(yield* atFault(yield* opening(Db.table("", Repo))), "batch")
+        const writing = Effect.flatMap(repos.open(openingAlone()), (writer) =>
+          Effect.andThen(run("ALTER TABLE repos RENAME TO gone"), Effect.flip(writer.write(one, Option.none())))
         )
         const gone = yield* Effect.scoped(writing)
         assert.include(gone.message, "no such table")
-        assert.strictEqual(rowsAtFault(gone), "batch")
+        assert.strictEqual(yield* atFault(gone), "batch")
 
         yield* writeTo(repos, one)
         const [pages] = yield* sql<{ page_count: number }>`PRAGMA page_count`
@@ -866,11 +884,11 @@ describe("Db.table: which row is at fault", () => {
       const file = yield* newFile
       const mine = yield* connect(file, { lockTimeout: 1 })
       const other = yield* connect(file)
-      const writer = yield* Effect.provideService(repos.open(Option.none()), Db.Db, mine)
-      const writing = Effect.provideService(writer.write([{ id: 1, name: "x" }]), Db.Db, mine)
+      const writer = yield* Effect.provideService(repos.open(openingAlone()), Db.Db, mine)
+      const writing = Effect.provideService(writer.write([{ id: 1, name: "x" }], Option.none()), Db.Db, mine)
       const locked = yield* other.sql.withTransaction(Effect.flip(writing))
       assert.include(locked.message, "SQLITE_BUSY")
-      assert.strictEqual(rowsAtFault(locked), "batch")
+      assert.strictEqual(writer.atFault?.(locked), "batch")
     }).pipe(Effect.scoped)
   )
 })

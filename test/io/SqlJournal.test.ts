@@ -1,13 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { DatabaseSync } from "node:sqlite"
 import { Db, Journal } from "skein"
-import { Interrupt, Leaks, type Sim } from "skein/testing"
+import { Drivers } from "skein/node"
+import { Fault, Interrupt, Leaks, type Sim } from "skein/testing"
 import { make } from "../../src/io/db/SqlJournal.ts"
-import { checkpoint, connect, newFile, rowsOf, withDb } from "../support/database.ts"
+import type { Host } from "../../src/pipeline/context/Host.ts"
+import { checkpoint, connect, kept, leaseOf, newFile, rowsOf, withDb } from "../support/database.ts"
 
 const letter = (changes: Partial<Journal.DeadLetter> = {}): Journal.DeadLetter => ({
   step: "parse",
@@ -16,40 +21,79 @@ const letter = (changes: Partial<Journal.DeadLetter> = {}): Journal.DeadLetter =
   attempts: 4,
   version: "2",
   position: { byte: 12, line: 1 },
+  path: "3.1",
   at: 1_790_000_000_123,
   ...changes
 })
 
+const key = Journal.keyOf("p")
+/** What a run does that takes the lease for one commit. */
 const commit = (
   journal: Journal.Journal,
-  kept: Partial<Journal.Checkpoint> = {},
-  dead: ReadonlyArray<Journal.DeadLetter> = [],
-  pipeline = "p"
-) => journal.commit(pipeline, Effect.succeed({ checkpoint: checkpoint(kept), dead }))
+  changes: Partial<Journal.Checkpoint> = {},
+  rest: Partial<Omit<Journal.Commit, "checkpoint">> = {},
+  leased: { readonly pipeline?: string; readonly partition?: string } = {}
+) =>
+  Effect.scoped(
+    Effect.flatMap(leaseOf(journal, { pipeline: "p", ...leased }), (lease) =>
+      lease.commit(Effect.succeed(kept(changes, rest)))
+    )
+  )
 
 const table = Effect.flatMap(Db.Db, ({ sql }) => sql`CREATE TABLE written (n INTEGER)`)
 const write = (n: number) => Effect.flatMap(Db.Db, ({ sql }) => sql`INSERT INTO written VALUES (${n})`)
+
+/** A lease that is held until `killed`, as that of a process that ends without a word, or `ended`. */
+const held = (journal: Journal.Journal, leased: Parameters<typeof leaseOf>[1] = {}) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const lease = yield* Scope.provide(leaseOf(journal, { pipeline: "p", ...leased }), scope)
+    return { lease, ended: Scope.close(scope, Exit.void) }
+  })
+
+/** A process among those of a machine; it does not know the others but by `runs`. */
+const host = (id: string, runs: { readonly [id: string]: boolean } = {}): Host => ({
+  id,
+  label: `process ${id}`,
+  runs: (other) => (other === id ? true : runs[other])
+})
+
+/** The journals of several processes in one database. */
+const among = <const Hosts extends ReadonlyArray<Host>>(...hosts: Hosts) =>
+  Effect.gen(function* () {
+    const file = yield* newFile
+    const journals = yield* Effect.forEach(hosts, (host) =>
+      Effect.map(connect(file), ({ sql }) => ({ sql, journal: make(sql, { host }) }))
+    )
+    return journals as { [H in keyof Hosts]: { readonly sql: Db.Db["sql"]; readonly journal: Journal.Journal } }
+  })
 
 describe("SqlJournal: what was committed is loaded", () => {
   it.effect("nothing before the first commit, and then all of the last one, also by the next process", () =>
     Effect.gen(function* () {
       const file = yield* newFile
       const first = yield* connect(file)
-      assert.deepEqual(yield* first.journal.load("p"), Option.none())
+      assert.deepEqual(yield* first.journal.load(key), Option.none())
       yield* commit(first.journal)
       const last = checkpoint({
         fingerprint: { path: "é'\"", size: 1, nested: [null, { a: true }] },
         position: Option.some({ byte: 2 ** 40, of: [1.5, "x"] }),
         ahead: [1, 2, 7],
-        sink: Option.some({ bytes: 10 }),
+        reach: Option.some({ position: [null], fingerprint: { chain: "ü" } }),
+        sinks: {
+          "table a": { fingerprint: { key: ["id"] }, state: null },
+          "'\"": { fingerprint: {}, state: { b: 1 } }
+        },
         counts: { settled: 6, written: 5, filtered: 4, skipped: 3, dead: 2, bytes: 2 ** 50 },
         finished: true
       })
-      yield* commit(first.journal, last)
-      assert.deepEqual(yield* first.journal.load("p"), Option.some(last))
+      const { ended, lease } = yield* held(first.journal)
+      yield* lease.commit(Effect.succeed({ ...kept(), checkpoint: last }))
+      assert.deepEqual(yield* lease.load, Option.some(last))
+      yield* ended
       const next = yield* connect(file)
-      assert.deepEqual(yield* next.journal.load("p"), Option.some(last))
-      assert.deepEqual(yield* next.journal.load("other"), Option.none())
+      assert.deepEqual(yield* next.journal.load(key), Option.some(last))
+      assert.deepEqual(yield* next.journal.load(Journal.keyOf("other")), Option.none())
     })
   )
 
@@ -57,40 +101,44 @@ describe("SqlJournal: what was committed is loaded", () => {
     withDb(
       Effect.gen(function* () {
         const journal = yield* Journal.Journal
-        for (const state of [Option.none(), Option.some(null), Option.some("null")]) {
-          yield* commit(journal, { position: state, sink: state })
-          const kept = Option.getOrThrow(yield* journal.load("p"))
-          assert.deepEqual([kept.position, kept.sink], [state, state])
+        for (const position of [Option.none(), Option.some(null), Option.some("null")]) {
+          const reach = Option.map(position, (position) => ({ position, fingerprint: {} }))
+          const sinks = Option.match(position, {
+            onNone: () => ({}),
+            onSome: (state) => ({ s: { fingerprint: {}, state } })
+          })
+          yield* commit(journal, { position, reach, sinks })
+          const found = Option.getOrThrow(yield* journal.load(key))
+          assert.deepEqual([found.position, found.reach, found.sinks], [position, reach, sinks])
         }
       })
     )
   )
 
-  it.effect("each pipeline has its own, whatever its name", () =>
+  it.effect("each pipeline and each of its partitions has its own, whatever their names", () =>
     withDb(
       Effect.gen(function* () {
         const journal = yield* Journal.Journal
-        const names = ["", "a", "A", "a.b", `'; DELETE FROM skein_checkpoint; --`, "ü"]
-        for (const [n, name] of names.entries()) yield* commit(journal, { position: Option.some(n) }, [], name)
-        for (const [n, name] of names.entries()) {
-          assert.deepEqual(Option.getOrThrow(yield* journal.load(name)).position, Option.some(n))
+        const names = ["", "a", "A", "a.b", "a:b", `'; DELETE FROM skein_run; --`, "ü"]
+        const keys = names.flatMap((name) => [
+          Journal.keyOf(name),
+          ...names.map((partition) => Journal.keyOf(name, partition))
+        ])
+        for (const [n, { partition, pipeline }] of keys.entries()) {
+          yield* commit(
+            journal,
+            { position: Option.some(n) },
+            { dead: [letter({ at: n })] },
+            { pipeline, ...(partition !== null && { partition }) }
+          )
         }
-      })
-    )
-  )
-
-  it.effect("reset forgets the checkpoint of that pipeline and keeps its dead letters", () =>
-    withDb(
-      Effect.gen(function* () {
-        const journal = yield* Journal.Journal
-        yield* commit(journal, {}, [letter()])
-        yield* commit(journal, {}, [], "other")
-        yield* journal.reset("p")
-        assert.deepEqual(yield* journal.load("p"), Option.none())
-        assert.strictEqual((yield* journal.dead("p")).length, 1)
-        assert.isTrue(Option.isSome(yield* journal.load("other")))
-        yield* commit(journal, { ahead: [3] })
-        assert.deepEqual(Option.getOrThrow(yield* journal.load("p")).ahead, [3])
+        for (const [n, key] of keys.entries()) {
+          assert.deepEqual(Option.getOrThrow(yield* journal.load(key)).position, Option.some(n))
+          assert.deepEqual(
+            (yield* journal.dead(key)).map(({ at }) => at),
+            [n]
+          )
+        }
       })
     )
   )
@@ -101,26 +149,33 @@ describe("SqlJournal: dead letters", () => {
     withDb(
       Effect.gen(function* () {
         const journal = yield* Journal.Journal
-        assert.deepEqual(yield* journal.dead("p"), [])
-        const letters = [letter(), letter({ input: null, position: [2] }), letter({ input: "text", cause: "" })]
-        yield* commit(journal, {}, letters.slice(0, 2))
-        yield* commit(journal, {}, letters.slice(2))
-        yield* commit(journal, {}, [letter()], "other")
-        const kept = yield* journal.dead("p")
+        assert.deepEqual(yield* journal.dead(key), [])
+        const letters = [
+          letter(),
+          letter({ input: null, position: [2], path: "", version: null }),
+          letter({ input: "text", cause: "" })
+        ]
+        yield* commit(journal, {}, { dead: letters.slice(0, 2) })
+        yield* commit(journal, {}, { dead: letters.slice(2) })
+        yield* commit(journal, {}, { dead: [letter()] }, { pipeline: "other" })
+        yield* commit(journal, {}, { dead: [letter()] }, { partition: "1" })
+        const found = yield* journal.dead(key)
         assert.deepEqual(
-          kept.map(({ id: _, replayed, ...rest }) => ({ ...rest, replayed })),
+          found.map(({ id: _, replayed, ...rest }) => ({ ...rest, replayed })),
           letters.map((one) => ({ ...one, replayed: false }))
         )
 
-        const ids = kept.map(({ id }) => id)
-        yield* journal.markReplayed("p", ids.slice(0, 2))
-        yield* journal.markReplayed("p", [])
-        yield* journal.markReplayed("other", ids)
+        const ids = found.map(({ id }) => id)
+        yield* commit(journal, {}, { replayed: ids.slice(0, 2) })
+        yield* commit(journal, {}, { replayed: [] })
+        yield* commit(journal, {}, { replayed: ids }, { pipeline: "other" })
+        yield* commit(journal, {}, { replayed: ids }, { partition: "1" })
         assert.deepEqual(
-          (yield* journal.dead("p")).map(({ id }) => id),
+          (yield* journal.dead(key)).map(({ id }) => id),
           ids.slice(2)
         )
-        assert.strictEqual((yield* journal.dead("other")).length, 1)
+        assert.strictEqual((yield* journal.dead(Journal.keyOf("other"))).length, 1)
+        assert.strictEqual((yield* journal.dead(Journal.keyOf("p", "1"))).length, 1)
       })
     )
   )
@@ -129,21 +184,15 @@ describe("SqlJournal: dead letters", () => {
     withDb(
       Effect.gen(function* () {
         const journal = yield* Journal.Journal
-        yield* commit(
-          journal,
-          {},
-          Array.from({ length: 40_000 }, (_, at) => letter({ at }))
-        )
-        const kept = yield* journal.dead("p")
+        const numbers = Array.from({ length: 40_000 }, (_, at) => at)
+        yield* commit(journal, {}, { dead: numbers.map((at) => letter({ at })) })
+        const found = yield* journal.dead(key)
         assert.deepEqual(
-          kept.map(({ at }) => at),
-          Array.from({ length: 40_000 }, (_, at) => at)
+          found.map(({ at }) => at),
+          numbers
         )
-        yield* journal.markReplayed(
-          "p",
-          kept.map(({ id }) => id)
-        )
-        assert.deepEqual(yield* journal.dead("p"), [])
+        yield* commit(journal, {}, { replayed: found.map(({ id }) => id) })
+        assert.deepEqual(yield* journal.dead(key), [])
       })
     )
   )
@@ -151,13 +200,47 @@ describe("SqlJournal: dead letters", () => {
   it.effect("marked in a commit that fails are not marked", () =>
     withDb(
       Effect.gen(function* () {
+        const { journal, sql } = yield* Db.Db
+        yield* commit(journal, {}, { dead: [letter()] })
+        const [found] = yield* journal.dead(key)
+        yield* sql`CREATE TRIGGER broken BEFORE INSERT ON skein_dead BEGIN SELECT RAISE(ABORT, 'out of ink'); END`
+        yield* Effect.flip(commit(journal, {}, { replayed: [found?.id ?? 0], dead: [letter()] }))
+        assert.deepEqual(yield* journal.dead(key), [found!])
+      })
+    )
+  )
+
+  it.effect("P10 are forgotten by the commit that starts over, which may keep new ones", () =>
+    withDb(
+      Effect.gen(function* () {
+        const { journal, sql } = yield* Db.Db
+        yield* commit(journal, {}, { dead: [letter({ at: 1 }), letter({ at: 2 })] })
+        yield* commit(journal, {}, { dead: [letter({ at: 3 })] }, { partition: "1" })
+        const restart = { restart: true, dead: [letter({ at: 4 })] }
+        yield* sql`CREATE TRIGGER broken BEFORE INSERT ON skein_dead BEGIN SELECT RAISE(ABORT, 'out of ink'); END`
+        yield* Effect.flip(commit(journal, {}, restart))
+        assert.strictEqual((yield* journal.dead(key)).length, 2)
+        yield* sql`DROP TRIGGER broken`
+        yield* commit(journal, {}, restart)
+        const at = (key: Journal.JournalKey) => Effect.map(journal.dead(key), (found) => found.map(({ at }) => at))
+        assert.deepEqual([yield* at(key), yield* at(Journal.keyOf("p", "1"))], [[4], [3]])
+      })
+    )
+  )
+
+  it.effect("are kept without a commit, and without a lease", () =>
+    withDb(
+      Effect.gen(function* () {
         const journal = yield* Journal.Journal
-        yield* commit(journal, {}, [letter()])
-        const [kept] = yield* journal.dead("p")
-        yield* Effect.flip(
-          journal.commit("p", Effect.andThen(journal.markReplayed("p", [kept?.id ?? 0]), Effect.fail("later")))
+        yield* journal.bury(key, [letter({ at: 1 })])
+        const { lease } = yield* held(journal)
+        yield* journal.bury(key, [letter({ at: 2 }), letter({ at: 3 })])
+        yield* lease.commit(Effect.succeed(kept()))
+        assert.deepEqual(
+          (yield* journal.dead(key)).map(({ at }) => at),
+          [1, 2, 3]
         )
-        assert.strictEqual((yield* journal.dead("p")).length, 1)
+        assert.isTrue(Option.isSome(yield* journal.load(key)))
       })
     )
   )
@@ -169,16 +252,19 @@ describe("SqlJournal: a commit is all or nothing", () => {
       Effect.gen(function* () {
         const journal = yield* Journal.Journal
         yield* table
+        const { lease } = yield* held(journal)
         assert.strictEqual(
-          yield* Effect.flip(journal.commit("p", Effect.andThen(write(1), Effect.fail("mine")))),
+          yield* Effect.flip(lease.commit(Effect.andThen(write(1), Effect.fail("mine" as const)))),
           "mine"
         )
         // An SqlError too is the writer's, and not the journal's.
         const { sql } = yield* Db.Db
-        const error = yield* Effect.flip(journal.commit("p", Effect.andThen(write(1), Effect.as(sql`nonsense`, never))))
+        const error = yield* Effect.flip(lease.commit(Effect.andThen(write(1), Effect.as(sql`nonsense`, kept()))))
         assert.strictEqual(error._tag, "SqlError")
         assert.deepEqual(yield* rowsOf("written"), [])
-        assert.deepEqual(yield* journal.load("p"), Option.none())
+        assert.deepEqual(yield* journal.load(key), Option.none())
+        yield* lease.commit(Effect.as(write(2), kept()))
+        assert.deepEqual(yield* rowsOf("written"), [{ n: 2 }])
       })
     )
   )
@@ -188,59 +274,79 @@ describe("SqlJournal: a commit is all or nothing", () => {
       Effect.gen(function* () {
         const { journal, sql } = yield* Db.Db
         yield* table
-        yield* commit(journal)
-        yield* sql`CREATE TRIGGER broken BEFORE UPDATE ON skein_checkpoint BEGIN SELECT RAISE(ABORT, 'out of ink'); END`
-        const error = yield* Effect.flip(
-          journal.commit("p", Effect.as(write(1), { checkpoint: checkpoint({ ahead: [9] }), dead: [letter()] }))
-        )
+        const { lease } = yield* held(journal)
+        yield* lease.commit(Effect.succeed(kept()))
+        yield* sql`CREATE TRIGGER broken BEFORE UPDATE OF checkpoint ON skein_run
+          BEGIN SELECT RAISE(ABORT, 'out of ink'); END`
+        const error = yield* Effect.flip(lease.commit(Effect.as(write(1), kept({ ahead: [9] }, { dead: [letter()] }))))
         assert.instanceOf(error, Journal.JournalError)
         assert.strictEqual(error.message, `Journal of pipeline "p": could not commit: out of ink`)
         assert.deepEqual(yield* rowsOf("written"), [])
-        assert.deepEqual(yield* journal.dead("p"), [])
-        assert.deepEqual(Option.getOrThrow(yield* journal.load("p")).ahead, [])
+        assert.deepEqual(yield* journal.dead(key), [])
+        assert.deepEqual(Option.getOrThrow(yield* journal.load(key)).ahead, [])
         // The failure was not a commit of somebody else.
         yield* sql`DROP TRIGGER broken`
-        yield* commit(journal)
+        yield* lease.commit(Effect.succeed(kept()))
       })
     )
   )
 
-  it.effect("wherever it is interrupted, and the next commit goes through", () =>
+  it.effect("wherever it is interrupted, and the next run goes on", () =>
     Effect.gen(function* () {
       const db = yield* connect(":memory:")
       yield* db.sql`CREATE TABLE written (n INTEGER)`
       let interrupted = 0
       let journal = db.journal
-      const one = (n: number) =>
-        journal.commit(
-          "p",
-          Effect.as(db.sql`INSERT INTO written VALUES (${n})`, {
-            checkpoint: checkpoint({ position: Option.some(n) }),
-            dead: [letter({ at: n })]
-          })
+      const one = (lease: Journal.Lease, n: number) =>
+        lease.commit(
+          Effect.as(
+            db.sql`INSERT INTO written VALUES (${n})`,
+            kept({ position: Option.some(n) }, { dead: [letter({ at: n })] })
+          )
         )
       // Every run finds a new journal and an empty database: also one that is interrupted before it begins.
       const empty = Effect.suspend(() => {
         journal = make(db.sql)
-        return Effect.all([journal.reset("p"), db.sql`DELETE FROM written`, db.sql`DELETE FROM skein_dead`])
+        return Effect.all([db.sql`DROP TABLE IF EXISTS skein_run`, db.sql`DELETE FROM written`]).pipe(
+          Effect.andThen(db.sql`DROP TABLE IF EXISTS skein_dead`)
+        )
       })
-      const subject = Effect.andThen(
-        Effect.suspend(() => one(1)),
-        Effect.suspend(() => one(2))
+      const subject = Effect.scoped(
+        Effect.flatMap(
+          Effect.suspend(() => leaseOf(journal, { pipeline: "p" })),
+          (lease) =>
+            Effect.gen(function* () {
+              yield* one(lease, 1)
+              yield* lease.renew
+              yield* one(lease, 2)
+              yield* lease.leaveClean
+            })
+        )
       )
       const check = (run: Sim.Run<void, unknown>) => {
         if (Exit.isFailure(run.exit)) interrupted++
         const state = Effect.runSync(
           Effect.gen(function* () {
             const rows = (yield* db.sql`SELECT n FROM written ORDER BY n`).map(({ n }) => n)
-            const dead = (yield* db.journal.dead("p")).map(({ at }) => at)
-            const kept = Option.map(yield* db.journal.load("p"), ({ position }) => position)
-            yield* commit(journal)
-            return { rows, dead, last: Option.getOrElse(Option.flatten(kept), () => 0) }
+            // Another process than the one that was interrupted: the lease has to be given back.
+            const next = make(db.sql, { host: host("next") })
+            const dead = (yield* next.dead(key)).map(({ at }) => at)
+            const last = Option.map(yield* next.load(key), ({ position }) => position)
+            const clean = yield* Effect.scoped(
+              Effect.gen(function* () {
+                const lease = yield* leaseOf(next, { pipeline: "p" })
+                yield* lease.commit(Effect.succeed(kept()))
+                return lease.clean
+              })
+            )
+            return { rows, dead, last: Option.getOrElse(Option.flatten(last), () => 0), clean }
           }).pipe(Effect.ensuring(Effect.orDie(empty)))
         )
         const numbers = Array.from({ length: Number(state.last) }, (_, i) => i + 1)
-        assert.deepEqual(state, { rows: numbers, dead: numbers, last: numbers.length })
+        assert.deepEqual({ ...state, clean: true }, { rows: numbers, dead: numbers, last: numbers.length, clean: true })
+        // A run that took the lease and did not come to say so has not left cleanly.
+        if (Exit.isSuccess(run.exit)) assert.isTrue(state.clean)
+        else if (state.clean) assert.include([0, 2], state.last)
         return Leaks.check(run)
       }
       yield* empty
@@ -253,68 +359,271 @@ describe("SqlJournal: a commit is all or nothing", () => {
     withDb(
       Effect.gen(function* () {
         const { journal, sql } = yield* Db.Db
-        yield* Effect.flip(sql.withTransaction(Effect.andThen(commit(journal, {}, [letter()]), Effect.fail("outer"))))
+        const one = commit(journal, {}, { dead: [letter()] })
+        yield* Effect.flip(sql.withTransaction(Effect.andThen(one, Effect.fail("outer"))))
         assert.deepEqual(yield* sql`SELECT name FROM sqlite_master WHERE type = 'table'`, [])
-        assert.deepEqual(yield* journal.load("p"), Option.none())
+        assert.deepEqual(yield* journal.load(key), Option.none())
 
         yield* table
         yield* sql.withTransaction(
           Effect.gen(function* () {
-            yield* commit(journal, { ahead: [1] })
-            yield* Effect.flip(journal.commit("p", Effect.andThen(write(1), Effect.fail("inner"))))
-            yield* commit(journal, { ahead: [2] })
+            const { ended, lease } = yield* held(journal)
+            yield* lease.commit(Effect.succeed(kept({ ahead: [1] })))
+            yield* Effect.flip(lease.commit(Effect.andThen(write(1), Effect.fail("inner"))))
+            yield* lease.commit(Effect.succeed(kept({ ahead: [2] })))
+            yield* ended
           })
         )
-        assert.deepEqual(Option.getOrThrow(yield* journal.load("p")).ahead, [2])
+        assert.deepEqual(Option.getOrThrow(yield* journal.load(key)).ahead, [2])
         assert.deepEqual(yield* rowsOf("written"), [])
       })
     )
   )
 })
 
-describe("SqlJournal: two runs of one pipeline", () => {
-  it.effect("P10 only one of two processes commits: the other keeps nothing and says so", () =>
+describe("SqlJournal: a commit whose reply is lost", () => {
+  /** COMMITs are numbered: the first makes the tables, the second takes the lease. */
+  const through = (plan: ReadonlyArray<Fault.SqlRule>) =>
     Effect.gen(function* () {
       const file = yield* newFile
-      const [a, b] = [yield* connect(file), yield* connect(file)]
-      for (const { journal } of [a, b]) yield* journal.load("p")
-      yield* commit(a.journal, { ahead: [1] })
-      const late = yield* Effect.flip(commit(b.journal, { ahead: [2] }, [letter()]))
-      assert.include(late.message, "another run of this pipeline has committed since this one read the checkpoint")
-      // Trying again does not help, and the one that was first goes on.
-      yield* Effect.flip(commit(b.journal))
-      yield* commit(a.journal, { ahead: [3] })
-      assert.deepEqual(yield* a.journal.dead("p"), [])
+      const services = yield* Layer.build(
+        Db.sqlite(file).pipe(Layer.provide(Fault.db(plan)), Layer.provide(Drivers.layer))
+      )
+      const db = Context.get(services, Db.Db)
+      const read = yield* connect(file)
+      yield* read.sql`CREATE TABLE written (n INTEGER)`
+      const one = (lease: Journal.Lease, n: number) =>
+        lease.commit(Effect.as(db.sql`INSERT INTO written VALUES (${n})`, kept({ ahead: [n] })))
+      const found = Effect.gen(function* () {
+        const rows = (yield* read.sql`SELECT n FROM written ORDER BY n`).map(({ n }) => n)
+        return [rows, Option.getOrThrow(yield* read.journal.load(key)).ahead]
+      })
+      return { ...db, one, found }
+    })
+  const commits = ({ sql }: Fault.SqlCall) => sql === "COMMIT"
 
-      // A new run of the second process takes over, and now the first is late.
-      assert.deepEqual(Option.getOrThrow(yield* b.journal.load("p")).ahead, [3])
-      yield* commit(b.journal)
-      yield* Effect.flip(commit(a.journal))
+  it.effect("P13 counts as committed where it was, and the next one goes on from there", () =>
+    Effect.gen(function* () {
+      const { found, journal, one } = yield* through([{ fault: "lost", on: commits, nth: [2, 3, 5] }])
+      const { lease } = yield* held(journal)
+      for (const n of [1, 2, 3, 4]) yield* one(lease, n)
+      assert.deepEqual(yield* found, [[1, 2, 3, 4], [4]])
     })
   )
 
-  it.effect("nor does one go on that another process has reset", () =>
+  it.effect("P13 fails where it was not, with nothing kept, and the next one goes on from there", () =>
     Effect.gen(function* () {
-      const file = yield* newFile
-      const [a, b] = [yield* connect(file), yield* connect(file)]
-      yield* commit(a.journal)
+      const { found, journal, one } = yield* through([{ fault: "disconnected", on: commits, nth: [2, 4] }])
+      const error = yield* Effect.flip(held(journal))
+      assert.strictEqual(error._tag, "JournalError")
+      assert.include(error.message, "could not take its lease: the connection broke")
+      const { lease } = yield* held(journal)
+      const lost = yield* Effect.flip(one(lease, 1))
+      assert.instanceOf(lost, Journal.JournalError)
+      assert.include(lost.message, "could not commit: the connection broke")
+      yield* one(lease, 2)
+      assert.deepEqual(yield* found, [[2], [2]])
+    })
+  )
+
+  it.effect("P13 is in doubt where the journal cannot be read, until it is loaded", () =>
+    Effect.gen(function* () {
+      const reads = ({ sql }: Fault.SqlCall) => sql.startsWith("SELECT * FROM skein_run")
+      const { found, journal, one } = yield* through([
+        { fault: "lost", on: commits, nth: 3 },
+        { fault: "disconnected", on: reads, nth: 2 }
+      ])
+      const { lease } = yield* held(journal)
+      assert.instanceOf(yield* Effect.flip(one(lease, 1)), Journal.JournalError)
+      assert.deepEqual(Option.getOrThrow(yield* lease.load).ahead, [1])
+      yield* one(lease, 2)
+      assert.deepEqual(yield* found, [[1, 2], [2]])
+    })
+  )
+})
+
+describe("SqlJournal: the lease of a pipeline", () => {
+  it.effect("P10 is one run's at a time, and who is refused is told who holds it, since when and until when", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* among(host("a"), host("b", { a: true }))
+      yield* TestClock.adjust("1 hour")
+      const first = yield* held(a.journal, { duration: "10 seconds" })
       yield* TestClock.adjust("1 second")
-      yield* b.journal.reset("p")
-      assert.instanceOf(yield* Effect.flip(commit(a.journal)), Journal.JournalError)
-      assert.deepEqual(yield* b.journal.load("p"), Option.none())
-      // Nor is the row that takes its place mistaken for the old one.
-      yield* commit(b.journal)
-      assert.instanceOf(yield* Effect.flip(commit(a.journal)), Journal.JournalError)
+      for (const { journal } of [a, b]) {
+        const error = yield* Effect.flip(held(journal))
+        assert.instanceOf(error, Journal.AlreadyRunning)
+        assert.deepInclude(error, { pipeline: "p", holder: "process a", since: 3_600_000, until: 3_610_000 })
+        assert.include(error.message, `Pipeline "p" runs already, in process a, since 1970-01-01T01:00:00.000Z`)
+      }
+      // Nor has the one that was refused ended the other's.
+      yield* first.lease.commit(Effect.succeed(kept()))
+      yield* first.ended
+      const second = yield* held(b.journal)
+      assert.strictEqual(second.lease.id, first.lease.id)
+      assert.instanceOf(yield* Effect.flip(held(a.journal)), Journal.AlreadyRunning)
     })
   )
 
-  it.effect("without having read the checkpoint it replaces what is there", () =>
+  it.effect("is of a name and partition: others are not kept waiting, and have other ids", () =>
+    Effect.gen(function* () {
+      const [{ journal }] = yield* among(host("a"))
+      const leases = yield* Effect.forEach(
+        [{}, { partition: "" }, { partition: "1" }, { partition: "2" }, { pipeline: "other" }],
+        (leased) => Effect.map(held(journal, leased), ({ lease }) => lease.id)
+      )
+      assert.strictEqual(new Set(leases).size, 5)
+      assert.instanceOf(yield* Effect.flip(held(journal, { partition: "1" })), Journal.AlreadyRunning)
+    })
+  )
+
+  it.effect("P10 is taken over at once from a holder that is known to be dead", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* among(host("a"), host("b", { a: false }))
+      yield* held(a.journal)
+      const { lease } = yield* held(b.journal)
+      assert.isFalse(lease.clean)
+      yield* lease.commit(Effect.succeed(kept()))
+    })
+  )
+
+  it.effect.each([
+    ["unknown", {}],
+    ["known to be alive", { a: true }]
+  ] as const)(
+    "P10 is taken over from a holder that is %s only once it has run out; then that one writes nothing",
+    ([, runs]) =>
+      Effect.gen(function* () {
+        const [a, b] = yield* among(host("a"), host("b", runs))
+        yield* a.sql`CREATE TABLE written (n INTEGER)`
+        const old = yield* held(a.journal)
+        yield* old.lease.commit(Effect.succeed(kept({ ahead: [1] })))
+        yield* TestClock.adjust("14999 millis")
+        assert.instanceOf(yield* Effect.flip(held(b.journal)), Journal.AlreadyRunning)
+        yield* TestClock.adjust("1 millis")
+        const { lease } = yield* held(b.journal)
+        assert.deepEqual(Option.getOrThrow(yield* lease.load).ahead, [1])
+
+        let written = 0
+        const write = Effect.tap(a.sql`INSERT INTO written VALUES (1)`, () => Effect.sync(() => written++))
+        const lost = yield* Effect.flip(
+          old.lease.commit(Effect.as(write, kept({ ahead: [2] }, { dead: [letter()], restart: true })))
+        )
+        assert.instanceOf(lost, Journal.LeaseLost)
+        assert.strictEqual(lost.holder, "process b")
+        assert.include(lost.message, `Pipeline "p" was taken over by process b`)
+        assert.strictEqual(written, 0)
+        assert.instanceOf(yield* Effect.flip(old.lease.renew), Journal.LeaseLost)
+        assert.deepEqual(yield* b.sql`SELECT * FROM written`, [])
+        assert.deepEqual(yield* b.journal.dead(key), [])
+        assert.deepEqual(Option.getOrThrow(yield* b.journal.load(key)).ahead, [1])
+
+        // Nor does its end take the lease from the other, or speak for it.
+        yield* old.lease.leaveClean
+        yield* old.ended
+        assert.instanceOf(yield* Effect.flip(held(a.journal)), Journal.AlreadyRunning)
+        yield* lease.commit(Effect.succeed(kept({ ahead: [3] })))
+        assert.deepEqual(Option.getOrThrow(yield* a.journal.load(key)).ahead, [3])
+      })
+  )
+
+  it.effect("is lost as well to another run of the same process", () =>
+    Effect.gen(function* () {
+      const [{ journal }] = yield* among(host("a"))
+      const old = yield* held(journal)
+      yield* TestClock.adjust("15 seconds")
+      yield* held(journal)
+      const lost = yield* Effect.flip(old.lease.commit(Effect.succeed(kept())))
+      assert.deepInclude(lost, { _tag: "LeaseLost", holder: "another run" })
+    })
+  )
+
+  it.effect("is kept by renewing it, and by every commit", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* among(host("a"), host("b"))
+      const { lease } = yield* held(a.journal)
+      assert.deepEqual(Option.map(lease.renewEvery, String), Option.some("5000 millis"))
+      for (const keep of [lease.renew, lease.commit(Effect.succeed(kept())), lease.renew]) {
+        yield* TestClock.adjust("10 seconds")
+        yield* keep
+        yield* TestClock.adjust("10 seconds")
+        assert.instanceOf(yield* Effect.flip(held(b.journal)), Journal.AlreadyRunning)
+      }
+      // A commit that fails is no sign of life.
+      yield* Effect.flip(lease.commit(Effect.fail("no")))
+      yield* TestClock.adjust("5 seconds")
+      yield* held(b.journal)
+    })
+  )
+
+  it.live("cannot be taken while its holder commits, though that is taken for dead", () =>
     Effect.gen(function* () {
       const file = yield* newFile
-      yield* commit((yield* connect(file)).journal, { ahead: [1] })
-      const { journal } = yield* connect(file)
-      yield* commit(journal, { ahead: [2] })
-      assert.deepEqual(Option.getOrThrow(yield* journal.load("p")).ahead, [2])
+      const a = yield* connect(file)
+      const b = yield* connect(file, { lockTimeout: 1 })
+      yield* b.journal.load(key)
+      const { lease } = yield* held(make(a.sql, { host: host("a") }))
+      const taking = held(make(b.sql, { host: host("b", { a: false }) }))
+      yield* lease.commit(
+        Effect.map(Effect.flip(taking), (error) => {
+          assert.instanceOf(error, Journal.JournalError)
+          assert.include(error.message, "could not take its lease")
+          return kept()
+        })
+      )
+      yield* taking
+    })
+  )
+
+  it.effect("tells whether the run before left cleanly, which one that was killed did not", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* among(host("a"), host("b", { a: false }))
+      const first = yield* held(a.journal)
+      assert.isTrue(first.lease.clean)
+      yield* first.lease.leaveClean
+      yield* first.ended
+      const second = yield* held(a.journal)
+      assert.isTrue(second.lease.clean)
+      yield* second.ended
+      // It did not say so.
+      const third = yield* held(a.journal)
+      assert.isFalse(third.lease.clean)
+      yield* third.lease.leaveClean
+      // Killed before its lease was given back.
+      const fourth = yield* held(b.journal)
+      assert.isFalse(fourth.lease.clean)
+      yield* fourth.lease.leaveClean
+      yield* fourth.ended
+      assert.isTrue((yield* held(a.journal)).lease.clean)
+    })
+  )
+
+  it.effect("is lost when its row is deleted by hand, and so is a commit", () =>
+    Effect.gen(function* () {
+      const [{ journal, sql }] = yield* among(host("a"))
+      const { lease } = yield* held(journal)
+      yield* lease.commit(Effect.succeed(kept()))
+      yield* sql`DELETE FROM skein_run`
+      for (const use of [lease.commit(Effect.succeed(kept())), lease.renew]) {
+        const lost = yield* Effect.flip(use)
+        assert.deepInclude(lost, { _tag: "LeaseLost", holder: "somebody who deleted its row from the journal" })
+      }
+      assert.deepEqual(yield* journal.load(key), Option.none())
+      // Nor is the row that takes its place mistaken for the old one.
+      const next = yield* held(journal)
+      assert.notStrictEqual(next.lease.id, lease.id)
+      yield* next.lease.commit(Effect.succeed(kept()))
+      assert.deepInclude(yield* Effect.flip(lease.commit(Effect.succeed(kept()))), { _tag: "LeaseLost" })
+    })
+  )
+
+  it.effect("is not needed to read, and reading does not end it", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* among(host("a"), host("b"))
+      const { lease } = yield* held(a.journal)
+      yield* lease.commit(Effect.succeed(kept({}, { dead: [letter()] })))
+      assert.isTrue(Option.isSome(yield* b.journal.load(key)))
+      assert.strictEqual((yield* b.journal.dead(key)).length, 1)
+      yield* lease.commit(Effect.succeed(kept()))
     })
   )
 })
@@ -324,42 +633,142 @@ describe("SqlJournal: a row that it cannot use", () => {
     Effect.gen(function* () {
       const file = yield* newFile
       const { journal } = yield* connect(file)
-      yield* commit(journal, {}, [letter()])
+      yield* commit(journal, {}, { dead: [letter()] })
       const direct = new DatabaseSync(file)
       direct.exec(change)
       direct.close()
       return journal
     })
 
-  it.effect("is refused when a newer version wrote it", () =>
+  it.effect("is refused when a newer version wrote it, and stays as it is", () =>
     Effect.gen(function* () {
-      const journal = yield* broken("UPDATE skein_checkpoint SET version = 2")
-      const error = yield* Effect.flip(journal.load("p"))
+      const journal = yield* broken("UPDATE skein_run SET format = 3")
+      const newer = "a newer version of Skein wrote it (format 3, this one knows 2). Update"
       assert.strictEqual(
-        error.message,
-        `Journal of pipeline "p": could not read the checkpoint: ` +
-          `a newer version of Skein wrote it (format 2, this one knows 1). Update`
+        (yield* Effect.flip(journal.load(key))).message,
+        `Journal of pipeline "p": could not read the checkpoint: ${newer}`
       )
+      for (let times = 0; times < 2; times++) {
+        assert.strictEqual(
+          (yield* Effect.flip(held(journal))).message,
+          `Journal of pipeline "p": could not take its lease: ${newer}`
+        )
+      }
     })
   )
 
   it.effect.each([
-    ["UPDATE skein_checkpoint SET position = '{'"],
-    ["UPDATE skein_checkpoint SET counts = '{}'"],
-    ["UPDATE skein_checkpoint SET ahead = '[\"x\"]'"]
+    ["checkpoint = '{'"],
+    ["checkpoint = '{}'"],
+    [`checkpoint = replace(checkpoint, '"ahead":[]', '"ahead":["x"]')`],
+    ["epoch = 'x'"]
   ] as const)("is refused when it was changed by hand: %s", ([change]) =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip((yield* broken(change)).load("p"))
+      const error = yield* Effect.flip((yield* broken(`UPDATE skein_run SET ${change}`)).load(key))
       assert.include(error.message, "was it changed by hand? Restore it, or delete it to start over")
     })
   )
 
   it.effect("among the dead letters is refused too", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip((yield* broken("UPDATE skein_dead SET input = 'x'")).dead("p"))
+      const error = yield* Effect.flip((yield* broken("UPDATE skein_dead SET input = 'x'")).dead(key))
       assert.include(error.message, "could not read the dead letters")
     })
   )
 })
 
-const never = { checkpoint: checkpoint(), dead: [] }
+describe("SqlJournal: a database of version 0.1", () => {
+  const fingerprint = { path: "in.csv", size: 3, sha256: "x" }
+  const counts = { settled: 6, written: 5, filtered: 1, skipped: 0, dead: 2, bytes: 70 }
+  const old = Effect.map(newFile, (file) => {
+    const direct = new DatabaseSync(file)
+    direct.exec(`
+      CREATE TABLE skein_checkpoint (
+        pipeline TEXT PRIMARY KEY, version INTEGER NOT NULL, revision BIGINT NOT NULL, fingerprint TEXT NOT NULL,
+        position TEXT, ahead TEXT NOT NULL, sink TEXT, counts TEXT NOT NULL, finished INTEGER NOT NULL);
+      CREATE TABLE skein_dead (
+        id INTEGER PRIMARY KEY, pipeline TEXT NOT NULL, step TEXT NOT NULL, input TEXT NOT NULL, cause TEXT NOT NULL,
+        attempts INTEGER NOT NULL, position TEXT NOT NULL, version TEXT, at BIGINT NOT NULL, replayed INTEGER NOT NULL);
+      CREATE INDEX skein_dead_pipeline ON skein_dead (pipeline, replayed, id)`)
+    const insert = (pipeline: string, sink: string | null, finished = 0) =>
+      direct
+        .prepare("INSERT INTO skein_checkpoint VALUES (?, 1, 17, ?, '12', '[2,3]', ?, ?, ?)")
+        .run(pipeline, JSON.stringify(fingerprint), sink, JSON.stringify(counts), finished)
+    const dead = direct.prepare("INSERT INTO skein_dead VALUES (NULL, ?, 'parse', '\"x\"', 'bad', 1, '7', '2', 5, ?)")
+    insert("p", `[null,{"length":10}]`)
+    insert("table", "null")
+    insert("none", null, 1)
+    dead.run("p", 1)
+    dead.run("p", 0)
+    return { file, direct, insert }
+  })
+
+  it.effect("is taken over with all it kept, the states of its sinks without a name", () =>
+    Effect.gen(function* () {
+      const { direct, file } = yield* old
+      const { journal } = yield* connect(file)
+      const expected: Journal.Checkpoint = {
+        fingerprint,
+        position: Option.some(12),
+        ahead: [2, 3],
+        reach: Option.none(),
+        sinks: {},
+        unnamed: Option.some([null, { length: 10 }]),
+        counts,
+        finished: false
+      }
+      const { ended, lease } = yield* held(journal)
+      assert.deepEqual(yield* lease.load, Option.some(expected))
+      // It had no way to tell how it ended.
+      assert.isFalse(lease.clean)
+      const state = (name: string) =>
+        Effect.map(journal.load(Journal.keyOf(name)), (found) => Option.getOrThrow(found).unnamed)
+      assert.deepEqual(yield* state("table"), Option.some(null))
+      assert.deepEqual(yield* state("none"), Option.none())
+      assert.isTrue(Option.getOrThrow(yield* journal.load(Journal.keyOf("none"))).finished)
+
+      const [letter] = yield* journal.dead(key)
+      assert.deepInclude(letter, { input: "x", position: 7, path: "", version: "2", id: 2 })
+      yield* lease.commit(Effect.succeed(kept({ ahead: [9] }, { dead: [], replayed: [2] })))
+      assert.deepEqual(yield* journal.dead(key), [])
+      assert.isUndefined(Option.getOrThrow(yield* lease.load).unnamed)
+      yield* ended
+
+      // Version 0.1 refuses rows of a version that it does not know, so that it does not go on from an old place.
+      const versions = direct.prepare("SELECT DISTINCT version FROM skein_checkpoint").all()
+      assert.deepEqual(
+        versions.map((row) => ({ ...row })),
+        [{ version: 2 }]
+      )
+      direct.close()
+    })
+  )
+
+  it.effect(
+    "is taken over once: what was committed since stays, and a pipeline that 0.1 begins later comes along",
+    () =>
+      Effect.gen(function* () {
+        const { direct, file, insert } = yield* old
+        yield* commit((yield* connect(file)).journal, { ahead: [9] })
+        insert("later", null)
+        direct.close()
+        const { journal } = yield* connect(file)
+        assert.deepEqual(Option.getOrThrow(yield* journal.load(key)).ahead, [9])
+        assert.deepEqual(Option.getOrThrow(yield* journal.load(Journal.keyOf("later"))).ahead, [2, 3])
+      })
+  )
+
+  it.effect("stays as it was where it cannot be read", () =>
+    Effect.gen(function* () {
+      const { direct, file } = yield* old
+      direct.exec("UPDATE skein_checkpoint SET counts = '{}' WHERE pipeline = 'table'")
+      const { journal } = yield* connect(file)
+      const error = yield* Effect.flip(held(journal))
+      assert.include(error.message, "was it changed by hand?")
+      const tables = direct.prepare("SELECT name FROM sqlite_master WHERE name = 'skein_run'").all()
+      assert.deepEqual(tables, [])
+      assert.strictEqual(direct.prepare("SELECT 1 FROM skein_checkpoint WHERE version = 1").all().length, 3)
+      direct.close()
+    })
+  )
+})

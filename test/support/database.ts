@@ -1,11 +1,12 @@
 /** Databases for tests: real files in a folder that goes with the scope. */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import { join } from "node:path"
-import { Db, type Journal, type Sink } from "skein"
+import { Db, Journal, type Sink } from "skein"
 import { Drivers } from "skein/node"
 import * as Child from "./child.ts"
 
@@ -29,10 +30,44 @@ export const checkpoint = (changes: Partial<Journal.Checkpoint> = {}): Journal.C
   fingerprint: { path: "in.csv", size: 3 },
   position: Option.some(10),
   ahead: [],
-  sink: Option.none(),
+  reach: Option.none(),
+  sinks: {},
   counts: { settled: 1, written: 1, filtered: 0, skipped: 0, dead: 0, bytes: 7 },
   finished: false,
   ...changes
+})
+
+/** What a commit keeps. */
+export const kept = (
+  changes: Partial<Journal.Checkpoint> = {},
+  rest: Partial<Omit<Journal.Commit, "checkpoint">> = {}
+): Journal.Commit => ({ checkpoint: checkpoint(changes), dead: [], replayed: [], restart: false, ...rest })
+
+/** The lease of a pipeline, for as long as the scope is open. */
+export const leaseOf = (
+  journal: Journal.Journal,
+  { duration = "15 seconds", partition, pipeline = "test" }: Leased = {}
+) => journal.lease(Journal.keyOf(pipeline, partition), { duration: Duration.fromInputUnsafe(duration) })
+
+interface Leased {
+  readonly pipeline?: string
+  readonly partition?: string | undefined
+  readonly duration?: Duration.Input
+}
+
+/** As a sink is opened by the run of a lease; by default for the first time. */
+export const openingBy = (
+  { clean, durable, host, id: owner }: Journal.Lease,
+  committed: Option.Option<Schema.Json> = Option.none()
+): Sink.Opening => ({ committed, clean, host, owner, durable })
+
+/** As a sink is opened outside of any run. */
+export const openingAlone = (committed: Option.Option<Schema.Json> = Option.none()): Sink.Opening => ({
+  committed,
+  clean: true,
+  host: { id: "test", label: "this test", runs: () => true },
+  owner: "test",
+  durable: true
 })
 
 /** Writes as the engine does: opened with what was committed, in the transaction of the sink's journal. */
@@ -43,14 +78,14 @@ export const writeTo = <A, E, R>(
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const writer = yield* sink.open(committed)
       const journal = Option.getOrThrow(yield* sink.journal)
-      yield* journal.commit(
-        "test",
-        Effect.map(writer.write(elements), (state) => ({
-          checkpoint: checkpoint({ sink: Option.some(state) }),
-          dead: []
-        }))
+      const lease = yield* leaseOf(journal)
+      const writer = yield* sink.open(openingBy(lease, committed))
+      yield* lease.commit(
+        Effect.map(writer.write(elements, committed), (state) =>
+          kept({ sinks: { [sink.name]: { fingerprint: {}, state } } })
+        )
       )
+      yield* lease.leaveClean
     })
   )

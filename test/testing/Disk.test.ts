@@ -351,6 +351,50 @@ describe("as a file system", () => {
     })
   )
 
+  it.effect("numbers its files, so that one that takes the place of another is told from it", () =>
+    Effect.gen(function* () {
+      const numbers = Effect.gen(function* () {
+        const disk = yield* Disk.make({ files: { f: "text" } })
+        const system = disk.fileSystem
+        const inode = (path: string) => Effect.map(system.stat(path), (info) => Option.getOrThrow(info.ino))
+        const first = yield* inode("f")
+        yield* system.writeFileString("f", "more")
+        yield* system.link("f", "linked")
+        yield* system.rename("f", "moved")
+        yield* system.copyFile("moved", "f")
+        const handle = yield* system.open("f")
+        yield* system.rename("moved", "f")
+        assert.deepStrictEqual([yield* inode("f"), yield* inode("linked")], [first, first])
+        const open = Option.getOrThrow((yield* handle.stat).ino)
+        assert.notStrictEqual(open, first)
+        yield* system.remove("f")
+        yield* system.writeFileString("f", "text")
+        const last = yield* inode("f")
+        assert.notInclude([first, open], last)
+        yield* system.open("f").pipe(Effect.flatMap((file) => file.sync))
+        yield* disk.crash
+        assert.strictEqual(yield* inode("f"), last)
+        assert.notInclude([first, open, last], yield* inode("/"))
+        return [first, open, last]
+      }).pipe(Effect.scoped)
+      assert.deepStrictEqual(yield* numbers, yield* numbers)
+    })
+  )
+
+  it.effect("shows a reader that its file was replaced", () =>
+    Effect.gen(function* () {
+      const disk = yield* Disk.make({ files: { f: "a\nb\n", other: "c\nd\n" } })
+      const error = yield* Files.lines("f")
+        .read(Option.none())
+        .pipe(
+          Stream.runForEach(() => disk.fileSystem.rename("other", "f").pipe(Effect.ignore)),
+          Effect.flip,
+          (reading) => on(disk, reading)
+        )
+      assert.strictEqual(error.kind, "Replaced")
+    })
+  )
+
   it.effect("takes its times from the clock", () =>
     Effect.gen(function* () {
       const disk = yield* Disk.make({ files: { f: "" } })
@@ -444,12 +488,15 @@ describe("the capacity", () => {
 
   it.effect("stops a pipeline with an error for people, which goes on when there is room", () =>
     Effect.gen(function* () {
-      const disk = yield* Disk.make({ files: { "in.txt": "1\n2\n3\n4\n5\n6\n" }, capacity: 26 })
+      const lines = Array.from({ length: 6 }, (_, n) => `${n}${"x".repeat(198)}\n`)
+      const disk = yield* Disk.make({ files: { "in.txt": lines.join("") }, capacity: 6000 })
       const job = Pipeline.from(Files.lines("in.txt")).pipe(Pipeline.to(Files.lines("out.txt")))
       const run = on(disk, Pipeline.run(job, { name: "copy", maxRows: 2 }))
-      yield* disk.fileSystem.writeFileString("ballast", "1234")
+      // What is left is enough to say who writes to the file, and for some of the lines.
+      yield* disk.fileSystem.writeFileString("ballast", "x".repeat(6000 - 1200 - 1000))
       const error = yield* Effect.flip(run)
-      assert.include(error.message, "the disk is full")
+      assert.include(error.message, 'Could not write "out.txt": the disk is full')
+      assert.strictEqual(disk.text("out.txt"), lines.slice(0, 2).join(""))
       yield* disk.fileSystem.remove("ballast")
       yield* run
       assert.strictEqual(disk.text("out.txt"), disk.text("in.txt"))

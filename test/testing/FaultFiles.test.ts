@@ -190,7 +190,8 @@ it.effect(
       let failures = 0
       const run: Effect.Effect<void, never, Journal.Journal> = Pipeline.run(job, { name: "copy", maxRows: 3 }).pipe(
         on(disk, [
-          { fault: { torn: "EIO" }, nth: 3 },
+          { fault: { torn: "EIO" }, nth: 3, on: ({ path }) => path.endsWith("/out.txt") },
+          { fault: { torn: "EIO" }, nth: 4, on: ({ path }) => path.includes(".out.txt.skein") },
           { fault: "ENOSPC", nth: 5, on: ({ method }) => method === "sync" }
         ]),
         Effect.catch(() => {
@@ -202,6 +203,7 @@ it.effect(
       yield* run
       assert.isAbove(failures, 3)
       assert.strictEqual(disk.text("out.txt"), disk.text("in.txt"))
+      assert.deepStrictEqual(disk.paths.toSorted(), ["/in.txt", "/out.txt"])
     }).pipe(Effect.provide(Journal.memory))
 )
 

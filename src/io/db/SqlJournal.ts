@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
@@ -74,8 +75,6 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
     }
     yield* sql`CREATE INDEX IF NOT EXISTS skein_dead_pipeline ON skein_dead (pipeline, replayed, id)`
     if ((yield* columnsOf("skein_checkpoint")).length > 0) yield* adoptCheckpoints
-    // Inside a transaction of the caller's they may still be rolled back.
-    tablesKept = Option.isNone(yield* Effect.serviceOption(sql.transactionService))
   })
 
   const columnsOf = (table: string): Effect.Effect<ReadonlyArray<string>, SqlError> =>
@@ -116,7 +115,14 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
   }
 
   const ready: Effect.Effect<void, SqlError | Schema.SchemaError> = Effect.suspend(() =>
-    tablesKept ? Effect.void : sql.withTransaction(createTables)
+    tablesKept
+      ? Effect.void
+      : Effect.flatMap(Effect.serviceOption(sql.transactionService), (outer) =>
+          Effect.map(sql.withTransaction(createTables), () => {
+            // Inside a transaction of the caller's they may still be rolled back.
+            tablesKept = Option.isNone(outer)
+          })
+        )
   )
 
   const where = ({ partition, pipeline }: JournalKey) => sql`pipeline = ${pipeline} AND part = ${partOf(partition)}`
@@ -132,7 +138,8 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
     return row === undefined || row.checkpoint === null ? Option.none() : Option.some(yield* checkpointOf(row))
   })
 
-  const take = Effect.fnUntraced(function* (key: JournalKey, duration: Duration.Duration) {
+  /** `step` is how much higher the epoch becomes: drawn, so that whoever finds it in the row knows that it is its own. */
+  const take = Effect.fnUntraced(function* (key: JournalKey, duration: Duration.Duration, step: number) {
     const host = given ?? (yield* Host)
     const now = yield* Clock.currentTimeMillis
     yield* insertRow(key, yield* newId, null)
@@ -143,7 +150,7 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
     if (holder !== null && now < expires && runs !== false) {
       return yield* new AlreadyRunning({ pipeline: key.pipeline, holder: label, since, until: expires })
     }
-    const epoch = row.epoch + 1
+    const epoch = row.epoch + step
     const held = {
       epoch,
       holder: host.id,
@@ -155,11 +162,27 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
     return { clean: row.clean !== 0, id: row.id, epoch, revision: row.revision, host }
   })
 
+  /** The reply to a COMMIT may be lost, and the commit not (P13): then the row says who has taken it. */
+  const taken = (key: JournalKey, duration: Duration.Duration) =>
+    Effect.suspend(() => {
+      let wanted: Effect.Success<ReturnType<typeof take>> | undefined
+      const taking = Effect.flatMap(Random.nextIntBetween(1, 2 ** 20), (step) => take(key, duration, step))
+      return Effect.catchIf(
+        sql.withTransaction(Effect.tap(taking, (lease) => Effect.sync(() => void (wanted = lease)))),
+        (error): error is SqlError => isSqlError(error) && wanted !== undefined,
+        (error) =>
+          Effect.flatMap(
+            Effect.mapError(rowOf(key), () => error),
+            (row) => (row?.epoch === wanted?.epoch ? Effect.succeed(wanted!) : Effect.fail(error))
+          )
+      )
+    })
+
   const lease: Journal["lease"] = (key, { duration }) => {
     const { pipeline } = key
     const failed = errorOf(pipeline)
     return Effect.acquireRelease(
-      Effect.mapError(Effect.andThen(ready, sql.withTransaction(take(key, duration))), (error) =>
+      Effect.mapError(Effect.andThen(ready, taken(key, duration)), (error) =>
         error instanceof AlreadyRunning ? error : failed("take its lease")(error)
       ),
       ({ epoch }) =>
@@ -322,7 +345,7 @@ const inParts = <A>(
 ): Effect.Effect<void, SqlError> => Effect.forEach(Arr.chunksOf(all, 1000), run, { discard: true })
 
 /** PostgreSQL gives 64-bit integers as text. */
-const Count = Schema.Union([Schema.Number, Schema.NumberFromString])
+const Count = Schema.Union([Schema.Finite, Schema.FiniteFromString])
 const JsonText = Schema.fromJsonString(Schema.Json)
 const Fingerprint = Schema.Record(Schema.String, Schema.Json)
 const Counts = Schema.Struct({

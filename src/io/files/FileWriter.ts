@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope"
 import { Checksum } from "../../concurrency/base/Checksum.ts"
 import type { Opening, Writer } from "../../pipeline/Sink.ts"
 import { FilesError, fromPlatform } from "../FilesError.ts"
-import { type FileLock, type Left, type Mark, take } from "./FileLock.ts"
+import { type FileLock, type Intent, type Mark, take } from "./FileLock.ts"
 import { inodeOf, realPath } from "./FilePlace.ts"
 import { folderOf, newline, notAFile, readAt, Refusal, sizeOf, syncFolder } from "./TextFile.ts"
 
@@ -37,23 +37,22 @@ export const open = <A>(
     const path = yield* realPath(name)
     const before = yield* statOf(fs, path)
     if (Option.isSome(before) && before.value.type !== "File") return yield* notAFile("write", name, before.value)
-    const size = Option.match(before, { onNone: () => 0, onSome: sizeOf })
-    const baseOf = yield* whereToBegin(name, size, opening, options)
-    const lock = yield* take(path, size, opening, baseOf)
-    return yield* Effect.onError(prepare(name, path, before, size, opening, lock, print, options), () => lock.giveBack)
+    const lock = yield* take(path, opening)
+    return yield* Effect.onError(prepare(name, path, opening, lock, print, options), () => lock.giveBack)
   })
 
 /** What is behind it is this run's own, or is taken away. */
 const whereToBegin = (
   name: string,
   size: number,
+  left: Option.Option<Intent>,
   { clean, committed }: Opening,
   { existing }: WriteOptions
-): Effect.Effect<(left: Option.Option<Left>) => number, FilesError> =>
+): Effect.Effect<number, FilesError> =>
   Option.match(committed, {
-    onNone: () => Effect.succeed(() => (existing === "replace" ? 0 : size)),
+    onNone: () => Effect.succeed(existing === "replace" ? 0 : size),
     onSome: (state) =>
-      Effect.map(stateOf(name, state), ({ length }) => (left: Option.Option<Left>) => {
+      Effect.map(stateOf(name, state), ({ length }) => {
         // What a run has left that ended well is not this pipeline's: it stays, and what comes goes behind it.
         if (Option.isNone(left)) return clean ? Math.max(size, length) : length
         // A lock that was left knows of a run that this journal knows nothing of: one that is older was put back.
@@ -65,8 +64,6 @@ const whereToBegin = (
 const prepare = <A>(
   name: string,
   path: string,
-  before: Option.Option<FileSystem.File.Info>,
-  size: number,
   opening: Opening,
   lock: FileLock,
   print: (element: A) => string | Refusal,
@@ -74,19 +71,23 @@ const prepare = <A>(
 ): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const { base } = lock
+    // Once more: who had the lock before may have written until then.
+    const before = yield* statOf(fs, path)
+    const size = Option.match(before, { onNone: () => 0, onSome: sizeOf })
+    const base = yield* whereToBegin(name, size, lock.left, opening, options)
     if (Option.isSome(opening.committed)) {
       const committed = yield* stateOf(name, opening.committed.value)
       if (size < committed.length) return yield* lost(name, committed.length, before)
       yield* sameContent(fs, path, name, committed)
-      if (size > base && (opening.clean || !(yield* isOwn(fs, path, size, lock)))) yield* setAside(fs, path, base)
+      if (size > base && (opening.clean || !(yield* isOwn(fs, path, size, base, lock)))) yield* setAside(fs, path, base)
     }
 
     const file = yield* fs.open(path, { flag: "a+" }).pipe(Effect.mapError(fromPlatform("open", name)))
     const inode = inodeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("open", name))))
     if (Option.isNone(before) && options.fsync) yield* syncFolder(folderOf(path))
-    const writer = new LineWriter(name, file, path, fs, lock, options.fsync, inode, Math.max(base, size))
+    const writer = new LineWriter(name, file, path, fs, lock, options.fsync, inode, base, Math.max(base, size))
     yield* writer.cutBack(base)
+    yield* lock.intend({ base, from: writer.state, to: writer.state })
     return {
       write: (elements, since) =>
         Effect.gen(function* () {
@@ -124,6 +125,7 @@ class LineWriter {
   private readonly lock: FileLock
   private readonly fsync: boolean
   private readonly inode: Option.Option<string>
+  private readonly base: number
   private last: Uint8Array = new Uint8Array()
   private text: Array<string> = []
   private held = 0
@@ -137,6 +139,7 @@ class LineWriter {
     lock: FileLock,
     fsync: boolean,
     inode: Option.Option<string>,
+    base: number,
     length: number
   ) {
     this.name = name
@@ -146,6 +149,7 @@ class LineWriter {
     this.lock = lock
     this.fsync = fsync
     this.inode = inode
+    this.base = base
     this.length = length
     this.reach = length
   }
@@ -203,7 +207,7 @@ class LineWriter {
     const last = tailOf(this.last, bytes)
     const to = { length: this.length + bytes.length, sum: sumOf(last) }
     return Effect.gen({ self: this }, function* () {
-      if (bytes.length > 0) yield* this.lock.intend(this.state, to)
+      if (bytes.length > 0) yield* this.lock.intend({ base: this.base, from: this.state, to })
       // A write that fails may have come to any place before.
       this.reach = to.length
       const info = yield* Effect.andThen(
@@ -302,7 +306,8 @@ const isOwn = (
   fs: FileSystem.FileSystem,
   path: string,
   size: number,
-  { base, left }: FileLock
+  base: number,
+  { left }: FileLock
 ): Effect.Effect<boolean, FilesError> =>
   Effect.gen(function* () {
     if (Option.isNone(left)) return false

@@ -5,12 +5,45 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
+import { Host, newId } from "../../pipeline/context/Host.ts"
+
+/** A process among those of a machine, which know of each other whether they have ended. */
+export interface Process {
+  readonly host: Host
+  ended: boolean
+}
+
+export const make = (others: ReadonlyArray<Process> = []): Effect.Effect<Process> =>
+  Effect.map(newId, (id) => {
+    const process: Process = {
+      ended: false,
+      host: {
+        id,
+        label: "a process that is played",
+        runs: (id) => {
+          const known = [process, ...others].find(({ host }) => host.id === id)
+          return known === undefined ? undefined : !known.ended
+        }
+      }
+    }
+    return process
+  })
+
+/** Runs an effect as what a process does. */
+export const within = <A, E, R>({ host }: Process, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  effect.pipe(Effect.provideService(Host, host), Effect.provideService(Played, host))
+
+/** Who the process is that is played; a `Host` may have been replaced since by that of the real one. */
+export const Played: Context.Reference<Host | undefined> = Context.Reference("skein/testing/Played", {
+  defaultValue: (): Host | undefined => undefined
+})
 
 /**
  * Runs the effect until its end, or until `end`, given to whoever makes the services it runs with, is run by one of its
  * fibers: then none of them does anything any more, finalizers included, and the exit is undefined.
  */
 export const run = <A, E, R>(
+  process: Process,
   effect: Effect.Effect<A, E, R>,
   services: (end: Effect.Effect<never>) => Context.Context<never>
 ): Effect.Effect<Exit.Exit<A, E> | undefined, never, R> =>
@@ -21,6 +54,7 @@ export const run = <A, E, R>(
         const fibers = new Fibers(scheduler)
         const end = Effect.suspend(() => {
           fibers.ended = true
+          process.ended = true
           resume(Effect.undefined)
           return Effect.never
         })
@@ -28,8 +62,11 @@ export const run = <A, E, R>(
           Context.add(Scheduler.Scheduler, fibers),
           Context.add(System, { scheduler, scope })
         )
-        const root = Effect.runForkWith(Context.merge(context, own))(effect)
-        root.addObserver((exit) => resume(Effect.succeed(exit)))
+        const root = Effect.runForkWith(Context.merge(context, own))(within(process, effect))
+        root.addObserver((exit) => {
+          process.ended = true
+          resume(Effect.succeed(exit))
+        })
         return Fiber.interrupt(root)
       }).pipe(
         // What comes next must not run on the stack of a fiber that has been ended.

@@ -179,7 +179,7 @@ export const infoOf = (node: Node): FileSystem.File.Info => ({
   atime: Option.some(dateOf(node.atime)),
   birthtime: Option.some(dateOf(node.birthtime)),
   dev: 1n,
-  ino: Option.none(),
+  ino: Option.some(BigInt(node.inode)),
   mode: (node.type === "File" ? 0o100000 : 0o40000) | node.mode,
   nlink: Option.none(),
   uid: Option.some(node.uid),

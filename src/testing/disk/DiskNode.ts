@@ -17,13 +17,16 @@ export class Refused extends Error {
 export type Node = FileNode | FolderNode
 
 class Attributes {
+  /** Tells it from every other node that its disk has ever had. */
+  readonly inode: number
   mode: number
   uid = 0
   gid = 0
   readonly birthtime: number
   mtime: number
   atime: number
-  constructor(mode: number, now: number) {
+  constructor(inode: number, mode: number, now: number) {
+    this.inode = inode
     this.mode = mode
     this.birthtime = this.mtime = this.atime = now
   }

@@ -4,7 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import type * as PlatformError from "effect/PlatformError"
 import * as Stream from "effect/Stream"
 import { call, fileOf, Handle, type Handles, infoOf } from "./DiskFile.ts"
-import { FileNode, FolderNode, Refused } from "./DiskNode.ts"
+import { Refused } from "./DiskNode.ts"
 import { type DiskTree, partsOf } from "./DiskTree.ts"
 import { fileError } from "./FileError.ts"
 
@@ -50,7 +50,7 @@ export const make = (handles: Handles): FileSystem.FileSystem => {
     makeDirectory: (path, { mode = 0o777, recursive = false } = {}) =>
       call("makeDirectory", path, (now) => {
         if (recursive) makeFolders(tree, path, mode, now)
-        else tree.change([{ ...vacant(tree, path), node: new FolderNode(mode & ~umask, now) }], now)
+        else tree.change([{ ...vacant(tree, path), node: tree.newFolder(mode & ~umask, now) }], now)
       }),
     makeTempDirectory: (options) => temporary("makeTempDirectory", options),
     makeTempDirectoryScoped: (options) => scoped(temporary("makeTempDirectoryScoped", options), (path) => path),
@@ -119,7 +119,7 @@ const open = (handles: Handles, path: string, { flag = "r", mode = 0o666 }: Open
   let node = tree.find(path)
   if (node === undefined) {
     if (flag.startsWith("r")) throw new Refused("ENOENT")
-    node = new FileNode(mode & ~umask, now)
+    node = tree.newFile(mode & ~umask, now)
     tree.change([{ ...tree.place(path), node }], now)
   } else if (flag.includes("x")) {
     throw new Refused("EEXIST")
@@ -153,7 +153,7 @@ export const makeFolders = (tree: DiskTree, path: string, mode: number, now: num
   for (const part of partsOf(path)) {
     made += `/${part}`
     if (tree.find(made) === undefined) {
-      tree.change([{ ...tree.place(made), node: new FolderNode(mode & ~umask, now) }], now)
+      tree.change([{ ...tree.place(made), node: tree.newFolder(mode & ~umask, now) }], now)
     }
   }
   if (tree.get(path).type === "File") throw new Refused("EEXIST")
@@ -163,7 +163,7 @@ const makeTemporary = (tree: DiskTree, { directory = "/tmp", prefix = "" }: Temp
   for (let number = 1; ; number++) {
     const path = `${directory}/${prefix}${number}`
     if (tree.find(path) !== undefined) continue
-    tree.change([{ ...tree.place(path), node: new FolderNode(0o700, now) }], now)
+    tree.change([{ ...tree.place(path), node: tree.newFolder(0o700, now) }], now)
     return path
   }
 }

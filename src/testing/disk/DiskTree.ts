@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Choices from "../Choices.ts"
-import { type FileNode, FolderNode, type Node, Refused } from "./DiskNode.ts"
+import { FileNode, FolderNode, type Node, Refused } from "./DiskNode.ts"
 
 export interface Place {
   readonly folder: FolderNode
@@ -23,9 +23,18 @@ export class DiskTree {
   readonly root: FolderNode
   /** The changes that are not durable yet. */
   private pending: Array<Step> = []
+  private inodes = 0
 
   constructor(now: number) {
-    this.root = new FolderNode(0o755, now)
+    this.root = this.newFolder(0o755, now)
+  }
+
+  newFile(mode: number, now: number): FileNode {
+    return new FileNode(++this.inodes, mode, now)
+  }
+
+  newFolder(mode: number, now: number): FolderNode {
+    return new FolderNode(++this.inodes, mode, now)
   }
 
   find(path: string): Node | undefined {

@@ -47,7 +47,6 @@ export type SqlFault = "busy" | "constraint" | "disconnected" | "lost" | SqlErro
  * ```ts
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
  * import * as SqlClient from "effect/sql/SqlClient"
  * import { Sqlite } from "skein/node"
  * import { Fault } from "skein/testing"
