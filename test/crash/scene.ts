@@ -186,5 +186,3 @@ export const endOf = (child: Child.Child) =>
     assert.isTrue(last.startsWith("{"), `${signal} ${stdout}${stderr}`)
     return JSON.parse(last) as { readonly outcome: string; readonly error?: string; readonly message?: string }
   })
-
-export const keyOf = ({ n, part }: Row): string => `${n}.${part}`

@@ -63,7 +63,9 @@ describe("a step that gives promises", () => {
     const typed = await causeOf(job({ catch: refused }))
     expect(Cause.squash(typed)).toEqual(refused("Error: two"))
     expect(Pipeline.failedAt(typed)).toMatchObject(Option.some({ step: "step", position: 2, input: 2 }))
-    expect(String(defectOf(await causeOf(job({}))))).toContain('step "step", on the element that ends at position 2,')
+    expect(String(defectOf(await causeOf(job({}))))).toContain(
+      'step "step" on the element that ends at position 2 threw'
+    )
   })
 
   it("P5 keeps as dead letters, or skips, what `catch` knows, and a function that throws as well", async () => {
@@ -297,8 +299,8 @@ describe("what is no source", () => {
     ["object", { read: () => Stream.empty }],
     ["function", () => [1]],
     ["object", Promise.resolve([1])],
-    ["object", Effect.succeed([1])]
-  ])("such as a %s, is refused in words", (what, input) => {
+    ["an Effect", Effect.succeed([1])]
+  ])("such as %s, is refused in words", (what, input) => {
     const make = () => Pipeline.from(input as Iterable<unknown>)
     expect(make).toThrow(TypeError)
     expect(make).toThrow(

@@ -335,7 +335,7 @@ describe("P5 a failure is named", () => {
     expect(defect).toBeInstanceOf(Pipeline.StepDefect)
     expect(defect).toMatchObject({ at, cause: oops })
     expect(String(defect)).toBe(
-      'StepDefect: Pipeline "named": step "bad", on the element that ends at position 3 threw: RangeError: oops'
+      'StepDefect: Pipeline "named": step "bad" on the element that ends at position 3 threw: RangeError: oops'
     )
     expect(Pipeline.failedAt(cause)).toEqual(Option.some(at))
   })

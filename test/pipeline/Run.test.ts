@@ -207,17 +207,15 @@ describe("P10 a run whose lease was taken by another", () => {
       open: () => Effect.succeed({ write: (rows) => (rows.length === 0 ? Effect.succeed(null) : Effect.never) })
     } satisfies Sink.Sink<number, never, never, "at-least-once">)
     let renewals = 0
+    const lost = Effect.fail(new Journal.LeaseLost({ pipeline: "l", holder: "another" }))
     const journal: Journal.Journal = {
       ...store.journal,
       lease: (key, options) =>
         Effect.map(store.journal.lease(key, options), (lease) => ({
           ...lease,
           renewEvery: Option.some(Duration.seconds(5)),
-          renew: Effect.suspend(() =>
-            ++renewals < 3
-              ? Effect.void
-              : Effect.fail(new Journal.LeaseLost({ pipeline: key.pipeline, holder: "another" }))
-          )
+          renew: Effect.suspend(() => (++renewals < 3 ? Effect.void : lost)),
+          guard: (work) => Effect.suspend(() => (renewals < 3 ? lease.guard(work) : lost))
         }))
     }
     const run = Pipeline.run(Pipeline.from(numbers(3)).pipe(Pipeline.to(sink)), { name: "l" })
