@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Child from "../support/child.ts"
-import { type Row, rowsOf, type Work } from "./work.ts"
+import { rowsOf, type Work } from "./work.ts"
 
 const program = join(import.meta.dirname, "work.ts")
 

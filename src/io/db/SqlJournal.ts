@@ -239,7 +239,11 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
           // First of all (P10): whoever would take the lease has to wait until this transaction ends, so that what a sink without
           // transactions writes meanwhile is fenced as well.
           const fence = held(
-            sql`UPDATE skein_run SET epoch = epoch WHERE ${where(key)} AND epoch = ${epoch} RETURNING epoch`
+            sql.onDialectOrElse({
+              // A transaction has locked the whole database by then.
+              orElse: () => sql`SELECT epoch FROM skein_run WHERE ${where(key)} AND epoch = ${epoch}`,
+              pg: () => sql`SELECT epoch FROM skein_run WHERE ${where(key)} AND epoch = ${epoch} FOR UPDATE`
+            })
           )
           const transaction = sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save)))
           /** The reply to a COMMIT may be lost, and the commit not (P13). */

@@ -98,7 +98,7 @@ const prepare = <A>(
           for (const [index, element] of elements.entries()) {
             const line = print(element)
             if (line instanceof Refusal) return yield* badElement(name, index, elements.length, line)
-            yield* writer.add(line)
+            if (writer.add(line)) yield* writer.flush(false)
           }
           yield* writer.flush(true)
           return writer.state
@@ -127,6 +127,7 @@ class LineWriter {
   private readonly inode: Option.Option<string>
   private readonly base: number
   private last: Uint8Array = new Uint8Array()
+  private sum = sumOf(new Uint8Array())
   private text: Array<string> = []
   private held = 0
   private mark: Mark = { length: 0, sum: "" }
@@ -155,7 +156,7 @@ class LineWriter {
   }
 
   get state(): { readonly length: number; readonly sum: string } {
-    return { length: this.length, sum: sumOf(this.last) }
+    return { length: this.length, sum: this.sum }
   }
 
   /** As `cutBack`, where there is more than that. */
@@ -176,6 +177,7 @@ class LineWriter {
       const last = new Uint8Array(Math.min(length, lastBytes))
       yield* readAt(file, name, last, length - last.length)
       this.last = last
+      this.sum = sumOf(last)
       this.length = length
       this.reach = length
     }).pipe(Effect.uninterruptible)
@@ -191,10 +193,11 @@ class LineWriter {
     })
   }
 
-  add(line: string): Effect.Effect<void, FilesError> {
+  /** Whether there is enough for a write. */
+  add(line: string): boolean {
     this.text.push(line, "\n")
     this.held += line.length + 1
-    return this.held < pieceSize ? Effect.void : this.flush(false)
+    return this.held >= pieceSize
   }
 
   /** Writes what was added; at the end of a batch, makes it durable. */
@@ -217,6 +220,7 @@ class LineWriter {
       yield* this.undisturbed(info, to.length)
       this.length = to.length
       this.last = last
+      this.sum = to.sum
       // A write that is under way cannot be taken back from the system: a cancel waits for it.
     }).pipe(Effect.uninterruptible)
   }
