@@ -13,7 +13,8 @@ import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Opti
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
-import * as Runs from "./Run.ts"
+import * as Runs from "./run/Begin.ts"
+import type { Run, RunOptions } from "./Run.ts"
 import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
 import type { Sink } from "./Sink.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
@@ -256,7 +257,7 @@ export {
  */
 export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: Runs.RunOptions<Satisfied<Q, G>>
+  options: RunOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
   Effect.suspend(() => Runs.toEnd(Runs.begin(describe(job), checked(options))))
 
@@ -284,8 +285,8 @@ export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
  */
 export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: Runs.RunOptions<Satisfied<Q, G>>
-): Effect.Effect<Runs.Run<E | RunError | JournalError>, E | RunError | JournalError, R | Journal | Scope.Scope> =>
+  options: RunOptions<Satisfied<Q, G>>
+): Effect.Effect<Run<E | RunError | JournalError>, E | RunError | JournalError, R | Journal | Scope.Scope> =>
   Effect.suspend(() => Runs.beside(Runs.begin(describe(job), checked(options))))
 
 /**
@@ -316,7 +317,7 @@ export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
  */
 export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: Runs.RunOptions<Satisfied<Q, G>>
+  options: RunOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
   Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
 
@@ -441,7 +442,7 @@ const positive = (what: string, n: number): number => {
   return n
 }
 
-const checked = (options: Runs.RunOptions<unknown>): Runs.RunOptions<Delivery> => {
+const checked = (options: RunOptions<unknown>): RunOptions<Delivery> => {
   if (options.name === "")
     throw new RangeError("The name of a run must not be empty: the journal keeps its place by it")
   checkWhole("window.items", options.window?.items, 1)
@@ -451,7 +452,7 @@ const checked = (options: Runs.RunOptions<unknown>): Runs.RunOptions<Delivery> =
   checkDuration("drainWithin", options.drainWithin)
   checkDuration("lease", options.lease)
   checkDuration("progress.interval", options.progress?.interval)
-  return options as Runs.RunOptions<Delivery>
+  return options as RunOptions<Delivery>
 }
 
 const describe = <E, R, G extends Delivery>(job: Job<E, R, G>): Runs.Description => ({

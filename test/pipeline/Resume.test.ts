@@ -376,3 +376,43 @@ describe("P10 what was read of a source", () => {
     expect(store.rows).toEqual([1, 2, 5, 6, 3, 4, 77, 8])
   })
 })
+
+describe("P16 a source that keeps elements until they are settled", () => {
+  /** What it was told, and how much was committed by then. */
+  const told = (store: Store.Store<number>) => {
+    const heard: Array<readonly [upTo: number, committed: number]> = []
+    const source: Source.Source<number, never, never, number> = {
+      ...numbers(6),
+      settled: (upTo) =>
+        Effect.sync(() => {
+          heard.push([upTo, Option.getOrElse(store.checkpoint!.position, () => 0) as number])
+        })
+    }
+    return { heard, source }
+  }
+
+  it("is told in order, after each commit, and again by the run that goes on", () => {
+    const store = Store.make<number>()
+    const { heard, source } = told(store)
+    let broken = true
+    const job = Pipeline.from(source).pipe(
+      Pipeline.map((n) => (broken && n === 4 ? Effect.fail("four") : after(1, n))),
+      Pipeline.to(store.table)
+    )
+    const run = given(store)(Pipeline.run(job, { name: "told", maxRows: 1 }))
+    expect(errorOf(run)).toBe("four")
+    const first = heard.splice(0)
+    expect(first).toEqual([1, 2, 3].map((n) => [n, n]))
+    broken = false
+    valueOf(run)
+    expect(heard).toEqual([3, 4, 5, 6].map((n) => [n, n]))
+  })
+
+  it("is told nothing by a replay and by `collect`", async () => {
+    const store = Store.make<number>()
+    const { heard, source } = told(store)
+    expect(await Effect.runPromise(Pipeline.collect(Pipeline.from(source)))).toEqual(upTo(6))
+    valueOf(given(store)(Pipeline.replay(Pipeline.from(source).pipe(Pipeline.to(store.table)), { name: "none" })))
+    expect(heard).toEqual([])
+  })
+})

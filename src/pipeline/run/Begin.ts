@@ -1,0 +1,166 @@
+/** Accepts a run or refuses it, and says whose fiber it runs in. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
+import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
+import { Attempt } from "../context/Attempt.ts"
+import { make as makeDrain } from "../context/Drain.ts"
+import type { Delivery } from "../Guarantee.ts"
+import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
+import type { Summary } from "../Progress.ts"
+import type { Run, RunOptions } from "../Run.ts"
+import type { Sink } from "../Sink.ts"
+import type { Each, Step } from "../Step.ts"
+import { type Begun, type Description, open } from "./Running.ts"
+
+export type { Description } from "./Running.ts"
+/** Accepts a run or refuses it; what it gives runs to the end of the run. */
+type Begin = Effect.Effect<Begun, unknown, Scope.Scope>
+
+/** Runs what `begin` accepts, in the fiber of the caller. */
+export const toEnd = <E, R>(begin: Begin): Effect.Effect<Summary, E, R> =>
+  typed(ofNoStep(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd))))
+
+/** Runs what `begin` accepts for as long as the scope is open, and gives the handle of it. */
+export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Scope.Scope> =>
+  typed(
+    Effect.gen(function* () {
+      const outer = yield* Effect.scope
+      // Its own, so that sinks and lease are given back when the run ends, and at the latest with the outer one.
+      const scope = yield* Scope.fork(outer)
+      const close = (exit: Exit.Exit<unknown, unknown>) => Scope.close(scope, exit)
+      const { handle, toEnd } = yield* Scope.provide(begin, scope).pipe(
+        Effect.onError((cause) => close(Exit.failCause(cause)))
+      )
+      const fiber = yield* Effect.forkIn(Effect.onExit(toEnd, close), outer, { startImmediately: true })
+      return { ...handle, await: Fiber.join(fiber) as Effect.Effect<Summary, E> }
+    }).pipe(ofNoStep)
+  )
+
+export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
+  Effect.gen(function* () {
+    const { sinks, lease } = yield* own(description, options)
+    const { source } = description
+    const accepted = Effect.gen(function* () {
+      const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
+      const restart = kept !== undefined && (yield* startsOver(source, kept, options))
+      const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
+      const start = restart || kept === undefined ? nothing : kept
+      return { lease, known, restart, intake: yield* ofSource(source, start) }
+    })
+    return yield* open(description, options, yield* accepted)
+  }) as Begin
+
+export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
+  Effect.gen(function* () {
+    const { sinks, journal, lease } = yield* own({ ...description, source: undefined }, options)
+    const accepted = Effect.gen(function* () {
+      const kept = Option.getOrUndefined(yield* lease.load)
+      const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
+      const letters = yield* journal.dead(keyOf(options.name, options.partition))
+      const steps = [...description.steps.filter(isEach), description.sinkStep]
+      return { lease, known, restart: false, intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing) }
+    })
+    return yield* open(description, options, yield* accepted)
+  }) as Begin
+
+/** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
+export const pour = <A, E, R>(
+  pipeline: Pick<Description, "source" | "steps">,
+  write: (elements: ReadonlyArray<A>) => Effect.Effect<unknown>
+): Effect.Effect<void, E, R> =>
+  typed(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const name = "collect"
+        const keepsLetters = pipeline.steps.some((step) => isEach(step) && typeof step.onError !== "string")
+        const lease: Lease = keepsLetters ? burying(yield* Journal, name) : unleased
+        const sink: Sink<A, never, never, "at-least-once"> = {
+          name: "pour",
+          guarantee: "at-least-once",
+          identity: Effect.succeed("pour"),
+          form: Effect.succeed({}),
+          journal: Effect.succeedNone,
+          open: () => Effect.succeed({ write: (elements) => Effect.as(write(elements), null) })
+        }
+        const { toEnd } = yield* open(
+          {
+            ...pipeline,
+            sink,
+            sinkStep: { name: "pour", onError: "fail", retry: undefined },
+            guarantee: "at-most-once"
+          },
+          { name },
+          {
+            lease,
+            known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
+            restart: false,
+            intake: unkept(pipeline.source)
+          },
+          makeDrain()
+        )
+        yield* toEnd
+      })
+    ).pipe(ofNoStep)
+  )
+
+/** What source and sinks do is no attempt of a step, though a step may run the pipeline (P15). */
+const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
+
+const isEach = (step: Step): step is Each => step._tag === "Each"
+
+/** Makes sure that nothing is in two roles, and takes the lease. */
+const own = (
+  { sink, source }: Omit<Description, "source"> & { readonly source: Description["source"] | undefined },
+  options: RunOptions<Delivery>
+) =>
+  Effect.gen(function* () {
+    const { lease: duration = "15 seconds", name, partition } = options
+    const sinks = sink.members ?? [sink]
+    const journal = Option.getOrElse(yield* sink.journal, () => undefined) ?? (yield* Journal)
+    yield* apart(name, source, sinks, journal)
+    const lease = yield* journal.lease(keyOf(name, partition), { duration: Duration.fromInputUnsafe(duration) })
+    return { sinks, journal, lease }
+  })
+
+const startsOver = (
+  source: Description["source"],
+  kept: Checkpoint,
+  { name, onChanged, onFinished, restart }: RunOptions<Delivery>
+): Effect.Effect<boolean, unknown, unknown> =>
+  Effect.gen(function* () {
+    if (restart === true || (kept.finished && onFinished === "restart")) return true
+    const changed = yield* sourceChanges(source, kept)
+    if (changed.length > 0 && onChanged !== "restart") return yield* refuse(name, source, changed)
+    return changed.length > 0
+  })
+
+/** Keeps nothing, for nobody. */
+const unleased: Lease = {
+  id: "",
+  host: { id: "", label: "", runs: () => undefined },
+  durable: false,
+  clean: true,
+  renewEvery: Option.none(),
+  renew: Effect.void,
+  load: Effect.succeedNone,
+  guard: (work) => work,
+  commit: (write) => Effect.asVoid(write),
+  leaveClean: Effect.void
+}
+
+/** Keeps dead letters and nothing else. */
+const burying = (journal: Journal, name: string): Lease => ({
+  ...unleased,
+  commit: (write) =>
+    Effect.flatMap(write, ({ dead }) => (dead.length === 0 ? Effect.void : journal.bury(keyOf(name), dead)))
+})
+
+/** The steps of a description have lost their types; what the pipeline's own type says of them is taken back here. */
+const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>
+  effect as Effect.Effect<A, E, R>

@@ -1,0 +1,250 @@
+/** A run that was accepted: the flow, the committer, and what runs beside them, as tasks of one group. */
+/* oxlint-disable typescript/no-explicit-any -- a description has lost the types of its steps */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Wait from "../../concurrency/base/Wait.ts"
+import * as TaskGroup from "../../concurrency/TaskGroup.ts"
+import { Committer } from "../commit/Committer.ts"
+import type { Intake } from "../commit/Intake.ts"
+import { Outlets } from "../commit/Outlets.ts"
+import type { Known } from "../commit/Resume.ts"
+import { Drain } from "../context/Drain.ts"
+import { make as makeMeter, Meter } from "../context/Meter.ts"
+import { DeadLetters } from "../fate/DeadLetters.ts"
+import { Fate } from "../fate/Fate.ts"
+import { Flow } from "../flow/Flow.ts"
+import { Room } from "../flow/Room.ts"
+import type { Delivery, Guarantee } from "../Guarantee.ts"
+import type { JournalError, Lease } from "../Journal.ts"
+import type { LeaseLost } from "../JournalError.ts"
+import type { Progress, Summary } from "../Progress.ts"
+import type { Run, RunOptions, State } from "../Run.ts"
+import type { Sink } from "../Sink.ts"
+import type { Source } from "../Source.ts"
+import type { SinkStep, Step } from "../Step.ts"
+
+/** What runs: all of a job but its types. */
+export interface Description {
+  readonly source: Source<any, any, any, any>
+  readonly steps: ReadonlyArray<Step>
+  readonly sink: Sink<any, any, any, Guarantee>
+  readonly sinkStep: SinkStep
+  readonly guarantee: Delivery
+}
+
+/** A run on its way. */
+export interface Begun {
+  readonly handle: Omit<Run<unknown>, "await">
+  readonly toEnd: Effect.Effect<Summary, unknown, unknown>
+}
+
+export interface Accepted {
+  readonly lease: Lease
+  readonly known: ReadonlyArray<Known>
+  readonly intake: Intake
+  readonly restart: boolean
+}
+
+export const open = (
+  { guarantee, sinkStep, source, steps }: Description,
+  options: RunOptions<Delivery>,
+  { intake, known, lease, restart }: Accepted,
+  given?: Drain
+): Effect.Effect<Begun, unknown, unknown> =>
+  Effect.gen(function* () {
+    const { name } = options
+    const { start } = intake
+    const startedAt = yield* Clock.currentTimeMillis
+    const meter = makeMeter()
+    const drain = given ?? (yield* Drain)
+    // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
+    const outside = yield* TaskGroup.capture
+    const fate = new Fate({
+      window: { items: options.window?.items ?? 1024, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
+      maxRows: options.maxRows ?? 1000,
+      resume: { ...intake.resume, counts: start.counts }
+    })
+    const letters = new DeadLetters(name, options.version, fate)
+    const room = new Room(fate)
+    const keys = source.resumable ? keysOf(options) : undefined
+    const flow = new Flow({ pipeline: name, keys, fate, letters, room, steps, sink: sinkStep.name, outside })
+    const outlets = yield* lease.guard(Outlets.open(known, lease))
+    const committer = new Committer({
+      pipeline: name,
+      lease,
+      fate,
+      letters,
+      intake,
+      outlets,
+      sink: sinkStep,
+      every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
+      restart
+    })
+    yield* Effect.addFinalizer(() => leave(committer, outlets, lease))
+    yield* committer.begin
+
+    let state: State = "running"
+    let asked: (() => void) | undefined
+    const progress = Effect.map(Clock.currentTimeMillis, (now): Progress => {
+      const elapsed = now - startedAt
+      const { known } = fate
+      const done = start.counts.bytes + known.bytes
+      return {
+        ...known,
+        pipeline: name,
+        retries: meter.retries,
+        moved: meter.bytes,
+        inFlight: fate.inFlight,
+        lag: fate.lag,
+        elapsed: Duration.millis(elapsed),
+        rate: perSecond(known.settled, elapsed),
+        eta: Option.filter(
+          Option.map(intake.size, (size) => Duration.millis((size - done) / (known.bytes / elapsed))),
+          (eta) => Duration.isFinite(eta) && Duration.isGreaterThanOrEqualTo(eta, Duration.zero)
+        )
+      }
+    })
+    const drainRequested = Wait.callback<void>("a request to drain", (resume) => {
+      if (state === "draining") return resume(Effect.void)
+      asked = () => resume(Effect.void)
+    })
+    const handle: Begun["handle"] = {
+      name,
+      state: Effect.sync(() => state),
+      progress,
+      steps: Effect.sync(() => flow.steps),
+      pause: Effect.sync(() => {
+        if (state !== "running") return
+        state = "paused"
+        flow.pause()
+      }),
+      resume: Effect.sync(() => {
+        if (state !== "paused") return
+        state = "running"
+        flow.resume()
+      }),
+      drain: Effect.sync(() => {
+        if (state !== "running" && state !== "paused") return
+        state = "draining"
+        asked?.()
+      })
+    }
+
+    let flowed: Exit.Exit<void, unknown> | undefined
+    const isComplete = () => flow.readAll && flowed !== undefined && Exit.isSuccess(flowed)
+    // Part of what a drain bounds, and of what the lease is renewed for.
+    const finish = Effect.suspend(() => {
+      if (!isComplete()) return Effect.void
+      return fate.lag > 0
+        ? Effect.die(new Error(`Pipeline "${name}" lost ${fate.lag} elements: this is a bug`))
+        : committer.finish
+    })
+
+    const work = Effect.gen(function* () {
+      const committing = yield* TaskGroup.supervise(outside(Effect.andThen(committer.run, finish)), { name: "writer" })
+      const flowing = yield* TaskGroup.supervise(flow.process(intake.arrivals), { name: "flow" })
+      const beside = [
+        yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
+        yield* TaskGroup.spawn(renewing(lease), { name: "lease" }),
+        yield* TaskGroup.spawn(
+          Effect.gen(function* () {
+            yield* Effect.raceFirst(drainRequested, drain.requested)
+            state = "draining"
+            yield* Effect.timeoutOption(
+              Effect.andThen(flow.drain, Effect.andThen(flowing.exit, committing.exit)),
+              options.drainWithin ?? "20 seconds"
+            )
+            const late = "the drain took too long"
+            // What is complete is still written, but nothing is waited for that hangs.
+            if (!fate.isAtRest) yield* committing.cancel(late)
+            yield* flowing.cancel(late)
+            yield* Effect.timeoutOption(committing.exit, "1 second")
+            yield* committing.cancel(late)
+          }),
+          { name: "drain" }
+        )
+      ]
+      // A commit that fails ends the flow, as nothing will ever become of what is in it.
+      yield* TaskGroup.spawn(
+        Effect.flatMap(committing.exit, (exit) => (Exit.isFailure(exit) ? flowing.cancel() : Effect.void)),
+        { name: "watch" }
+      )
+      flowed = yield* flowing.exit
+      fate.close()
+      const committed = yield* committing.exit
+      for (const task of beside) yield* task.cancel()
+      return [committed, flowed] as const
+    })
+
+    const toEnd = Effect.gen(function* () {
+      const [committed, flowed] = yield* TaskGroup.open(work, { name: `run ${name}` }).pipe(
+        Effect.provideService(Meter, meter),
+        (running) => listening(drain, running)
+      )
+      for (const exit of [committed, flowed]) {
+        if (Exit.isFailure(exit) && !(flow.draining && Cause.hasInterruptsOnly(exit.cause))) {
+          return yield* Effect.failCause(exit.cause)
+        }
+      }
+      const finished = isComplete() && Exit.isSuccess(committed)
+      const elapsed = (yield* Clock.currentTimeMillis) - startedAt
+      const now = fate.after({ units: [], rows: [] })
+      state = finished ? "done" : "drained"
+      const summary: Summary = {
+        ...fate.settled,
+        pipeline: name,
+        guarantee,
+        outcome: finished ? "done" : "drained",
+        resumable: intake.resumable && !finished,
+        resumed: Option.isSome(start.position) || start.ahead.length > 0,
+        retries: meter.retries,
+        moved: meter.bytes,
+        seconds: elapsed / 1000,
+        rate: perSecond(fate.settled.settled, elapsed),
+        position: (yield* intake.keep(now, finished)).position,
+        total: now.counts
+      }
+      return summary
+    }).pipe(
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (Exit.isFailure(exit)) state = "failed"
+        })
+      )
+    )
+    return { handle, toEnd }
+  })
+
+/**
+ * Leaves nothing behind but what is committed, where that is known; the next run finds out otherwise. Who has lost the lease knows
+ * of old what is committed, and would take away what the other run has written since.
+ */
+const leave = (committer: Committer, outlets: Outlets, lease: Lease): Effect.Effect<void, never, unknown> =>
+  Effect.ignore(lease.guard(Effect.andThen(committer.settleDoubt, Effect.andThen(outlets.close, lease.leaveClean))))
+
+/** Runs an effect while it counts as one that answers a request. */
+const listening = <A, E, R>(drain: Drain, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => void (drain.listeners += 1)),
+    () => effect,
+    () => Effect.sync(() => void (drain.listeners -= 1))
+  )
+
+const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Effect<Progress>): Effect.Effect<void> =>
+  options === undefined
+    ? Effect.void
+    : Effect.forever(
+        Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
+      )
+
+const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
+  Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
+
+const keysOf = ({ name, partition }: RunOptions<Delivery>): string =>
+  [name, ...(partition === undefined ? [] : [partition])].map(encodeURIComponent).join("/")
+
+const perSecond = (count: number, millis: number): number => (millis === 0 ? 0 : (count / millis) * 1000)
