@@ -55,19 +55,18 @@ export const ofSource = <E, R>(
       size,
       arrivals: source.read(start.position),
       settled: (position) => {
-        if (source.settled === undefined || Option.isNone(position) || position === told) return Effect.void
+        if (source.settled === undefined || Option.isNone(position) || isSame(position, told)) return Effect.void
         told = position
         return source.settled(position.value)
       },
       keep: ({ ahead, position, reach }, finished) => {
         if (!source.resumable) return Effect.succeed({ ...nothing, finished })
-        const watermark =
-          position === last.position
-            ? Effect.succeed(last.fingerprint)
-            : Effect.map(known(position), (fingerprint) => {
-                last = { position, fingerprint }
-                return fingerprint
-              })
+        const watermark = isSame(position, last.position)
+          ? Effect.succeed(last.fingerprint)
+          : Effect.map(known(position), (fingerprint) => {
+              last = { position, fingerprint }
+              return fingerprint
+            })
         return Effect.flatMap(watermark, (fingerprint): Effect.Effect<Place, E, R> =>
           Option.isNone(reach)
             ? Effect.succeed({ fingerprint, position, ahead, reach: Option.none(), finished })
@@ -82,6 +81,10 @@ export const ofSource = <E, R>(
       }
     }
   })
+
+/** Positions are compared by who they are: one that is read again may be another object, and is another element. */
+const isSame = (one: Option.Option<Position>, other: Option.Option<Position>): boolean =>
+  Option.getOrUndefined(one) === Option.getOrUndefined(other)
 
 /** Dead letters, each at the step it failed in. The source is not read, and what is kept of it stays. */
 export const ofLetters = (
