@@ -39,6 +39,9 @@ type Then = (resolve: (value: unknown) => void, reject: (reason: unknown) => voi
 const word = ["th", "en"].join("")
 const thenable = (run: Then) => Object.defineProperty({}, word, { value: run }) as PromiseLike<number>
 
+/** One turn of the event loop: by then all that promises have to do is done. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 describe("a step that gives promises", () => {
   it.effect("P4 gives what they are fulfilled with, in the order of the input", () =>
     Effect.promise(async () => {
@@ -171,7 +174,7 @@ describe("a step that gives promises", () => {
     const job = Pipeline.from(numbers(1)).pipe(Pipeline.map(() => never, { catch: refused, onError: "skip" }))
     await valueOf(Effect.timeoutOption(Pipeline.collect(job), "1 second"))
     reject(new Error("late"))
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await turn()
     process.off("unhandledRejection", listener)
     expect(unhandled).toEqual([])
   })
@@ -236,7 +239,7 @@ describe("an asynchronous iterable as a source", () => {
         yield* Fiber.interrupt(fiber)
       })
     )
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await turn()
     expect(seen.closed).toBe(1)
     expect(seen.given).toBeLessThan(2000)
   })
@@ -259,7 +262,7 @@ describe("an asynchronous iterable as a source", () => {
       }).pipe(Effect.scoped, Effect.provide(Journal.memory))
     )
     expect(summary).toMatchObject({ outcome: "drained", resumable: false })
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await turn()
     expect([left.seen.closed, drained.seen.closed]).toEqual([1, 1])
   })
 
