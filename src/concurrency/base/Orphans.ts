@@ -21,13 +21,13 @@ import { type Orphan, Registry } from "../Registry.ts"
  * ```
  */
 export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Effect.withFiber((fiber) =>
-  Effect.succeed(Array.from(fiber.getRef(Registry).orphans))
+  Effect.succeed(Array.from(fiber.getRef(Registry)["~skein/Registry"].orphans))
 )
 
 /** Lists an orphan; the function it gives takes it off the list. */
 export const abandon = (name: string, from: Orphan["from"]): Effect.Effect<() => void> =>
   Effect.withFiber((fiber) => {
-    const { orphans } = fiber.getRef(Registry)
+    const { orphans } = fiber.getRef(Registry)["~skein/Registry"]
     const orphan: Orphan = { name, from, since: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() }
     orphans.add(orphan)
     return Effect.succeed(() => void orphans.delete(orphan))
