@@ -3,12 +3,15 @@
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import { Ambient } from "./deadline/ActiveDeadline.ts"
 import * as Deadline from "./Deadline.ts"
 import { type Reason, reasonOf } from "./base/Reason.ts"
+import { ProgramStop, type StopSignal } from "./base/Stop.ts"
 import { CurrentTask } from "./base/TaskNode.ts"
+import * as Wait from "./base/Wait.ts"
 
 export { annotate, type Reason, reasonOf } from "./base/Reason.ts"
 
@@ -133,3 +136,66 @@ export const cleanup: {
       exit._tag === "Failure" && Cause.hasInterrupts(exit.cause) ? Effect.asVoid(f(reasonOf(exit.cause))) : Effect.void
     )
 )
+
+/**
+ * Waits until the task that runs this is asked to stop, by `TaskGroup.stop`, `task.stop` or the first Ctrl-C of a `Main.run`, and
+ * tells why: for work that would rather finish what it has begun than be cancelled. It goes on if nobody asks. Who listens
+ * and does not stop is not cancelled by it.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Cancel, TaskGroup } from "skein"
+ *
+ * const server = Effect.gen(function*() {
+ *   const { message } = yield* Cancel.stopRequested
+ *   return `no more requests: ${message}`
+ * })
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   const task = yield* TaskGroup.spawn(server)
+ *   yield* TaskGroup.stop("a new version is here")
+ *   return yield* task.join
+ * }))
+ *
+ * await Effect.runPromise(program) // => "no more requests: a new version is here"
+ * ```
+ */
+export const stopRequested: Effect.Effect<Reason> = Effect.withFiber((fiber) =>
+  Wait.callback("a request to stop", (resume) => {
+    const signal = stopOf(fiber)
+    if (signal.reason !== undefined) return resume(Effect.succeed(signal.reason))
+    const off = signal.listen((reason) => {
+      off()
+      resume(Effect.succeed(reason))
+    })
+    return Effect.sync(off)
+  })
+)
+
+/**
+ * Whether the task that runs this has been asked to stop, and why; none while it has not. For loops that look between two steps.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import { Cancel, TaskGroup } from "skein"
+ *
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   let rounds = 0
+ *   while (Option.isNone(yield* Cancel.stopReason)) {
+ *     rounds += 1
+ *     if (rounds === 3) yield* TaskGroup.stop()
+ *   }
+ *   return rounds
+ * }))
+ *
+ * await Effect.runPromise(program) // => 3
+ * ```
+ */
+export const stopReason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fiber) =>
+  Effect.succeed(Option.fromUndefinedOr(stopOf(fiber).reason))
+)
+
+const stopOf = (fiber: Fiber.Fiber<unknown, unknown>): StopSignal =>
+  fiber.getRef(CurrentTask)?.stopping ?? fiber.getRef(ProgramStop)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -7,6 +7,8 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import { Cancel, Deadline, Task, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
+import { it } from "skein/testing/vitest"
+import { ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
 
 const tester: Cancel.Reason = { kind: "signal", by: "tester", message: "stop" }
 
@@ -555,5 +557,126 @@ describe("a group and the cleanup of its tasks", () => {
         time: 125
       })
     })
+  })
+})
+
+describe("a request to stop", () => {
+  const polite = Effect.map(Cancel.stopRequested, ({ by, kind, message }) => `${kind} ${by}: ${message}`)
+  const valueOf = <A, E>(effect: Effect.Effect<A, E>): A => {
+    const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
+    if (Exit.isSuccess(exit)) return exit.value
+    throw new Error(String(exit))
+  }
+
+  it("of a group reaches its body, its tasks and the groups in them, and cancels nobody", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const task = yield* TaskGroup.spawn(polite)
+        const inner = yield* TaskGroup.spawn(
+          TaskGroup.open(
+            Effect.gen(function* () {
+              const deep = yield* TaskGroup.spawn(Deadline.within(polite, "1 minute"))
+              return [yield* polite, yield* deep.join]
+            })
+          )
+        )
+        const deaf = yield* TaskGroup.spawn(Effect.as(Effect.sleep(50), "not touched"))
+        yield* Effect.sleep(5)
+        yield* TaskGroup.stop("closing time")
+        yield* TaskGroup.stop("again")
+        return [yield* polite, yield* task.join, ...(yield* inner.join), yield* deaf.join]
+      }),
+      { name: "main" }
+    )
+    const heard = "explicit main: closing time"
+    expect(valueOf(program)).toEqual([heard, heard, heard, heard, "not touched"])
+  })
+
+  it("of a task reaches that task and the groups it has open, and no other", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const asked = yield* TaskGroup.spawn(
+          TaskGroup.open(Effect.flatMap(TaskGroup.spawn(polite), (task) => task.join))
+        )
+        const other = yield* TaskGroup.spawn(Effect.raceFirst(polite, Effect.as(Effect.sleep(50), "not asked")))
+        yield* asked.stop()
+        yield* asked.stop("again")
+        return [yield* asked.join, yield* other.join, yield* Cancel.stopReason]
+      }),
+      { name: "main" }
+    )
+    expect(valueOf(program)).toEqual(["explicit main: asked to stop by its handle", "not asked", Option.none()])
+  })
+
+  it("is heard by who begins to listen after it, in tasks and groups that did not exist", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const group = yield* TaskGroup.current()
+        yield* group.stop("too late")
+        const task = yield* TaskGroup.spawn(TaskGroup.open(polite))
+        const reason = Option.getOrThrow(yield* Cancel.stopReason)
+        return [yield* task.join, reason.message]
+      })
+    )
+    expect(valueOf(program)).toEqual([expect.stringContaining("too late"), "too late"])
+  })
+
+  it("does not go up: the group around does not hear what was asked of one in it", () => {
+    const program = TaskGroup.open(
+      Effect.andThen(TaskGroup.open(Effect.andThen(TaskGroup.stop(), polite)), Cancel.stopReason)
+    )
+    expect(valueOf(program)).toEqual(Option.none())
+  })
+
+  it("of the program is heard outside of groups too, never where nobody asks", () => {
+    const race = Effect.raceFirst(polite, Effect.as(Effect.sleep(50), "nobody asked"))
+    expect(valueOf(race)).toBe("nobody asked")
+  })
+
+  const listening = Effect.suspend(() => {
+    const heard: Array<string> = []
+    const listen = (name: string) => Effect.map(Cancel.stopRequested, () => void heard.push(name))
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        yield* TaskGroup.spawn(listen("task"))
+        yield* TaskGroup.spawn(TaskGroup.open(listen("nested")))
+        yield* TaskGroup.spawn(Effect.raceFirst(listen("raced"), Effect.never))
+        yield* TaskGroup.spawn(Deadline.moveOn(Effect.andThen(listen("bounded"), Effect.never), "1 second"))
+        yield* TaskGroup.spawn(TaskGroup.stop(), { name: "stopper" })
+      })
+    )
+    return Effect.map(program, () => heard.toSorted())
+  })
+
+  it.sim(
+    "is heard by each listener under any order",
+    Effect.map(listening, (heard) => expect(heard).toEqual(["bounded", "nested", "raced", "task"])),
+    { granularity: "op", schedules: 1000 }
+  )
+
+  it.everywhere("leaves no listener behind, wherever it is interrupted", listening, {
+    check: (run) => {
+      Effect.runSync(Leaks.check(run))
+    }
+  })
+
+  it("is asked of nobody who has gone: the program knows whether anybody listens", () => {
+    const signal = new StopSignal()
+    const quick = Deadline.moveOn(TaskGroup.open(Effect.andThen(TaskGroup.spawn(polite), polite)), 10)
+    const states: Array<boolean> = []
+    const look = Effect.sync(() => void states.push(signal.isHeard))
+    const program = Effect.gen(function* () {
+      yield* look
+      yield* Effect.forkChild(quick)
+      yield* Effect.sleep(5)
+      yield* look
+      yield* Effect.sleep(10)
+      yield* look
+    })
+    valueOf(Effect.provideService(program, ProgramStop, signal))
+    expect(states).toEqual([false, true, false])
+    let own!: StopSignal
+    const stopped = Effect.suspend(() => Effect.provideService(quick, ProgramStop, (own = new StopSignal())))
+    Effect.runSync(Interrupt.everywhere(stopped, { check: () => expect(own.isHeard).toBe(false) }))
   })
 })
