@@ -70,14 +70,15 @@ export class Alarm {
   /** How far the time is ahead of the clock's: what fake timers have gone through. */
   private lead = 0
   /** While timers are fake: the last time that was told, who told it, and how far that is ahead of the teller. */
-  private fake: { told: number; by: ReturnType<typeof Timers.teller> | undefined; ahead: number } | undefined
+  private fake: { told: number; by: Timers.Teller | undefined; ahead: number } | undefined
 
   constructor(clock: Clock.Clock) {
     this.clock = clock
   }
 
   get now(): number {
-    if (this.hasFakeTimers) return this.fakeTime()
+    const by = this.teller
+    if (by !== undefined) return this.fakeTime(by, -Infinity)
     if (this.fake !== undefined) this.goReal(this.fake.told)
     return this.clockTime + this.lead
   }
@@ -92,7 +93,7 @@ export class Alarm {
     one.due = due
     if (due < Infinity) {
       one.alarm = this
-      if (this.hasFakeTimers) this.alone(one, scheduler)
+      if (this.teller !== undefined) this.alone(one, scheduler)
       else this.together(one, scheduler)
     }
     this.rest()
@@ -130,7 +131,8 @@ export class Alarm {
 
   private call(one: Appointment): void {
     one.alarm = undefined
-    if (this.hasFakeTimers) this.fakeTime(one.due)
+    const by = this.teller
+    if (by !== undefined) this.fakeTime(by, one.due)
     one.ring()
   }
 
@@ -180,8 +182,9 @@ export class Alarm {
     return Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(Math.round(millis * nanos) / nanos)))
   }
 
-  private real<A>(f: () => A): A {
-    return this.hasFakeTimers ? Timers.withReal(f) : f()
+  private real(f: () => void): void {
+    if (this.teller === undefined) f()
+    else Timers.withReal(f)
   }
 
   private get clockTime(): number {
@@ -189,13 +192,12 @@ export class Alarm {
   }
 
   /** Other clocks than that of the process have timers of their own. */
-  private get hasFakeTimers(): boolean {
-    return this === ofProcess && Timers.areFake()
+  private get teller(): Timers.Teller | undefined {
+    return this === ofProcess ? Timers.teller() : undefined
   }
 
-  /** What time it is by fake timers: they stand still where nobody tells how far they are, until one of them fires. */
-  private fakeTime(least = -Infinity): number {
-    const by = Timers.teller()
+  /** The time by fake timers, which are at least so far. */
+  private fakeTime(by: Timers.Teller, least: number): number {
     const fake = (this.fake ??= { told: this.clockTime + this.lead, by: undefined, ahead: 0 })
     const time = by.now()
     if (fake.by !== by) fake.ahead = fake.told - time
