@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Alarm from "./Alarm.ts"
 import { annotate, type Reason, reasonOf } from "./Reason.ts"
 import type { Entries, Listed } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
@@ -40,13 +41,17 @@ export interface Owner {
 export interface Cancellation {
   readonly reason: Reason
   readonly annotations: Context.Context<never>
+  /** In milliseconds since the epoch, to be shown. */
   readonly at: number
+  /** The same moment by `Alarm.now`, to be measured from. */
+  readonly moment: number
 }
 
 export const cancellation = (reason: Reason, clock: Clock.Clock): Cancellation => ({
   reason,
   annotations: annotate(reason),
-  at: clock.currentTimeMillisUnsafe()
+  at: clock.currentTimeMillisUnsafe(),
+  moment: Alarm.now(clock)
 })
 
 /** What `Task` is the public side of. There may be very many: each field counts. */

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Alarm from "./Alarm.ts"
+import * as Alarm from "../base/Alarm.ts"
 import * as Reason from "../base/Reason.ts"
 import * as Stack from "../base/Stack.ts"
 import { CurrentTask, type Node } from "../base/TaskNode.ts"
@@ -67,8 +67,6 @@ export const start = <A, E, R, A2, E2>(
 export class Active extends Alarm.Appointment {
   /** When it passes. */
   at: number
-  /** When its alarm rings: a little later where a deadline around it goes first. */
-  override due: number
   /** Whether its body has ended or is being cancelled. */
   over = false
   readonly outer: Ambient
@@ -98,7 +96,7 @@ export class Active extends Alarm.Appointment {
     this.name = name
     this.millis = millis
     this.since = Alarm.now(clock)
-    this.at = this.due = this.since + millis
+    this.at = this.since + millis
   }
 
   get remaining(): Effect.Effect<Option.Option<Duration.Duration>> {
@@ -113,14 +111,13 @@ export class Active extends Alarm.Appointment {
     return Effect.suspend(() => {
       if (this.over) return Effect.die(new DeadlineOver({ ...this.label, expired: this.reason !== undefined }))
       const now = Alarm.now(this.clock)
-      this.at = this.due = now + Duration.toMillis(duration)
+      this.at = now + Duration.toMillis(duration)
       this.millis = Math.round((this.at - this.since) * 1000) / 1000
       if (this.at <= now) {
         this.expire()
         return Effect.yieldNow
       }
-      Alarm.of(this.clock).remove(this)
-      if (this.body !== undefined) this.wait()
+      if (this.body !== undefined) this.wait(this.at)
       return Effect.void
     })
   }
@@ -136,7 +133,7 @@ export class Active extends Alarm.Appointment {
     const body = Stack.deeper(() => start(Stack.isDeep() ? Effect.andThen(Effect.yieldNow, effect) : effect))
     if (body.pollUnsafe() === undefined) {
       this.body = body
-      if (this.reason === undefined) this.wait()
+      if (this.reason === undefined) this.wait(this.at)
       else this.cancel(this.reason)
     }
     body.addObserver((exit) => {
@@ -172,8 +169,7 @@ export class Active extends Alarm.Appointment {
     const now = Alarm.now(this.clock)
     if (this.outer?.hasJustExpired(now, this.clock) !== true) return this.expire()
     // An enclosing deadline that passes together with this one is to report; this one has a say where it does not reach.
-    this.due = now + 1
-    this.wait()
+    this.wait(now + 1)
   }
 
   /** What a body that ended this way means: only a body that this deadline was the first to cancel has timed out. */
@@ -212,7 +208,7 @@ export class Active extends Alarm.Appointment {
 
   private finish(): void {
     this.over = true
-    if (this.place >= 0) Alarm.of(this.clock).remove(this)
+    this.withdraw()
   }
 
   private cancel(reason: Reason.Reason): void {
@@ -221,8 +217,8 @@ export class Active extends Alarm.Appointment {
     Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, Reason.annotate(reason)))
   }
 
-  private wait(): void {
-    Alarm.of(this.clock).add(this, this.parent.cache.scheduler)
+  private wait(until: number): void {
+    Alarm.of(this.clock).set(this, until, this.parent.cache.scheduler)
   }
 }
 

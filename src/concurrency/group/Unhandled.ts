@@ -6,19 +6,18 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Scheduler } from "effect/Scheduler"
-import * as Alarm from "../deadline/Alarm.ts"
+import * as Alarm from "../base/Alarm.ts"
 import type { Node } from "../base/TaskNode.ts"
 
-export class Unhandled extends Alarm.Appointment {
-  override due: number = Infinity
+export class Unhandled {
   private readonly clock: Clock.Clock
   private readonly scheduler: Scheduler
   private readonly report: (effect: Effect.Effect<void>) => void
+  private readonly next = Alarm.appointment(() => this.reportLate())
   /** When each has failed, the first in front. */
   private readonly failed = new Map<Node<unknown, unknown>, number>()
 
   constructor(clock: Clock.Clock, scheduler: Scheduler, report: (effect: Effect.Effect<void>) => void) {
-    super()
     this.clock = clock
     this.scheduler = scheduler
     this.report = report
@@ -28,17 +27,17 @@ export class Unhandled extends Alarm.Appointment {
     const now = Alarm.now(this.clock)
     this.failed.set(task, now)
     // Most are looked at soon: who rings finds out.
-    if (this.place < 0) this.wait(now)
+    if (this.next.alarm === undefined) this.wait(now)
   }
 
   delete(task: Node<unknown, unknown>): void {
     this.failed.delete(task)
   }
 
-  override ring(): void {
+  private reportLate(): void {
     const late: Array<Node<unknown, unknown>> = []
     for (const [task, at] of this.failed) {
-      if (at + patience > this.due) {
+      if (at + patience > this.next.due) {
         this.wait(at)
         break
       }
@@ -50,7 +49,7 @@ export class Unhandled extends Alarm.Appointment {
 
   /** What nobody has looked at by the end of the group. */
   close(): Effect.Effect<void> | undefined {
-    Alarm.of(this.clock).remove(this)
+    this.next.withdraw()
     if (this.failed.size === 0) return undefined
     const rest = Array.from(this.failed.keys())
     this.failed.clear()
@@ -58,8 +57,7 @@ export class Unhandled extends Alarm.Appointment {
   }
 
   private wait(since: number): void {
-    this.due = since + patience
-    Alarm.of(this.clock).add(this, this.scheduler)
+    Alarm.of(this.clock).set(this.next, since + patience, this.scheduler)
   }
 }
 
