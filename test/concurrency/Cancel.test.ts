@@ -1,5 +1,6 @@
 import { describe, expect } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -558,6 +559,120 @@ describe("a group and the cleanup of its tasks", () => {
       })
     })
   })
+})
+
+describe("Cancel.scope", () => {
+  const outcome = <A, E>(effect: Effect.Effect<A, E>) => {
+    const { exit, time } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
+    return [time, ...told(exit).map((one) => (one instanceof Error ? one.message : one))]
+  }
+  const cancelled = (message: string, scope = "scope") => `Cancel scope "${scope}" was cancelled: ${message}`
+  const cleaned = (millis: number) => Effect.onInterrupt(Effect.never, () => Effect.sleep(millis))
+
+  it("S24 cancelled from outside ends its body, waits for the cleanup, and fails with the reason; what is around it goes on", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const scopes: Array<Cancel.Scope> = []
+        const task = yield* TaskGroup.supervise(
+          Cancel.scope(
+            (scope) =>
+              Effect.andThen(
+                Effect.sync(() => scopes.push(scope)),
+                cleaned(20)
+              ),
+            { name: "job" }
+          )
+        )
+        yield* Effect.sleep(10)
+        yield* scopes[0]!.cancel("enough")
+        yield* scopes[0]!.cancel("again")
+        const error = yield* Effect.flip(task.join)
+        yield* scopes[0]!.cancel("too late")
+        return error.message
+      })
+    )
+    expect(outcome(program)).toEqual([30, cancelled("enough", "job")])
+  })
+
+  it("S24 cancelled from inside stops there, in hidden fibers and nested scopes too", () => {
+    const after: Array<string> = []
+    const inside = (scope: Cancel.Scope) =>
+      Effect.andThen(
+        scope.cancel("from inside"),
+        Effect.sync(() => after.push("went on"))
+      )
+    expect(outcome(Cancel.scope(inside))).toEqual([0, cancelled("from inside")])
+    const raced = Cancel.scope((scope) => Effect.raceFirst(inside(scope), cleaned(5)))
+    expect(outcome(raced)).toEqual([5, cancelled("from inside")])
+    const nested = Cancel.scope((outer) => Cancel.scope(() => inside(outer), { name: "inner" }), { name: "outer" })
+    expect(outcome(nested)).toEqual([0, cancelled("from inside", "outer")])
+    expect(after).toEqual([])
+  })
+
+  it("S24 gives way to what its body fails with, keeps what its cleanup fails with, and gives the value of a body that ends well", () => {
+    const failing = Cancel.scope((scope) => Effect.ensuring(Effect.fail("own"), scope.cancel()))
+    expect(outcome(failing)).toEqual([0, "own"])
+    const messy = Cancel.scope((scope) => Effect.onInterrupt(scope.cancel("out"), () => Effect.die("messy")))
+    expect(outcome(messy)).toEqual([0, cancelled("out"), "messy"])
+    const anyway = Cancel.scope((scope) => Effect.as(Effect.uninterruptible(scope.cancel()), "value"))
+    expect(["value", cancelled("cancelled by its handle")]).toContain(outcome(anyway)[1])
+    expect(outcome(Cancel.scope(() => Effect.succeed("untouched")))).toEqual([0, "untouched"])
+  })
+
+  it("is neither a deadline nor in the way of one", () => {
+    const inside = Cancel.scope(() => Effect.flatMap(Deadline.remaining, (left) => Effect.as(cleaned(0), left)))
+    expect(outcome(Effect.flip(Deadline.within(inside, 30)).pipe(Effect.map(({ _tag }) => _tag)))).toEqual([
+      30,
+      "DeadlineExceeded"
+    ])
+    expect(outcome(Cancel.scope(() => Deadline.remaining))).toEqual([0, Option.none()])
+    expect(
+      outcome(
+        Deadline.within(
+          Cancel.scope(() => Deadline.remaining),
+          30
+        )
+      )
+    ).toEqual([0, Option.some(Duration.millis(30))])
+  })
+
+  it("gives its reason to the finalizers of its body, and of the groups in it", () => {
+    const reasons: Array<string> = []
+    const note = Effect.onInterrupt(Effect.never, () =>
+      Effect.map(Cancel.reason, (reason) => void reasons.push(Option.getOrThrow(reason).message))
+    )
+    const program = Cancel.scope((scope) =>
+      Effect.all(
+        [
+          note,
+          TaskGroup.open(Effect.andThen(TaskGroup.spawn(note), Effect.never)),
+          Effect.delay(scope.cancel("for a reason"), 5)
+        ],
+        { concurrency: "unbounded" }
+      )
+    )
+    outcome(program)
+    expect(reasons).toEqual(["for a reason", "for a reason"])
+  })
+
+  const race = Effect.suspend(() =>
+    TaskGroup.open(
+      Cancel.scope((scope) =>
+        Effect.gen(function* () {
+          yield* TaskGroup.spawn(scope.cancel("one"), { name: "one" })
+          yield* TaskGroup.spawn(scope.cancel("two"), { name: "two" })
+          return yield* cleaned(5)
+        })
+      )
+    ).pipe(
+      Effect.flip,
+      Effect.map(({ message }) => expect([cancelled("one"), cancelled("two")]).toContain(message))
+    )
+  )
+
+  it.sim("S24 is cancelled once, whoever comes first, under any order", race, { granularity: "op", schedules: 1000 })
+
+  it.everywhere("leaves nothing behind, wherever it is interrupted", race)
 })
 
 describe("a request to stop", () => {

@@ -150,12 +150,10 @@ export class Node<A, E> {
   /** S31: of everything that its fibers wait for. */
   private get waitsFor(): string | null {
     if (this.waits === undefined || this.waits.size === 0) return null
-    const known: Array<string> = []
-    for (let one = this.waits.first; one !== undefined && known.length < most; one = one.after as Known | undefined) {
-      known.push(one.what())
-    }
-    const rest = this.waits.size - known.length
-    return `${known.join(" and ")}${rest === 0 ? "" : ` and ${rest} more`}`
+    const all = new Set<string>()
+    for (let one = this.waits.first; one !== undefined; one = one.after as Known | undefined) all.add(one.what())
+    const told = Array.from(all).slice(0, most).join(" and ")
+    return all.size > most ? `${told} and ${all.size - most} more` : told
   }
 
   /** Notes that one of its fibers waits; the function it gives says that this one waits no more. */

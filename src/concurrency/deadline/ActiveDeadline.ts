@@ -29,15 +29,15 @@ export const remaining = (fiber: Fiber.Fiber<unknown, unknown>): Option.Option<D
 }
 
 /**
- * Runs a body with a deadline in so many milliseconds. A body that this cancels gives what `exceeded` makes of the error,
- * with the failures of its cleanup behind it.
+ * Runs a body with a deadline in so many milliseconds. A body that this cancels gives what `ended` makes of it, with the
+ * failures of its cleanup behind it. A scope that only its handle cancels is a deadline that never passes.
  */
 export const start = <A, E, R, A2, E2>(
   parent: Fiber.Fiber<unknown, unknown>,
   body: (deadline: Active) => Effect.Effect<A, E, R>,
   millis: number,
   name: string | undefined,
-  exceeded: (error: DeadlineExceeded) => Exit.Exit<A2, E2>
+  ended: (deadline: Active) => Exit.Exit<A2, E2>
 ): Effect.Effect<A | A2, E | E2, R> => {
   const clock = parent.getRef(Clock.Clock)
   const outer = parent.getRef(Ambient)
@@ -47,16 +47,16 @@ export const start = <A, E, R, A2, E2>(
     first.expire()
     return Effect.andThen(
       Effect.yieldNow,
-      Effect.suspend(() => start(parent, body, millis, name, exceeded))
+      Effect.suspend(() => start(parent, body, millis, name, ended))
     )
   }
   const deadline = new Active(parent, clock, outer, millis, name)
-  if (millis <= 0) return exceeded(deadline.error())
+  if (millis <= 0) return ended(deadline)
   return Effect.onExit(
     Wait.callback<A | A2, E | E2>("what its deadline bounds", (resume) =>
       deadline.run(
         Effect.suspend(() => body(deadline) as Effect.Effect<A, E>),
-        (exit) => resume(deadline.verdict(exit, exceeded))
+        (exit) => resume(deadline.verdict(exit, ended))
       )
     ),
     (exit) => (Exit.isFailure(exit) ? deadline.abandon(exit.cause) : Effect.void)
@@ -77,8 +77,8 @@ export class Active extends Alarm.Appointment {
   private readonly since: number
   private millis: number
   private body: Fiber.Fiber<unknown, unknown> | undefined
-  /** Why the body was cancelled, when it was this deadline that did, and when it did. */
-  private reason: Reason.Reason | undefined
+  /** Why the body was cancelled, when it was this deadline that did; and when it did, by itself. */
+  reason: Reason.Reason | undefined
   private expiredAt = -Infinity
 
   constructor(
@@ -147,19 +147,23 @@ export class Active extends Alarm.Appointment {
     const body = this.body as Fiber.Fiber<unknown, E> | undefined
     if (body === undefined || body.pollUnsafe() !== undefined) return Effect.void
     this.finish()
-    const annotations = Option.getOrUndefined(Option.map(Reason.reasonOf(cause), Reason.annotate))
-    Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, annotations))
+    const reason = Option.getOrUndefined(Reason.reasonOf(cause)) ?? reasonOfCode(this.outer, this.task)
+    Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, reason && Reason.annotate(reason)))
     return Wait.callback<void, E>("what its deadline bounds", (resume) => {
       body.addObserver((exit) => Stack.shallow(this.parent, () => resume(withoutInterrupts(exit))))
     })
   }
 
-  /** Cancels the body; a body that is still on its starter's stack is cancelled as soon as its fiber is known. */
   expire(): void {
-    this.finish()
     this.expiredAt = Alarm.now(this.clock)
-    this.reason = { kind: "deadline", by: this.name ?? "deadline", message: `not done within ${span(this.millis)}` }
-    this.cancel(this.reason)
+    this.end({ kind: "deadline", by: this.name ?? "deadline", message: `not done within ${span(this.millis)}` })
+  }
+
+  /** Cancels the body; a body that is still on its starter's stack is cancelled as soon as its fiber is known. */
+  end(reason: Reason.Reason): void {
+    this.finish()
+    this.reason = reason
+    this.cancel(reason)
   }
 
   override ring(): void {
@@ -175,7 +179,7 @@ export class Active extends Alarm.Appointment {
   /** What a body that ended this way means: only a body that this deadline was the first to cancel has timed out. */
   verdict<A, E, A2, E2>(
     exit: Exit.Exit<A, E>,
-    exceeded: (error: DeadlineExceeded) => Exit.Exit<A2, E2>
+    ended: (deadline: Active) => Exit.Exit<A2, E2>
   ): Exit.Exit<A | A2, E | E2> {
     if (this.reason === undefined || Exit.isSuccess(exit)) return exit
     const reasons = exit.cause.reasons
@@ -187,7 +191,7 @@ export class Active extends Alarm.Appointment {
     const own = reasons.slice(0, first)
     const late = reasons.slice(first).filter((reason) => !Cause.isInterruptReason(reason))
     if (own.length > 0) return Exit.failCause(Cause.fromReasons([...own, ...late]))
-    const verdict = exceeded(this.error())
+    const verdict = ended(this)
     if (late.length === 0) return verdict
     const reported = Exit.isFailure(verdict) ? verdict.cause.reasons : []
     return Exit.failCause(Cause.fromReasons<E | E2>([...reported, ...late]))
@@ -221,6 +225,10 @@ export class Active extends Alarm.Appointment {
     Alarm.of(this.clock).set(this, until, this.parent.cache.scheduler)
   }
 }
+
+/** Why code with this deadline around it, in this task, is being cancelled, where it is. */
+export const reasonOfCode = (deadline: Ambient, task: Node<unknown, unknown> | undefined): Reason.Reason | undefined =>
+  deadline?.reasonIn(task) ?? task?.reason
 
 /** What an exit failed with besides being cancelled. */
 const withoutInterrupts = <E>(exit: Exit.Exit<unknown, E>): Exit.Exit<void, E> => {

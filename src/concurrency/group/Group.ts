@@ -12,7 +12,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { Scheduler } from "effect/Scheduler"
-import { Ambient } from "../deadline/ActiveDeadline.ts"
+import { Ambient, reasonOfCode } from "../deadline/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
 import { shared } from "./Dispatcher.ts"
 import { Ledger } from "./Failures.ts"
@@ -146,7 +146,9 @@ export class Group<A, E> implements Owner, Listed {
   private abandoned(cause: Cause.Cause<unknown>): Effect.Effect<void> {
     this.cancelledFromOutside = true
     const message = `group "${this.name}" was cancelled from outside`
-    this.cancel(Option.getOrElse(reasonOf(cause), (): Reason => ({ kind: "parent", by: "outside", message })))
+    // Effect's own concurrency cancels its fibers without handing on why.
+    const known = Option.getOrUndefined(reasonOf(cause)) ?? reasonOfCode(this.deadline, this.body.spawner)
+    this.cancel(known ?? { kind: "parent", by: "outside", message })
     return Wait.callback<void>("the tasks of its group", (resume) => {
       if (this.state === "closed") return resume(Effect.void)
       this.end = () => resume(Effect.void)
