@@ -51,7 +51,7 @@ const measure = (
 ) =>
   Effect.gen(function* () {
     let done = 0
-    const client = Effect.forever(Effect.tap(Effect.ignore(limiter.withPermit(call)), () => Effect.sync(() => done++)))
+    const client: Effect.Effect<never> = Effect.forever(Effect.tap(Effect.ignore(limiter.withPermit(call)), () => Effect.sync(() => done++)))
     const observed = Effect.gen(function* () {
       const measured: Array<Measured> = []
       for (const { from = Effect.void, seconds } of stretches) {
@@ -68,9 +68,9 @@ const measure = (
     })
     const all = Effect.all(
       Array.from({ length: clients }, () => client),
-      { concurrency: "unbounded", discard: true }
+      { concurrency: "unbounded" }
     )
-    return yield* Effect.raceFirst(observed, all)
+    return yield* Effect.raceFirst(observed, Effect.andThen(all, Effect.never))
   })
 
 /** A service that does so many calls at once: any more wait there. */
