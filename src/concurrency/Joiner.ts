@@ -10,7 +10,7 @@ import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { isCount } from "./limiter/ConcurrencyLimiter.ts"
+import { isCount } from "./base/Options.ts"
 import type { DeadlineExceeded, Late } from "./Deadline.ts"
 import {
   type Ended,

@@ -18,6 +18,9 @@ export const checkWhole = (
   throw new RangeError(`${option} must be a whole number, ${least} or more${or}; got ${shown(value)}`)
 }
 
+/** Whether it is a whole number, zero or more. */
+export const isCount = (n: number): boolean => Number.isInteger(n) && n >= 0
+
 /** Throws unless the option is left out or a number, `least` or more, and finite. */
 export const checkNumber = (option: string, value: number | undefined, least: number): void => {
   if (value === undefined || (Number.isFinite(value) && value >= least)) return

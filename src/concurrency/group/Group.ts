@@ -16,6 +16,7 @@ import { Ambient, reasonOfCode } from "../deadline/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
 import { shared } from "./Dispatcher.ts"
 import { Ledger } from "./Failures.ts"
+import { Held } from "../limiter/Held.ts"
 import { checkDuration, checkWhole } from "../base/Options.ts"
 import { type Reason, reasonOf } from "../base/Reason.ts"
 import { type Entered, type Entries, infoOf, type Listed } from "../base/Entries.ts"
@@ -60,10 +61,6 @@ export interface Launch {
   /** Called when the task has ended, before the group takes its next step. */
   readonly onEnd?: ((exit: Exit.Exit<any, any>) => void) | undefined
 }
-
-/** How deep tasks may start one another on one stack before the next one starts from the dispatcher. */
-const maxStackedStarts = 64
-let stackedStarts = 0
 
 export class Group<A, E> implements Owner, Listed {
   readonly name: string
@@ -208,8 +205,8 @@ export class Group<A, E> implements Owner, Listed {
     return {
       context,
       task: Context.get(context, CurrentTask),
-      // The deadlines of the spawner's own code are not those of the task, which may outlive them.
-      given: Context.get(context, Ambient) === this.deadline ? context : Context.add(context, Ambient, this.deadline)
+      // The deadlines and permits of the spawner's own code are not those of the task, which may outlive them.
+      given: having(having(context, Ambient, this.deadline), Held, Context.get(this.context, Held))
     }
   }
 
@@ -236,11 +233,10 @@ export class Group<A, E> implements Owner, Listed {
     onEnd?: Launch["onEnd"]
   ): void {
     this.live[task.kind] += 1
-    stackedStarts += 1
-    const fiber = Effect.runForkWith(Context.add(context, CurrentTask, task))(
-      first(task, stackedStarts > maxStackedStarts ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd)
+    const start = Effect.runForkWith(Context.add(context, CurrentTask, task))
+    const fiber = Stack.deeper(() =>
+      start(first(task, Stack.isDeep() ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd))
     )
-    stackedStarts -= 1
     // A scheduler may preempt a fiber before its first step.
     started(task, fiber, onEnd)
   }
@@ -392,6 +388,9 @@ export class Group<A, E> implements Owner, Listed {
     this.advance()
   }
 }
+
+const having = <A>(context: Context.Context<never>, key: Context.Reference<A>, value: A): Context.Context<never> =>
+  Context.get(context, key) === value ? context : Context.add(context, key, value)
 
 /** S12: the first step of a task, before anything else can see it: a task may be cancelled while it is being started. */
 const first = <A, E>(task: Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launch["onEnd"]): Effect.Effect<A, E> =>

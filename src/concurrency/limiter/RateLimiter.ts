@@ -3,16 +3,18 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import type * as Option from "effect/Option"
 import type { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
-import { isCount, notACount } from "./ConcurrencyLimiter.ts"
-import type { Limiter, Stats } from "./Contract.ts"
+import { checkWhole } from "../base/Options.ts"
+import type { Stats } from "./Contract.ts"
+import { OwnLimiter, type Use } from "./OwnLimiter.ts"
 import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 
-export class RateLimiter implements Limiter {
+export class RateLimiter extends OwnLimiter {
   private readonly limit: number
   private readonly per: number
   private readonly burst: number
@@ -24,23 +26,23 @@ export class RateLimiter implements Limiter {
   private readonly next = Alarm.appointment(() => this.grant())
 
   constructor(limit: number, per: number, burst: number) {
+    super()
     this.limit = limit
     this.per = per
     this.burst = burst
   }
 
-  readonly withPermit = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => this.run(effect, 1)
-
-  withPermits(permits: number): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> {
-    return (effect) => this.run(effect, permits)
+  withPermits(permits: number) {
+    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.withFiber((fiber) =>
+        this.spend(fiber, permits) ? effect : Effect.andThen(this.wait(fiber, permits), effect)
+      )
   }
 
-  tryWithPermits(permits: number) {
-    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, E, R> =>
-      Effect.withFiber((fiber) => {
-        if (!isCount(permits)) return Effect.die(notACount("permits", permits))
-        return this.spend(fiber, permits) ? Effect.asSome(effect) : Effect.succeedNone
-      })
+  override attempt<A, E, R>(permits: number, use: Use<A, E, R>): Effect.Effect<Option.Option<A>, E, R> {
+    return use((fiber) =>
+      this.spend(fiber, permits) ? { undo: () => void (this.spent -= permits), end: constVoid } : undefined
+    )
   }
 
   get stats(): Effect.Effect<Stats> {
@@ -54,15 +56,9 @@ export class RateLimiter implements Limiter {
     )
   }
 
-  private run<A, E, R>(effect: Effect.Effect<A, E, R>, permits: number): Effect.Effect<A, E, R> {
-    return Effect.withFiber((fiber) => {
-      if (!isCount(permits)) return Effect.die(notACount("permits", permits))
-      return this.spend(fiber, permits) ? effect : Effect.andThen(this.wait(fiber, permits), effect)
-    })
-  }
-
   /** Takes the tokens if they are there and nobody waits for them. */
   private spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
+    checkWhole("Limiter: permits", permits, 0)
     if (this.waiting.size > 0) return false
     const time = Alarm.now(fiber.getRef(Clock.Clock))
     if (this.full < time) {
