@@ -8,7 +8,7 @@ import { CurrentTask } from "./base/TaskNode.ts"
 import type { Kind, State } from "./Registry.ts"
 
 export type { Kind, State } from "./Registry.ts"
-export { TaskCancelled, TaskFailed } from "./TaskError.ts"
+export { TaskCancelled, TaskFailed, TurnDeadlock } from "./TaskError.ts"
 
 /** `E` is what `join` can fail with: `never` when the group owns the failure, as it does after `TaskGroup.spawn`. */
 export interface Task<out A, out E = never> {
@@ -22,7 +22,7 @@ export interface Task<out A, out E = never> {
   readonly state: Effect.Effect<State>
   /**
    * Waits for the value. Dies with `TaskCancelled` when the task was cancelled, and, outside the reach of the group
-   * that owns the failure, with `TaskFailed` when it failed.
+   * that owns the failure, with `TaskFailed` when it failed; with `TurnDeadlock` where this very wait keeps it from beginning.
    */
   readonly join: Effect.Effect<A, E>
   /** Waits for the end and tells how it ended; never fails. */

@@ -9,7 +9,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import { dual } from "effect/Function"
+import { constVoid, dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Deadline from "./Deadline.ts"
 import { CurrentGroup, type Failures, Group, type GroupOptions, type Launch, type TaskGroup } from "./group/Group.ts"
@@ -215,7 +215,8 @@ export const notStarted: Ready<unknown> = () => Effect.void
 /**
  * Starts a task and waits until it says that it is ready; gives the value it says so with, and the task runs on. A
  * failure before that comes out of `start` and leaves the group alone; one after it is the group's, as for `spawn`. Dies
- * with `NeverReady` when the task ends without a word. Cancelling `start` cancels the task.
+ * with `NeverReady` when the task ends without a word, and with `TurnDeadlock` where the group has a limit and all who have a turn
+ * wait for tasks that have none. Cancelling `start` cancels the task.
  *
  * @example
  * ```ts
@@ -236,6 +237,11 @@ export const start = <A, E, R, V>(
     let waits = true
     let isReady = false
     let task: Node<A, E> | undefined
+    let release = constVoid
+    const end = () => {
+      waits = false
+      release()
+    }
     return Effect.onInterrupt(
       Wait.callback<V, E>("a task to be ready", (resume) => {
         const ready: Ready<V> = (value) =>
@@ -243,7 +249,7 @@ export const start = <A, E, R, V>(
             if (isReady) return Effect.die(new Error("`ready` was called twice"))
             isReady = true
             if (!waits) return Effect.void
-            waits = false
+            end()
             task!.supervised = false
             resume(Effect.succeed(value))
             return Effect.void
@@ -261,15 +267,21 @@ export const start = <A, E, R, V>(
         )
         task = started
         task.observed = true
+        const released = waits ? group.awaits(fiber, started) : constVoid
+        if (released === undefined) {
+          waits = false
+          return resume(Effect.andThen(started.cancel("it can never begin"), Effect.die(started.deadlock)))
+        }
+        release = released
         task.fiber!.addObserver((exit) => {
           if (!waits) return
-          waits = false
+          end()
           group.whenSwept(() => resume(beforeReady(started, exit)))
         })
       }),
       () => {
         if (isReady || task === undefined) return Effect.void
-        waits = false
+        end()
         return Effect.andThen(task.cancel("its start was cancelled"), Effect.flatMap(task.exit, failuresIn))
       }
     )

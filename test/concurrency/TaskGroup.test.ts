@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import { Cancel, Task, TaskGroup } from "skein"
+import { Cancel, Deadline, Joiner, Task, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import { setFlagsFromString } from "node:v8"
@@ -568,6 +568,83 @@ describe("a chain of 50,000 tasks, each of which waits for the one before", () =
     )
     expect(await Effect.runPromise(program)).toBe(50_000)
   })
+})
+
+describe("S29 a wait in a group with a limit that only its own waiter could end", () => {
+  const dead = (task: string) =>
+    expect.objectContaining({
+      message: expect.stringContaining(`Task "${task}" can never begin: all turns of its group "small" belong to tasks`)
+    })
+  const server = (ready: TaskGroup.Ready<string>) => Effect.andThen(ready("up"), Effect.sleep(10))
+  const start = TaskGroup.start(server, { name: "server" })
+  const inSmall = <A, E>(limit: number, effect: Effect.Effect<A, E, TaskGroup.TaskGroup<never>>, others: number = 0) =>
+    exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          for (let n = 0; n < others; n++) yield* TaskGroup.spawn(Effect.sleep(20), { name: `other ${n}` })
+          return yield* (yield* TaskGroup.spawn(effect, { name: "starter" })).join
+        }),
+        { limit, name: "small" }
+      )
+    )
+
+  it("is a defect that says so: a start from the only turn, be it under a deadline or in a group of its own", () => {
+    const bounded = Deadline.within(start, "1 minute")
+    const bounded = Deadline.within(start, "1 minute")
+    for (const effect of [start, bounded, Deadline.moveOn(bounded, 5), Joiner.all([start])]) {
+      const exit = inSmall(1, effect as typeof start)
+      expect(failuresOf(exit).map(([, error]) => error)).toContainEqual(dead("server"))
+    }
+  })
+
+  it("is one for a join as well, and starts nothing", () => {
+    let ran = false
+    const never = TaskGroup.spawn(
+      Effect.sync(() => (ran = true)),
+      { name: "late" }
+    )
+    for (const wait of ["join", "exit"] as const) {
+      const exit = inSmall(
+        1,
+        Effect.flatMap(never, (task) => task[wait] as Effect.Effect<unknown>)
+      )
+      expect(failuresOf(exit)).toEqual([["starter", dead("late")]])
+    }
+    expect(ran).toBe(false)
+  })
+
+  it("is none where another turn comes free, or the task has begun", () => {
+    expect(inSmall(2, start)).toEqual(Exit.succeed("up"))
+    expect(inSmall(2, start, 1)).toEqual(Exit.succeed("up"))
+    const later = Effect.gen(function* () {
+      const task = yield* TaskGroup.spawn(Effect.succeed("ran"), { kind: "daemon" })
+      return yield* task.join
+    })
+    expect(inSmall(1, later)).toEqual(Exit.succeed("ran"))
+  })
+
+  it("is none where the wait can end in another way", () => {
+    const raced = Effect.gen(function* () {
+      const task = yield* TaskGroup.spawn(Effect.succeed("never"), { name: "late" })
+      return yield* Effect.raceFirst(task.join, Effect.as(Effect.sleep(5), "gave up"))
+    })
+    expect(inSmall(1, raced)).toEqual(Exit.succeed("gave up"))
+  })
+
+  it.sim(
+    "is one for the last of several that hold all turns, under any order",
+    TaskGroup.open(Effect.all([TaskGroup.spawn(start, { name: "one" }), TaskGroup.spawn(start, { name: "two" })]), {
+      limit: 2,
+      name: "small"
+    }).pipe(
+      Effect.exit,
+      Effect.map((exit) => {
+        // Where one is so early that the turn of its server comes before the other, all is well.
+        if (Exit.isFailure(exit)) expect(failuresOf(exit).map(([, error]) => error)).toEqual([dead("server")])
+      })
+    ),
+    { granularity: "op", schedules: 1000 }
+  )
 })
 
 describe("a group that is ended early", () => {

@@ -15,7 +15,7 @@ import { annotate, type Reason, reasonOf } from "./Reason.ts"
 import type { Entries, Listed } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
 import { StopSignal } from "./Stop.ts"
-import { TaskCancelled, TaskFailed } from "../TaskError.ts"
+import { TaskCancelled, TaskFailed, TurnDeadlock } from "../TaskError.ts"
 import type { Change, Kind, State, TaskInfo } from "./TaskInfo.ts"
 import * as Wait from "./Wait.ts"
 import { Waiter, WaitList } from "./WaitList.ts"
@@ -33,6 +33,13 @@ export interface Owner {
   readonly watchCleanup: () => void
   /** Called when somebody has taken notice of how a supervised task ended. */
   readonly noticed: (task: Node<unknown, unknown>) => void
+  /** The task that opened the group. */
+  readonly opener: Node<any, any> | undefined
+  /**
+   * S29: notes that a fiber waits for a task; the function it gives takes that back. Gives none where the wait has no end but
+   * that of the fiber's own task.
+   */
+  readonly awaits: (waiter: Fiber.Fiber<unknown, unknown>, task: Node<any, any>) => (() => void) | undefined
   /** Logs what a listener has thrown. */
   readonly complain: (thrown: unknown) => void
 }
@@ -235,7 +242,13 @@ export class Node<A, E> {
         const fiber = this.fiber!
         const exit = fiber.pollUnsafe()
         if (exit !== undefined) return resume(then(exit))
-        const woken = waiting(waiter, () => `${wait} task "${this.name}"`)
+        const released = this.owner.awaits(waiter, this)
+        if (released === undefined) return resume(Effect.die(this.deadlock))
+        const waits = waiting(waiter, () => `${wait} task "${this.name}"`)
+        const woken = () => {
+          released()
+          waits()
+        }
         const stop = fiber.addObserver((exit) =>
           this.owner.whenSwept(() => {
             woken()
@@ -249,6 +262,10 @@ export class Node<A, E> {
         })
       })
     )
+  }
+
+  get deadlock(): TurnDeadlock {
+    return new TurnDeadlock({ group: this.owner.name, task: this.name })
   }
 
   /** S7, S18: what `join` gives for a task that ended this way. */

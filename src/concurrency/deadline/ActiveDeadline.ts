@@ -55,7 +55,10 @@ export const start = <A, E, R, A2, E2>(
   return Effect.onExit(
     Wait.callback<A | A2, E | E2>("what its deadline bounds", (resume) =>
       deadline.run(
-        Effect.suspend(() => body(deadline) as Effect.Effect<A, E>),
+        Effect.withFiber((fiber) => {
+          deadline.runner = fiber
+          return body(deadline) as Effect.Effect<A, E>
+        }),
         (exit) => resume(deadline.verdict(exit, ended))
       )
     ),
@@ -76,6 +79,8 @@ export class Active extends Alarm.Appointment {
   private readonly name: string | undefined
   private readonly since: number
   private millis: number
+  /** The fiber of the body from its first step on, and once it is off its starter's stack. */
+  runner: Fiber.Fiber<unknown, unknown> | undefined
   private body: Fiber.Fiber<unknown, unknown> | undefined
   /** Why the body was cancelled, when it was this deadline that did; and when it did, by itself. */
   reason: Reason.Reason | undefined
@@ -126,6 +131,11 @@ export class Active extends Alarm.Appointment {
   reasonIn(task: unknown): Reason.Reason | undefined {
     if (this.task !== task) return undefined
     return this.reason ?? this.outer?.reasonIn(task)
+  }
+
+  /** The fiber that has handed its work to this one, if it is that of the body. */
+  whoWaitsFor(body: Fiber.Fiber<unknown, unknown>): Fiber.Fiber<unknown, unknown> | undefined {
+    return this.runner === body ? this.parent : undefined
   }
 
   run<A, E>(effect: Effect.Effect<A, E>, ended: (exit: Exit.Exit<A, E>) => void): void {

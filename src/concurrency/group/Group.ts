@@ -10,6 +10,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import { Scheduler } from "effect/Scheduler"
 import { Ambient, reasonOfCode } from "../deadline/ActiveDeadline.ts"
@@ -284,6 +285,20 @@ export class Group<A, E> implements Owner, Listed {
     this.unhandled?.delete(task)
   }
 
+  get opener(): Node<any, any> | undefined {
+    return this.body.spawner
+  }
+
+  awaits(waiter: Fiber.Fiber<unknown, unknown>, task: Node<any, any>): (() => void) | undefined {
+    if (this.turns === undefined || !runsItsTask(waiter)) return constVoid
+    // A task with a turn may have opened the group that the waiter is in.
+    const own = waiter.getRef(CurrentTask)
+    for (let one = own; one !== undefined; one = one.owner.opener) {
+      if (one.owner === this) return this.turns.hold(one, task, one === own)
+    }
+    return constVoid
+  }
+
   complain(thrown: unknown): void {
     this.log(Effect.logError("A listener of the registry threw, and is told nothing any more", Cause.die(thrown)))
   }
@@ -387,6 +402,14 @@ export class Group<A, E> implements Owner, Listed {
     else this.tasks.remove(task)
     this.advance()
   }
+}
+
+/** Whether the task of this fiber waits when it does: not so for those that Effect's own concurrency has beside one another. */
+const runsItsTask = (fiber: Fiber.Fiber<unknown, unknown>): boolean => {
+  const main = fiber.getRef(CurrentTask)?.fiber
+  let one: Fiber.Fiber<unknown, unknown> | undefined = fiber
+  while (one !== undefined && one !== main) one = one.getRef(Ambient)?.whoWaitsFor(one)
+  return one !== undefined
 }
 
 const having = <A>(context: Context.Context<never>, key: Context.Reference<A>, value: A): Context.Context<never> =>

@@ -20,14 +20,34 @@ export class Turns {
     this.gate = new Gate(limit)
   }
 
-  /** Whether a task that is spawned now has to wait. */
-  get isFull(): boolean {
-    return this.gate.isFull
-  }
-
   /** Whether this task has a turn. */
   has(task: Node<any, any>): boolean {
     return this.turns.get(task)?.isInside === true
+  }
+
+  /**
+   * S29: notes that a task waits for another one while it has a turn; the function it gives takes that back. Gives none where
+   * the other can never begin, as all else who have a turn wait for such as have none. A wait of something in the task
+   * (`isOwn` is false) does not keep it from ending in another way.
+   */
+  hold(holder: Node<any, any>, other: Node<any, any>, isOwn: boolean): (() => void) | undefined {
+    const turn = this.turns.get(holder)
+    if (turn === undefined || !this.isQueued(other)) return constVoid
+    if (this.areOthersStuck(turn)) return undefined
+    if (!isOwn) return constVoid
+    turn.waitsFor = other
+    return () => void (turn.waitsFor = undefined)
+  }
+
+  private areOthersStuck(turn: Turn): boolean {
+    for (let one = this.gate.inside.first; one !== undefined; one = one.after as Turn | undefined) {
+      if (one !== turn && (one.waitsFor === undefined || !this.isQueued(one.waitsFor))) return false
+    }
+    return true
+  }
+
+  private isQueued(task: Node<any, any>): boolean {
+    return this.turns.get(task)?.isInside === false
   }
 
   /** Queues the task; what it gives is the effect for when its turn has come. */
@@ -60,6 +80,7 @@ export class Turns {
 }
 
 class Turn extends Pass {
+  waitsFor: Node<any, any> | undefined
   begin: () => void = constVoid
 
   override entered(): void {
