@@ -590,7 +590,6 @@ describe("S29 a wait in a group with a limit that only its own waiter could end"
 
   it("is a defect that says so: a start from the only turn, be it under a deadline or in a group of its own", () => {
     const bounded = Deadline.within(start, "1 minute")
-    const bounded = Deadline.within(start, "1 minute")
     for (const effect of [start, bounded, Deadline.moveOn(bounded, 5), Joiner.all([start])]) {
       const exit = inSmall(1, effect as typeof start)
       expect(failuresOf(exit).map(([, error]) => error)).toContainEqual(dead("server"))
