@@ -54,8 +54,8 @@ export interface Launch {
   readonly name: string | undefined
   readonly kind: Kind
   readonly supervised: boolean
-  /** Called when the task has ended, before the group takes its next step. */
-  readonly onEnd?: ((exit: Exit.Exit<any, any>) => void) | undefined
+  /** Called when the task has ended, before the group takes its next step: whoever is has observed it. */
+  readonly onEnd?: ((task: Node<any, any>, exit: Exit.Exit<any, any>) => void) | undefined
 }
 
 /** How deep tasks may start one another on one stack before the next one starts from the dispatcher. */
@@ -179,13 +179,13 @@ export class Group<A, E> implements Owner {
 
   /** S10: call only while the group is open. */
   start<A, E>(
-    spawner: Fiber.Fiber<unknown, unknown>,
+    { context }: Pick<Fiber.Fiber<unknown, unknown>, "context">,
     effect: Effect.Effect<A, E>,
     { kind, name, onEnd, supervised }: Launch
   ): Node<A, E> {
-    const { context } = spawner
     if (context !== this.spawning.context) this.spawning = this.spawningFrom(context)
     const task = new Node<A, E>(this, this.spawning.task, kind, name, supervised)
+    task.observed = onEnd !== undefined
     this.tasks.add(task)
     task.tell("spawned")
     const limited = kind === "task" && this.turns !== undefined ? this.turns.take(task, effect) : effect
@@ -259,7 +259,7 @@ export class Group<A, E> implements Owner {
     this.tasks.remove(task)
     if (Exit.isSuccess(exit)) return
     if (task.supervised) {
-      if (exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")) this.unhandled.push(task)
+      if (!task.observed && exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")) this.unhandled.push(task)
     } else if (this.ledger.add(task, exit.cause, this.isOwnCancellation)) {
       this.cancel({ kind: "sibling", by: task.name, message: `task "${task.name}" failed` })
     }
@@ -367,7 +367,7 @@ const first = <A, E>(task: Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launc
 const started = <A, E>(task: Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
   if (task.fiber !== undefined) return
   task.fiber = fiber
-  if (onEnd !== undefined) fiber.addObserver(onEnd)
+  if (onEnd !== undefined) fiber.addObserver((exit) => onEnd(task, exit))
   fiber.addObserver(ender(task))
   task.tell("started")
 }
