@@ -166,7 +166,8 @@ export const first = <const T extends Effects, const O extends Options = {}>(
 
 /**
  * The first `k` successes, in the order of completion; the others are cancelled. Fails as soon as too many have failed for
- * that, with every failure. Dies with `TooFewEffects` when there are not `k` effects; `quorum(0)` starts nothing.
+ * that, with every failure. Dies with `TooFewEffects` when there are not `k` effects, which it counts before it starts any;
+ * `quorum(0)` starts nothing.
  *
  * @example
  * ```ts

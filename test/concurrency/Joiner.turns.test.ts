@@ -224,18 +224,22 @@ describe("effects that wait for their turn", () => {
     })
   )
 
-  it.each([undefined, 1, 16])("S26 cost no stack where 100,000 of them are ready, limit %s", (limit) => {
-    const effects = Array.from({ length: 100_000 }, (_, index) => Effect.succeed(index))
-    const options = { limit }
-    return Effect.runPromise(
-      Effect.gen(function* () {
-        expect((yield* Joiner.all(effects, options)).length).toBe(100_000)
-        expect((yield* Joiner.quorum(effects, 50_000, options)).length).toBe(50_000)
-        const failing = effects.map((effect) => Effect.flip(effect))
-        expect(TaskGroup.dropped(yield* Effect.flip(Effect.sandbox(Joiner.first(failing, options))))).toBe(99_900)
-      })
-    )
-  })
+  it.each([undefined, 1, 16])(
+    "S26 cost no stack where 100,000 of them are ready, limit %s",
+    { timeout: 120_000 },
+    (limit) => {
+      const effects = Array.from({ length: 100_000 }, (_, index) => Effect.succeed(index))
+      const options = { limit }
+      return Effect.runPromise(
+        Effect.gen(function* () {
+          expect((yield* Joiner.all(effects, options)).length).toBe(100_000)
+          expect((yield* Joiner.quorum(effects, 50_000, options)).length).toBe(50_000)
+          const failing = effects.map((effect) => Effect.flip(effect))
+          expect(TaskGroup.dropped(yield* Effect.flip(Effect.sandbox(Joiner.first(failing, options))))).toBe(99_900)
+        })
+      )
+    }
+  )
 
   it("S20 may need others to end: of joiners inside of joiners each has its own turns", () => {
     const inner = (n: number) => Joiner.all([Effect.succeed(n), Effect.delay(Effect.succeed(n), 1)], { limit: 1 })

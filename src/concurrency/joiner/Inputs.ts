@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 
-/** A tuple, an array, any other iterable, or a record of effects. */
+/** A tuple, an array, any other iterable, or a record of effects. A generator, or another iterator, can be joined once. */
 export type Effects = Iterable<AnyEffect> | { readonly [key: string]: AnyEffect }
 
 /**
