@@ -62,7 +62,7 @@ export const within: {
     const millis = Duration.toMillis(duration)
     return isFree(effect, millis)
       ? effect
-      : Effect.withFiber((fiber) => Active.start(fiber, () => effect, millis, options?.name, Exit.fail))
+      : Effect.withFiber((fiber) => Active.start(fiber, () => effect, millis, options?.name, exceeded))
   }
 )
 
@@ -193,7 +193,7 @@ export const open = <A, E, R>(
   options?: Options
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const millis = Duration.toMillis(duration)
-  return Effect.withFiber((fiber) => Active.start(fiber, body, millis, options?.name, Exit.fail))
+  return Effect.withFiber((fiber) => Active.start(fiber, body, millis, options?.name, exceeded))
 }
 
 /**
@@ -239,5 +239,7 @@ export const unbounded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
 /** Whether it takes no watching: nothing to wait for, or nothing that ends the wait. */
 const isFree = (effect: Effect.Effect<unknown, unknown, unknown>, millis: number): boolean =>
   millis === Infinity || (millis > 0 && Exit.isExit(effect))
+
+const exceeded = (deadline: Active.Active): Exit.Exit<never, DeadlineExceeded> => Exit.fail(deadline.error())
 
 const none = (): Exit.Exit<Option.Option<never>> => Exit.succeed(Option.none())

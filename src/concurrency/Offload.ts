@@ -8,22 +8,19 @@ import type * as Scope from "effect/Scope"
 import * as ForeignPromise from "./offload/ForeignPromise.ts"
 import type { Limiter } from "./Limiter.ts"
 import type { OffloadError, WorkerCrashed } from "./OffloadError.ts"
-import * as Orphans from "./base/Orphans.ts"
-import type { Orphan } from "./Registry.ts"
 import { Threads, WorkerPool } from "./offload/WorkerPool.ts"
 
 export { OffloadError, PoolClosed, WorkerCrashed } from "./OffloadError.ts"
-export type { Orphan } from "./Registry.ts"
 export { type Transferable, transfer } from "./offload/Transfer.ts"
 export { Threads } from "./offload/WorkerPool.ts"
 
 export interface PromiseOptions {
   /**
    * Both abort the signal. "wait" then waits until the promise has settled; "abandon" does not: the promise keeps its
-   * permit and is listed in `Offload.orphans` until it has. Default "wait".
+   * permit and is listed in `TaskGroup.orphans` until it has. Default "wait".
    */
   readonly onCancel?: "wait" | "abandon" | undefined
-  /** Shown in errors, in the tree of tasks and among the orphans. Default: the name of the function. */
+  /** Shown in errors, in the tree of tasks and among the orphans (`TaskGroup.orphans`). Default: the name of the function. */
   readonly name?: string | undefined
   /** The promise is made once there is a permit, and holds it until it has settled. */
   readonly limiter?: Limiter | undefined
@@ -57,24 +54,6 @@ export const promise = <A>(
       ? ForeignPromise.abandonable(work, options.limiter)
       : ForeignPromise.awaited(work, options.limiter)
   })
-
-/**
- * What was abandoned and still runs, oldest first: promises with `onCancel: "abandon"`, and tasks of groups with
- * `abandon: true`.
- *
- * @example
- * ```ts
- * import * as Effect from "effect/Effect"
- * import { Deadline, Offload } from "skein"
- *
- * const deaf = Offload.promise(() => new Promise<void>(() => {}), { name: "deaf", onCancel: "abandon" })
- * const program = deaf.pipe(Deadline.within("1 millis"), Effect.ignore, Effect.andThen(Offload.orphans))
- *
- * const orphans = await Effect.runPromise(program)
- * orphans.map((orphan) => `${orphan.from} ${orphan.name}`) // => ["promise deaf"]
- * ```
- */
-export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Orphans.orphans
 
 /** A module whose functions can be called in worker threads; `M` is its type. */
 export interface Definition<out M> {

@@ -29,6 +29,11 @@ export interface Task<out A, out E = never> {
   readonly exit: Effect.Effect<Exit.Exit<A, E>>
   /** Cancels the task and waits until its finalizers have run. Cancelling twice, or after the end, does nothing. */
   readonly cancel: (message?: string) => Effect.Effect<void>
+  /**
+   * Asks the task, and the groups it has open, to stop in an orderly way, and waits for nothing: what they do about it is
+   * up to them, see `Cancel.stopRequested`. Asking twice, or after the end, does nothing.
+   */
+  readonly stop: (message?: string) => Effect.Effect<void>
 }
 
 /**

@@ -315,6 +315,31 @@ export const cancel = (message = "no longer needed"): Effect.Effect<void, never,
     Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).request(nameOf(fiber), message))
   )
 
+/**
+ * Asks everything in the innermost group to stop in an orderly way, nested groups included: what listens to
+ * `Cancel.stopRequested` hears of it, such as pipelines, which finish what is in flight, and the rest goes on. Waits for nothing. The second call does
+ * nothing.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Cancel, TaskGroup } from "skein"
+ *
+ * const poll = Effect.raceFirst(Effect.forever(Effect.sleep("1 millis")), Cancel.stopRequested)
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   yield* TaskGroup.spawn(poll)
+ *   yield* TaskGroup.stop()
+ *   return "ends when the last task has stopped"
+ * }))
+ *
+ * await Effect.runPromise(program) // => "ends when the last task has stopped"
+ * ```
+ */
+export const stop = (message = "asked to stop"): Effect.Effect<void, never, TaskGroup<never>> =>
+  Effect.withFiber((fiber) =>
+    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).requestStop(nameOf(fiber), message))
+  )
+
 /** A group in the hand: for code that spawns into a group it does not run in. `E` is what it may let fail. */
 export interface Handle<in E> {
   readonly name: string
@@ -324,6 +349,8 @@ export interface Handle<in E> {
     effect: Effect.Effect<A, E1, R>,
     options?: SpawnOptions
   ) => Effect.Effect<Task.Task<A>, never, R>
+  /** As `TaskGroup.stop`, of this group. */
+  readonly stop: (message?: string) => Effect.Effect<void>
 }
 
 /**
@@ -351,7 +378,8 @@ export const current = <E = never>(): Effect.Effect<Handle<E>, never, TaskGroup<
       name: group.name,
       info: Effect.sync(() => group.info),
       spawn: <A, E1 extends E, R>(effect: Effect.Effect<A, E1, R>, options?: SpawnOptions) =>
-        Effect.provideService(spawn(effect, options), CurrentGroup, group) as Effect.Effect<Task.Task<A>, never, R>
+        Effect.provideService(spawn(effect, options), CurrentGroup, group) as Effect.Effect<Task.Task<A>, never, R>,
+      stop: (message?: string) => Effect.provideService(stop(message), CurrentGroup, group)
     })
   })
 

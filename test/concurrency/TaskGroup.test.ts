@@ -1,5 +1,6 @@
 import { describe, expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -10,6 +11,8 @@ import * as Option from "effect/Option"
 import { Cancel, Task, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 
 /** Runs an effect in virtual time and gives how it ended. */
 const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> =>
@@ -437,6 +440,133 @@ describe("a supervised task", () => {
     )
     expect(exitOf(effect.pipe(Effect.provide(Logger.layer([logger]))))).toEqual(Exit.void)
     expect(logged).toEqual(['Unhandled failure of supervised task "messy"'])
+  })
+})
+
+describe("S17 a supervised failure in a group that lives on", () => {
+  const failing = (name: string) => TaskGroup.supervise(Effect.fail(name), { name })
+  const run = <A, E>(effect: Effect.Effect<A, E, TaskGroup.TaskGroup<never>>) => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause, fiber, message }) => {
+      const time = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      logged.push(
+        `${time} ${String(message)}${cause.reasons.length === 0 ? "" : ` (${Cause.pretty(cause).split("\n")[0]})`}`
+      )
+    })
+    const logging = Effect.provideService(TaskGroup.open(effect), Logger.CurrentLoggers, new Set([logger]))
+    return { exit: exitOf(logging), logged }
+  }
+
+  it("is reported within 10 seconds where nobody looks at it, and once", () => {
+    const { logged } = run(
+      Effect.gen(function* () {
+        yield* failing("first")
+        yield* Effect.sleep("4 seconds")
+        yield* failing("second")
+        yield* Effect.sleep("1 hour")
+        yield* failing("third")
+      })
+    )
+    const told = (name: string) => `Unhandled failure of supervised task "${name}" (Error: ${name})`
+    expect(logged).toEqual([`10000 ${told("first")}`, `14000 ${told("second")}`, `3604000 ${told("third")}`])
+  })
+
+  it("is not where it is looked at before, or somebody waits for it", () => {
+    const { logged } = run(
+      Effect.gen(function* () {
+        const joined = yield* failing("joined")
+        const asked = yield* failing("asked")
+        const waited = yield* TaskGroup.supervise(Effect.andThen(Effect.sleep("1 second"), Effect.fail("late")))
+        const waiting = yield* TaskGroup.spawn(waited.exit)
+        yield* Effect.sleep("9 seconds")
+        yield* Effect.exit(joined.join)
+        yield* asked.exit
+        yield* waiting.join
+        yield* Effect.sleep("1 hour")
+      })
+    )
+    expect(logged).toEqual([])
+  })
+
+  it("can be joined after it was reported", () => {
+    const { exit, logged } = run(
+      Effect.gen(function* () {
+        const task = yield* failing("late")
+        yield* Effect.sleep("1 minute")
+        return yield* Effect.flip(task.join)
+      })
+    )
+    expect(exit).toEqual(Exit.succeed("late"))
+    expect(logged).toHaveLength(1)
+  })
+
+  it("of very many, a hundred are told and the rest is counted", () => {
+    const { logged } = run(
+      Effect.andThen(
+        Effect.forEach(
+          Array.from({ length: 250 }, (_, n) => `t${n}`),
+          failing,
+          { discard: true }
+        ),
+        Effect.sleep("1 hour")
+      )
+    )
+    expect(logged).toHaveLength(101)
+    expect(logged.at(-1)).toBe("10000 150 more supervised tasks failed unhandled")
+  })
+
+  it("that was looked at is not kept: a group that lives for 50,000 of them stays small", async () => {
+    setFlagsFromString("--expose-gc")
+    const collect = runInNewContext("gc") as () => void
+    const heap = Effect.sync(() => {
+      collect()
+      return process.memoryUsage().heapUsed
+    })
+    const round = Effect.forEach(
+      Array.from({ length: 50_000 }),
+      () => Effect.flatMap(failing("seen"), (task) => Effect.exit(task.join)),
+      { discard: true }
+    )
+    const grown = await Effect.runPromise(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          yield* round
+          const before = yield* heap
+          yield* round
+          return (yield* heap) - before
+        })
+      )
+    )
+    expect(grown / 50_000).toBeLessThan(20)
+  })
+
+  it("leaves no timer behind its group", () => {
+    const program = TaskGroup.open(
+      Effect.andThen(
+        failing("seen"),
+        Effect.flatMap(failing("other"), (task) => task.exit)
+      )
+    )
+    const { left, time } = Effect.runSync(Sim.run(Effect.provideService(program, Logger.CurrentLoggers, new Set())))
+    expect([left.timers, left.fibers, time]).toEqual([0, [], 0])
+  })
+})
+
+describe("a chain of 50,000 tasks, each of which waits for the one before", () => {
+  it("S26 comes to its end on any stack", async () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<number>()
+        let last: Effect.Effect<number> = Deferred.await(gate)
+        for (let n = 0; n < 50_000; n++) {
+          const before = last
+          last = (yield* TaskGroup.spawn(Effect.map(before, (value) => value + 1))).join
+        }
+        yield* Deferred.succeed(gate, 0)
+        return yield* last
+      })
+    )
+    expect(await Effect.runPromise(program)).toBe(50_000)
   })
 })
 

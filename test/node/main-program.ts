@@ -4,17 +4,14 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Path from "effect/Path"
-import { Drain, TaskGroup } from "skein"
+import { Cancel, TaskGroup } from "skein"
 import { Main } from "skein/node"
 
 const ready = Console.log("ready")
 const never = Effect.onInterrupt(Effect.never, () => Console.log("cleaned up"))
 
-const listening = <A, E>(answer: (drain: Drain.Drain) => Effect.Effect<A, E>) =>
-  Effect.flatMap(Drain.Drain, (drain) => {
-    drain.listeners += 1
-    return Effect.andThen(ready, answer(drain))
-  })
+// What is printed before it listens is seen by the test only when it does.
+const stopping = Effect.andThen(ready, Cancel.stopRequested)
 
 class Told extends Error {
   readonly _tag = "Told"
@@ -35,16 +32,14 @@ const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> =
   hostile: Effect.fail(new Told("http://ada:pw@127.0.0.1/\u001B[2J answered \u202Enothing")),
   // Nothing but the fiber: no timer, no socket.
   waits: Effect.andThen(ready, never),
-  drains: listening((drain) => Effect.andThen(drain.requested, Console.log("drained"))),
+  drains: Effect.andThen(stopping, Console.log("drained")),
   // As npm does: a Ctrl-C in a terminal reaches npm and its script, and npm passes it on to the script.
-  "drains, and gets the signal again": listening((drain) =>
-    drain.requested.pipe(
-      Effect.andThen(Effect.sync(() => process.kill(process.pid, "SIGINT"))),
-      Effect.andThen(Effect.sleep("20 millis")),
-      Effect.andThen(Console.log("drained"))
-    )
+  "drains, and gets the signal again": stopping.pipe(
+    Effect.andThen(Effect.sync(() => process.kill(process.pid, "SIGINT"))),
+    Effect.andThen(Effect.sleep("20 millis")),
+    Effect.andThen(Console.log("drained"))
   ),
-  "drains for ever": listening((drain) => Effect.andThen(drain.requested, never)),
+  "drains for ever": Effect.andThen(stopping, never),
   "has a task that cannot be cancelled": TaskGroup.open(
     Effect.andThen(
       TaskGroup.spawn(Effect.uninterruptible(Effect.andThen(ready, Effect.never)), { name: "flush" }),

@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Drain, Journal, Pipeline, Policy, Sink, type Source, TaskGroup } from "skein"
+import { Journal, Pipeline, Policy, Sink, type Source, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import { after, endsWell, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
@@ -453,16 +453,10 @@ describe("a run that was started", () => {
   })
 })
 
-describe("P9 the drain of the program", () => {
-  const providing = <A, E, R>(effect: (drain: Drain.Drain) => Effect.Effect<A, E, R>) =>
-    Effect.suspend(() => {
-      const drain = Drain.make()
-      return Effect.provideService(effect(drain), Drain.Drain, drain)
-    })
-
+describe("P9 a request to stop", () => {
   it.sim(
     "ends all of its runs, also one that begins after it was asked for",
-    providing((drain) =>
+    TaskGroup.open(
       Effect.gen(function* () {
         const stores = [Store.make<number>(), Store.make<number>()]
         const run = (name: string, store: Store.Store<number>) =>
@@ -471,12 +465,9 @@ describe("P9 the drain of the program", () => {
           Effect.all([run("one", stores[0]!), run("two", stores[1]!)], { concurrency: 2 })
         )
         yield* Effect.sleep(25)
-        expect(drain.listeners).toBe(2)
-        yield* drain.request
+        yield* TaskGroup.stop()
         for (const summary of yield* Fiber.join(runs)) expect(summary).toMatchObject({ outcome: "drained", settled: 3 })
-        expect(drain.listeners).toBe(0)
         expect(yield* run("one", stores[0]!)).toMatchObject({ outcome: "drained", resumable: true })
-        expect(drain.listeners).toBe(0)
       }).pipe(Effect.provide(Journal.memory))
     ),
     { schedules: 50, check: endsWell }
@@ -485,11 +476,11 @@ describe("P9 the drain of the program", () => {
   for (const when of ["before", "during"] as const) {
     it.sim(
       `does not cut \`collect\` and \`stream\` short when it is asked for ${when} them`,
-      providing((drain) =>
+      TaskGroup.open(
         Effect.gen(function* () {
           const pipeline = Pipeline.from(numbers(6)).pipe(Pipeline.map(slow, { concurrency: 2 }), Pipeline.batch(4))
-          if (when === "before") yield* drain.request
-          else yield* Effect.forkChild(Effect.delay(drain.request, 15))
+          if (when === "before") yield* TaskGroup.stop()
+          else yield* Effect.forkChild(Effect.delay(TaskGroup.stop(), 15))
           const whole = [upTo(4), [5, 6]]
           const both = [Pipeline.collect(pipeline), Stream.runCollect(Pipeline.stream(pipeline))]
           expect(yield* Effect.all(both, { concurrency: 2 })).toEqual([whole, whole])
@@ -498,23 +489,6 @@ describe("P9 the drain of the program", () => {
       { schedules: 50, check: endsWell }
     )
   }
-
-  it("has no listeners left wherever a run is interrupted", { timeout: 60_000 }, () => {
-    let drain!: Drain.Drain
-    const begin = Effect.suspend(() => {
-      drain = Drain.make()
-      const job = Pipeline.from(numbers(4)).pipe(Pipeline.map(each, { concurrency: 2 }), Pipeline.to(Sink.discard))
-      return Pipeline.run(job, { name: "i" }).pipe(
-        Effect.provide(Journal.memory),
-        Effect.provideService(Drain.Drain, drain)
-      )
-    })
-    const check = (run: Sim.Run<unknown, unknown>) => {
-      Effect.runSync(Leaks.check(run))
-      expect(drain.listeners).toBe(0)
-    }
-    Effect.runSync(Interrupt.everywhere(begin, { check }))
-  })
 })
 
 describe("what a run spawns", () => {

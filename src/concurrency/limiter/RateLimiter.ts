@@ -2,9 +2,10 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
+import type { Scheduler } from "effect/Scheduler"
+import * as Alarm from "../base/Alarm.ts"
 import { isCount, notACount } from "./ConcurrencyLimiter.ts"
 import type { Limiter, Stats } from "./Contract.ts"
 import { waiting } from "../base/TaskNode.ts"
@@ -20,7 +21,7 @@ export class RateLimiter implements Limiter {
   private start = 0
   private spent = 0
   private readonly waiting = new WaitList<Turn>()
-  private timer: { readonly at: number; readonly fiber: Fiber.Fiber<void> } | undefined
+  private readonly next = Alarm.appointment(() => this.grant())
 
   constructor(limit: number, per: number, burst: number) {
     this.limit = limit
@@ -46,7 +47,7 @@ export class RateLimiter implements Limiter {
     return Effect.clockWith((clock) =>
       Effect.sync(() => ({
         limit: this.limit,
-        inUse: Math.max(0, Math.ceil(((this.full - now(clock)) * this.limit) / this.per - 1e-6)),
+        inUse: Math.max(0, Math.ceil(((this.full - Alarm.now(clock)) * this.limit) / this.per - 1e-6)),
         waiting: this.waiting.size,
         borrowers: new Map<string, number>()
       }))
@@ -63,7 +64,7 @@ export class RateLimiter implements Limiter {
   /** Takes the tokens if they are there and nobody waits for them. */
   private spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
     if (this.waiting.size > 0) return false
-    const time = now(fiber.getRef(Clock.Clock))
+    const time = Alarm.now(fiber.getRef(Clock.Clock))
     if (this.full < time) {
       this.start = time
       this.spent = 0
@@ -93,28 +94,20 @@ export class RateLimiter implements Limiter {
     })
   }
 
-  /** Keeps one timer: for the first in the list, and none when nobody waits. */
+  /** An appointment for the first in the list, and none when nobody waits. */
   private schedule(): void {
     const first = this.waiting.first
-    const at = first === undefined ? undefined : this.due(first.permits)
-    if (this.timer?.at === at) return
-    this.timer?.fiber.interruptUnsafe()
-    this.timer = undefined
-    if (first === undefined || at === undefined) return
-    const clock = first.fiber.getRef(Clock.Clock)
-    const fiber = Effect.runForkWith(first.fiber.context)(clock.sleep(Duration.millis(at - now(clock))))
-    this.timer = { at, fiber }
-    fiber.addObserver((exit) => {
-      if (Exit.isFailure(exit) || this.timer?.fiber !== fiber) return
-      this.timer = undefined
-      this.grant(now(clock))
-    })
+    if (first === undefined) return this.next.withdraw()
+    const { clock, scheduler } = first
+    Alarm.of(clock).set(this.next, this.due(first.permits), scheduler)
   }
 
-  private grant(time: number): void {
+  private grant(): void {
     // A timer that fired late is made up for; a machine that slept is not.
     const first = this.waiting.first
-    const late = first === undefined ? 0 : time - this.due(first.permits)
+    if (first === undefined) return
+    const time = Alarm.now(first.clock)
+    const late = time - this.due(first.permits)
     if (late > maxLateness) this.start += late - maxLateness
     const due: Array<Turn> = []
     for (let first = this.waiting.first; first !== undefined && this.due(first.permits) <= time + nanos;) {
@@ -138,13 +131,15 @@ export class RateLimiter implements Limiter {
 }
 
 class Turn extends Waiter {
-  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly clock: Clock.Clock
+  readonly scheduler: Scheduler
   readonly permits: number
   readonly resume: (effect: Effect.Effect<void>) => void
 
   constructor(fiber: Fiber.Fiber<unknown, unknown>, permits: number, resume: (effect: Effect.Effect<void>) => void) {
     super()
-    this.fiber = fiber
+    this.clock = fiber.getRef(Clock.Clock)
+    this.scheduler = fiber.cache.scheduler
     this.permits = permits
     this.resume = resume
   }
@@ -155,5 +150,3 @@ const maxLateness = 20
 
 /** What clocks may differ by: they count whole nanoseconds. */
 const nanos = 2e-6
-
-const now = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000

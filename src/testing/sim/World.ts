@@ -15,6 +15,7 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import * as Registry from "../../concurrency/Registry.ts"
+import { ProgramStop, StopSignal } from "../../concurrency/base/Stop.ts"
 import { CurrentTask } from "../../concurrency/base/TaskNode.ts"
 import { Choices } from "../Choices.ts"
 import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
@@ -113,6 +114,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       Context.add(Notes, (fiber, text) => this.note(fiber, text)),
       Context.add(Registry.Registry, Registry.make()),
       Context.add(CurrentTask, undefined),
+      Context.add(ProgramStop, new StopSignal()),
       // Also where nobody listens: a program can tell whether a tracer is Effect's own, and must take the same way.
       Context.add(Tracer.Tracer, this.tracer(Context.get(outer, Tracer.Tracer))),
       Context.add(Probes, this.probes),
