@@ -105,7 +105,7 @@ export const spawn: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
   : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
-    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, false)))
+    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, "owned")))
 )
 
 /**
@@ -161,7 +161,7 @@ export const trySpawn = <A, E, R>(
     // As for `spawn`, the group never resumes a `join` with the failure it owns.
     return Effect.succeed(
       group.isOpen
-        ? Option.some(startIn(group, fiber, effect, options, false) as unknown as Task.Task<A>)
+        ? Option.some(startIn(group, fiber, effect, options, "owned") as unknown as Task.Task<A>)
         : Option.none()
     )
   })
@@ -191,7 +191,7 @@ export const supervise: <Arg extends Effect.Effect<any, any, any> | SpawnOptions
   : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
-    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, true)))
+    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, "supervised")))
 )
 
 /** What a task calls when it is ready to be used, with what its starter waits for. */
@@ -263,10 +263,9 @@ export const start = <A, E, R, V>(
             return f(ready)
           }),
           options,
-          true
+          "observed"
         )
         task = started
-        task.observed = true
         const released = waits ? group.awaits(fiber, started) : constVoid
         if (released === undefined) {
           waits = false
@@ -434,11 +433,16 @@ const startIn = <A, E, R>(
   fiber: Fiber.Fiber<unknown, unknown>,
   effect: Effect.Effect<A, E, R>,
   options: SpawnOptions | undefined,
-  supervised: boolean
+  failure: "owned" | "supervised" | "observed"
 ): Node<A, E> => {
   // The environment the effect needs is that of the spawning fiber, as its type says.
   const needsNothing = effect as Effect.Effect<A, E>
-  const launch: Launch = { name: options?.name, kind: options?.kind ?? "task", supervised }
+  const launch: Launch = {
+    name: options?.name,
+    kind: options?.kind ?? "task",
+    supervised: failure !== "owned",
+    observed: failure === "observed"
+  }
   const restart = options?.restart
   return group.start(
     fiber,

@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Journal, Pipeline, Sink, type Source, TaskGroup } from "skein"
+import { Journal, Pipeline, Policy, Sink, type Source, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import { after, endsWell, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
@@ -560,4 +560,88 @@ describe("what a run spawns", () => {
     )
     expect(order).toEqual(["ended", "task", "task"])
   })
+
+  it("is owned in the same way by the group around a start, also after the run", () => {
+    const order: Array<string> = []
+    const later = Effect.delay(
+      Effect.sync(() => order.push("task")),
+      50
+    )
+    const job = Pipeline.from(numbers(1)).pipe(
+      Pipeline.map((n) => Effect.as(TaskGroup.spawn(later), n)),
+      Pipeline.to(Sink.discard)
+    )
+    const program = Effect.scoped(
+      Effect.gen(function* () {
+        const run = yield* Pipeline.start(job, { name: "spawns" })
+        order.push((yield* run.await).outcome)
+      })
+    )
+    valueOf(Effect.provide(TaskGroup.open(program), Journal.memory))
+    expect(order).toEqual(["done", "task"])
+    const failing = Pipeline.from(numbers(1)).pipe(
+      Pipeline.map((n) => Effect.as(TaskGroup.spawn(Effect.delay(Effect.fail("no"), 5)), n)),
+      Pipeline.map(slow),
+      Pipeline.to(Sink.discard)
+    )
+    const failed = Effect.scoped(
+      Effect.flatMap(Pipeline.start(failing, { name: "spawns" }), (run) => Effect.andThen(run.await, Effect.never))
+    )
+    expect(errorOf(Effect.provide(TaskGroup.open(failed), Journal.memory))).toBe("no")
+  })
+
+  it("is owned in the same way where the breaker of a policy spawns it", () => {
+    const groups: Array<string> = []
+    const named = TaskGroup.spawn(Effect.map(TaskGroup.current(), ({ name }) => void groups.push(name)))
+    const policy: Policy.Policy<never, never, TaskGroup.TaskGroup<never>, undefined, undefined> = {
+      breaker: (effect) => Effect.andThen(named, effect),
+      retries: 0
+    }
+    const job = Pipeline.from(numbers(1)).pipe(
+      Pipeline.map((n) => Policy.apply(Effect.succeed(n), policy)),
+      Pipeline.to(Sink.discard)
+    )
+    valueOf(Effect.provide(TaskGroup.open(Pipeline.run(job, { name: "spawns" }), { name: "caller's" }), Journal.memory))
+    expect(groups).toEqual(["caller's"])
+  })
+})
+
+describe("a cancellation of the group", () => {
+  const gives = TaskGroup.cancel("found it")
+  const cancels = Pipeline.from(numbers(3)).pipe(Pipeline.map((n) => Effect.as(n === 2 ? gives : Effect.void, n)))
+  const { source } = counted(1)
+  const cancelling: Source.Source<number, never, TaskGroup.TaskGroup<TaskGroup.GroupCancelled>, number> = {
+    ...source,
+    read: (from) => Stream.unwrap(Effect.as(gives, source.read(from)))
+  }
+  const policy: Policy.Policy<never, never, TaskGroup.TaskGroup<TaskGroup.GroupCancelled>, undefined, undefined> = {
+    breaker: (effect) => Effect.andThen(gives, effect),
+    retries: 0
+  }
+  const toDiscard = Pipeline.to(Sink.discard)
+  const run = { name: "cancels" }
+  const jobs = {
+    step: Pipeline.run(cancels.pipe(toDiscard), run),
+    source: Pipeline.run(Pipeline.from(cancelling).pipe(toDiscard), run),
+    sink: Pipeline.run(Pipeline.from(numbers(1)).pipe(Pipeline.to(Sink.forEach(() => gives))), run),
+    started: Effect.scoped(Effect.flatMap(Pipeline.start(cancels.pipe(toDiscard), run), ({ await: end }) => end)),
+    collected: Pipeline.collect(cancels),
+    streamed: Stream.runCollect(Pipeline.stream(cancels)),
+    breaker: Pipeline.collect(Pipeline.from([1]).pipe(Pipeline.map((n) => Policy.apply(Effect.succeed(n), policy))))
+  }
+
+  it.each(Object.keys(jobs) as Array<keyof typeof jobs>)(
+    "by a %s is one of the group around it, and ends the run",
+    (name) => {
+      const job = jobs[name] as Effect.Effect<
+        unknown,
+        never,
+        TaskGroup.TaskGroup<TaskGroup.GroupCancelled> | Journal.Journal
+      >
+      const program = TaskGroup.open(Effect.andThen(job, Effect.never), { name: "caller's" }).pipe(
+        Effect.catchTag("GroupCancelled", ({ group, reason }) => Effect.succeed([group, reason]))
+      )
+      expect(valueOf(Effect.provide(program, Journal.memory))).toEqual(["caller's", "found it"])
+    }
+  )
 })

@@ -59,8 +59,10 @@ export interface Launch {
   readonly name: string | undefined
   readonly kind: Kind
   readonly supervised: boolean
+  /** Whether somebody takes notice of how it ends, whenever that is. */
+  readonly observed?: boolean
   /** Called when the task has ended, before the group takes its next step. */
-  readonly onEnd?: ((exit: Exit.Exit<any, any>) => void) | undefined
+  readonly onEnd?: ((task: Node<any, any>, exit: Exit.Exit<any, any>) => void) | undefined
 }
 
 export class Group<A, E> implements Owner, Listed {
@@ -186,13 +188,13 @@ export class Group<A, E> implements Owner, Listed {
 
   /** S10: call only while the group is open. */
   start<A, E>(
-    spawner: Fiber.Fiber<unknown, unknown>,
+    { context }: Pick<Fiber.Fiber<unknown, unknown>, "context">,
     effect: Effect.Effect<A, E>,
-    { kind, name, onEnd, supervised }: Launch
+    { kind, name, observed = false, onEnd, supervised }: Launch
   ): Node<A, E> {
-    const { context } = spawner
     if (context !== this.spawning.context) this.spawning = this.spawningFrom(context)
     const task = new Node<A, E>(this, this.spawning.task, kind, name, supervised)
+    task.observed = observed
     this.tasks.add(task)
     task.tell("spawned")
     const limited = kind === "task" && this.turns !== undefined ? this.turns.take(task, effect) : effect
@@ -425,7 +427,7 @@ const first = <A, E>(task: Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launc
 const started = <A, E>(task: Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
   if (task.fiber !== undefined) return
   task.fiber = fiber
-  if (onEnd !== undefined) fiber.addObserver(onEnd)
+  if (onEnd !== undefined) fiber.addObserver((exit) => onEnd(task, exit))
   fiber.addObserver(ender(task))
   task.tell("started")
 }
