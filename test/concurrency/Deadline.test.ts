@@ -118,6 +118,68 @@ describe("Deadline.within", () => {
     expect(endsAt(program).exit).toEqual(Exit.succeed("in time"))
   })
 
+  it("S15 a body that completes anyway wins: its value is returned", () => {
+    const program = Effect.clockWith((clock) => {
+      let busy = 0n
+      const late = clockLike(clock, { monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + busy })
+      const works = Effect.sync(() => {
+        busy += 5_000_000_000n
+        return "done"
+      })
+      const expires = Deadline.open("1 second", (deadline) =>
+        Effect.sync(() => {
+          Effect.runFork(deadline.reschedule(0))
+          return "done"
+        })
+      )
+      return Effect.provideService(
+        Effect.all([
+          Deadline.within(works, "1 second"),
+          Deadline.moveOn(Effect.andThen(Effect.sleep("500 millis"), works), "1 second"),
+          expires,
+          Effect.uninterruptible(Deadline.within(works, "1 second"))
+        ]),
+        Clock.Clock,
+        late
+      )
+    })
+    expect(endsAt(program).exit).toEqual(Exit.succeed(["done", Option.some("done"), "done", "done"]))
+  })
+
+  it("S15 what an uninterruptible region acquires after the time is up is dropped, and closed where it belongs to a scope", () => {
+    let open = 0
+    const connect = Effect.sync(() => ++open).pipe(Effect.delay("3 seconds"))
+    const scoped = Effect.acquireRelease(connect, () => Effect.sync(() => --open))
+    const uses = [
+      Effect.scoped(Effect.andThen(scoped, Effect.never)),
+      Effect.acquireUseRelease(
+        connect,
+        () => Effect.never,
+        () => Effect.sync(() => --open)
+      )
+    ]
+    for (const use of uses) {
+      const program = Effect.exit(Deadline.within(use, "1 second", { name: "late" }))
+      const { exit, time } = endsAt(program)
+      expect([Exit.isSuccess(exit) && exceeded(exit.value as Exit.Exit<never>), time, open]).toEqual(["late", 3000, 0])
+      const check = () => {
+        expect(open).toBe(0)
+        return Effect.void
+      }
+      Effect.runSync(Interrupt.everywhere(program, { check }))
+      Effect.runSync(Sim.explore(program, { schedules: 1000, granularity: "op", check, stop: "interrupt" }))
+    }
+    // The scope around the deadline closes what its body has opened late.
+    const around = Effect.scoped(Effect.exit(Deadline.within(scoped, "1 second", { name: "late" })))
+    const { exit } = endsAt(around)
+    expect([Exit.isSuccess(exit) && exceeded(exit.value), open]).toEqual(["late", 0])
+    // Without one the value is nobody's.
+    expect(exceeded(endsAt(Deadline.within(Effect.uninterruptible(connect), "1 second", { name: "late" })).exit)).toBe(
+      "late"
+    )
+    expect(open).toBe(1)
+  })
+
   it("thousands of nested ones end with the shortest, and at once when all of them are cancelled", () => {
     const nested = (core: Effect.Effect<void>) => {
       let effect: Effect.Effect<void, Deadline.DeadlineExceeded> = core
@@ -349,16 +411,6 @@ describe("Deadline.open", () => {
       Effect.andThen(Effect.forkChild(Effect.delay(deadline.reschedule(-1), "1 second")), Effect.never)
     )
     expect(endsAt(Effect.exit(other)).time).toBe(1000)
-  })
-
-  it("lets a body win that is done in the moment it passes", () => {
-    const program = Deadline.open("5 seconds", (deadline) =>
-      Effect.sync(() => {
-        Effect.runFork(deadline.reschedule(0))
-        return "done"
-      })
-    )
-    expect(endsAt(program).exit).toEqual(Exit.succeed("done"))
   })
 
   it("cannot be moved past the deadline around it", () => {
