@@ -6,10 +6,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
-import { Cancel, Deadline } from "skein"
+import { Cancel, Deadline, Limiter, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import { clockLike } from "../support/clock.ts"
@@ -172,7 +173,7 @@ describe("Deadline.within", () => {
     // The scope around the deadline closes what its body has opened late.
     const around = Effect.scoped(Effect.exit(Deadline.within(scoped, "1 second", { name: "late" })))
     const { exit } = endsAt(around)
-    expect([Exit.isSuccess(exit) && exceeded(exit.value), open]).toEqual(["late", 0])
+    expect([Exit.isSuccess(exit) && exceeded(exit.value as Exit.Exit<never>), open]).toEqual(["late", 0])
     // Without one the value is nobody's.
     expect(exceeded(endsAt(Deadline.within(Effect.uninterruptible(connect), "1 second", { name: "late" })).exit)).toBe(
       "late"
@@ -487,6 +488,35 @@ describe("the alarm that deadlines share", () => {
     const { exit, time } = endsAt(program)
     expect(exit).toEqual(Exit.succeed({ none: 0, forMany: 1, forEarlier: 2, most: 1, pending: 0 }))
     expect(time).toBe(100 + 900 + 5000)
+  })
+
+  it("S28 serves rates and the watch over cleanups as well: one timer for all of them", () => {
+    const program = Effect.gen(function* () {
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      const { clock: counting, count } = counted(clock)
+      const sleep = (millis: number) => Effect.provideService(Effect.sleep(millis), Clock.Clock, clock)
+      const ended: Array<string> = []
+      const ends = (name: string) =>
+        Effect.flatMap(clock.currentTimeMillis, (now) => Effect.sync(() => ended.push(`${name} ${now - start}`)))
+      const start = yield* clock.currentTimeMillis
+      const limiter = yield* Limiter.rate({ limit: 1, per: 400 })
+      const deaf = Effect.onInterrupt(Effect.never, () => sleep(1000))
+      const group = TaskGroup.open(Effect.andThen(TaskGroup.spawn(deaf), Effect.fail("no")), {
+        cleanup: 700,
+        abandon: true
+      })
+      const all = [
+        Effect.ensuring(Effect.exit(Deadline.within(Effect.never, 500)), ends("deadline")),
+        ...[1, 2, 3].map(() => limiter.withPermit(ends("call"))),
+        Effect.ensuring(Effect.exit(group), ends("group"))
+      ]
+      yield* Effect.provideService(Effect.all(all, { concurrency: "unbounded" }), Clock.Clock, counting)
+      yield* sleep(1000)
+      return { ended, most: count.most, pending: count.pending }
+    })
+    const { exit } = endsAt(Effect.provide(program, Logger.layer([])))
+    const ended = ["call 0", "call 400", "deadline 500", "group 700", "call 800"]
+    expect(exit).toEqual(Exit.succeed({ ended, most: 1, pending: 0 }))
   })
 
   it.sim(

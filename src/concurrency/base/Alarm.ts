@@ -60,6 +60,9 @@ const alarms = new WeakMap<Clock.Clock, Alarm>()
 /** The time that appointments by this clock go by, in milliseconds. */
 export const now = (clock: Clock.Clock): number => of(clock).now
 
+/** The same as an effect: what durations are measured with. */
+export const moment: Effect.Effect<number> = Effect.clockWith((clock) => Effect.sync(() => now(clock)))
+
 export class Alarm {
   readonly clock: Clock.Clock
   private readonly heap: Array<Appointment> = []
