@@ -82,7 +82,7 @@ export class Alarm {
   get now(): number {
     const by = this.teller
     if (by !== undefined) return this.fakeTime(by, -Infinity)
-    if (this.fake !== undefined) this.goReal(this.fake.told)
+    if (this.fake !== undefined) this.leaveFake(this.fake.told)
     return this.clockTime + this.lead
   }
 
@@ -112,7 +112,7 @@ export class Alarm {
   }
 
   private together(one: Appointment, scheduler: Scheduler): void {
-    if (this.fake !== undefined) this.goReal(this.fake.told)
+    if (this.fake !== undefined) this.leaveFake(this.fake.told)
     one.wakes = one.due - this.lead
     this.heap.push(one)
     this.up(one, this.heap.length - 1)
@@ -211,7 +211,7 @@ export class Alarm {
   }
 
   /** The time never goes back, so that whoever measures across the end of a test does not wait for what was skipped. */
-  private goReal(told: number): void {
+  private leaveFake(told: number): void {
     this.lead = Math.max(this.lead, told - this.clockTime)
     this.fake = undefined
   }
