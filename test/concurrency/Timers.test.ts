@@ -365,6 +365,26 @@ describe.each(kinds)("S28 under %s", (_, fakes) => {
   })
 })
 
+describe("S28 fake timers that tell nobody how far they are", () => {
+  it("let deadlines pass and calls of a rate start, each at its step", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    const faked = globalThis.setTimeout
+    globalThis.setTimeout = ((...args: Parameters<typeof faked>) => faked(...args)) as typeof faked
+    const limiter = Effect.runSync(Limiter.rate({ limit: 3, per: 1000 }))
+    const runs = [
+      ...Array.from({ length: 4 }, () => start(limiter.withPermit(Effect.void))),
+      start(Effect.exit(Deadline.within(Effect.never, 700))),
+      start(TaskGroup.open(TaskGroup.spawn(Effect.never), { within: 900 }))
+    ]
+    const ended: Array<number> = []
+    for (let step = 0; step < 10; step++) {
+      await vi.advanceTimersByTimeAsync(step === 0 ? 0 : 125)
+      ended.push(runs.filter((run) => run.hasEnded).length)
+    }
+    expect(ended).toEqual([1, 1, 1, 2, 2, 2, 4, 4, 6, 6])
+  })
+})
+
 describe("S28 timers that something watches", () => {
   it("are real ones: one for any number of deadlines, and rates by the clock", async () => {
     const { setTimeout } = globalThis
