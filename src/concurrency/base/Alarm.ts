@@ -180,9 +180,9 @@ export class Alarm {
     this.context = Context.make(Scheduler, scheduler)
   }
 
-  /** Clocks count whole nanoseconds; fake timers cut off what is behind the point, and so what a sum was rounded down by. */
+  /** Durations are rounded to nanoseconds, so that fake timers, which cut off fractions, do not fire a millisecond early. */
   private sleepFor(millis: number): Fiber.Fiber<void> {
-    return Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(Math.round(millis * nanos) / nanos)))
+    return Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(millis)))
   }
 
   private real(f: () => void): void {
