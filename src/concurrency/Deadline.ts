@@ -23,10 +23,10 @@ export type Late<O> = [O[keyof O & "within"]] extends [undefined] ? never : Dead
 
 /**
  * Cancels the effect once `duration` has passed, waits for its cleanup, and fails with `DeadlineExceeded`. What the
- * effect fails with by itself goes first. A duration of zero or less never starts it, not even for a value that is ready;
- * an infinite one is no deadline. When an enclosing deadline passes first, or at the same moment, that one reports. As
- * with any cancellation, an uninterruptible region runs to its end and its value is given up: what it acquires belongs
- * into a `Scope`.
+ * effect fails with by itself goes first, and so does its value where it completes all the same. Only what an
+ * uninterruptible region gives after the time is up is dropped as the effect leaves it, as with any cancellation: what such
+ * a region acquires belongs to a `Scope`. A duration of zero or less never starts the effect, not even for a value that is
+ * ready; an infinite one is no deadline. When an enclosing deadline passes first, or at the same moment, that one reports.
  *
  * @example
  * ```ts

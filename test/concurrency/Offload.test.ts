@@ -750,6 +750,23 @@ describe("Offload.pool, cancelled at every operation", () => {
     { schedules: 300, check: (run) => Effect.andThen(run.exit, Leaks.check(run)) }
   )
 
+  it("S15 a thread that does not answer is ended when its grace is over, or a deadline around it passes before that", () => {
+    const endsAfter = (outer: number) => {
+      const counts: Counts = { begun: 0, ended: 0, threads: 0 }
+      const program = Effect.gen(function* () {
+        const jobs = Offload.define<{ readonly take: Take }>(new URL("virtual:jobs"))
+        const { take } = yield* Offload.pool(jobs, { size: 1, grace: "1 second" })
+        const begun = yield* Clock.currentTimeMillis
+        const call = take(60_000, true, undefined).pipe(Deadline.within("2 seconds"), Deadline.within(outer))
+        yield* Effect.exit(call)
+        return (yield* Clock.currentTimeMillis) - begun
+      }).pipe(Effect.scoped, Effect.provideService(Offload.Threads, virtualThreads(counts)))
+      const { exit } = Effect.runSync(Effect.tap(Sim.run(program), Leaks.check))
+      return Exit.isSuccess(exit) ? exit.value : exit
+    }
+    expect([5000, 3000, 2500, 2000, 1000].map(endsAfter)).toEqual([3000, 3000, 2500, 3000, 2000])
+  })
+
   for (const deaf of [false, true]) {
     for (const options of [
       { size: 1, limit: 100 },

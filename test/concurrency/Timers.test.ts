@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { mock } from "node:test"
 import { Deadline, Limiter, TaskGroup } from "skein"
-import { Leaks, Sim } from "skein/testing"
+import { Interrupt, Leaks, Sim } from "skein/testing"
 import { clockLike } from "../support/clock.ts"
 
 /** Lets everything run that waits for no timer. */
@@ -365,6 +365,26 @@ describe.each(kinds)("S28 under %s", (_, fakes) => {
   })
 })
 
+describe("S28 fake timers that tell nobody how far they are", () => {
+  it("let deadlines pass and calls of a rate start, each at its step", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    const faked = globalThis.setTimeout
+    globalThis.setTimeout = ((...args: Parameters<typeof faked>) => faked(...args)) as typeof faked
+    const limiter = Effect.runSync(Limiter.rate({ limit: 3, per: 1000 }))
+    const runs = [
+      ...Array.from({ length: 4 }, () => start(limiter.withPermit(Effect.void))),
+      start(Effect.exit(Deadline.within(Effect.never, 700))),
+      start(TaskGroup.open(TaskGroup.spawn(Effect.never), { within: 900 }))
+    ]
+    const ended: Array<number> = []
+    for (let step = 0; step < 10; step++) {
+      await vi.advanceTimersByTimeAsync(step === 0 ? 0 : 125)
+      ended.push(runs.filter((run) => run.hasEnded).length)
+    }
+    expect(ended).toEqual([1, 1, 1, 2, 2, 2, 4, 4, 6, 6])
+  })
+})
+
 describe("S28 timers that something watches", () => {
   it("are real ones: one for any number of deadlines, and rates by the clock", async () => {
     const { setTimeout } = globalThis
@@ -392,22 +412,20 @@ describe("S28 a wall clock that steps", () => {
   const hour = 3600_000
 
   /** Runs the program where `step` sets the wall clock, and not the monotonic one, forward or back. */
-  const stepping = <A, E>(program: (step: (millis: number) => Effect.Effect<void>) => Effect.Effect<A, E>) =>
-    Sim.run(
-      Effect.clockWith((clock) => {
-        let offset = 0
-        const currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe() + offset
-        const stepped = clockLike(clock, {
-          currentTimeMillisUnsafe,
-          currentTimeMillis: Effect.sync(currentTimeMillisUnsafe)
-        })
-        return Effect.provideService(
-          program((millis) => Effect.sync(() => void (offset += millis))),
-          Clock.Clock,
-          stepped
-        )
+  const steppingBy = <A, E>(program: (step: (millis: number) => Effect.Effect<void>) => Effect.Effect<A, E>) =>
+    Effect.clockWith((clock) => {
+      let offset = 0
+      const currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe() + offset
+      const stepped = clockLike(clock, {
+        currentTimeMillisUnsafe,
+        currentTimeMillis: Effect.sync(currentTimeMillisUnsafe)
       })
-    ).pipe(Effect.tap(Leaks.check), Effect.runSync)
+      const step = (millis: number) => Effect.sync(() => void (offset += millis))
+      return Effect.provideService(program(step), Clock.Clock, stepped)
+    })
+
+  const stepping = <A, E>(program: (step: (millis: number) => Effect.Effect<void>) => Effect.Effect<A, E>) =>
+    Effect.runSync(Effect.tap(Sim.run(steppingBy(program)), Leaks.check))
 
   it.each([hour, -hour])("by %i ms does not move the end of `cleanup`", (millis) => {
     const deaf = Effect.onInterrupt(Effect.never, () => Effect.sleep(500))
@@ -459,5 +477,40 @@ describe("S28 a wall clock that steps", () => {
     )
     expect(exit).toEqual(Exit.succeed([true, false]))
     expect(time).toBe(300)
+  })
+
+  it("at any moment changes nothing, in any order and wherever it is cancelled", () => {
+    const program = steppingBy((step) =>
+      Effect.gen(function* () {
+        const limiter = yield* Limiter.rate({ limit: 1, per: 100 })
+        const deaf = Effect.onInterrupt(Effect.never, () => Effect.sleep(500))
+        let fails = 0
+        const flaky = Effect.suspend(() => (++fails < 5 ? Effect.fail("no") : Effect.void))
+        const options = { restart: Schedule.spaced(60), maxRestarts: { times: 2, per: 110 } }
+        const all: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+          TaskGroup.open(Effect.andThen(TaskGroup.spawn(deaf), Effect.delay(Effect.fail("no"), 10)), {
+            cleanup: 200,
+            abandon: true
+          }),
+          TaskGroup.open(Effect.flatMap(TaskGroup.supervise(flaky, options), (task) => task.join)),
+          Deadline.within(Effect.never, 150),
+          Effect.forEach([1, 2, 3], () => limiter.withPermit(Effect.void)),
+          Effect.forEach([hour, -hour, -hour, hour], (millis) => Effect.delay(step(millis), 50))
+        ]
+        const clock = yield* Effect.clockWith(Effect.succeed)
+        const since = Number(clock.monotonicTimeNanosUnsafe())
+        const passed = (exit: Exit.Exit<unknown, unknown>) =>
+          `${exit._tag} ${(Number(clock.monotonicTimeNanosUnsafe()) - since) / 1_000_000}`
+        return yield* Effect.forEach(all, (one) => Effect.map(Effect.exit(one), passed), { concurrency: "unbounded" })
+      })
+    ).pipe(Effect.provide(Logger.layer([])))
+    const check = (run: Sim.Run<ReadonlyArray<string>, unknown>) => {
+      if (!run.stopped)
+        expect(run.exit).toEqual(
+          Exit.succeed(["Failure 210", "Success 240", "Failure 150", "Success 200", "Success 200"])
+        )
+    }
+    Effect.runSync(Interrupt.everywhere(program, { check }))
+    Effect.runSync(Sim.explore(program, { schedules: 1000, granularity: "op", check, stop: "interrupt" }))
   })
 })

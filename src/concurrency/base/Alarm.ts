@@ -60,6 +60,9 @@ const alarms = new WeakMap<Clock.Clock, Alarm>()
 /** The time that appointments by this clock go by, in milliseconds. */
 export const now = (clock: Clock.Clock): number => of(clock).now
 
+/** The same as an effect: what durations are measured with. */
+export const moment: Effect.Effect<number> = Effect.clockWith((clock) => Effect.sync(() => now(clock)))
+
 export class Alarm {
   readonly clock: Clock.Clock
   private readonly heap: Array<Appointment> = []
@@ -79,7 +82,7 @@ export class Alarm {
   get now(): number {
     const by = this.teller
     if (by !== undefined) return this.fakeTime(by, -Infinity)
-    if (this.fake !== undefined) this.goReal(this.fake.told)
+    if (this.fake !== undefined) this.leaveFake(this.fake.told)
     return this.clockTime + this.lead
   }
 
@@ -109,7 +112,7 @@ export class Alarm {
   }
 
   private together(one: Appointment, scheduler: Scheduler): void {
-    if (this.fake !== undefined) this.goReal(this.fake.told)
+    if (this.fake !== undefined) this.leaveFake(this.fake.told)
     one.wakes = one.due - this.lead
     this.heap.push(one)
     this.up(one, this.heap.length - 1)
@@ -177,9 +180,9 @@ export class Alarm {
     this.context = Context.make(Scheduler, scheduler)
   }
 
-  /** Clocks count whole nanoseconds; fake timers cut off what is behind the point, and so what a sum was rounded down by. */
+  /** Durations are rounded to nanoseconds, so that fake timers, which cut off fractions, do not fire a millisecond early. */
   private sleepFor(millis: number): Fiber.Fiber<void> {
-    return Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(Math.round(millis * nanos) / nanos)))
+    return Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(millis)))
   }
 
   private real(f: () => void): void {
@@ -208,7 +211,7 @@ export class Alarm {
   }
 
   /** The time never goes back, so that whoever measures across the end of a test does not wait for what was skipped. */
-  private goReal(told: number): void {
+  private leaveFake(told: number): void {
     this.lead = Math.max(this.lead, told - this.clockTime)
     this.fake = undefined
   }

@@ -3,6 +3,7 @@ import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
 import * as Orphans from "../base/Orphans.ts"
@@ -23,6 +24,7 @@ export class CleanupWatch {
   private readonly patience: number
   private readonly context: Context.Context<never>
   private readonly next = Alarm.appointment(() => this.report())
+  private naming: Fiber.Fiber<void> | undefined
   /** Those cancelled up to this moment have been named. */
   private named = -Infinity
 
@@ -41,6 +43,7 @@ export class CleanupWatch {
 
   stop(): void {
     this.next.withdraw()
+    this.naming?.interruptUnsafe()
   }
 
   private unnamed(): ReadonlyArray<Node<unknown, unknown>> {
@@ -52,7 +55,7 @@ export class CleanupWatch {
     const late = this.unnamed().filter((task) => task.cancelled!.moment + this.patience <= now)
     for (const task of late) this.named = Math.max(this.named, task.cancelled!.moment)
     this.start()
-    if (late.length > 0) Effect.runForkWith(this.context)(this.name(late, now))
+    if (late.length > 0) this.naming = Effect.runForkWith(this.context)(this.name(late, now))
   }
 
   private name(late: ReadonlyArray<Node<unknown, unknown>>, now: number): Effect.Effect<void> {

@@ -5,13 +5,15 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type { Worker } from "effect/workers/Worker"
 import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
 import { isAbort, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
+import { remaining } from "../deadline/ActiveDeadline.ts"
 import { CurrentTask, waiting } from "../base/TaskNode.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
@@ -238,7 +240,10 @@ export class WorkerPool {
     }
     return Wait.callback("a worker thread", (resume) => {
       if (call.exit !== undefined || thread === undefined) return resume(afterCancel(call.exit))
-      const timer = Effect.runForkWith(this.context)(fiber.getRef(Clock.Clock).sleep(this.settings.grace))
+      // S15: a deadline around it that has not passed yet holds for the thread as well.
+      const left = Option.getOrElse(remaining(fiber), () => Duration.infinity)
+      const grace = Duration.min(this.settings.grace, left)
+      const timer = Effect.runForkWith(this.context)(fiber.getRef(Clock.Clock).sleep(grace))
       // Ending the thread ends the call.
       timer.addObserver((exit) => Exit.isSuccess(exit) && thread.end())
       call.resume = (exit) => {

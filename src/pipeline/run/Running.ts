@@ -1,11 +1,11 @@
 /** A run that was accepted: the flow, the committer, and what runs beside them, as tasks of one group. */
 /* oxlint-disable typescript/no-explicit-any -- a description has lost the types of its steps */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Alarm from "../../concurrency/base/Alarm.ts"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
@@ -58,7 +58,7 @@ export const open = (
   Effect.gen(function* () {
     const { name } = options
     const { start } = intake
-    const startedAt = yield* Clock.currentTimeMillis
+    const startedAt = yield* Alarm.moment
     const meter = makeMeter()
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
@@ -88,8 +88,8 @@ export const open = (
 
     let state: State = "running"
     let asked: (() => void) | undefined
-    const progress = Effect.map(Clock.currentTimeMillis, (now): Progress => {
-      const elapsed = now - startedAt
+    const progress = Effect.map(Alarm.moment, (now): Progress => {
+      const elapsed = Math.round(now - startedAt)
       const { known } = fate
       const done = start.counts.bytes + known.bytes
       return {
@@ -189,7 +189,7 @@ export const open = (
         }
       }
       const finished = isComplete() && Exit.isSuccess(committed)
-      const elapsed = (yield* Clock.currentTimeMillis) - startedAt
+      const elapsed = Math.round((yield* Alarm.moment) - startedAt)
       const now = fate.after({ units: [], rows: [] })
       state = finished ? "done" : "drained"
       const summary: Summary = {
