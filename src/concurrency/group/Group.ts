@@ -16,6 +16,8 @@ import { Ambient } from "../deadline/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
 import { shared } from "./Dispatcher.ts"
 import { Ledger } from "./Failures.ts"
+import * as Foreign from "../base/Foreign.ts"
+import * as Log from "../base/Log.ts"
 import { checkWhole } from "../base/Options.ts"
 import { type Reason, reasonOf } from "../base/Reason.ts"
 import { type GroupInfo, type Kind, Registry } from "../Registry.ts"
@@ -320,7 +322,7 @@ export class Group<A, E> implements Owner {
 
   /** S9: a join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
   private readonly isOwnCancellation = (defect: unknown): boolean =>
-    !this.isOpen && (defect instanceof TaskCancelled || defect instanceof TaskFailed)
+    !this.isOpen && (Foreign.isA(defect, TaskCancelled) || Foreign.isA(defect, TaskFailed))
 
   watchCleanup(): void {
     if (this.state === "closed" || (this.watch === undefined && this.stuck().length === 0)) return
@@ -381,6 +383,6 @@ const ender =
 const reportUnhandled = (task: Node<unknown, unknown>): Effect.Effect<void> => {
   const exit = task.fiber!.pollUnsafe()
   return exit !== undefined && Exit.isFailure(exit)
-    ? Effect.logError(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
+    ? Log.error(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
     : Effect.void
 }

@@ -11,7 +11,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { Worker } from "effect/workers/Worker"
 import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
-import { isAbort, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
+import * as Foreign from "../base/Foreign.ts"
+import { OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
 import { CurrentTask, waiting } from "../base/TaskNode.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
@@ -141,10 +142,10 @@ export class WorkerPool {
 
   private send(thread: Thread, call: Call): void {
     const slot = thread.take(call)
-    const message: Protocol.ToThread = [Protocol.call, slot, call.job, call.args]
+    const message: Protocol.ToThread = [Protocol.call, slot, call.id, call.job, call.args]
     const exit = Effect.runSyncExit(thread.worker!.send(message, call.transfers))
     if (Exit.isSuccess(exit)) return
-    thread.release(slot)
+    thread.release(slot, call.id)
     call.end(Exit.fail(new OffloadError({ job: call.job, cause: causeOf(exit.cause) })))
   }
 
@@ -158,10 +159,10 @@ export class WorkerPool {
       thread.problem = Protocol.decode(message[1])
       return thread.end()
     } else {
-      const call = thread.release(message[1])
-      if (message[0] === Protocol.succeeded) call?.end(Exit.succeed(message[2]))
+      const call = thread.release(message[1], message[2])
+      if (message[0] === Protocol.succeeded) call?.end(Exit.succeed(message[3]))
       if (message[0] === Protocol.failed) {
-        call?.end(Exit.fail(new OffloadError({ job: call.job, cause: Protocol.decode(message[2]) })))
+        call?.end(Exit.fail(new OffloadError({ job: call.job, cause: Protocol.decode(message[3]) })))
       }
     }
     this.dispatch()
@@ -254,7 +255,7 @@ export class WorkerPool {
 const afterCancel = (exit: Ended | undefined): Exit.Exit<void, OffloadError> => {
   if (exit === undefined || Exit.isSuccess(exit)) return Exit.void
   const error = Cause.squash(exit.cause)
-  return error instanceof OffloadError && !isAbort(error.cause) ? Exit.fail(error) : Exit.void
+  return Foreign.isA(error, OffloadError) && !Foreign.isAbort(error.cause) ? Exit.fail(error) : Exit.void
 }
 
 const causeOf = (cause: Cause.Cause<WorkerError>): unknown => {
@@ -268,9 +269,10 @@ class Call extends Waiter {
   readonly transfers: ReadonlyArray<Transferable> | undefined
   exit: Ended | undefined
   resume: ((exit: Ended) => void) | undefined
-  /** Where it is, once it was sent. */
+  /** Where it is, once it was sent, and its number there. */
   thread: Thread | undefined
   slot = -1
+  id = 0
 
   constructor(job: string, args: ReadonlyArray<unknown>) {
     super()
@@ -298,6 +300,9 @@ class Thread {
   readonly slots = new Int32Array(this.memory)
   readonly calls: Array<Call | undefined> = Array.from({ length: ahead })
   private readonly free = Array.from({ length: ahead }, (_, slot) => slot)
+  /** Of the call that each slot is in use for, also after the call was dropped; 0 where it is free. */
+  private readonly ids = Array.from({ length: ahead }, () => 0)
+  private sent = 0
 
   end(): void {
     this.state = "ending"
@@ -315,6 +320,7 @@ class Thread {
     this.calls[slot] = call
     call.thread = this
     call.slot = slot
+    call.id = this.ids[slot] = ++this.sent
     return slot
   }
 
@@ -331,9 +337,12 @@ class Thread {
     return call
   }
 
-  release(slot: number): Call | undefined {
+  /** The call that this is the answer to; none for what is no answer, or the second to a call. */
+  release(slot: number, id: number): Call | undefined {
+    if (!id || this.ids[slot] !== id) return undefined
     const call = this.calls[slot]
     this.calls[slot] = undefined
+    this.ids[slot] = 0
     this.free.push(slot)
     return call
   }
