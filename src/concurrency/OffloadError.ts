@@ -1,4 +1,5 @@
 /** What can go wrong with work done elsewhere: it fails by itself, or the thread it runs in does. */
+import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
 import * as Foreign from "./base/Foreign.ts"
 import type { TypedError } from "./base/TypedError.ts"
@@ -15,6 +16,10 @@ export class OffloadError extends OffloadErrorBase {
     return `"${this.job}" failed: ${Foreign.describe(this.cause)}`
   }
 }
+
+/** S27: equal to nothing but itself, as Effect hashes errors where it joins causes, and that would walk through all of this cause. */
+export const offloadError = (job: string, cause: unknown): OffloadError =>
+  Equal.byReferenceUnsafe(new OffloadError({ job, cause }))
 
 const WorkerCrashedBase: TypedError<
   WorkerCrashed,

@@ -58,7 +58,9 @@ describe("S27 a hostile value", () => {
         return yield* Fiber.await(fiber)
       })
       const { exit } = Effect.runSync(Sim.run(Effect.provide(program, Logger.layer([]))))
-      expect(Exit.isSuccess(exit) && Exit.isFailure(exit.value)).toBe(true)
+      const ended = Exit.isSuccess(exit) ? exit.value : exit
+      expect(Exit.isFailure(ended) && Cause.hasInterrupts(ended.cause)).toBe(true)
+      expect(failureOf(ended) !== undefined).toBe(onCancel === "wait" && !Foreign.isAbort(value))
     }
   })
 

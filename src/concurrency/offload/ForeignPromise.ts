@@ -8,7 +8,7 @@ import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import type { Limiter } from "../limiter/Contract.ts"
 import * as Foreign from "../base/Foreign.ts"
-import { OffloadError } from "../OffloadError.ts"
+import { offloadError, OffloadError } from "../OffloadError.ts"
 import * as Log from "../base/Log.ts"
 import * as Orphans from "../base/Orphans.ts"
 import { reasonOf } from "../base/Reason.ts"
@@ -74,7 +74,7 @@ export class Work<A> {
         this.settled(exit)
         resume(exit)
       }
-      const reject = (cause: unknown) => settle(Exit.fail(new OffloadError({ job: this.name, cause })))
+      const reject = (cause: unknown) => settle(Exit.fail(offloadError(this.name, cause)))
       let made: unknown
       try {
         made = this.make(this.controller.signal)

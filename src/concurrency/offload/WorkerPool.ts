@@ -12,7 +12,7 @@ import * as Fiber from "effect/Fiber"
 import type { Worker } from "effect/workers/Worker"
 import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
 import * as Foreign from "../base/Foreign.ts"
-import { OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
+import { offloadError, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
 import { CurrentTask, waiting } from "../base/TaskNode.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
@@ -146,7 +146,7 @@ export class WorkerPool {
     const exit = Effect.runSyncExit(thread.worker!.send(message, call.transfers))
     if (Exit.isSuccess(exit)) return
     thread.release(slot, call.id)
-    call.end(Exit.fail(new OffloadError({ job: call.job, cause: causeOf(exit.cause) })))
+    call.end(Exit.fail(offloadError(call.job, causeOf(exit.cause))))
   }
 
   private receive(thread: Thread, message: unknown): void {
@@ -162,7 +162,7 @@ export class WorkerPool {
       const call = thread.release(message[1], message[2])
       if (message[0] === Protocol.succeeded) call?.end(Exit.succeed(message[3]))
       if (message[0] === Protocol.failed) {
-        call?.end(Exit.fail(new OffloadError({ job: call.job, cause: Protocol.decode(message[3]) })))
+        call?.end(Exit.fail(offloadError(call.job, Protocol.decode(message[3]))))
       }
     }
     this.dispatch()
