@@ -778,11 +778,31 @@ describe("Offload.pool", () => {
 
   test("an error that nobody caught in a thread ends it, and is told", { size: 1, name: "jobs" }, (pool) =>
     Effect.gen(function* () {
-      const error = yield* errorOf(pool.throwElsewhere())
+      const error = yield* errorOf(pool.throwElsewhere(undefined))
       expect(error.message).toBe('A worker of pool "jobs" ended while it ran "throwElsewhere": nobody caught this')
       expect(yield* pool.add(1, 1)).toBe(2)
     })
   )
+
+  test("S27 so does anything else that nobody caught", { size: 1, name: "jobs" }, (pool) =>
+    Effect.gen(function* () {
+      const error = yield* errorOf(pool.throwElsewhere(null))
+      expect(error).toMatchObject({ _tag: "WorkerCrashed", job: "throwElsewhere" })
+      expect(error.message).toMatch(/^A worker of pool "jobs" ended while it ran "throwElsewhere": /)
+      expect(yield* pool.add(1, 1)).toBe(2)
+    })
+  )
+
+  for (const what of ["null", "undefined", "Object.create(null)"]) {
+    it.effect(`S27 a module that throws ${what} cannot be loaded, and says so`, () =>
+      Effect.gen(function* () {
+        const module = Offload.define(new URL(`data:text/javascript,throw ${what}`))
+        const error = yield* errorOf(Effect.scoped(Offload.pool(module, { size: 1, name: "jobs" })))
+        const said = what.startsWith("Object") ? "{}" : what
+        expect(error.message).toBe(`A worker of pool "jobs" could not load its module: ${said}`)
+      }).pipe(Effect.provide(Workers.layer))
+    )
+  }
 
   test(
     "every call holds a permit of the limiter",

@@ -82,9 +82,9 @@ export const exit = (steps: Steps): never => {
   process.exit(7)
 }
 
-export const throwElsewhere = (): Promise<never> => {
+export const throwElsewhere = (what: unknown = new Error("nobody caught this")): Promise<never> => {
   setImmediate(() => {
-    throw new Error("nobody caught this")
+    throw what
   })
   return new Promise(() => {})
 }

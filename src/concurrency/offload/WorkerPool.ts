@@ -156,7 +156,7 @@ export class WorkerPool {
       this.functions = message[1]
       this.answerOpen()
     } else if (message[0] === Protocol.unloadable) {
-      thread.problem = Protocol.decode(message[1])
+      thread.problem = { cause: Protocol.decode(message[1]) }
       return thread.end()
     } else {
       const call = thread.release(message[1], message[2])
@@ -201,10 +201,11 @@ export class WorkerPool {
   private ended(thread: Thread, id: number, exit: Exit.Exit<never, WorkerError>): void {
     thread.state = "down"
     if (this.closed) return
-    const cause = thread.problem ?? (Exit.isFailure(exit) ? causeOf(exit.cause) : undefined)
+    const problem = thread.problem ?? { cause: Exit.isFailure(exit) ? causeOf(exit.cause) : undefined }
+    const { cause } = problem
     // One that crashes before it is given anything would do so again: the next call tries.
     if (thread.isUsed) this.start(id)
-    else this.answerOpen(cause)
+    else this.answerOpen(problem)
     thread.calls.forEach((call, slot) => {
       if (call === undefined) return
       if (call.transfers === undefined && thread.takeBack(slot)) this.queue.add(call)
@@ -217,8 +218,8 @@ export class WorkerPool {
     }
   }
 
-  private answerOpen(problem?: unknown): void {
-    if (problem !== undefined) this.opened?.(Exit.fail(new WorkerCrashed({ pool: this.settings.name, cause: problem })))
+  private answerOpen(problem?: Thread["problem"]): void {
+    if (problem !== undefined) this.opened?.(Exit.fail(new WorkerCrashed({ pool: this.settings.name, ...problem })))
     else if (this.threads.every(({ state }) => state === "ready")) this.opened?.(Exit.succeed(this.functions))
     else return
     this.opened = undefined
@@ -295,7 +296,7 @@ class Thread {
   worker: Worker<Protocol.FromThread, Protocol.ToThread> | undefined
   fiber: Fiber.Fiber<never, WorkerError> | undefined
   /** Why its module could not be loaded. */
-  problem: unknown
+  problem: { readonly cause: unknown } | undefined
   readonly memory = new SharedArrayBuffer(ahead * Int32Array.BYTES_PER_ELEMENT)
   readonly slots = new Int32Array(this.memory)
   readonly calls: Array<Call | undefined> = Array.from({ length: ahead })
