@@ -16,7 +16,7 @@ import { Workers } from "skein/node"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import * as Child from "../support/child.ts"
-import { type Log, newLog, offload, thenable } from "../support/foreign.ts"
+import { type Log, newLog, offload, thenable, withThen } from "../support/foreign.ts"
 import type { FromThread, ToThread } from "../../src/concurrency/offload/WorkerProtocol.ts"
 import { serve } from "../../src/concurrency/WorkerThread.ts"
 import type * as Jobs from "./offload-jobs.ts"
@@ -301,7 +301,7 @@ describe("Offload.promise", () => {
     const native = Promise.resolve(1)
     for (const [name, what] of [
       ["a thenable that throws", thenable<never>(fail)],
-      ["a then that cannot be asked for", Object.defineProperty({}, "then", { get: fail })],
+      ["a then that cannot be asked for", withThen({ get: fail })],
       ["a promise that has lost its constructor", Object.defineProperty(native, "constructor", { get: fail })],
       ["a thenable that gives one that throws", thenable<unknown>((ok) => ok?.(thenable(fail)) as never)]
     ] as const) {
@@ -319,7 +319,7 @@ describe("Offload.promise", () => {
     })
 
     it("S27 what is no promise is its own value", () => {
-      for (const what of [5, undefined, null, { then: 1 }]) expect(value(of(what))).toBe(what)
+      for (const what of [5, undefined, null, withThen({ value: 1 })]) expect(value(of(what))).toBe(what)
     })
   })
 

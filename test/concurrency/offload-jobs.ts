@@ -106,7 +106,7 @@ const odd = {
     }),
   "null prototype": () => Object.create(null),
   "error without a prototype": () => Object.setPrototypeOf(new Error("odd"), null),
-  proxy: () => new Proxy(new Error("odd"), { get: fail }),
+  proxy: () => new Proxy(new Error("odd"), { get: () => fail("touched") }),
   "circle of causes": () => {
     const error = new Error("odd")
     return Object.assign(error, { cause: error })
@@ -148,6 +148,7 @@ const thenables = {
       throw new Error("by then")
     }),
   "throws when asked": () =>
+    // oxlint-disable-next-line unicorn/no-thenable -- what it is for
     Object.defineProperty({}, "then", {
       get: () => {
         throw new Error("by then")

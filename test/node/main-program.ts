@@ -28,6 +28,9 @@ const thrower = (): never => {
   throw new Error("touched")
 }
 
+/** Whoever fails with these does not know their types. */
+const fails = (error: unknown) => Effect.fail(error)
+
 const deep = (): Error => {
   let last = new Error("cause 0")
   for (let i = 1; i < 20_000; i++) last = new Error(`cause ${i}`, { cause: last })
@@ -73,10 +76,10 @@ const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> =
   "fails with a string": Effect.fail("just text"),
   "fails with a record": Effect.fail({ code: 7 }),
   "fails with an exit code": Effect.fail(new WithExitCode("no such luck")),
-  symbolName: Effect.fail(Object.assign(new Error("odd"), { name: Symbol("odd") })),
-  deepCause: Effect.fail(deep()),
-  messageGetter: Effect.fail(Object.defineProperty(new TypeError("x"), "message", { get: thrower })),
-  proxy: Effect.fail(new Proxy(new Error("odd"), { get: thrower, has: thrower, getPrototypeOf: thrower })),
+  symbolName: fails(Object.assign(new Error("odd"), { name: Symbol("odd") })),
+  deepCause: Effect.suspend(() => fails(deep())),
+  messageGetter: fails(Object.defineProperty(new TypeError("x"), "message", { get: thrower })),
+  proxy: fails(new Proxy(new Error("odd"), { get: thrower, has: thrower, getPrototypeOf: thrower })),
   "circle of causes": Effect.promise(() => Promise.reject(circle())),
   "fails in a task": TaskGroup.open(TaskGroup.spawn(Effect.fail(new Told("no answer")), { name: "fetch" })),
   "has an odd unhandled failure": TaskGroup.open(

@@ -25,7 +25,7 @@ const linesOfGroup = <E>(group: Effect.Effect<unknown, E>): ReadonlyArray<string
   const exit = Effect.runSyncExit(group)
   return Exit.isFailure(exit) ? ErrorLines.make(exit.cause, { debug: false, hint: "" }) : []
 }
-const fails = Effect.fail(new Error("no"))
+const fails = Effect.fail("no")
 
 it("names the task that failed, with those it is in, and no body", () => {
   const spawned = TaskGroup.open(TaskGroup.spawn(fails, { name: "fetch" }), { name: "load" })
