@@ -445,6 +445,14 @@ describe("a supervised task", () => {
     })
   }
 
+  it("S27 a logger that prints the cause gets one that it can print, with its causes", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause }) => void logged.push(Cause.pretty(cause)))
+    const odd = Object.assign(new Error("odd", { cause: new Error("why") }), { name: Symbol("odd") })
+    exitOf(TaskGroup.open(TaskGroup.supervise(Effect.fail(odd))).pipe(Effect.provide(Logger.layer([logger]))))
+    expect(logged).toEqual([expect.stringMatching(/^Symbol\(odd\): odd \{\n +\[cause\]: Error: why\n/)])
+  })
+
   it("S27 a logger that throws at all does not break the group either", () => {
     const logger = Logger.make(() => {
       throw new Error("no disk")

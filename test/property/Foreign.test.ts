@@ -73,6 +73,12 @@ describe("S27 a hostile value", () => {
       gives: () => value,
       rejects: () => thenable((_, fail) => fail?.(value) as never),
       resolves: () => thenable((ok) => ok?.(value) as never),
+      settlesTwice: () =>
+        thenable((ok, fail) => {
+          ok?.(value)
+          fail?.(value)
+          throw value
+        }),
       next: () => "next"
     }
     const receive = serve({
