@@ -5,6 +5,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Foreign from "./base/Foreign.ts"
 import * as ForeignPromise from "./offload/ForeignPromise.ts"
 import type { Limiter } from "./Limiter.ts"
 import type { OffloadError, WorkerCrashed } from "./OffloadError.ts"
@@ -27,7 +28,7 @@ export interface PromiseOptions {
 }
 
 /**
- * Makes a promise and waits for it. Fails with `OffloadError` when it is rejected. When the effect is cancelled the
+ * Makes a promise and waits for it, as `await` does. Fails with `OffloadError` when it is rejected. When the effect is cancelled the
  * signal is aborted, and by default the cancellation waits for the promise to settle; a rejection that is not the answer
  * to the abort stays a failure. Cancelled before it starts, the promise is never made.
  *
@@ -47,9 +48,9 @@ export interface PromiseOptions {
 export const promise = <A>(
   make: (signal: AbortSignal) => PromiseLike<A>,
   options: PromiseOptions = {}
-): Effect.Effect<A, OffloadError> =>
+): Effect.Effect<Awaited<A>, OffloadError> =>
   Effect.suspend(() => {
-    const work = new ForeignPromise.Work(options.name ?? (make.name || "promise"), make)
+    const work = new ForeignPromise.Work<Awaited<A>>(options.name ?? Foreign.nameOf(make) ?? "promise", make)
     return options.onCancel === "abandon"
       ? ForeignPromise.abandonable(work, options.limiter)
       : ForeignPromise.awaited(work, options.limiter)

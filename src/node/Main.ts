@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
 import { ProgramStop, StopSignal } from "../concurrency/base/Stop.ts"
+import * as Foreign from "../concurrency/base/Foreign.ts"
 import * as Cancel from "../concurrency/Cancel.ts"
 import type * as Offload from "../concurrency/Offload.ts"
 import * as Registry from "../concurrency/Registry.ts"
@@ -104,8 +105,8 @@ export const run = <A, E, R>(effect: Provided<A, E, R, Services>, options: Optio
 }
 
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
-  let code = 0
-  Runtime.defaultTeardown(exit, (given) => void (code = given))
+  let code = 1
+  Foreign.attempt(() => Runtime.defaultTeardown(exit, (given) => void (code = given)), undefined)
   return code
 }
 

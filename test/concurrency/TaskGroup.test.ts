@@ -426,6 +426,44 @@ describe("a supervised task", () => {
     expect(logged[0]).toContain("unseen")
   })
 
+  for (const [name, error] of [
+    ["a symbol for a name", Object.assign(new Error("odd"), { name: Symbol("odd") })],
+    [
+      "a proxy that throws",
+      new Proxy(new Error("odd"), {
+        get: () => {
+          throw new Error("touched")
+        }
+      })
+    ]
+  ] as const) {
+    it(`S27 ${name}: its failure is logged without breaking the group, whatever the logger does with it`, () => {
+      for (const show of [Cause.pretty, (cause: Cause.Cause<unknown>) => `${Cause.squash(cause)}`]) {
+        const logged: Array<string> = []
+        const logger = Logger.make(({ cause, message }) => void logged.push(`${String(message)} ${show(cause)}`))
+        const effect = TaskGroup.open(Effect.as(TaskGroup.supervise(Effect.fail(error), { name: "odd" }), "its value"))
+        expect(exitOf(effect.pipe(Effect.provide(Logger.layer([logger]))))).toEqual(Exit.succeed("its value"))
+        expect(logged).toEqual([expect.stringContaining('Unhandled failure of supervised task "odd"')])
+      }
+    })
+  }
+
+  it("S27 a logger that prints the cause gets one that it can print, with its causes", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause }) => void logged.push(Cause.pretty(cause)))
+    const odd = Object.assign(new Error("odd", { cause: new Error("why") }), { name: Symbol("odd") })
+    exitOf(TaskGroup.open(TaskGroup.supervise(Effect.fail(odd))).pipe(Effect.provide(Logger.layer([logger]))))
+    expect(logged).toEqual([expect.stringMatching(/^Symbol\(odd\): odd \{\n +\[cause\]: Error: why\n/)])
+  })
+
+  it("S27 a logger that throws at all does not break the group either", () => {
+    const logger = Logger.make(() => {
+      throw new Error("no disk")
+    })
+    const effect = TaskGroup.open(Effect.as(TaskGroup.supervise(Effect.fail("lost")), "its value"))
+    expect(exitOf(effect.pipe(Effect.provide(Logger.layer([logger]))))).toEqual(Exit.succeed("its value"))
+  })
+
   it("is logged when its cleanup failed and all that was asked of it was to stop", () => {
     const logged: Array<string> = []
     const logger = Logger.make(({ message }) => void logged.push(String(message)))

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Path from "effect/Path"
-import { Cancel, TaskGroup } from "skein"
+import { Cancel, Deadline, Offload, TaskGroup } from "skein"
 import { Main } from "skein/node"
 
 const ready = Console.log("ready")
@@ -19,6 +19,24 @@ class Told extends Error {
 
 class WithExitCode extends Error {
   override readonly "~effect/Runtime/errorExitCode" = 42
+}
+
+const thrower = (): never => {
+  throw new Error("touched")
+}
+
+/** Whoever fails with these does not know their types. */
+const fails = (error: unknown) => Effect.fail(error)
+
+const deep = (): Error => {
+  let last = new Error("cause 0")
+  for (let i = 1; i < 20_000; i++) last = new Error(`cause ${i}`, { cause: last })
+  return last
+}
+
+const circle = (): Error => {
+  const error = new Error("round")
+  return Object.assign(error, { cause: error })
 }
 
 const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> = {
@@ -53,6 +71,25 @@ const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> =
   "fails with a string": Effect.fail("just text"),
   "fails with a record": Effect.fail({ code: 7 }),
   "fails with an exit code": Effect.fail(new WithExitCode("no such luck")),
+  symbolName: fails(Object.assign(new Error("odd"), { name: Symbol("odd") })),
+  deepCause: Effect.suspend(() => fails(deep())),
+  messageGetter: fails(Object.defineProperty(new TypeError("x"), "message", { get: thrower })),
+  proxy: fails(new Proxy(new Error("odd"), { get: thrower, has: thrower, getPrototypeOf: thrower })),
+  "circle of causes": Effect.promise(() => Promise.reject(circle())),
+  "fails in a task": TaskGroup.open(TaskGroup.spawn(Effect.fail(new Told("no answer")), { name: "fetch" })),
+  "has an odd unhandled failure": TaskGroup.open(
+    TaskGroup.supervise(Effect.fail(Object.assign(new Error("lost"), { name: Symbol("odd") })), { name: "mailer" })
+  ),
+  // Two at once: one that is cancelled and waits, and one that was left.
+  "cancels promises with a circle of causes": Effect.gen(function* () {
+    for (const onCancel of ["wait", "abandon"] as const) {
+      const late = (signal: AbortSignal) =>
+        new Promise<never>((_, reject) => signal.addEventListener("abort", () => setTimeout(() => reject(circle()), 5)))
+      yield* Effect.exit(Deadline.within(Offload.promise(late, { onCancel }), "5 millis"))
+    }
+    yield* Effect.sleep("50 millis")
+    yield* Console.log("went on")
+  }),
   dies: Effect.sync(() => {
     throw new TypeError("x is not a function")
   }),

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
+import * as Log from "../base/Log.ts"
 import * as Orphans from "../base/Orphans.ts"
 import type { Node } from "../base/TaskNode.ts"
 
@@ -63,9 +64,9 @@ export class CleanupWatch {
     const message = `Group "${this.group.name}" waits for cancelled tasks to clean up: ${names.join(", ")}`
     const { abandon } = this.group
     return abandon === undefined
-      ? Effect.logWarning(message)
+      ? Log.warning(message)
       : Effect.andThen(
-          Effect.logWarning(`${message}. It stops waiting and leaves them as orphans`),
+          Log.warning(`${message}. It stops waiting and leaves them as orphans`),
           Effect.forEach(late, (task) => this.giveUp(task, abandon), { discard: true })
         )
   }

@@ -19,6 +19,8 @@ import { shared } from "./Dispatcher.ts"
 import { Ledger } from "./Failures.ts"
 import { Held } from "../limiter/Held.ts"
 import { checkDuration, checkWhole } from "../base/Options.ts"
+import * as Foreign from "../base/Foreign.ts"
+import * as Log from "../base/Log.ts"
 import { type Reason, reasonOf } from "../base/Reason.ts"
 import { type Entered, type Entries, infoOf, type Listed } from "../base/Entries.ts"
 import { type GroupInfo, type Kind, Registry } from "../Registry.ts"
@@ -302,7 +304,7 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   complain(thrown: unknown): void {
-    this.log(Effect.logError("A listener of the registry threw, and is told nothing any more", Cause.die(thrown)))
+    this.log(Log.error("A listener of the registry threw, and is told nothing any more", Cause.die(thrown)))
   }
 
   /** What nobody waits for, under the loggers of whoever opened the group. */
@@ -369,7 +371,7 @@ export class Group<A, E> implements Owner, Listed {
 
   /** S9: a join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
   private readonly isOwnCancellation = (defect: unknown): boolean =>
-    !this.isOpen && (defect instanceof TaskCancelled || defect instanceof TaskFailed)
+    !this.isOpen && (Foreign.isA(defect, TaskCancelled) || Foreign.isA(defect, TaskFailed))
 
   watchCleanup(): void {
     if (this.state === "closed" || (this.watch === undefined && this.stuck().length === 0)) return

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
+import * as Log from "../base/Log.ts"
 import type { Node } from "../base/TaskNode.ts"
 
 export class Unhandled {
@@ -70,12 +71,12 @@ const most = 100
 const reportAll = (tasks: ReadonlyArray<Node<unknown, unknown>>): Effect.Effect<void> => {
   const each = Effect.forEach(tasks.slice(0, most), report, { discard: true })
   if (tasks.length <= most) return each
-  return Effect.andThen(each, Effect.logError(`${tasks.length - most} more supervised tasks failed unhandled`))
+  return Effect.andThen(each, Log.error(`${tasks.length - most} more supervised tasks failed unhandled`))
 }
 
 const report = (task: Node<unknown, unknown>): Effect.Effect<void> => {
   const exit = task.fiber!.pollUnsafe()
   return exit !== undefined && Exit.isFailure(exit)
-    ? Effect.logError(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
+    ? Log.error(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
     : Effect.void
 }

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
+import { unmarked } from "../../concurrency/base/Origin.ts"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
@@ -208,6 +209,8 @@ export const open = (
       }
       return summary
     }).pipe(
+      // The tasks of a run are its own business: its failure comes from whoever runs it.
+      Effect.catchCause((cause) => Effect.failCause(unmarked(cause))),
       Effect.onExit((exit) =>
         Effect.sync(() => {
           if (Exit.isFailure(exit)) state = "failed"
