@@ -54,7 +54,6 @@ export interface ExploreOptions<A, E> extends Omit<Options, "choices" | "stop"> 
   readonly shrinks?: number | undefined
 }
 
-
 /**
  * Runs the effect once, by default as Effect itself would (`strategy: "fifo"`, `granularity: "boundary"`), from time 0 and
  * with `Random` seeded by `seed` (0). Fails with `Deadlock`, which names who waits for what, or `Livelock`; whatever the
@@ -303,7 +302,7 @@ const drawn = (schedules: number, distinct: number): Explored => ({
   schedules,
   distinct,
   complete: false,
-  summary: `${distinct} different orders in ${schedules} schedules`
+  summary: `${schedules} schedules, ${distinct} of them different`
 })
 
 /** A budget is about real time, also where a test has set the clock of its own. */

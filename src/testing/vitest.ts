@@ -113,8 +113,8 @@ export function extend<ExtraContext>(base: EffectVitest.Vitest.Methods<never, Ex
     (test: Register): SimTest =>
     (name, subject, { timeout, ...options } = {}) =>
       test(name, timeout, (annotate) =>
-        Effect.flatMap(explored(scoped(subject), options), ({ summary }) =>
-          options.exhaustive ? Effect.promise(() => annotate(summary)) : Effect.void
+        Effect.flatMap(explored(scoped(subject), options), ({ complete, summary }) =>
+          complete ? Effect.promise(() => annotate(summary)) : Effect.void
         )
       )
   const prop: SimTester["prop"] = (name, inputs, effect, { arbitrary, timeout, ...options } = {}) => {
@@ -153,7 +153,10 @@ function register(test: Test): Register {
   return (name, timeout, run) =>
     test(name, timeout === undefined ? {} : { timeout }, ({ annotate, signal }) =>
       Effect.runPromise(
-        Effect.mapError(Effect.suspend(() => run(annotate)), (error) => (isFound(error) ? failure(error, error.message) : error)),
+        Effect.mapError(
+          Effect.suspend(() => run(annotate)),
+          (error) => (isFound(error) ? failure(error, error.message) : error)
+        ),
         { signal }
       )
     )

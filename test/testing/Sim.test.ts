@@ -501,7 +501,14 @@ describe("explore", () => {
   })
 
   it("says how many schedules were different", () => {
-    expect(explored(Effect.void, { schedules: 20 })).toMatchObject({ schedules: 20, distinct: 1 })
+    expect(explored(Effect.void, { schedules: 20 })).toEqual({
+      schedules: 20,
+      distinct: 1,
+      complete: false,
+      summary: "20 schedules, 1 of them different"
+    })
+    const yields = Effect.all([Effect.yieldNow, Effect.yieldNow], { concurrency: 2 })
+    expect(explored(yields, { schedules: 50, granularity: "boundary" }).distinct).toBe(2)
   })
 
   it("keeps to the strategy, granularity and first seed that it is given", () => {
@@ -554,7 +561,7 @@ describe("explore", () => {
     )
     expect(again).toMatchObject({ token, runs: 0, schedule: 1 })
     expect(runs).toBe(3)
-    expect(explored(Effect.succeed(2), { check: isTwo, replay: token })).toEqual({ schedules: 1, distinct: 1 })
+    expect(explored(Effect.succeed(2), { check: isTwo, replay: token })).toMatchObject({ schedules: 1, distinct: 1 })
   })
 
   it.each<[string, (run: Sim.Run<number, unknown>) => unknown, string]>([

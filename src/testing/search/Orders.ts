@@ -7,6 +7,7 @@ import { type BugFound, OutsideNondeterminism } from "../SimError.ts"
 import { Systematic } from "../sim/Systematic.ts"
 import { tokenOf } from "../sim/Run.ts"
 import { Walk } from "./Walk.ts"
+import * as World from "../sim/World.ts"
 
 export interface Options {
   readonly seed: number
@@ -37,7 +38,7 @@ export const all: <A, E, R>(
   }
   const natural: Schedule = { seed, strategy: "fifo", granularity: "boundary" }
   // Whether there is a victim is not to be seen before it is there.
-  const victim = how === "interrupt" && (yield* Bug.run(effect, search, natural, 1)).victim !== 0
+  const victim = how === "interrupt" && (yield* World.play(effect, search.settings(natural))).victim !== 0
   let known = -1
   for (const bound of [0, 1, 2].filter((bound) => bound < preemptions).concat(preemptions)) {
     const walk = new Walk()
@@ -52,7 +53,11 @@ export const all: <A, E, R>(
       const systematic = new Systematic({ decide: walk.decide, preemptions: bound, known, stop })
       const played = yield* Bug.run(effect, search, schedule, count + 1, systematic)
       if (walk.strayed) {
-        return yield* new OutsideNondeterminism({ why: "", difference: "other choices were offered", token: tokenOf(played) })
+        return yield* new OutsideNondeterminism({
+          why: "",
+          difference: "other choices were offered",
+          token: tokenOf(played)
+        })
       }
       held ||= systematic.held
       if (!systematic.isKnown) count++

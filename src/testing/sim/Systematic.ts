@@ -77,7 +77,10 @@ export class Systematic implements Decider {
   }
 
   /** How the run is stopped before this step, if it is; `victim` is who would be interrupted. */
-  stops(step: number, victim: { readonly number: number; readonly alive: boolean } | undefined): Stop["how"] | undefined {
+  stops(
+    step: number,
+    victim: { readonly number: number; readonly alive: boolean } | undefined
+  ): Stop["how"] | undefined {
     const { stop } = this
     if (stop === undefined || this.stopped || step <= this.asked || victim?.alive !== true) return undefined
     if (stop.victim && victim.number === 0) return undefined

@@ -19,7 +19,7 @@ import { CurrentTask } from "../../concurrency/base/TaskNode.ts"
 import { Choices } from "../Choices.ts"
 import { Fingerprint } from "./Fingerprint.ts"
 import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
-import { chance, type Decider, make } from "./Decider.ts"
+import { chance, type Decider, make, type Runner } from "./Decider.ts"
 import { Member } from "./Member.ts"
 import { isYield } from "./Operation.ts"
 import type { End, Played, Waiting } from "./Played.ts"
@@ -88,8 +88,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   /** The next slice comes from the entries and not from the stack of a fiber. */
   private fromReady = false
   private yielding: Member | undefined
-  /** What has its turn. */
-  private entry: Entry | undefined
+  /** Whose turn it is, if it is that of a fiber alone. */
+  private turnOf: Runner | undefined
   private steps = 0
   private operations = 0
   private readonly maxOperations: number
@@ -174,7 +174,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (this.whenIdle.length > 0) {
       this.steps++
       this.fromReady = true
-      this.entry = undefined
+      this.turnOf = undefined
       for (const resume of this.whenIdle.splice(0)) resume()
       this.fromReady = false
       return
@@ -232,13 +232,17 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (this.settings.detail) {
       this.trace.push({ time: this.clock.now, fiber: member.number, operations: ["is interrupted"] })
     }
+    member.cut = false
+    this.turnOf = member
+    this.fromReady = true
     member.fiber.interruptUnsafe()
+    this.fromReady = false
     return this.rootEnded()
   }
 
   private runOne(): void {
     const entry = this.ready.take(this.pick)
-    this.entry = entry
+    this.turnOf = entry.runner
     this.fromReady = true
     const seen = this.members.length
     entry.run()
@@ -283,7 +287,11 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (scope !== undefined && scope !== this.outerScope) this.scopes.add(scope)
     // Whatever is still on the stack after the end goes no further than its next operation.
     if (this.end !== undefined || this.operations > this.limit) return true
-    if (member.until > 0 && count >= member.until && this.decider.preempts(member, this.operations, count, this.others)) {
+    if (
+      member.until > 0 &&
+      count >= member.until &&
+      this.decider.preempts(member, this.operations, count, this.others)
+    ) {
       this.choices[member.slot] = count - member.free
       member.cut = true
     } else if (count < fiber.cache.maxOpsBeforeYield) {
@@ -308,7 +316,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private begin(member: Member): void {
     const by = this.fromReady ? undefined : (this.last ?? member)
     const { begun } = member
-    const isOwnTurn = by === undefined && this.entry?.runner === member
+    const isOwnTurn = by === undefined && this.turnOf === member
     this.fromReady = false
     member.begun = true
     member.alone = isOwnTurn || (by === undefined && !begun)
