@@ -25,15 +25,17 @@ export class Systematic implements Decider {
   private readonly bound: number
   private readonly known: number
   private preemptions = 0
-  /** Has just made room for others, and nothing else was on the stack. */
-  private polite: Runner | undefined
+  /** Who has made room last, and after how many operations of the run. */
+  private polite: { readonly runner: Runner; readonly operations: number } | undefined
+  /** It has gone on straight after, as if it had not: another run goes this way. */
+  private inVain = false
   /** Has done so for nobody: to be stopped. */
   private forStop = false
   private stopped = false
   private asked = 0
 
   constructor({ decide, known, preemptions, stop }: Settings) {
-    this.decide = decide
+    this.decide = (ways) => (this.inVain ? 0 : decide(ways))
     this.bound = preemptions
     this.known = known
     this.stop = stop
@@ -41,28 +43,39 @@ export class Systematic implements Decider {
 
   /** True of a run that is over and was there before. */
   get isKnown(): boolean {
-    return this.preemptions <= this.known
+    return this.inVain || this.preemptions <= this.known
   }
 
-  pick(ready: ReadonlyArray<Ready>, from: number): number {
-    const { polite } = this
-    this.polite = undefined
+  pick(ready: ReadonlyArray<Ready>, from: number, operations: number): number {
     const ways: Array<number> = []
     for (let i = from; i < ready.length; i++) {
-      if (isLive(ready[i]!) && (polite === undefined || ready[i] !== polite.turn)) ways.push(i)
+      if (isLive(ready[i]!) && !this.isInVain(ready[i]!, operations)) ways.push(i)
     }
     return ways.length === 0 ? from : ways[this.decide(ways.length)]!
   }
 
+  /** Tells whose turn it is. */
+  takes(turn: Ready, operations: number): void {
+    if (this.isInVain(turn, operations)) this.inVain = true
+  }
+
+  private isInVain(turn: Ready, operations: number): boolean {
+    const { polite } = this
+    return polite !== undefined && polite.runner.turn === turn && polite.operations === operations
+  }
+
   /** It is asked before each operation. */
   slice(): number {
-    this.polite = undefined
     return 1
   }
 
-  preempts(runner: Runner, _: number, count: number, others: () => boolean): boolean {
+  preempts(runner: Runner, operations: number, count: number, others: () => boolean): boolean {
     // One that another has resumed on its stack: either may go on, and neither is preempted.
-    if (count === 1) return this.decide(2) === 1
+    if (count === 1) {
+      if (this.decide(2) === 0) return false
+      this.polite = { runner, operations }
+      return true
+    }
     const forStop = runner.alone && !others()
     if (forStop && (this.stop === undefined || this.stopped)) return false
     if (this.preemptions >= this.bound) {
@@ -72,7 +85,7 @@ export class Systematic implements Decider {
     if (this.decide(2) === 0) return false
     this.preemptions++
     this.forStop = forStop
-    if (runner.alone) this.polite = runner
+    this.polite = { runner, operations }
     return true
   }
 

@@ -242,6 +242,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
 
   private runOne(): void {
     const entry = this.ready.take(this.pick)
+    this.settings.systematic?.takes(entry, this.operations)
     this.turnOf = entry.runner
     this.fromReady = true
     const seen = this.members.length
