@@ -42,8 +42,7 @@ export const all: <A, E, R>(
   let known = -1
   for (const bound of [0, 1, 2].filter((bound) => bound < preemptions).concat(preemptions)) {
     const walk = new Walk()
-    // Where fibers are never preempted, nobody sees whether they could have been.
-    let held = bound === 0
+    let found = false
     do {
       if (count >= schedules || (count > 0 && !isTimeLeft())) {
         return end(false, known < 0 ? " of more" : ` of more, among them all${atMost(known)}`)
@@ -51,19 +50,17 @@ export const all: <A, E, R>(
       const schedule: Schedule = bound === 0 ? natural : { ...natural, granularity: "op" }
       const stop = how && { how, victim }
       const systematic = new Systematic({ decide: walk.decide, preemptions: bound, known, stop })
-      const played = yield* Bug.run(effect, search, schedule, count + 1, systematic)
+      const played = yield* Bug.run(effect, search, schedule, ++count, systematic)
       if (walk.strayed) {
-        return yield* new OutsideNondeterminism({
-          why: "",
-          difference: "other choices were offered",
-          token: tokenOf(played)
-        })
+        const difference = "other choices were offered"
+        return yield* new OutsideNondeterminism({ why: "", difference, token: tokenOf(played) })
       }
-      held ||= systematic.held
-      if (!systematic.isKnown) count++
+      if (systematic.isKnown) continue
+      found = true
       seen.add(played.fingerprint)
     } while (walk.next())
-    if (!held) return end(true, "")
+    // Whoever can be preempted more often can be so once less often.
+    if (!found || bound === Infinity) return end(true, "")
     known = bound
   }
   return end(true, atMost(preemptions))

@@ -8,10 +8,8 @@ export interface Runner {
   readonly number: number
   /** For `pct`: the highest goes first. */
   rank: number | undefined
-  /** The turn that it waits for since it has made room or yielded; none once it goes on, in whatever way. */
+  /** The turn that it waits for since it has made room; none once it goes on, in whatever way. */
   readonly turn: Ready | undefined
-  /** Its turn is its own: nothing else is on the stack that would go on if it made room. */
-  readonly alone: boolean
 }
 
 /** Something that waits for its turn: a fiber, or a callback that will start or resume some. */
@@ -32,9 +30,8 @@ export interface Decider extends Choices {
    * started, if it was: then it may also have to make room before its first operation, which is 1.
    */
   readonly slice: (runner: Runner, by: Runner | undefined, operations: number) => number
-  /** Whether the fiber makes room before this operation of its slice: asked once the slice is over, until it does.
-   * `others` says whether anybody waits for a turn. */
-  readonly preempts: (runner: Runner, operations: number, count: number, others: () => boolean) => boolean
+  /** Whether the fiber makes room before this operation of its slice: asked once the slice is over, until it does. */
+  readonly preempts: (runner: Runner, operations: number, count: number) => boolean
 }
 
 /** Mulberry32: numbers from 0 up to 1. */

@@ -15,7 +15,6 @@ export class Member implements Runner {
   rank: number | undefined
   begun = false
   turn: Ready | undefined
-  alone = false
   /** It has been preempted, and has not gone on since. */
   cut = false
   /** The first operation of its slice takes it back to where it was preempted. */

@@ -35,9 +35,6 @@ export const labelOf = (operation: EffectPrimitive<unknown>): string | undefined
   }
 }
 
-export const isYield = (operation: EffectPrimitive<unknown>): boolean =>
-  (operation as Primitive)["~effect/Effect/identifier"] === "Yield"
-
 /** What a fiber waits for after this operation, if it is one that waits. */
 export const waitOf = (operation: EffectPrimitive<unknown>): string | undefined => {
   const { "~effect/Effect/identifier": name, register } = operation as Primitive

@@ -27,11 +27,6 @@ export class Pool {
     return this.entries.length - this.first
   }
 
-  some(is: (entry: Entry) => boolean): boolean {
-    for (let i = this.first; i < this.entries.length; i++) if (is(this.entries[i]!)) return true
-    return false
-  }
-
   push(entry: Entry): void {
     if (entry.priority !== 0) this.prioritised = true
     const { dispatcher } = entry

@@ -14,12 +14,10 @@ export interface Settings {
 }
 
 /**
- * Leaves out only what makes no difference, whatever the program does: turns in which nothing happens, and a preemption after
- * which the same fiber goes on at once.
+ * Leaves out what makes no difference to who does what after whom: turns in which nothing happens, and that a fiber makes
+ * room and goes on with no other operation between.
  */
 export class Systematic implements Decider {
-  /** There was a preemption to be had that was one too many. */
-  held = false
   private readonly stop: Settings["stop"]
   private readonly decide: Settings["decide"]
   private readonly bound: number
@@ -27,10 +25,8 @@ export class Systematic implements Decider {
   private preemptions = 0
   /** Who has made room last, and after how many operations of the run. */
   private polite: { readonly runner: Runner; readonly operations: number } | undefined
-  /** It has gone on straight after, as if it had not: another run goes this way. */
+  /** It went on straight after, as if it had not: another run has gone this way, and all from here. */
   private inVain = false
-  /** Has done so for nobody: to be stopped. */
-  private forStop = false
   private stopped = false
   private asked = 0
 
@@ -69,22 +65,11 @@ export class Systematic implements Decider {
     return 1
   }
 
-  preempts(runner: Runner, operations: number, count: number, others: () => boolean): boolean {
-    // One that another has resumed on its stack: either may go on, and neither is preempted.
-    if (count === 1) {
-      if (this.decide(2) === 0) return false
-      this.polite = { runner, operations }
-      return true
-    }
-    const forStop = runner.alone && !others()
-    if (forStop && (this.stop === undefined || this.stopped)) return false
-    if (this.preemptions >= this.bound) {
-      this.held = true
-      return false
-    }
-    if (this.decide(2) === 0) return false
-    this.preemptions++
-    this.forStop = forStop
+  preempts(runner: Runner, operations: number, count: number): boolean {
+    // Where another has resumed it on its stack, either of them may go on: it is not preempted.
+    const isPreempted = count > 1
+    if ((isPreempted && this.preemptions >= this.bound) || this.decide(2) === 0) return false
+    if (isPreempted) this.preemptions++
     this.polite = { runner, operations }
     return true
   }
@@ -98,7 +83,7 @@ export class Systematic implements Decider {
     if (stop === undefined || this.stopped || step <= this.asked || victim?.alive !== true) return undefined
     if (stop.victim && victim.number === 0) return undefined
     this.asked = step
-    if (!this.forStop && this.decide(2) === 0) return undefined
+    if (this.decide(2) === 0) return undefined
     this.stopped = true
     this.polite = undefined
     return stop.how
@@ -114,5 +99,5 @@ export class Systematic implements Decider {
 }
 
 /** False for a turn in which nothing would happen: of a timer that is cancelled, of a fiber that has gone on without it. */
-export const isLive = (entry: Ready): boolean =>
+const isLive = (entry: Ready): boolean =>
   entry.timer?.pending ?? (entry.runner === undefined || entry.runner.turn === entry)

@@ -21,12 +21,11 @@ import { Fingerprint } from "./Fingerprint.ts"
 import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
 import { chance, type Decider, make, type Runner } from "./Decider.ts"
 import { Member } from "./Member.ts"
-import { isYield } from "./Operation.ts"
 import type { End, Played, Waiting } from "./Played.ts"
 import { type Dispatcher, type Entry, Pool } from "./Pool.ts"
 import type { Schedule, Stop } from "../Schedules.ts"
 import * as SimCrypto from "./SimCrypto.ts"
-import { isLive, type Systematic } from "./Systematic.ts"
+import type { Systematic } from "./Systematic.ts"
 import type { Slice } from "./Trace.ts"
 import { type Timer, VirtualClock } from "./VirtualClock.ts"
 
@@ -88,7 +87,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   /** The next slice comes from the entries and not from the stack of a fiber. */
   private fromReady = false
   private yielding: Member | undefined
-  /** Whose turn it is, if it is that of a fiber alone. */
+  /** Whose turn it is, if it is known to be that of a fiber. */
   private turnOf: Runner | undefined
   private steps = 0
   private operations = 0
@@ -174,7 +173,6 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (this.whenIdle.length > 0) {
       this.steps++
       this.fromReady = true
-      this.turnOf = undefined
       for (const resume of this.whenIdle.splice(0)) resume()
       this.fromReady = false
       return
@@ -232,8 +230,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (this.settings.detail) {
       this.trace.push({ time: this.clock.now, fiber: member.number, operations: ["is interrupted"] })
     }
-    member.cut = false
-    this.turnOf = member
+    this.turnOf = undefined
     this.fromReady = true
     member.fiber.interruptUnsafe()
     this.fromReady = false
@@ -257,8 +254,6 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     this.choices.push(index - from)
     return index
   }
-
-  private readonly others = (): boolean => this.ready.some(isLive)
 
   makeDispatcher(): Dispatcher {
     const dispatcher: Dispatcher = {
@@ -288,11 +283,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (scope !== undefined && scope !== this.outerScope) this.scopes.add(scope)
     // Whatever is still on the stack after the end goes no further than its next operation.
     if (this.end !== undefined || this.operations > this.limit) return true
-    if (
-      member.until > 0 &&
-      count >= member.until &&
-      this.decider.preempts(member, this.operations, count, this.others)
-    ) {
+    if (member.until > 0 && count >= member.until && this.decider.preempts(member, this.operations, count)) {
       this.choices[member.slot] = count - member.free
       member.cut = true
     } else if (count < fiber.cache.maxOpsBeforeYield) {
@@ -317,11 +308,9 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private begin(member: Member): void {
     const by = this.fromReady ? undefined : (this.last ?? member)
     const { begun } = member
-    const isOwnTurn = by === undefined && this.turnOf === member
     this.fromReady = false
     member.begun = true
-    member.alone = isOwnTurn || (by === undefined && !begun)
-    member.resumes = isOwnTurn && member.cut
+    member.resumes = by === undefined && this.turnOf === member && member.cut
     member.cut = false
     member.turn = undefined
     member.until = 0
@@ -414,14 +403,11 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     const span: Tracer.Tracer["span"] = (options) => outer.span(options)
     const evaluate: NonNullable<Tracer.Tracer["context"]> =
       context?.bind(outer) ?? ((operation, fiber) => operation["~effect/Effect/evaluate"](fiber))
-    const { detail, systematic } = this.settings
-    if (!detail && systematic === undefined) return { span, context: context && evaluate }
+    if (!this.settings.detail) return { span, context: context && evaluate }
     return {
       span,
       context: (operation, fiber) => {
-        const member = this.byFiber.get(fiber)
-        if (detail) member?.note(operation)
-        else if (isYield(operation)) this.yielding = member
+        this.byFiber.get(fiber)?.note(operation)
         return evaluate(operation, fiber)
       }
     }
