@@ -8,6 +8,7 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
+import { TaskGroup } from "skein"
 import { Choices, Interrupt, Leaks, Sim } from "skein/testing"
 import { play, range, saying } from "../support/simulated.ts"
 import * as BlindRetry from "./gallery/BlindRetry.ts"
@@ -242,6 +243,17 @@ describe("an exhaustive search", () => {
       }
     }
     expect(seen.size).toBeGreaterThan(1)
+  })
+
+  it("counts the orders that random schedules come to, if they are enough", () => {
+    const like = (likes: Ref.Ref<number>) => Ref.update(likes, (seen) => seen + 1)
+    const counts = Effect.flatMap(Ref.make(0), (likes) =>
+      TaskGroup.open(Effect.all([TaskGroup.spawn(like(likes)), TaskGroup.spawn(like(likes))]))
+    )
+    const all = every(counts, { exhaustive: { preemptions: Infinity } })
+    expect(all.summary).toBe(`all ${all.distinct} orders`)
+    const { distinct } = Effect.runSync(Sim.explore(counts, { schedules: 5000, strategy: "random" }))
+    expect(distinct).toBe(all.distinct)
   })
 
   it("goes from few preemptions to many, checks each run once, and goes the same way each time", () => {

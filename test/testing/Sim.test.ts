@@ -533,6 +533,19 @@ describe("explore", () => {
     expect(explored(guarded, { check: isTwo }).schedules).toBe(200)
   })
 
+  it("finds an update that is lost between waking up and the operation after it", () => {
+    const woken = Effect.suspend(() => {
+      let total = 0
+      const add = Effect.flatMap(Effect.sleep(1), () => {
+        const seen = total
+        return Effect.sync(() => void (total = seen + 1))
+      })
+      return Effect.map(Effect.all([add, add], { concurrency: 2 }), () => total)
+    })
+    expect(foundIn(woken, { check: isTwo })._tag).toBe("BugFound")
+    expect(foundIn(woken, { check: isTwo, exhaustive: { preemptions: 1 } })._tag).toBe("BugFound")
+  })
+
   it("reports which schedule, why, the token that replays it, the table and how far it was shrunk", () => {
     const bug = foundIn(lostUpdate, {
       check: ({ exit }) => (Exit.isSuccess(exit) && exit.value === 2 ? 0 : failing("lost"))
