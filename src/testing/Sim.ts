@@ -45,7 +45,8 @@ export interface ExploreOptions<A, E> extends Omit<Options, "choices" | "stop"> 
   readonly stop?: "interrupt" | "kill" | undefined
   /**
    * Runs all orders instead of drawing some: those without preemptions first, then those with one, and so on, up to so many
-   * in a run: 2 by default, 0 at `"boundary"`. Gives up after `schedules`, 20,000 by default, or `budget`. A `stop` comes before each step in turn.
+   * in a run: 2 by default, 0 at `"boundary"`. Gives up after `schedules`, 20,000 by default, or `budget`. A `stop` comes
+   * before each step in turn.
    */
   readonly exhaustive?: boolean | { readonly preemptions: number } | undefined
   /** Runs this one schedule instead: the token of a failure. */
@@ -132,7 +133,8 @@ export const waitAllBlocked: Effect.Effect<void> = Effect.withFiber((fiber) => {
  * Runs the effect under many schedules: the natural one, then one for each seed from `seed` (1) on, alternating between the
  * strategies and granularities that are not given. The first run that fails, deadlocks, does not end or does not pass
  * `check` is repeated (a difference is `OutsideNondeterminism`), made smaller, and reported as `BugFound` with a token for
- * `replay` and a table of who did what.
+ * `replay` and a table of who did what. With `exhaustive` it goes through all orders of a small program instead, and says
+ * in `summary` how many there are.
  *
  * @example
  * ```ts
@@ -149,6 +151,11 @@ export const waitAllBlocked: Effect.Effect<void> = Effect.withFiber((fiber) => {
  * const bug = await Effect.runPromise(Effect.flip(Sim.explore(program)))
  *
  * bug._tag // => "BugFound"
+ *
+ * const turns = Effect.all([Effect.yieldNow, Effect.yieldNow, Effect.yieldNow], { concurrency: 3 })
+ * const { summary } = await Effect.runPromise(Sim.explore(turns, { exhaustive: true, granularity: "boundary" }))
+ *
+ * summary // => "all 6 orders without preemptions"
  * ```
  */
 export const explore = <A, E, R>(

@@ -30,7 +30,7 @@ export interface Decider extends Choices {
    * started, if it was: then it may also have to make room before its first operation, which is 1.
    */
   readonly slice: (runner: Runner, by: Runner | undefined, operations: number) => number
-  /** Whether the fiber makes room before this operation of its slice: asked once the slice is over, until it does. */
+  /** Whether the fiber makes room before operation `count` of its slice: asked once the slice is over, until it does. */
   readonly preempts: (runner: Runner, operations: number, count: number) => boolean
 }
 
