@@ -184,7 +184,7 @@ const failure = (found: Found, message: string): Error => {
 const explored = <A, E>(effect: Effect.Effect<A, E>, options: Sim.ExploreOptions<A, E>) =>
   Effect.tap(Sim.explore(effect, options), ({ complete, summary }) =>
     options.exhaustive && options.replay === undefined && !complete
-      ? Effect.fail(
+      ? Effect.die(
           new Error(
             `not every order was run: ${summary}. Make the program smaller, with fewer fibers and steps, allow fewer ` +
               "`preemptions`, or raise `schedules`"
@@ -245,7 +245,6 @@ const checked = Effect.fnUntraced(function* <A, E>(
       seen._tag === "PropertyError" ? Effect.fail(seen.error) : Effect.void
     )
     return yield* Effect.mapError(again, (found) => {
-      if (!isFound(found)) return found
       const order = replayLine(found.token)
       const both = replayLine(pairOf(result.replay, found.token))
       return failure(found, `with the input ${input}: ${found.message.replace(order, both)}`)
