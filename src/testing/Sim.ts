@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Bug from "./search/Bug.ts"
 import * as Control from "./sim/Control.ts"
 import { chance } from "./sim/Decider.ts"
-import { endsCleanly } from "./sim/Leaked.ts"
+import { endsWell, leavesNothing } from "./sim/Leaked.ts"
 import { resultOf, type Run } from "./sim/Run.ts"
 import type { BugFound, Deadlock, Livelock, OutsideNondeterminism } from "./SimError.ts"
 import * as Schedules from "./Schedules.ts"
@@ -34,9 +34,11 @@ export interface ExploreOptions<A, E> extends Omit<Options, "choices" | "stop"> 
   readonly budget?: Duration.Input | undefined
   /**
    * What has to hold of each run: throws, gives `false` or an effect that fails, where it does not. By default the effect has
-   * to succeed; where it was interrupted, to end without a defect and to leave nothing.
+   * to succeed; where it was interrupted, it may end by that instead, and has to leave nothing.
    */
   readonly check?: Bug.Check<A, E> | undefined
+  /** The typed failures with which a run may end where no `check` is given; none by default. */
+  readonly fails?: ((error: E) => boolean) | undefined
   /** Interrupts each run of a seed once more, before a step that the seed picks. */
   readonly stop?: "interrupt" | "kill" | undefined
   /** Runs this one schedule instead: the token of a failure. */
@@ -155,7 +157,9 @@ export const explore = <A, E, R>(
 ): Effect.Effect<Explored, BugFound | OutsideNondeterminism, R> =>
   Effect.suspend(() => {
     const search: Bug.Search<A, E> = {
-      check: options.check ?? ((run) => (run.stopped ? endsCleanly(run) : Bug.succeeds(run))),
+      check:
+        options.check ??
+        ((run) => Effect.andThen(endsWell(run, options.fails), run.stopped ? leavesNothing(run) : Effect.void)),
       shrinks: options.shrinks ?? 500,
       settings: (schedule) => ({ ...settingsOf({ ...schedule, maxOperations: options.maxOperations }), quiet: true })
     }

@@ -888,6 +888,18 @@ describe("what is outside of the order", () => {
     expect(foundIn(careless, { schedules: 20, stop: "interrupt" }).why).toContain("1 timer is pending")
   })
 
+  it("finds a typed failure that only an interruption brings, unless it is told of it", () => {
+    const program = Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Interrupt.victim(Effect.sleep(10)))
+      if (Exit.isFailure(yield* Fiber.await(fiber))) return yield* Effect.fail("the victim gave up")
+    })
+    expect(explored(program, { schedules: 20 }).schedules).toBe(20)
+    expect(foundIn(program, { schedules: 20, stop: "interrupt" }).why).toBe("the victim gave up")
+    const fails = (error: string) => error === "the victim gave up"
+    expect(explored(program, { schedules: 20, stop: "interrupt", fails }).schedules).toBe(20)
+    expect(foundIn(Effect.fail("other"), { fails }).why).toBe("other")
+  })
+
   it("sees what a promise brings after the end before it says what is left", async () => {
     const { left } = await Effect.runPromise(Sim.run(Effect.forkDetach(Effect.promise(() => Promise.resolve()))))
     expect(left.fibers).toEqual([])
