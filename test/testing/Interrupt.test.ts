@@ -83,6 +83,11 @@ describe("Interrupt.everywhere", () => {
     const bug = foundIn(worker)
     expect(bug.why).toBe("a message is lost")
     expect(bug.stopped).toMatch(/^"fiber 1" interrupted before step \d+$/)
+    expect(bug.message).toContain(`, ${bug.stopped}, fails: a message is lost`)
+    // The order is not to blame.
+    expect(bug.message).toMatch(/\n {2}\d+ of \d+ choices out of the natural order were needed to get there /)
+    const waiting = Effect.onInterrupt(work, () => Effect.die(new Error("clumsy cleanup")))
+    expect(foundIn(waiting, { at: "suspension" }).message).toContain("\n  the natural order leads there\n")
   })
 
   it("passes the typed failures that it is told of, and no others", () => {

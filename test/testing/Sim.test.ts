@@ -352,6 +352,19 @@ describe("a program that comes to no end", () => {
     expect(again.message).toBe(deadlock.message)
   })
 
+  it("says that nobody waits for a real timer, or for what else calls back from outside", () => {
+    const hinted = <A>(effect: Effect.Effect<A>) =>
+      Effect.runSync(Effect.flip(Sim.run(effect))).message.includes("does not wait for setTimeout")
+    const later = Effect.callback<void>((resume) => {
+      const timer = setTimeout(() => resume(Effect.void), 1)
+      return Effect.sync(() => clearTimeout(timer))
+    })
+    expect(hinted(later)).toBe(true)
+    expect(hinted(Effect.callback((resume) => void [resume]))).toBe(true)
+    expect(hinted(TaskGroup.open(TaskGroup.spawn(later)))).toBe(true)
+    expect(hinted(Effect.never)).toBe(false)
+  })
+
   it("is none while a timer is set", () => {
     expect(Exit.isSuccess(play(Effect.raceFirst(Effect.never, Effect.sleep("50 weeks"))).exit)).toBe(true)
   })
@@ -696,11 +709,18 @@ describe("shrinking", () => {
         shrinks,
         check: ({ exit }) => Exit.isFailure(exit) || exit.value.reduce((a, b) => a + b, 0) < 80_000
       })
-      return [bug.runs, runs]
+      return { runs: [bug.runs, runs], minimal: bug.minimal, order: bug.message.split("\n")[2]?.replaceAll(/\d+/g, "n") }
     }
-    expect(count(0)).toEqual([0, 3])
-    expect(count(10)).toEqual([10, 13])
-    expect(count()).toEqual([500, 503])
+    const stopped = "n of n choices out of the natural order are left: making it smaller stopped after n runs, and fewer may do"
+    expect(count(0)).toEqual({
+      runs: [0, 3],
+      minimal: false,
+      order: "  n of n choices out of the natural order are left: it was not made smaller"
+    })
+    expect(count(10)).toEqual({ runs: [10, 13], minimal: false, order: `  ${stopped}` })
+    expect(count()).toEqual({ runs: [500, 503], minimal: false, order: `  ${stopped}` })
+    expect(foundIn(lostUpdate, { check: isTwo }).minimal).toBe(true)
+    expect(foundIn(Effect.fail("at once"), { shrinks: 0 }).minimal).toBe(true)
   })
 })
 

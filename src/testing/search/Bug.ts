@@ -108,6 +108,7 @@ const report = Effect.fnUntraced(function* <A, E, R>(
     choices: unnatural(played.schedule),
     shrunk: unnatural(told.schedule),
     runs: smallest.runs,
+    minimal: smallest.minimal,
     table: table(told.trace, told.names)
   })
 })
