@@ -22,7 +22,12 @@ export type { Slice } from "./sim/Trace.ts"
 export type { Left } from "./sim/Played.ts"
 
 /** A schedule, or as much of one as matters. */
-export interface Options extends Partial<Schedules.Schedule> {
+export interface Options extends Omit<Partial<Schedules.Schedule>, "late"> {
+  /**
+   * How late a timer may ring, 0 by default. With it those that are no further apart may ring together, in any order, as on a
+   * machine that is busy.
+   */
+  readonly late?: Duration.Input | undefined
   /** A run that performs more operations is a `Livelock`: one million by default. */
   readonly maxOperations?: number | undefined
 }
@@ -249,9 +254,10 @@ const settle = <A, E>(played: Played<A, E>): Effect.Effect<Run<A, E>, Deadlock |
   return "exit" in result ? Effect.succeed(result) : Effect.fail(result)
 }
 
-const settingsOf = ({ maxOperations, ...schedule }: Options): World.Settings => ({
+const settingsOf = ({ late = 0, maxOperations, ...schedule }: Options): World.Settings => ({
   schedule: {
     ...schedule,
+    late: Duration.toMillis(late),
     seed: (schedule.seed ?? 0) >>> 0,
     strategy: schedule.strategy ?? "fifo",
     granularity: schedule.granularity ?? "boundary"
@@ -263,13 +269,14 @@ const settingsOf = ({ maxOperations, ...schedule }: Options): World.Settings => 
 const scheduleAt = (
   index: number,
   first: number,
-  { granularity, strategy }: Pick<Options, "strategy" | "granularity">
+  { granularity, late = 0, strategy }: Pick<Options, "strategy" | "granularity" | "late">
 ): Schedules.Schedule => {
   const [turn, fine] = index === 0 ? (["fifo", false] as const) : turns[index % turns.length]!
   return {
     seed: first + index,
     strategy: strategy ?? turn,
-    granularity: granularity ?? (fine ? "op" : "boundary")
+    granularity: granularity ?? (fine ? "op" : "boundary"),
+    late: Duration.toMillis(late)
   }
 }
 

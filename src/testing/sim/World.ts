@@ -165,10 +165,13 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       this.fromReady = false
       return
     }
-    for (const timer of this.clock.advance()) this.ready.push(this.bell(timer))
-    if (this.ready.size === 0 && !this.rootEnded()) {
-      this.end = { _tag: "Deadlock", waiting: this.waiting("something that nothing can bring") }
+    const { next } = this.clock
+    if (next === undefined) {
+      if (!this.rootEnded()) this.end = { _tag: "Deadlock", waiting: this.waiting("something that nothing can bring") }
+      return
     }
+    const moments = this.clock.moments(next, next + (this.settings.schedule.late ?? 0))
+    for (const timer of this.clock.advance(moments[this.choose(moments.length)]!)) this.ready.push(this.bell(timer))
   }
 
   /** As in an event loop, all timers of a moment ring before a fiber that one of them woke, and that yielded, goes on. */
