@@ -89,7 +89,7 @@ describe("a fiber that waits for ever is said to wait for", () => {
     ["a promise", Effect.promise(() => new Promise(() => {}))],
     ["a promise", Effect.tryPromise(() => new Promise(() => {}))],
     ["a promise", Effect.promise((_signal) => new Promise(() => {}))],
-    ["a real timer", Effect.callback<void>((resume) => void setTimeout(resume, 0, Effect.void))],
+    ["a real timer", Effect.callback<void>((resume) => void setTimeout(resume, 60_000, Effect.void).unref())],
     ["something outside", Effect.callback<void>((resume) => void [resume])]
   ])("%s (%#)", async (what, effect) => {
     expect((await waitingIn(effect))["main"]).toBe(what)
