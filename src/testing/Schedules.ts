@@ -82,7 +82,12 @@ export const parse = (token: string): Schedule => {
   if (seed === undefined || !/^-?\d{1,16}$/.test(seed)) throw bad("its seed is not a whole number")
   if (granularity !== "boundary" && granularity !== "op") throw bad("its granularity is neither boundary nor op")
   if (how === undefined || rest.length > 0) throw bad("it has not four to six parts")
-  const common = { seed: Number(seed), granularity, late, stop: stop === undefined ? undefined : stopOf(stop, bad) } as const
+  const common = {
+    seed: Number(seed),
+    granularity,
+    late,
+    stop: stop === undefined ? undefined : stopOf(stop, bad)
+  } as const
   return how === "random" || how === "pct" || how === "fifo"
     ? { ...common, strategy: how }
     : { ...common, strategy: "fifo", choices: decode(how, bad) }

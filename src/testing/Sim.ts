@@ -10,6 +10,7 @@ import * as Control from "./sim/Control.ts"
 import { chance } from "./sim/Decider.ts"
 import { endsWell, leavesNothing } from "./sim/Leaked.ts"
 import { resultOf, type Run } from "./sim/Run.ts"
+import { checkNumber } from "../concurrency/base/Options.ts"
 import type { BugFound, Deadlock, Livelock, OutsideNondeterminism } from "./SimError.ts"
 import * as Schedules from "./Schedules.ts"
 import * as Trace from "./sim/Trace.ts"
@@ -254,16 +255,20 @@ const settle = <A, E>(played: Played<A, E>): Effect.Effect<Run<A, E>, Deadlock |
   return "exit" in result ? Effect.succeed(result) : Effect.fail(result)
 }
 
-const settingsOf = ({ late = 0, maxOperations, ...schedule }: Options): World.Settings => ({
-  schedule: {
-    ...schedule,
-    late: Duration.toMillis(late),
-    seed: (schedule.seed ?? 0) >>> 0,
-    strategy: schedule.strategy ?? "fifo",
-    granularity: schedule.granularity ?? "boundary"
-  },
-  maxOperations
-})
+const settingsOf = ({ late = 0, maxOperations, ...schedule }: Options): World.Settings => {
+  const millis = Duration.toMillis(late)
+  checkNumber("late", millis, 0)
+  return {
+    schedule: {
+      ...schedule,
+      late: millis,
+      seed: (schedule.seed ?? 0) >>> 0,
+      strategy: schedule.strategy ?? "fifo",
+      granularity: schedule.granularity ?? "boundary"
+    },
+    maxOperations
+  }
+}
 
 /** The first is the natural one; then each strategy has its turn. */
 const scheduleAt = (

@@ -76,7 +76,13 @@ describe("Interrupt.everywhere", () => {
       const queue = yield* Queue.unbounded<string>()
       yield* Queue.offer(queue, "message")
       let worked = 0
-      const work = Effect.andThen(Queue.take(queue), Effect.andThen(Effect.yieldNow, Effect.sync(() => void worked++)))
+      const work = Effect.andThen(
+        Queue.take(queue),
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.sync(() => void worked++)
+        )
+      )
       yield* Fiber.await(yield* Effect.forkChild(Interrupt.victim(work)))
       if (worked + (yield* Queue.size(queue)) !== 1) return yield* Effect.fail("a message is lost")
     })

@@ -318,6 +318,43 @@ describe("virtual time", () => {
     const run = Effect.provideService(Sim.run(Clock.currentTimeMillis), Clock.Clock, around)
     expect(Effect.runSync(run).exit).toEqual(Exit.succeed(0))
   })
+
+  describe("with `late`", () => {
+    /** In which orders two ring that are 5 ms apart, and when. */
+    const rings = (options: Sim.ExploreOptions<string, never>) => {
+      const ring = (name: string, millis: number) =>
+        Effect.map(Effect.delay(Clock.currentTimeMillis, millis), (now) => `${name} at ${now}`)
+      const program = Effect.gen(function* () {
+        const rung: Array<string> = []
+        const noted = (name: string, millis: number) => Effect.map(ring(name, millis), (text) => void rung.push(text))
+        yield* Effect.all([noted("a", 10), noted("b", 15)], { concurrency: 2 })
+        return rung.join(", ")
+      })
+      const runs: Array<Sim.Run<string, never>> = []
+      explored(program, { ...options, check: (run) => void runs.push(run) })
+      const texts = runs.map(({ exit }) => (Exit.isSuccess(exit) ? exit.value : "failed"))
+      for (const run of runs.slice(0, 20)) expect(Effect.runSync(Sim.replay(program, run.token)).exit).toEqual(run.exit)
+      return { first: texts[0], all: [...new Set(texts)].toSorted(), tokens: runs.map(({ token }) => token) }
+    }
+
+    it("timers that are no further apart may ring together, in any order, and none rings early", () => {
+      const { all, first, tokens } = rings({ late: "5 millis" })
+      expect(first).toBe("a at 10, b at 15")
+      expect(all).toEqual(["a at 10, b at 15", "a at 15, b at 15", "b at 15, a at 15"])
+      expect(tokens.every((token) => token.endsWith(":late@5"))).toBe(true)
+    })
+
+    it("timers that are further apart do not, and by default none do", () => {
+      expect(rings({ late: 4.9 }).all).toEqual(["a at 10, b at 15"])
+      expect(rings({}).all).toEqual(["a at 10, b at 15"])
+      expect(rings({}).tokens.some((token) => token.includes("late"))).toBe(false)
+    })
+
+    it("is refused where it makes no sense", () => {
+      expect(() => Sim.run(Effect.void, { late: "Infinity" })).toThrow("late must be a number, 0 or more; got Infinity")
+      expect(Exit.isFailure(Effect.runSyncExit(Sim.explore(Effect.void, { late: "Infinity" })))).toBe(true)
+    })
+  })
 })
 
 describe("a program that comes to no end", () => {
@@ -709,9 +746,14 @@ describe("shrinking", () => {
         shrinks,
         check: ({ exit }) => Exit.isFailure(exit) || exit.value.reduce((a, b) => a + b, 0) < 80_000
       })
-      return { runs: [bug.runs, runs], minimal: bug.minimal, order: bug.message.split("\n")[2]?.replaceAll(/\d+/g, "n") }
+      return {
+        runs: [bug.runs, runs],
+        minimal: bug.minimal,
+        order: bug.message.split("\n")[2]?.replaceAll(/\d+/g, "n")
+      }
     }
-    const stopped = "n of n choices out of the natural order are left: making it smaller stopped after n runs, and fewer may do"
+    const stopped =
+      "n of n choices out of the natural order are left: making it smaller stopped after n runs, and fewer may do"
     expect(count(0)).toEqual({
       runs: [0, 3],
       minimal: false,

@@ -66,8 +66,7 @@ const waits: ReadonlyArray<readonly [RegExp, string]> = [
 ]
 
 /** Comments, and before them what may look as if one began in it: strings, templates, and what is escaped in a pattern. */
-const comments =
-  /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[\s\S])*`|\\.)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g
+const comments = /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[\s\S])*`|\\.)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g
 
 /** The source of a function as a reader wants it in a narrow column. */
 const sourceOf = (f: unknown): string | undefined => {

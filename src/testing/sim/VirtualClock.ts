@@ -52,11 +52,8 @@ export class VirtualClock implements Clock.Clock {
 
   /** The moments at which timers ring, from one to another, both included. */
   moments(from: number, to: number): ReadonlyArray<number> {
-    const moments = new Set<number>()
-    for (let index = this.first; index < this.after(to); index++) {
-      if (this.timers[index]!.at >= from) moments.add(this.timers[index]!.at)
-    }
-    return [...moments]
+    const timers = this.timers.slice(this.first, this.after(to))
+    return [...new Set(timers.map(({ at }) => at))].filter((at) => at >= from)
   }
 
   /** When the next timer rings, if there is one. */

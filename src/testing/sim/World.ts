@@ -20,6 +20,7 @@ import { Choices } from "../Choices.ts"
 import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
 import { chance, type Decider, make } from "./Decider.ts"
 import { Member } from "./Member.ts"
+import { Outside } from "./Outside.ts"
 import type { End, Played, Waiting } from "./Played.ts"
 import { type Dispatcher, type Entry, Pool } from "./Pool.ts"
 import type { Schedule } from "../Schedules.ts"
@@ -52,6 +53,9 @@ const resuming = 2
 /** After so many steps the event loop gets a turn, so that promises settle and test runners see timeouts. */
 const stepsATurn = 4096
 
+/** How many turns of the event loop those have after the end who are outside of the simulation. */
+const maxTurns = 10
+
 /** How many slices of a run in detail are kept at least: the last ones. */
 const maxTrace = 10_000
 
@@ -69,6 +73,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private readonly byFiber = new Map<Fiber.Fiber<unknown, unknown>, Member>()
   private readonly probes: Array<Probe> = []
   private readonly scopes = new Set<Scope.Scope>()
+  private readonly outside = new Outside()
   /** To be called when nothing can run, before time goes on. */
   private readonly whenIdle: Array<() => void> = []
   private readonly ready = new Pool()
@@ -136,13 +141,15 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   }
 
   play(): Effect.Effect<Played<A, E>> {
-    return Effect.suspend(() => {
-      while (this.end === undefined) {
-        if (!this.step()) return this.turn(() => this.idle())
-        if (this.steps % stepsATurn === 0) return this.turn(() => {})
-      }
-      return this.close(this.end)
-    })
+    return Effect.suspend(() =>
+      this.outside.during(() => {
+        while (this.end === undefined) {
+          if (!this.step()) return this.turn(() => this.idle())
+          if (this.steps % stepsATurn === 0) return this.turn(() => {})
+        }
+        return this.close(this.end)
+      })
+    )
   }
 
   /** Lets promises settle, which needs a turn of the real event loop, and goes on. */
@@ -326,19 +333,23 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       const names = this.names()
       const born = this.members.map((member) => member.born)
       const left = {
-        fibers: names.filter((_, number) => this.members[number]!.alive),
+        fibers: [...names.filter((_, number) => this.members[number]!.alive), ...distinct(this.outside.alive)],
         timers: this.clock.pending,
         scopes: Array.from(this.scopes).filter((scope) => scope.state._tag === "Open").length,
         lent: this.probes.flatMap((probe) => probe() ?? [])
       }
       return { end, schedule, stopped, steps, operations, time, order, trace, names, born, victim: this.victim, left }
     }
-    if (!this.members.some((member) => member.alive)) return Effect.sync(left)
-    // Some of them may wait for a promise that has settled.
-    return Effect.map(Effect.yieldNow, () => {
-      this.settle(end)
-      return left()
-    })
+    const settled = (turns: number): Effect.Effect<Played<A, E>> => {
+      const waits = turns === maxTurns && this.members.some((member) => member.alive)
+      if (turns === 0 || !(waits || this.outside.isBusy)) return Effect.sync(left)
+      // Some of them may wait for a promise that has settled.
+      return Effect.flatMap(Effect.yieldNow, () => {
+        this.settle(end)
+        return settled(turns - 1)
+      })
+    }
+    return settled(maxTurns)
   }
 
   /** What can still run after the end does; time stands still. */
@@ -346,7 +357,9 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (end._tag !== "Exit") return
     this.limit = this.operations + this.maxOperations
     this.end = undefined
-    while (this.ready.size > 0 && this.operations < this.limit) this.runOne()
+    this.outside.during(() => {
+      while (this.ready.size > 0 && this.operations < this.limit) this.runOne()
+    })
     this.end = end
   }
 
