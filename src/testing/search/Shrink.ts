@@ -38,7 +38,7 @@ export const shrink = <R>(
         yield* attempt(() => [...Array.from({ length: at }, () => 0), sum - at + 1])
       }
     }
-    for (let before: Schedule | undefined; best !== before && minimal;) {
+    for (let before: Schedule | undefined; best !== before;) {
       before = best
       // What comes late matters least: all of it, then half of it, and so on.
       for (let keep = 0; keep < choices().length && !(yield* attempt((choices) => choices.slice(0, keep)));) {
