@@ -98,8 +98,10 @@ export const latency = (latency: Latency): Effect.Effect<void> => {
     const steps = Array.from({ length: 11 }, (_, step) => min + ((max - min) * step) / 10)
     const meeting =
       clock instanceof VirtualClock ? clock.moments(clock.now + min, clock.now + max).map((at) => at - clock.now) : []
-    const ways = [...steps, ...meeting]
-    return Effect.flatMap(choose(ways.length), (way) => Effect.sleep(ways[way]!))
+    return choose(meeting.length === 0 ? 1 : 2).pipe(
+      Effect.map((meets) => (meets === 1 ? meeting : steps)),
+      Effect.flatMap((ways) => Effect.flatMap(choose(ways.length), (way) => Effect.sleep(ways[way]!)))
+    )
   })
 }
 
