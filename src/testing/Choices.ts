@@ -3,8 +3,10 @@
  * preempted, what fails. One list of numbers is a whole run, so one list is what is replayed and shrunk.
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { VirtualClock } from "./sim/VirtualClock.ts"
 
 export interface Choices {
   /** A whole number from 0 to `options - 1`. Shrinking goes towards 0: let it be what happens on a good day. */
@@ -69,6 +71,39 @@ export const choose = (options: number): Effect.Effect<number> =>
  */
 export const happens = (probability: number): Effect.Effect<boolean> =>
   Effect.map(current, (choices) => choices.happens(probability))
+
+/** How long something takes: always the same, or drawn anew each time. */
+export type Latency = Duration.Input | { readonly min: Duration.Input; readonly max: Duration.Input }
+
+/**
+ * Sleeps for as long as something outside may take, decided as the order of fibers is: the shortest on a good day, and else
+ * one of ten longer ones, or until the very moment at which somebody else wakes, so that both are there at once.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Choices, Sim } from "skein/testing"
+ *
+ * const reply = Choices.latency({ min: "20 millis", max: "80 millis" })
+ *
+ * const { time } = await Effect.runPromise(Sim.run(reply))
+ * time // => 20
+ * ```
+ */
+export const latency = (latency: Latency): Effect.Effect<void> => {
+  if (typeof latency !== "object" || !("min" in latency)) return Effect.sleep(latency)
+  const min = Duration.toMillis(latency.min)
+  const max = Duration.toMillis(latency.max)
+  return Effect.clockWith((clock) => {
+    const steps = Array.from({ length: 11 }, (_, step) => min + ((max - min) * step) / 10)
+    const meeting =
+      clock instanceof VirtualClock ? clock.moments(clock.now + min, clock.now + max).map((at) => at - clock.now) : []
+    return choose(meeting.length === 0 ? 1 : 2).pipe(
+      Effect.map((meets) => (meets === 1 ? meeting : steps)),
+      Effect.flatMap((ways) => Effect.flatMap(choose(ways.length), (way) => Effect.sleep(ways[way]!)))
+    )
+  })
+}
 
 const current: Effect.Effect<Choices> = Effect.withFiber((fiber) =>
   Effect.succeed(fiber.getRef(Choices) ?? byRandom(fiber.getRef(Random.Random)))

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Check } from "./search/Bug.ts"
 import type { BugFound, OutsideNondeterminism } from "./SimError.ts"
-import { endsCleanly } from "./sim/Leaked.ts"
+import { endsWell, leavesNothing } from "./sim/Leaked.ts"
 import { type At, sweep, type Swept } from "./search/Sweep.ts"
 import { Victim } from "./sim/Control.ts"
 
@@ -15,10 +15,12 @@ export interface Options<A, E> {
   /** `"root"`, the default: the effect, or the `victim` in it if it has one; `"any"`: each of its fibers in turn. */
   readonly target?: "root" | "any" | undefined
   /**
-   * What has to hold of each run, the undisturbed ones included. By default nothing outlives it and it ends without a
-   * defect.
+   * What has to hold of each run, the undisturbed ones included. By default nothing outlives it, and it succeeds or ends by
+   * the interruption.
    */
   readonly check?: Check<A, E> | undefined
+  /** The typed failures with which a run may end where no `check` is given; none by default. */
+  readonly fails?: ((error: E) => boolean) | undefined
   /** A run that performs more operations is a `Livelock`: one million by default. */
   readonly maxOperations?: number | undefined
 }
@@ -53,7 +55,7 @@ export const everywhere = <A, E, R>(
     how: "interrupt",
     at: options.at ?? "op",
     targets: ({ names, victim }) => (options.target === "any" ? names.map((_, fiber) => fiber) : [victim]),
-    check: options.check ?? endsCleanly,
+    check: options.check ?? ((run) => Effect.andThen(endsWell(run, options.fails), leavesNothing(run))),
     maxOperations: options.maxOperations
   })
 

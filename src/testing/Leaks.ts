@@ -14,7 +14,8 @@ export { Leaked } from "./LeaksError.ts"
 
 /**
  * Explores the effect as `Sim.explore` does (50 schedules by default) and reports as `BugFound` when a fiber, a timer, an open
- * scope or anything that is watched outlives it, in whatever way it ends. A worker pool is known by its scope.
+ * scope or anything that is watched outlives it, in whatever way it ends. A worker pool is known by its scope, and a fiber of
+ * `Effect.runFork` if the effect itself started it, not a callback from outside.
  *
  * @example
  * ```ts

@@ -1,6 +1,5 @@
 /** A network between an `HttpClient` and what it reaches: slow, narrow, lossy, cut. */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -14,7 +13,7 @@ import * as HttpReply from "./fault/HttpReply.ts"
 
 export interface Options {
   /** Of a request, and again of its reply; between `min` and `max` it is drawn for each. Default none. */
-  readonly latency?: Duration.Input | { readonly min: Duration.Input; readonly max: Duration.Input } | undefined
+  readonly latency?: Choices.Latency | undefined
   /** Bytes per second of each body, of requests and replies, default unlimited. Requests that stream their body, or send a form, are not slowed. */
   readonly bandwidth?: number | undefined
   /** The probability that a request is lost, and again that its reply is: nobody is told, and the client waits. */
@@ -91,13 +90,13 @@ export const layer = (options: Options): Layer.Layer<HttpClient.HttpClient | Net
   Layer.effectContext(
     Effect.map(HttpClient.HttpClient, (client) => {
       const { bandwidth = Infinity, loss = 0 } = options
-      const latency = latencyOf(options.latency)
+      const latency = options.latency === undefined ? Effect.void : Choices.latency(options.latency)
       const unreachable = new Set<string>()
 
       /** One way: true if it gets there. */
       const travel = ({ host, hostname }: URL, bytes: number): Effect.Effect<boolean> =>
         latency.pipe(
-          Effect.flatMap((millis) => pass(millis + (bytes / bandwidth) * 1000)),
+          Effect.andThen(pass((bytes / bandwidth) * 1000)),
           Effect.andThen(loss === 0 ? Effect.succeed(false) : Choices.happens(loss)),
           Effect.map((lost) => !lost && !unreachable.has(host) && !unreachable.has(hostname)),
           Effect.tap((arrived) => (arrived ? Effect.void : note(`lost on the way: ${host}`)))
@@ -134,14 +133,6 @@ const sizeOf = ({ body }: HttpClientRequest.HttpClientRequest): number =>
   body._tag === "Uint8Array" ? body.body.length : 0
 
 const pass = (millis: number): Effect.Effect<void> => (millis > 0 ? Effect.sleep(millis) : Effect.void)
-
-/** In milliseconds, in ten steps: fewer choices to make are fewer ways to go for whoever explores them. */
-const latencyOf = (latency: Options["latency"] = 0): Effect.Effect<number> => {
-  if (typeof latency !== "object" || !("min" in latency)) return Effect.succeed(Duration.toMillis(latency))
-  const min = Duration.toMillis(latency.min)
-  const max = Duration.toMillis(latency.max)
-  return Effect.map(Choices.choose(11), (step) => min + ((max - min) * step) / 10)
-}
 
 const narrowed = (reply: HttpClientResponse, bandwidth: number): HttpClientResponse =>
   bandwidth === Infinity

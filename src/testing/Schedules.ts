@@ -14,6 +14,11 @@ export interface Schedule {
   readonly granularity: Granularity
   /** Decides instead of the strategy; a choice after the last one is 0, which is the natural way. */
   readonly choices?: ReadonlyArray<number> | undefined
+  /**
+   * How many milliseconds a timer may ring late, as it can on a machine that is busy: those of several moments then ring
+   * together. 0 by default.
+   */
+  readonly late?: number | undefined
   /** Stops the run, or one fiber of it, before a step; steps count from 0, and so do fibers, the first being the root. */
   readonly stop?: Stop | undefined
 }
@@ -37,7 +42,7 @@ export interface Stop {
 
 /**
  * A schedule on one line, for a bug report or `Sim.replay`. It says the seed, the granularity, the choices (`3` is a
- * choice, `0*12` the same twelve times) and where the run was stopped.
+ * choice, `0*12` the same twelve times), how late timers may be and where the run was stopped.
  *
  * @example
  * ```ts
@@ -50,9 +55,10 @@ export interface Stop {
  * ```
  */
 export const token = (schedule: Schedule): string => {
-  const { choices, granularity, seed, stop, strategy } = schedule
+  const { choices, granularity, late = 0, seed, stop, strategy } = schedule
   const how = choices === undefined ? strategy : encode(choices)
   const parts = [version, seed, granularity, how]
+  if (late > 0) parts.push(`late@${late}`)
   if (stop !== undefined) parts.push(`${stop.how}@${stop.step}/${stop.fiber}`)
   return parts.join(":")
 }
@@ -69,12 +75,19 @@ export const token = (schedule: Schedule): string => {
  */
 export const parse = (token: string): Schedule => {
   const bad = (why: string) => new BadToken({ token, why })
-  const [head, seed, granularity, how, stop, ...rest] = token.trim().split(":")
+  const [head, seed, granularity, how, ...more] = token.trim().split(":")
+  const late = more[0]?.startsWith("late@") ? lateOf(more.shift()!, bad) : undefined
+  const [stop, ...rest] = more
   if (head !== version) throw bad(`it does not begin with ${version}`)
   if (seed === undefined || !/^-?\d{1,16}$/.test(seed)) throw bad("its seed is not a whole number")
   if (granularity !== "boundary" && granularity !== "op") throw bad("its granularity is neither boundary nor op")
-  if (how === undefined || rest.length > 0) throw bad("it has not four or five parts")
-  const common = { seed: Number(seed), granularity, stop: stop === undefined ? undefined : stopOf(stop, bad) } as const
+  if (how === undefined || rest.length > 0) throw bad("it has not four to six parts")
+  const common = {
+    seed: Number(seed),
+    granularity,
+    late,
+    stop: stop === undefined ? undefined : stopOf(stop, bad)
+  } as const
   return how === "random" || how === "pct" || how === "fifo"
     ? { ...common, strategy: how }
     : { ...common, strategy: "fifo", choices: decode(how, bad) }
@@ -142,6 +155,12 @@ const decode = (text: string, bad: (why: string) => BadToken): ReadonlyArray<num
     for (let i = 0; i < times; i++) choices.push(Number(match[1]))
   }
   return choices
+}
+
+const lateOf = (text: string, bad: (why: string) => BadToken): number => {
+  const match = /^late@(\d{1,15}(?:\.\d{1,6})?)$/.exec(text)
+  if (match === null) throw bad(`"${text}" does not say how many milliseconds timers may be late`)
+  return Number(match[1])
 }
 
 const stopOf = (text: string, bad: (why: string) => BadToken): Stop => {

@@ -11,8 +11,9 @@ import type { Explored } from "./search/Explored.ts"
 import * as Orders from "./search/Orders.ts"
 import * as Control from "./sim/Control.ts"
 import { chance } from "./sim/Decider.ts"
-import { endsCleanly } from "./sim/Leaked.ts"
+import { endsWell, leavesNothing } from "./sim/Leaked.ts"
 import { resultOf, type Run } from "./sim/Run.ts"
+import { checkNumber } from "../concurrency/base/Options.ts"
 import type { BugFound, Deadlock, Livelock, OutsideNondeterminism } from "./SimError.ts"
 import * as Schedules from "./Schedules.ts"
 import * as Trace from "./sim/Trace.ts"
@@ -26,7 +27,12 @@ export type { Slice } from "./sim/Trace.ts"
 export type { Left } from "./sim/Played.ts"
 
 /** A schedule, or as much of one as matters. */
-export interface Options extends Partial<Schedules.Schedule> {
+export interface Options extends Omit<Partial<Schedules.Schedule>, "late"> {
+  /**
+   * How late a timer may ring, 0 by default. With it those that are no further apart may ring together, in any order, as on a
+   * machine that is busy.
+   */
+  readonly late?: Duration.Input | undefined
   /** A run that performs more operations is a `Livelock`: one million by default. */
   readonly maxOperations?: number | undefined
 }
@@ -38,9 +44,11 @@ export interface ExploreOptions<A, E> extends Omit<Options, "choices" | "stop"> 
   readonly budget?: Duration.Input | undefined
   /**
    * What has to hold of each run: throws, gives `false` or an effect that fails, where it does not. By default the effect has
-   * to succeed; where it was interrupted, to end without a defect and to leave nothing.
+   * to succeed; where it was interrupted, it may end by that instead, and has to leave nothing.
    */
   readonly check?: Bug.Check<A, E> | undefined
+  /** The typed failures with which a run may end where no `check` is given; none by default. */
+  readonly fails?: ((error: E) => boolean) | undefined
   /** Interrupts each run of a seed once more, before a step that the seed picks. */
   readonly stop?: "interrupt" | "kill" | undefined
   /**
@@ -164,7 +172,9 @@ export const explore = <A, E, R>(
 ): Effect.Effect<Explored, BugFound | OutsideNondeterminism, R> =>
   Effect.suspend(() => {
     const search: Bug.Search<A, E> = {
-      check: options.check ?? ((run) => (run.stopped ? endsCleanly(run) : Bug.succeeds(run))),
+      check:
+        options.check ??
+        ((run) => Effect.andThen(endsWell(run, options.fails), run.stopped ? leavesNothing(run) : Effect.void)),
       shrinks: options.shrinks ?? 500,
       settings: (schedule) => ({ ...settingsOf({ ...schedule, maxOperations: options.maxOperations }), quiet: true })
     }
@@ -180,7 +190,8 @@ export const explore = <A, E, R>(
       checkWhole("preemptions", preemptions, 0, "unlimited")
       const schedules = options.schedules ?? 20_000
       const isTimeLeft = () => now() < until
-      return Orders.all(effect, search, { seed: first, preemptions, schedules, isTimeLeft, stop: options.stop })
+      const late = Duration.toMillis(options.late ?? 0)
+      return Orders.all(effect, search, { seed: first, late, preemptions, schedules, isTimeLeft, stop: options.stop })
     }
     const seen = new Set<number>()
     const total = options.schedules ?? 200
@@ -262,27 +273,33 @@ const settle = <A, E>(played: Played<A, E>): Effect.Effect<Run<A, E>, Deadlock |
   return "exit" in result ? Effect.succeed(result) : Effect.fail(result)
 }
 
-const settingsOf = ({ maxOperations, ...schedule }: Options): World.Settings => ({
-  schedule: {
-    ...schedule,
-    seed: (schedule.seed ?? 0) >>> 0,
-    strategy: schedule.strategy ?? "fifo",
-    granularity: schedule.granularity ?? "boundary"
-  },
-  maxOperations
-})
+const settingsOf = ({ late = 0, maxOperations, ...schedule }: Options): World.Settings => {
+  const millis = Duration.toMillis(late)
+  checkNumber("late", millis, 0)
+  return {
+    schedule: {
+      ...schedule,
+      late: millis,
+      seed: (schedule.seed ?? 0) >>> 0,
+      strategy: schedule.strategy ?? "fifo",
+      granularity: schedule.granularity ?? "boundary"
+    },
+    maxOperations
+  }
+}
 
 /** The first is the natural one; then each strategy has its turn. */
 const scheduleAt = (
   index: number,
   first: number,
-  { granularity, strategy }: Pick<Options, "strategy" | "granularity">
+  { granularity, late = 0, strategy }: Pick<Options, "strategy" | "granularity" | "late">
 ): Schedules.Schedule => {
   const [turn, fine] = index === 0 ? (["fifo", false] as const) : turns[index % turns.length]!
   return {
     seed: first + index,
     strategy: strategy ?? turn,
-    granularity: granularity ?? (fine ? "op" : "boundary")
+    granularity: granularity ?? (fine ? "op" : "boundary"),
+    late: Duration.toMillis(late)
   }
 }
 

@@ -15,12 +15,24 @@ const DeadlockBase: TypedError<
 /** Nothing can run, and no timer is set: everybody waits for somebody else, or for something outside of the simulation. */
 export class Deadlock extends DeadlockBase {
   override get message(): string {
-    const promise = this.waiting.some(({ waitsFor }) => waitsFor === "a promise")
-      ? "\nA promise settles while the simulation runs under Effect.runPromise, unless it waits for real I/O or a real timer"
-      : ""
-    return `nothing can run and no timer is set\n${lines(this.waiting)}${promise}\n${replayLine(this.token)}\n\n${this.table}`
+    const reasons = new Set(this.waiting.map(({ waitsFor }) => waitsFor))
+    const hints = hintsOfDeadlock.filter(([waits]) => waits.some((what) => reasons.has(what))).map(([, hint]) => hint)
+    const told = [lines(this.waiting), ...hints, replayLine(this.token)].join("\n")
+    return `nothing can run and no timer is set\n${told}\n\n${this.table}`
   }
 }
+
+/** What is not in the program: that a simulation does not wait for what is outside of it. */
+const hintsOfDeadlock: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
+  [
+    ["a promise"],
+    "A promise settles while the simulation runs under Effect.runPromise, unless it waits for real I/O or a real timer"
+  ],
+  [
+    ["a real timer", "something outside"],
+    "A simulation does not wait for setTimeout, for real I/O or for whoever else calls back from outside: use Effect.sleep and simulated services"
+  ]
+]
 
 const LivelockBase: TypedError<
   Livelock,
@@ -63,6 +75,7 @@ const BugFoundBase: TypedError<
     readonly choices: Schema.Number
     readonly shrunk: Schema.Number
     readonly runs: Schema.Number
+    readonly minimal: Schema.Boolean
     readonly table: Schema.String
   }
 > = Schema.TaggedError<BugFound>()("BugFound", {
@@ -77,6 +90,8 @@ const BugFoundBase: TypedError<
   choices: Schema.Number,
   shrunk: Schema.Number,
   runs: Schema.Number,
+  /** False where the runs for it were used up before no choice could be taken back. */
+  minimal: Schema.Boolean,
   table: Schema.String
 })
 
@@ -84,11 +99,22 @@ const BugFoundBase: TypedError<
 export class BugFound extends BugFoundBase {
   override get message(): string {
     const where = this.stopped === "" ? "" : `, ${this.stopped},`
-    const order =
-      this.shrunk === 0
-        ? "it fails in the natural order"
-        : `${this.shrunk} of ${this.choices} choices out of the natural order were needed (${this.runs} runs to find out)`
-    return `Schedule ${this.schedule}${where} fails: ${this.why}\n${replayLine(this.token)}\n  ${order}\n\n${this.table}`
+    return `Schedule ${this.schedule}${where} fails: ${this.why}\n${replayLine(this.token)}\n  ${this.order()}\n\n${this.table}`
+  }
+
+  private order(): string {
+    const { choices, minimal, runs, shrunk, stopped } = this
+    // Of a run that was stopped, the order is not to blame: it brings the fiber to where it is stopped.
+    const [none, needed] =
+      stopped === ""
+        ? ["it fails in the natural order", "were needed"]
+        : ["the natural order leads there", "were needed to get there"]
+    if (shrunk === 0) return none
+    const of = `${shrunk} of ${choices} choices out of the natural order`
+    if (minimal) return `${of} ${needed} (${runs} runs to find out)`
+    return runs === 0
+      ? `${of} are left: it was not made smaller`
+      : `${of} are left: making it smaller stopped after ${runs} runs, and fewer may do`
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
@@ -52,6 +53,41 @@ describe("in any simulation", () => {
   it("are none where there is one option only", () => {
     expect(Effect.runSync(Sim.run(Choices.choose(1), { strategy: "random" })).schedule.choices).toEqual([])
     expect(valueOf(Choices.choose(0), { strategy: "random" })).toBe(0)
+  })
+})
+
+describe("a latency", () => {
+  const slept = (latency: Choices.Latency, options?: Sim.Options) =>
+    Effect.runSync(Sim.run(Choices.latency(latency), options)).time
+  const range = { min: "20 millis", max: "120 millis" } as const
+  const seeds = Array.from({ length: 200 }, (_, seed) => seed)
+
+  it("is as long as it says, and the shortest of a range where all goes its natural way", () => {
+    expect(slept("3 seconds", { strategy: "random", seed: 3 })).toBe(3000)
+    expect(slept(range)).toBe(20)
+  })
+
+  it("is drawn from its range, in ten steps", () => {
+    const drawn = new Set(seeds.map((seed) => slept(range, { strategy: "random", seed })))
+    expect([...drawn].toSorted((a, b) => a - b)).toEqual([20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120])
+  })
+
+  it("may end at the very moment at which somebody else wakes", () => {
+    const ended = Effect.andThen(Choices.latency(range), Clock.currentTimeNanos)
+    const program = Effect.map(Effect.all([Effect.sleep(73.3), ended], { concurrency: 2 }), ([, nanos]) => nanos)
+    const ends = seeds.map((seed) => valueOf(program, { strategy: "random", seed }))
+    expect(ends.filter((nanos) => nanos === 73_300_000n).length).toBeGreaterThan(5)
+    expect(Math.min(...ends.map(Number))).toBe(20_000_000)
+    // What is earlier than the shortest, or later than the longest, is not waited for.
+    const apart = Effect.all([Effect.sleep(13), Effect.sleep(130), ended], { concurrency: 3 })
+    const others = seeds.map((seed) => Number(valueOf(apart, { strategy: "random", seed })[2]))
+    expect(others.filter((nanos) => nanos % 10_000_000 !== 0)).toEqual([])
+  })
+
+  it("is one of the steps outside of simulations", async () => {
+    const started = performance.now()
+    await Effect.runPromise(Choices.latency({ min: 0, max: 1 }))
+    expect(performance.now() - started).toBeLessThan(1000)
   })
 })
 

@@ -64,7 +64,44 @@ describe("Interrupt.everywhere", () => {
     expect(foundIn(orphan).why).toContain('the fiber "fiber 1" is alive')
     const clumsy = Effect.onInterrupt(work, () => Effect.die(new Error("clumsy cleanup")))
     expect(foundIn(clumsy).why).toContain("clumsy cleanup")
-    expect(swept(Effect.andThen(work, Effect.fail("expected"))).places).toBeGreaterThan(0)
+  })
+
+  it("finds a program that fails where nothing disturbs it, or is interrupted by itself", () => {
+    expect(foundIn(Effect.fail("x"))).toMatchObject({ schedule: 1, why: "x", stopped: "" })
+    expect(foundIn(Effect.interrupt)).toMatchObject({ schedule: 1, stopped: "" })
+  })
+
+  it("finds a typed failure that only an interruption brings", () => {
+    const worker = Effect.gen(function* () {
+      const queue = yield* Queue.unbounded<string>()
+      yield* Queue.offer(queue, "message")
+      let worked = 0
+      const work = Effect.andThen(
+        Queue.take(queue),
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.sync(() => void worked++)
+        )
+      )
+      yield* Fiber.await(yield* Effect.forkChild(Interrupt.victim(work)))
+      if (worked + (yield* Queue.size(queue)) !== 1) return yield* Effect.fail("a message is lost")
+    })
+    const bug = foundIn(worker)
+    expect(bug.why).toBe("a message is lost")
+    expect(bug.stopped).toMatch(/^"fiber 1" interrupted before step \d+$/)
+    expect(bug.message).toContain(`, ${bug.stopped}, fails: a message is lost`)
+    // The order is not to blame.
+    expect(bug.message).toMatch(/\n {2}\d+ of \d+ choices out of the natural order were needed to get there /)
+    const waiting = Effect.onInterrupt(work, () => Effect.die(new Error("clumsy cleanup")))
+    expect(foundIn(waiting, { at: "suspension" }).message).toContain("\n  the natural order leads there\n")
+  })
+
+  it("passes the typed failures that it is told of, and no others", () => {
+    const program = Effect.onInterrupt(Effect.andThen(work, Effect.fail("expected")), () => Effect.void)
+    expect(swept(program, { fails: (error) => error === "expected" }).places).toBeGreaterThan(0)
+    expect(foundIn(program, { fails: (error) => error !== "expected" }).why).toBe("expected")
+    const worse = Effect.onInterrupt(program, () => Effect.die(new Error("clumsy cleanup")))
+    expect(foundIn(worse, { fails: () => true }).why).toBe("clumsy cleanup")
   })
 
   it("finds what does not end when it is interrupted", () => {

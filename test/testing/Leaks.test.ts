@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Limiter, TaskGroup } from "skein"
@@ -194,6 +196,56 @@ describe("what is watched", () => {
       return yield* semaphore.take(1)
     })
     expect(Effect.runSync(watching)).toBe(1)
+  })
+})
+
+describe("a fiber that Effect.runFork starts inside of the effect", () => {
+  const nowhere = (effect: Effect.Effect<unknown>) => Effect.sync(() => void Effect.runFork(effect))
+
+  it("is a leak where it outlives the effect, though no schedule decides about it", () => {
+    expect(leftBy(nowhere(Effect.withSpan(Effect.never, "poller"))).fibers).toEqual([
+      "poller (outside of the simulation)"
+    ])
+    const twice = Effect.andThen(nowhere(Effect.never), nowhere(Effect.never))
+    expect(leakOf(twice)).toContain('the fiber "fiber (outside of the simulation) 2" is alive')
+  })
+
+  it("is none where it has ended, at once or by a promise that the effect waits for", async () => {
+    isClean(nowhere(Effect.void))
+    const awaited = Effect.promise((signal) =>
+      Effect.runPromise(Effect.andThen(Effect.yieldNow, Effect.void), { signal })
+    )
+    const run = await Effect.runPromise(Sim.run(awaited))
+    expect(run.left).toEqual(nothing)
+  })
+
+  it("is none where it has only to be given its turns", async () => {
+    const yields = nowhere(Effect.replicateEffect(Effect.yieldNow, 3))
+    isClean(yields)
+    expect((await Effect.runPromise(Sim.run(yields))).left).toEqual(nothing)
+    const late = nowhere(Effect.andThen(Effect.replicateEffect(Effect.yieldNow, 3), Effect.never))
+    const { left } = await Effect.runPromise(Sim.run(late))
+    expect(left.fibers).toEqual(["fiber (outside of the simulation)"])
+  })
+
+  it("is a fiber of the run like any other where it is started with the services of the effect", () => {
+    const inside = Effect.contextWith((context: Context.Context<never>) =>
+      Effect.sync(() => void Effect.runForkWith(context)(Effect.sleep("1 hour")))
+    )
+    expect(leftBy(inside)).toEqual({ ...nothing, fibers: ["fiber 1"], timers: 1 })
+  })
+
+  it("is not seen where something from outside starts it later: a timer, or a promise", async () => {
+    const later = Effect.sync(() => void Promise.resolve().then(() => Effect.runFork(Effect.never)))
+    const run = await Effect.runPromise(Sim.run(Effect.andThen(later, Effect.yieldNow)))
+    expect(run.left).toEqual(nothing)
+  })
+
+  it("leaves the scheduler of everybody else as it was", () => {
+    const scheduler = Context.get(Context.empty(), Scheduler.Scheduler)
+    const { shouldYield } = scheduler
+    Effect.runSync(Sim.run(nowhere(Effect.die("broken"))))
+    expect(scheduler.shouldYield).toBe(shouldYield)
   })
 })
 

@@ -89,6 +89,7 @@ describe("a fiber that waits for ever is said to wait for", () => {
     ["a promise", Effect.promise(() => new Promise(() => {}))],
     ["a promise", Effect.tryPromise(() => new Promise(() => {}))],
     ["a promise", Effect.promise((_signal) => new Promise(() => {}))],
+    ["a real timer", Effect.callback<void>((resume) => void setTimeout(resume, 60_000, Effect.void).unref())],
     ["something outside", Effect.callback<void>((resume) => void [resume])]
   ])("%s (%#)", async (what, effect) => {
     expect((await waitingIn(effect))["main"]).toBe(what)
@@ -231,6 +232,17 @@ describe("what an operation does is told in a table", () => {
       )
     ).toEqual(["0: count = 5"])
     expect(told(Effect.flatMap(Ref.make(1), Ref.get))[1]).toBe("0: self.ref.current")
+  })
+
+  it("without the comments of its author", () => {
+    // Vitest leaves out comments, so these come from elsewhere.
+    const sync = (source: string) => told(Effect.sync(new Function(`return ${source}`)() as () => unknown))
+    expect(sync("() => {\n  // why\n  return 1 + 1 // what\n}")).toEqual(["0: 1 + 1"])
+    expect(sync("(/* none */) => /* why */ 1 + 1")).toEqual(["0: 1 + 1"])
+    expect(sync("function () { /* why\n */ this.x = 1; }.bind({})")).toEqual(["0: [native code]"])
+    expect(sync("() => { // nothing\n}")).toEqual([])
+    expect(sync('() => "http://a" + `/*b*/` // c')).toEqual(['0: "http://a" + `/*b*/`'])
+    expect(sync(String.raw`() => /https?:\/\//.test("a")`)).toEqual([String.raw`0: /https?:\/\//.test("a")`])
   })
 
   it("as a fork, a yield, a failure, a wait; and as nothing where it only leads on to others", () => {

@@ -55,6 +55,13 @@ describe("a token", () => {
     expect(Schedules.parse("sim1:1:boundary:1").strategy).toBe("fifo")
   })
 
+  it("says how late timers may be, if they may", () => {
+    const token = Schedules.token({ ...pct, choices: [1], late: 2.5, stop: { how: "kill", step: 3, fiber: 0 } })
+    expect(token).toBe("sim1:1:boundary:1:late@2.5:kill@3/0")
+    expect(Schedules.parse(token)).toMatchObject({ late: 2.5, stop: { how: "kill", step: 3, fiber: 0 } })
+    expect(Schedules.token({ ...pct, late: 0 })).toBe(Schedules.token(pct))
+  })
+
   it("may have blanks around it, as one that was copied has", () => {
     expect(Schedules.parse(" sim1:42:op:pct\n")).toEqual({ seed: 42, strategy: "pct", granularity: "op" })
   })
@@ -68,8 +75,8 @@ describe("a token", () => {
     [`sim1:${"9".repeat(400)}:op:1`, "its seed is not a whole number"],
     ["sim1:1", "its granularity is neither boundary nor op"],
     ["sim1:1:fiber:1", "its granularity is neither boundary nor op"],
-    ["sim1:1:op", "it has not four or five parts"],
-    ["sim1:1:op:1:kill@1/0:more", "it has not four or five parts"],
+    ["sim1:1:op", "it has not four to six parts"],
+    ["sim1:1:op:1:kill@1/0:more", "it has not four to six parts"],
     ["sim1:1:op:1.x", '"x" is not a choice'],
     ["sim1:1:op:1..2", '"" is not a choice'],
     ["sim1:1:op:-1", '"-1" is not a choice'],
@@ -79,6 +86,9 @@ describe("a token", () => {
     ["sim1:1:op:0*123456789", '"0*123456789" is not a choice'],
     ["sim1:1:op:0*10000001", "it has more than 10000000 choices"],
     ["sim1:1:op:2.0*10000000", "it has more than 10000000 choices"],
+    ["sim1:1:op:1:late@", '"late@" does not say how many milliseconds timers may be late'],
+    ["sim1:1:op:1:late@1e9", '"late@1e9" does not say how many milliseconds timers may be late'],
+    ["sim1:1:op:1:kill@1/0:late@1", "it has not four to six parts"],
     ["sim1:1:op:1:kill", '"kill" does not say where it was stopped'],
     ["sim1:1:op:1:pause@1/0", '"pause@1/0" does not say where it was stopped'],
     ["sim1:1:op:1:kill@1", '"kill@1" does not say where it was stopped'],

@@ -318,6 +318,43 @@ describe("virtual time", () => {
     const run = Effect.provideService(Sim.run(Clock.currentTimeMillis), Clock.Clock, around)
     expect(Effect.runSync(run).exit).toEqual(Exit.succeed(0))
   })
+
+  describe("with `late`", () => {
+    /** In which orders two ring that are 5 ms apart, and when. */
+    const rings = (options: Sim.ExploreOptions<string, never>) => {
+      const ring = (name: string, millis: number) =>
+        Effect.map(Effect.delay(Clock.currentTimeMillis, millis), (now) => `${name} at ${now}`)
+      const program = Effect.gen(function* () {
+        const rung: Array<string> = []
+        const noted = (name: string, millis: number) => Effect.map(ring(name, millis), (text) => void rung.push(text))
+        yield* Effect.all([noted("a", 10), noted("b", 15)], { concurrency: 2 })
+        return rung.join(", ")
+      })
+      const runs: Array<Sim.Run<string, never>> = []
+      explored(program, { ...options, check: (run) => void runs.push(run) })
+      const texts = runs.map(({ exit }) => (Exit.isSuccess(exit) ? exit.value : "failed"))
+      for (const run of runs.slice(0, 20)) expect(Effect.runSync(Sim.replay(program, run.token)).exit).toEqual(run.exit)
+      return { first: texts[0], all: [...new Set(texts)].toSorted(), tokens: runs.map(({ token }) => token) }
+    }
+
+    it("timers that are no further apart may ring together, in any order, and none rings early", () => {
+      const { all, first, tokens } = rings({ late: "5 millis" })
+      expect(first).toBe("a at 10, b at 15")
+      expect(all).toEqual(["a at 10, b at 15", "a at 15, b at 15", "b at 15, a at 15"])
+      expect(tokens.every((token) => token.endsWith(":late@5"))).toBe(true)
+    })
+
+    it("timers that are further apart do not, and by default none do", () => {
+      expect(rings({ late: 4.9 }).all).toEqual(["a at 10, b at 15"])
+      expect(rings({}).all).toEqual(["a at 10, b at 15"])
+      expect(rings({}).tokens.some((token) => token.includes("late"))).toBe(false)
+    })
+
+    it("is refused where it makes no sense", () => {
+      expect(() => Sim.run(Effect.void, { late: "Infinity" })).toThrow("late must be a number, 0 or more; got Infinity")
+      expect(Exit.isFailure(Effect.runSyncExit(Sim.explore(Effect.void, { late: "Infinity" })))).toBe(true)
+    })
+  })
 })
 
 describe("a program that comes to no end", () => {
@@ -350,6 +387,19 @@ describe("a program that comes to no end", () => {
     expect(deadlock.table).toMatch(/main.*alice.*bob/)
     const again = Effect.runSync(Effect.flip(Sim.replay(program, deadlock.token)))
     expect(again.message).toBe(deadlock.message)
+  })
+
+  it("says that nobody waits for a real timer, or for what else calls back from outside", () => {
+    const hinted = <A>(effect: Effect.Effect<A>) =>
+      Effect.runSync(Effect.flip(Sim.run(effect))).message.includes("does not wait for setTimeout")
+    const later = Effect.callback<void>((resume) => {
+      const timer = setTimeout(() => resume(Effect.void), 1)
+      return Effect.sync(() => clearTimeout(timer))
+    })
+    expect(hinted(later)).toBe(true)
+    expect(hinted(Effect.callback((resume) => void [resume]))).toBe(true)
+    expect(hinted(TaskGroup.open(TaskGroup.spawn(later)))).toBe(true)
+    expect(hinted(Effect.never)).toBe(false)
   })
 
   it("is none while a timer is set", () => {
@@ -716,11 +766,23 @@ describe("shrinking", () => {
         shrinks,
         check: ({ exit }) => Exit.isFailure(exit) || exit.value.reduce((a, b) => a + b, 0) < 80_000
       })
-      return [bug.runs, runs]
+      return {
+        runs: [bug.runs, runs],
+        minimal: bug.minimal,
+        order: bug.message.split("\n")[2]?.replaceAll(/\d+/g, "n")
+      }
     }
-    expect(count(0)).toEqual([0, 3])
-    expect(count(10)).toEqual([10, 13])
-    expect(count()).toEqual([500, 503])
+    const stopped =
+      "n of n choices out of the natural order are left: making it smaller stopped after n runs, and fewer may do"
+    expect(count(0)).toEqual({
+      runs: [0, 3],
+      minimal: false,
+      order: "  n of n choices out of the natural order are left: it was not made smaller"
+    })
+    expect(count(10)).toEqual({ runs: [10, 13], minimal: false, order: `  ${stopped}` })
+    expect(count()).toEqual({ runs: [500, 503], minimal: false, order: `  ${stopped}` })
+    expect(foundIn(lostUpdate, { check: isTwo }).minimal).toBe(true)
+    expect(foundIn(Effect.fail("at once"), { shrinks: 0 }).minimal).toBe(true)
   })
 })
 
@@ -906,6 +968,18 @@ describe("what is outside of the order", () => {
     const careless = Effect.onInterrupt(Effect.sleep(10), () => Effect.forkDetach(Effect.sleep(5)))
     expect(explored(careless, { schedules: 20 }).schedules).toBe(20)
     expect(foundIn(careless, { schedules: 20, stop: "interrupt" }).why).toContain("1 timer is pending")
+  })
+
+  it("finds a typed failure that only an interruption brings, unless it is told of it", () => {
+    const program = Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Interrupt.victim(Effect.sleep(10)))
+      if (Exit.isFailure(yield* Fiber.await(fiber))) return yield* Effect.fail("the victim gave up")
+    })
+    expect(explored(program, { schedules: 20 }).schedules).toBe(20)
+    expect(foundIn(program, { schedules: 20, stop: "interrupt" }).why).toBe("the victim gave up")
+    const fails = (error: string) => error === "the victim gave up"
+    expect(explored(program, { schedules: 20, stop: "interrupt", fails }).schedules).toBe(20)
+    expect(foundIn(Effect.fail("other"), { fails }).why).toBe("other")
   })
 
   it("sees what a promise brings after the end before it says what is left", async () => {

@@ -10,6 +10,7 @@ import * as DoubleRelease from "./gallery/DoubleRelease.ts"
 import * as LockOrder from "./gallery/LockOrder.ts"
 import * as LostUpdate from "./gallery/LostUpdate.ts"
 import * as LostWakeUp from "./gallery/LostWakeUp.ts"
+import * as LruOverflow from "./gallery/LruOverflow.ts"
 import * as MissedSignal from "./gallery/MissedSignal.ts"
 import * as OrphanFiber from "./gallery/OrphanFiber.ts"
 import * as PermitLeak from "./gallery/PermitLeak.ts"
@@ -30,11 +31,19 @@ interface Tool {
   readonly search: (program: Program) => Effect.Effect<unknown, Sim.BugFound | Sim.OutsideNondeterminism>
   readonly check: Check
   readonly stop?: "interrupt" | "kill"
+  readonly late?: Sim.ExploreOptions<unknown, unknown>["late"]
 }
 
 const succeeds: Check = ({ exit }) => exit
 
 const order: Tool = { check: succeeds, search: (program) => Sim.explore(program, { schedules }) }
+
+/** As many schedules as there are by default. */
+const fewOrders = (late?: Tool["late"]): Tool => ({
+  check: succeeds,
+  late,
+  search: (program) => Sim.explore(program, { late })
+})
 
 const leaks: Tool = { check: Leaks.check, search: (program) => Leaks.none(program, { schedules }) }
 
@@ -146,6 +155,24 @@ const gallery: Record<string, Entry> = {
     why: "reader waits for a message of a PubSub",
     fibers: ["main", "reader"]
   },
+  "overflow of a cache, by loads that take different times": {
+    bug: LruOverflow.distinct,
+    tool: fewOrders("20 millis"),
+    why: "3 entries, where room is for 2",
+    fibers: ["main", "ann", "ben"]
+  },
+  "overflow of a cache, by loads that begin at different times": {
+    bug: LruOverflow.apart,
+    tool: fewOrders("20 millis"),
+    why: "3 entries, where room is for 2",
+    fibers: ["main", "ann", "ben"]
+  },
+  "overflow of a cache, by loads of drawn latencies": {
+    bug: LruOverflow.latencies,
+    tool: fewOrders(),
+    why: "3 entries, where room is for 2",
+    fibers: ["main", "ann", "ben"]
+  },
   "retry without idempotence": {
     bug: BlindRetry,
     tool: order,
@@ -191,8 +218,8 @@ describe.each(Object.entries(gallery))("%s", (_, { bug, fibers, tool, why }) => 
     "is not in its corrected twin",
     () =>
       Effect.gen(function* () {
-        const { check, stop } = tool
-        assert.strictEqual((yield* Sim.explore(bug.fixed, { schedules, check, stop })).schedules, schedules)
+        const { check, late, stop } = tool
+        assert.strictEqual((yield* Sim.explore(bug.fixed, { schedules, check, late, stop })).schedules, schedules)
         if (stop !== undefined) yield* tool.search(bug.fixed)
       }),
     60_000

@@ -1,5 +1,4 @@
 /** A `FileSystem` that fails by plan. */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -13,7 +12,7 @@ export type { FileCall } from "../crash/FileCalls.ts"
 
 export interface FileRule extends When<FileCall> {
   /** Holds the call back for so long first. */
-  readonly delay?: Duration.Input | undefined
+  readonly delay?: Choices.Latency | undefined
   /** What goes wrong then; without it, the call is only late. */
   readonly fault?: FileFault | undefined
 }
@@ -62,7 +61,7 @@ export const files = (
           if (rule === undefined) return perform
           const { delay, fault } = rule
           const outcome = fault === undefined ? perform : fail(fileError(codeOf(fault), call.method, call.path), fault)
-          return delay === undefined ? outcome : Effect.delay(outcome, delay)
+          return delay === undefined ? outcome : Effect.andThen(Choices.latency(delay), outcome)
         })
 
       return around(fs, {

@@ -1,5 +1,4 @@
 /** An `HttpClient` that fails by plan. */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -9,6 +8,7 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Choices from "../Choices.ts"
 import * as HttpReply from "./HttpReply.ts"
 import { follow, type When } from "./Rule.ts"
 
@@ -21,7 +21,7 @@ export interface HttpCall {
 
 export interface HttpRule extends When<HttpCall> {
   /** Holds the request back for so long first; "Infinity" for a peer that never answers. */
-  readonly delay?: Duration.Input | undefined
+  readonly delay?: Choices.Latency | undefined
   /** What goes wrong then; without it, the request is only late. */
   readonly fault?: HttpFault | undefined
 }
@@ -82,7 +82,7 @@ export const http = (plan: ReadonlyArray<HttpRule>): Layer.Layer<HttpClient.Http
         return Effect.flatMap(strikes({ method, url: url.value, headers }), (rule) => {
           if (rule === undefined) return sent
           const struck = strike(sent, request, rule.fault)
-          return rule.delay === undefined ? struck : Effect.delay(struck, rule.delay)
+          return rule.delay === undefined ? struck : Effect.andThen(Choices.latency(rule.delay), struck)
         })
       })
     })

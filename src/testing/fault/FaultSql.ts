@@ -1,6 +1,5 @@
 /** An `SqlClient` that fails by plan. */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -11,6 +10,7 @@ import { classifySqliteError, ConnectionError, SqlError } from "effect/sql/SqlEr
 import type { Compiler, Dialect } from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import { Driver } from "../../io/Db.ts"
+import * as Choices from "../Choices.ts"
 import { follow, type When } from "./Rule.ts"
 
 /** A statement, as `on` of a rule sees it; `sql` of a transaction's ends is "BEGIN" and "COMMIT". */
@@ -21,7 +21,7 @@ export interface SqlCall {
 
 export interface SqlRule extends When<SqlCall> {
   /** Holds the statement back for so long first. */
-  readonly delay?: Duration.Input | undefined
+  readonly delay?: Choices.Latency | undefined
   /** What goes wrong then; without it, the statement is only late. */
   readonly fault?: SqlFault | undefined
 }
@@ -172,7 +172,7 @@ class Line {
       return Effect.flatMap(this.strikes(call), (rule) => {
         if (rule === undefined) return Effect.undefined
         const struck = Effect.suspend(() => this.struck(rule.fault))
-        return rule.delay === undefined ? struck : Effect.delay(struck, rule.delay)
+        return rule.delay === undefined ? struck : Effect.andThen(Choices.latency(rule.delay), struck)
       })
     })
   }

@@ -1,7 +1,6 @@
 /** Finding out that a run fails, whether it is the schedule's fault, and how little of the schedule it takes. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
 import { resultOf, type Run, tokenOf } from "../sim/Run.ts"
@@ -15,10 +14,6 @@ import * as World from "../sim/World.ts"
 
 /** What has to hold of a run: throws, gives `false`, or gives an effect that fails, where it does not. */
 export type Check<A, E> = (run: Run<A, E>) => unknown
-
-/** The check that is meant when none is given. */
-export const succeeds = <A, E>(run: Run<A, E>): unknown =>
-  Exit.isSuccess(run.exit) ? undefined : Effect.failCause(run.exit.cause)
 
 export interface Search<A, E> {
   readonly check: Check<A, E>
@@ -117,6 +112,7 @@ const report = Effect.fnUntraced(function* <A, E, R>(
     choices: unnatural(played.schedule),
     shrunk: unnatural(told.schedule),
     runs: smallest.runs,
+    minimal: smallest.minimal,
     table: table(told.trace, told.names)
   })
 })

@@ -11,6 +11,8 @@ import * as World from "../sim/World.ts"
 
 export interface Options {
   readonly seed: number
+  /** How late a timer may ring, in milliseconds. */
+  readonly late: number
   /** How often a run may be preempted at most. */
   readonly preemptions: number
   /** After how many schedules to give up. */
@@ -27,7 +29,7 @@ export const all: <A, E, R>(
 ) => Effect.Effect<Explored, BugFound | OutsideNondeterminism, R> = Effect.fnUntraced(function* (
   effect,
   search,
-  { isTimeLeft, preemptions, schedules, seed, stop: how }
+  { isTimeLeft, late, preemptions, schedules, seed, stop: how }
 ) {
   const seen = new Set<number>()
   let count = 0
@@ -36,7 +38,7 @@ export const all: <A, E, R>(
     const all = seen.size === 1 ? "the only order" : `all ${orders}`
     return { schedules: count, distinct: seen.size, complete, summary: `${complete ? all : orders}${bound}` }
   }
-  const natural: Schedule = { seed, strategy: "fifo", granularity: "boundary" }
+  const natural: Schedule = { seed, strategy: "fifo", granularity: "boundary", late }
   // Whether there is a victim is not to be seen before it is there.
   const victim = how === "interrupt" && (yield* World.play(effect, search.settings(natural))).victim !== 0
   let known = -1

@@ -6,6 +6,8 @@ export interface Smallest {
   readonly schedule: Schedule
   /** How many runs that took. */
   readonly runs: number
+  /** False if there was more to try when no more runs were allowed. */
+  readonly minimal: boolean
 }
 
 /**
@@ -20,11 +22,12 @@ export const shrink = <R>(
   Effect.gen(function* () {
     let best = failing
     let runs = 0
+    let minimal = true
     const choices = () => best.choices ?? []
-    const attempt = function* (candidate: ReadonlyArray<number>) {
-      if (!more(runs)) return false
+    const attempt = function* (change: (choices: ReadonlyArray<number>) => ReadonlyArray<number>) {
+      if (!more(runs)) return (minimal = false)
       runs++
-      const found = yield* fails({ ...best, choices: candidate })
+      const found = yield* fails({ ...best, choices: change(choices()) })
       if (found === undefined || !isSmaller(found.choices ?? [], choices())) return false
       best = found
       return true
@@ -32,24 +35,26 @@ export const shrink = <R>(
     // Most bugs need one switch in the right place, which leaving out choices does not find: it moves all that follow.
     for (let sum = 0; sum < 16 && failing.stop === undefined && unnatural(choices()) > 1; sum++) {
       for (let at = 0; at <= sum && unnatural(choices()) > 1; at++) {
-        yield* attempt([...Array.from({ length: at }, () => 0), sum - at + 1])
+        yield* attempt(() => [...Array.from({ length: at }, () => 0), sum - at + 1])
       }
     }
-    for (let before: Schedule | undefined; best !== before && more(runs);) {
+    for (let before: Schedule | undefined; best !== before;) {
       before = best
       // What comes late matters least: all of it, then half of it, and so on.
-      for (let keep = 0; keep < choices().length && !(yield* attempt(choices().slice(0, keep)));) {
+      for (let keep = 0; keep < choices().length && !(yield* attempt((choices) => choices.slice(0, keep)));) {
         keep = Math.max(keep + 1, Math.ceil((keep + choices().length) / 2))
       }
       for (const change of [zeros, without]) {
         for (let size = choices().length >> 1; size >= 1; size >>= 1) {
-          for (let at = choices().length - size; at > -size; at -= size) yield* attempt(change(choices(), at, size))
+          for (let at = choices().length - size; at > -size; at -= size) {
+            yield* attempt((choices) => change(choices, at, size))
+          }
         }
       }
       for (let at = 0; at < choices().length; at++) {
         while ((choices()[at] ?? 0) > 1) {
           const choice = choices()[at]!
-          const less = (value: number) => choices().with(at, value)
+          const less = (value: number) => (choices: ReadonlyArray<number>) => choices.with(at, value)
           if (
             !(yield* attempt(less(1))) &&
             !(yield* attempt(less(choice >> 1))) &&
@@ -60,7 +65,7 @@ export const shrink = <R>(
         }
       }
     }
-    return { schedule: best, runs }
+    return { schedule: best, runs, minimal }
   })
 
 /** Fewer choices out of the natural order; then a shorter run; then smaller ones. */

@@ -1,4 +1,4 @@
-/** What must not outlive a run. */
+/** How a run has to end if nothing else is said, and what must not outlive it. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Leaked } from "../LeaksError.ts"
@@ -9,8 +9,18 @@ export const leavesNothing = <A, E>({ killed, left }: Run<A, E>): Effect.Effect<
     ? Effect.void
     : Effect.fail(new Leaked(left))
 
-/** What has to hold of a run that was interrupted, if nothing else is said: no defect, and nothing left. */
-export const endsCleanly = <A, E>(run: Run<A, E>): Effect.Effect<unknown, unknown> =>
-  Exit.isFailure(run.exit) && run.exit.cause.reasons.some((reason) => reason._tag === "Die")
-    ? Effect.failCause(run.exit.cause)
-    : leavesNothing(run)
+/**
+ * A run succeeds, or fails as `fails` allows; only one that was stopped may end by interruption. What a type allows is not
+ * known at run time, so no typed failure is allowed that nobody has allowed.
+ */
+export const endsWell = <A, E>(
+  { exit, stopped }: Run<A, E>,
+  fails: (error: E) => boolean = () => false
+): Effect.Effect<unknown, unknown> => {
+  if (Exit.isSuccess(exit)) return Effect.void
+  const { reasons } = exit.cause
+  const isAllowed = reasons.every((reason) =>
+    reason._tag === "Fail" ? fails(reason.error) : reason._tag === "Interrupt" && stopped
+  )
+  return isAllowed && reasons.length > 0 ? Effect.void : Effect.failCause(exit.cause)
+}

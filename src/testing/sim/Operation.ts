@@ -61,14 +61,19 @@ const waits: ReadonlyArray<readonly [RegExp, string]> = [
   [/\bgetCurrentFiber\(\)/, "effects that run concurrently"],
   [/\baddObserver\b|\biter\.next\(\)/, "a fiber"],
   [/\bthis\.timers\.splice\b/, "time to pass"],
+  [/\bset(?:Timeout|Interval)\(/, "a real timer"],
   [/\.then\(/, "a promise"]
 ]
+
+/** Comments, and before them what may look as if one began in it: strings, templates, and what is escaped in a pattern. */
+const comments = /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[\s\S])*`|\\.)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g
 
 /** The source of a function as a reader wants it in a narrow column. */
 const sourceOf = (f: unknown): string | undefined => {
   if (typeof f !== "function") return undefined
   const source = f
     .toString()
+    .replace(comments, "$1")
     .replace(/^(?:async\s+)?(?:function\s*\w*\s*\([^)]*\)|\(?[\w\s,{}]*\)?\s*=>)\s*/, "")
     .replace(/^\{\s*(?:return\s+)?/, "")
     .replace(/[\s;]*\}$/, "")

@@ -52,12 +52,21 @@ export class VirtualClock implements Clock.Clock {
     return this.timers.length - this.first
   }
 
-  /** Jumps to the next moment and gives its timers, each to be rung by `ring`. */
-  advance(): ReadonlyArray<Timer> {
-    const next = this.timers[this.first]
-    if (next === undefined) return []
-    this.now = next.at
-    return this.timers.slice(this.first, this.after(next.at))
+  /** The moments at which timers ring, from one to another, both included. */
+  moments(from: number, to: number): ReadonlyArray<number> {
+    const timers = this.timers.slice(this.first, this.after(to))
+    return [...new Set(timers.map(({ at }) => at))].filter((at) => at >= from)
+  }
+
+  /** When the next timer rings, if there is one. */
+  get next(): number | undefined {
+    return this.timers[this.first]?.at
+  }
+
+  /** Jumps to a moment and gives all timers that are due by then, each to be rung by `ring`. */
+  advance(to: number): ReadonlyArray<Timer> {
+    this.now = to
+    return this.timers.slice(this.first, this.after(to))
   }
 
   /** Rings the timer unless it was cancelled meanwhile. */

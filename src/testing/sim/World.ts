@@ -22,6 +22,7 @@ import { Fingerprint } from "./Fingerprint.ts"
 import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
 import { chance, type Decider, make, type Runner } from "./Decider.ts"
 import { Member } from "./Member.ts"
+import { Outside } from "./Outside.ts"
 import type { End, Played, Waiting } from "./Played.ts"
 import { type Dispatcher, type Entry, Pool } from "./Pool.ts"
 import type { Schedule, Stop } from "../Schedules.ts"
@@ -60,6 +61,9 @@ const stopped = -(2 ** 31)
 /** After so many steps the event loop gets a turn, so that promises settle and test runners see timeouts. */
 const stepsATurn = 4096
 
+/** How many turns of the event loop those have after the end who are outside of the simulation. */
+const maxTurns = 10
+
 /** How many slices of a run in detail are kept at least: the last ones. */
 const maxTrace = 10_000
 
@@ -78,6 +82,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private readonly byFiber = new Map<Fiber.Fiber<unknown, unknown>, Member>()
   private readonly probes: Array<Probe> = []
   private readonly scopes = new Set<Scope.Scope>()
+  private readonly outside = new Outside()
   /** To be called when nothing can run, before time goes on. */
   private readonly whenIdle: Array<() => void> = []
   private readonly ready = new Pool()
@@ -150,13 +155,15 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   }
 
   play(): Effect.Effect<Played<A, E>> {
-    return Effect.suspend(() => {
-      while (this.end === undefined) {
-        if (!this.step()) return this.turn(() => this.idle())
-        if (this.steps % stepsATurn === 0) return this.turn(() => {})
-      }
-      return this.close(this.end)
-    })
+    return Effect.suspend(() =>
+      this.outside.during(() => {
+        while (this.end === undefined) {
+          if (!this.step()) return this.turn(() => this.idle())
+          if (this.steps % stepsATurn === 0) return this.turn(() => {})
+        }
+        return this.close(this.end)
+      })
+    )
   }
 
   /** Lets promises settle, which needs a turn of the real event loop, and goes on. */
@@ -179,10 +186,13 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       this.fromReady = false
       return
     }
-    for (const timer of this.clock.advance()) this.ready.push(this.bell(timer))
-    if (this.ready.size === 0 && !this.rootEnded()) {
-      this.end = { _tag: "Deadlock", waiting: this.waiting("something that nothing can bring") }
+    const { next } = this.clock
+    if (next === undefined) {
+      if (!this.rootEnded()) this.end = { _tag: "Deadlock", waiting: this.waiting("something that nothing can bring") }
+      return
     }
+    const moments = this.clock.moments(next, next + (this.settings.schedule.late ?? 0))
+    for (const timer of this.clock.advance(moments[this.choose(moments.length)]!)) this.ready.push(this.bell(timer))
   }
 
   /** As in an event loop, all timers of a moment ring before a fiber that one of them woke, and that yielded, goes on. */
@@ -364,7 +374,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       const names = this.names()
       const born = this.members.map((member) => member.born)
       const left = {
-        fibers: names.filter((_, number) => this.members[number]!.alive),
+        fibers: [...names.filter((_, number) => this.members[number]!.alive), ...distinct(this.outside.alive)],
         timers: this.clock.pending,
         scopes: Array.from(this.scopes).filter((scope) => scope.state._tag === "Open").length,
         lent: this.probes.flatMap((probe) => probe() ?? [])
@@ -372,12 +382,16 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       const { victim } = this
       return { end, schedule, stopped, steps, operations, fingerprint, time, order, trace, names, born, victim, left }
     }
-    if (!this.members.some((member) => member.alive)) return Effect.sync(left)
-    // Some of them may wait for a promise that has settled.
-    return Effect.map(Effect.yieldNow, () => {
-      this.settle(end)
-      return left()
-    })
+    const settled = (turns: number): Effect.Effect<Played<A, E>> => {
+      const waits = turns === maxTurns && this.members.some((member) => member.alive)
+      if (turns === 0 || !(waits || this.outside.isBusy)) return Effect.sync(left)
+      // Some of them may wait for a promise that has settled.
+      return Effect.flatMap(Effect.yieldNow, () => {
+        this.settle(end)
+        return settled(turns - 1)
+      })
+    }
+    return settled(maxTurns)
   }
 
   /** What can still run after the end does; time stands still. */
@@ -385,7 +399,9 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (end._tag !== "Exit") return
     this.limit = this.operations + this.maxOperations
     this.end = undefined
-    while (this.ready.size > 0 && this.operations < this.limit) this.runOne()
+    this.outside.during(() => {
+      while (this.ready.size > 0 && this.operations < this.limit) this.runOne()
+    })
     this.end = end
   }
 
