@@ -147,6 +147,25 @@ describe("Limiter.perKey", { timeout: 300_000 }, () => {
     holds(program)
   })
 
+  it("S30 a key that was used while it was looked at is not forgotten for what it was before", () => {
+    const program = Effect.gen(function* () {
+      const hosts = yield* Limiter.perKey((_: string) =>
+        Effect.map(Limiter.rate({ limit: 1, per: "1 hour" }), (rate) => ({
+          withPermit: rate.withPermit,
+          withPermits: (permits: number) => rate.withPermits(permits),
+          tryWithPermits: (permits: number) => rate.tryWithPermits(permits),
+          stats: Effect.tap(rate.stats, Effect.sleep("2 seconds"))
+        }))
+      )
+      yield* Effect.forkChild(hosts.of("a").withPermits(0)(Effect.void), { startImmediately: true })
+      yield* Effect.sleep("1 second")
+      yield* hosts.withPermit("a")(Effect.void)
+      yield* Effect.sleep("1 minute")
+      return yield* hosts.of("a").tryWithPermits(1)(Effect.void)
+    })
+    expect(value(program)).toEqual(Option.none())
+  })
+
   it("S30 perKey: one key that takes a day to be idle does not keep all the others", () => {
     const program = Effect.gen(function* () {
       const hosts = yield* Limiter.perKey((key: string) =>
