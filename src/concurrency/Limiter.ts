@@ -46,8 +46,7 @@ export { AlreadyHeld, TooManyPermits } from "./LimiterError.ts"
  * await Effect.runPromise(program) // => true
  * ```
  */
-export const concurrency = (limit: number): Effect.Effect<Resizable> =>
-  Effect.sync(() => new ConcurrencyLimiter(limit))
+export const concurrency = (limit: number): Effect.Effect<Resizable> => Effect.sync(() => new ConcurrencyLimiter(limit))
 
 /**
  * A limiter that lets `limit` effects start in each `per`, evenly spaced. `burst` (default 1) is how many may start at

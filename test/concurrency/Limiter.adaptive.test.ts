@@ -51,7 +51,9 @@ const measure = (
 ) =>
   Effect.gen(function* () {
     let done = 0
-    const client: Effect.Effect<never> = Effect.forever(Effect.tap(Effect.ignore(limiter.withPermit(call)), () => Effect.sync(() => done++)))
+    const client: Effect.Effect<never> = Effect.forever(
+      Effect.tap(Effect.ignore(limiter.withPermit(call)), () => Effect.sync(() => done++))
+    )
     const observed = Effect.gen(function* () {
       const measured: Array<Measured> = []
       for (const { from = Effect.void, seconds } of stretches) {
@@ -137,7 +139,11 @@ describe("Limiter.adaptive in a service with a knee", () => {
         )
         const limiter = yield* Limiter.adaptive({ min: 2, max: 200 })
         const slower = Effect.sync(() => (factor = 4))
-        return (yield* measure(limiter, 200, call, [{ seconds: 10 }, { from: slower, seconds: 60 }, { seconds: 30 }]))[2]!
+        return (yield* measure(limiter, 200, call, [
+          { seconds: 10 },
+          { from: slower, seconds: 60 },
+          { seconds: 30 }
+        ]))[2]!
       })
       const { limit } = simulate(program, seed)
       isWithin(limit, 20, 20, `seed ${seed}`)
@@ -289,7 +295,14 @@ describe("Limiter.adaptive", () => {
   })
 
   it("refuses what makes no sense", () => {
-    for (const options of [{ min: 0 }, { max: 0 }, { min: 1.5 }, { backoff: 1 }, { tolerance: 0.9 }, { tolerance: NaN }]) {
+    for (const options of [
+      { min: 0 },
+      { max: 0 },
+      { min: 1.5 },
+      { backoff: 1 },
+      { tolerance: 0.9 },
+      { tolerance: NaN }
+    ]) {
       expect(defect(adaptive(options))).toBeInstanceOf(RangeError)
     }
   })

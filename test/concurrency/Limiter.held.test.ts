@@ -58,9 +58,12 @@ describe("a second permit", () => {
       for (const make of Object.values(makes)) {
         const asking = (ask: (limiter: Limiter.Limiter) => Around) =>
           Effect.flatMap(make, (limiter) =>
-            TaskGroup.open(limiter.withPermit(around(Effect.asVoid(ask(limiter)(Effect.void)) as Effect.Effect<void>)), {
-              name: "orders"
-            })
+            TaskGroup.open(
+              limiter.withPermit(around(Effect.asVoid(ask(limiter)(Effect.void)) as Effect.Effect<void>)),
+              {
+                name: "orders"
+              }
+            )
           )
         const waiting = defect(asking((limiter) => limiter.withPermit))
         expect(waiting).toMatchObject({ _tag: "AlreadyHeld", task: "orders" })
@@ -100,7 +103,9 @@ describe("a second permit", () => {
     }
     const tooMany = Effect.gen(function* () {
       const limiter = yield* Limiter.concurrency(3)
-      yield* limiter.withPermit(Deadline.within(limiter.withPermit(Deadline.within(limiter.withPermits(2)(Effect.void), 9)), 9))
+      yield* limiter.withPermit(
+        Deadline.within(limiter.withPermit(Deadline.within(limiter.withPermits(2)(Effect.void), 9)), 9)
+      )
     })
     expect(defect(tooMany)).toMatchObject({ _tag: "AlreadyHeld" })
   })
@@ -236,7 +241,10 @@ describe("under every order, cancelled at every operation", () => {
     })
     yield* TaskGroup.open(
       Effect.gen(function* () {
-        for (const one of [limiter.withPermit(outside), limiter.withPermits(2)(work.pipe(Effect.tap(() => Effect.void)))]) {
+        for (const one of [
+          limiter.withPermit(outside),
+          limiter.withPermits(2)(work.pipe(Effect.tap(() => Effect.void)))
+        ]) {
           yield* TaskGroup.spawn(Effect.orDie(one))
         }
         yield* Effect.orDie(limiter.withPermit(outside))

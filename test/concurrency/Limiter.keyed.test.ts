@@ -126,8 +126,9 @@ describe("Limiter.perKey", { timeout: 300_000 }, () => {
 
   it("S30 a `make` that asks for its own key is told so, and does not wait for itself", () => {
     const program = Effect.gen(function* () {
-      let hosts: Limiter.Keyed<string>
-      hosts = yield* Limiter.perKey((key: string) => hosts.withPermit(key)(Limiter.concurrency(1)))
+      const hosts: Limiter.Keyed<string> = yield* Limiter.perKey((key: string) =>
+        hosts.withPermit(key)(Limiter.concurrency(1))
+      )
       return yield* Effect.exit(hosts.withPermit("a")(Effect.void))
     })
     expect(String(value(program))).toContain("AlreadyHeld")
@@ -286,7 +287,11 @@ describe("trying several at once", { timeout: 300_000 }, () => {
   it("S30 holds all while it runs, and gives all back however it ends", () => {
     for (const end of [Effect.void, Effect.fail("no"), Effect.die("broken"), Effect.interrupt]) {
       const program = Effect.gen(function* () {
-        const slots = yield* Effect.all([Limiter.concurrency(2), Limiter.adaptive({ min: 2, max: 2 }), Limiter.bytes(3)])
+        const slots = yield* Effect.all([
+          Limiter.concurrency(2),
+          Limiter.adaptive({ min: 2, max: 2 }),
+          Limiter.bytes(3)
+        ])
         const all = Limiter.all(...slots)
         let held: ReadonlyArray<number> = []
         const look = Effect.map(Effect.forEach(slots, inUse), (used) => void (held = used))
@@ -304,7 +309,9 @@ describe("trying several at once", { timeout: 300_000 }, () => {
       const twice = yield* Limiter.concurrency(2)
       const exits = [
         yield* Effect.exit(Limiter.all(rate, twice, twice).tryWithPermits(1)(Effect.void)),
-        yield* Effect.exit(Limiter.all(rate, twice, yield* Limiter.adaptive({ min: 1, max: 9 })).tryWithPermits(2)(Effect.void)),
+        yield* Effect.exit(
+          Limiter.all(rate, twice, yield* Limiter.adaptive({ min: 1, max: 9 })).tryWithPermits(2)(Effect.void)
+        ),
         yield* Effect.exit(Limiter.all(rate, twice).tryWithPermits(0.5)(Effect.void))
       ]
       expect(exits.map(String)).toEqual([

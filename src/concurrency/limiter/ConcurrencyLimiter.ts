@@ -29,8 +29,9 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
         const permit = new Permit(this.gate, fiber, permits)
         const refusal = this.refusal(permit)
         if (refusal !== undefined) return Effect.die(refusal)
+        const wait = () => this.wait(permit, effect)
         return Effect.onExitPrimitive(
-          Effect.suspend(() => (this.gate.enter(permit) ? effect : this.wait(permit, effect))),
+          this.gate.isOpenTo(permit) ? Effect.suspend(() => (this.gate.enter(permit) ? effect : wait())) : wait(),
           () => this.leave(permit, fiber)
         )
       })
@@ -101,7 +102,7 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
         woken()
         resume(refusal ?? effect)
       }
-      this.gate.queue(permit)
+      this.gate.waiting.add(permit)
       return Effect.sync(woken)
     })
   }
