@@ -80,7 +80,7 @@ describe("a second permit", () => {
         Effect.gen(function* () {
           yield* TaskGroup.spawn(Effect.never, { name: "sibling" })
           yield* TaskGroup.spawn(limiter.withPermit(Effect.void), { name: "second" })
-          yield* Effect.never
+          return yield* Effect.never
         })
       )
       return yield* TaskGroup.open(limiter.withPermit(group), { name: "holder" })

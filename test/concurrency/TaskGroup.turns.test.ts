@@ -29,7 +29,11 @@ describe("a group with a limit", { timeout: 300_000 }, () => {
       Sim.explore(program, {
         granularity: "op",
         schedules: 1000,
-        check: (run) => Effect.andThen(Effect.map(run.exit, (done) => expect(done).toBe(5)), Leaks.check(run))
+        check: (run) =>
+          Effect.andThen(
+            Effect.map(run.exit, (done) => expect(done).toBe(5)),
+            Leaks.check(run)
+          )
       })
     )
     Effect.runSync(Interrupt.everywhere(program, { target: "any", check: Leaks.check }))

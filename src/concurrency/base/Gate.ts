@@ -9,8 +9,8 @@ import { Waiter, WaitList } from "./WaitList.ts"
 export class Gate<P extends Pass> {
   limit: number
   used = 0
-  readonly waiting = new WaitList<P>()
-  readonly inside = new WaitList<P>()
+  readonly waiting: WaitList<P> = new WaitList()
+  readonly inside: WaitList<P> = new WaitList()
   private admitting = false
 
   constructor(limit: number) {
