@@ -82,7 +82,7 @@ describe("options that make no sense are refused at once, with name, value and w
       spawned({ restart: Schedule.forever, maxRestarts: { times: NaN, per: "1 second" } })
     ],
     ["TaskGroup: limit must be a whole number, 1 or more; got NaN", () => TaskGroup.open(Effect.void, { limit: NaN })],
-    ["Limiter: limit must be a whole number, zero or more; got NaN", () => Limiter.concurrency(NaN)],
+    ["Limiter: limit must be a whole number, 0 or more; got NaN", () => Limiter.concurrency(NaN)],
     ["Limiter.rate: ", () => Limiter.rate({ limit: NaN, per: "1 second" })],
     ["Limiter.rate: ", () => Limiter.rate({ limit: 1, per: "1 second", burst: Infinity })],
     ["The batch size of a pipeline must be a whole number", () => Pipeline.batch(NaN)(Pipeline.from([1]))]

@@ -197,19 +197,20 @@ describe("who does not hold a permit", () => {
 
   it("S26 permits given back long ago are not kept by those who run on and on from one to the next", () => {
     const program = Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(2)
+      const limiter = yield* Limiter.concurrency(9)
       let longest = 0
       const generation = (left: number): Effect.Effect<void> =>
         Effect.gen(function* () {
           let length = 0
           for (let held = yield* Held; held !== undefined; held = held.outer) length++
           longest = Math.max(longest, length)
+          yield* Effect.sleep("1 second")
           // The next one takes its permit while this one is held.
-          if (left > 0) yield* Effect.forkDetach(limiter.withPermit(generation(left - 1)), { startImmediately: true })
-          yield* Effect.sleep(left % 2)
+          if (left > 0) yield* Effect.forkDetach(limiter.withPermit(generation(left - 1)))
+          yield* Effect.sleep("1 second")
         })
       yield* limiter.withPermit(generation(200))
-      yield* Effect.sleep("1 second")
+      yield* Effect.sleep("1 hour")
       expect((yield* limiter.stats).inUse).toBe(0)
       return longest
     })

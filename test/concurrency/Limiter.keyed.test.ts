@@ -126,8 +126,9 @@ describe("Limiter.perKey", { timeout: 300_000 }, () => {
 
   it("S30 a `make` that asks for its own key is told so, and does not wait for itself", () => {
     const program = Effect.gen(function* () {
-      let hosts: Limiter.Keyed<string>
-      hosts = yield* Limiter.perKey((key: string) => hosts.withPermit(key)(Limiter.concurrency(1)))
+      const hosts: Limiter.Keyed<string> = yield* Limiter.perKey((key: string) =>
+        hosts.withPermit(key)(Limiter.concurrency(1))
+      )
       return yield* Effect.exit(hosts.withPermit("a")(Effect.void))
     })
     expect(String(value(program))).toContain("AlreadyHeld")
@@ -145,6 +146,25 @@ describe("Limiter.perKey", { timeout: 300_000 }, () => {
       if ((yield* hosts.stats).size > 0) return yield* Effect.fail("kept")
     })
     holds(program)
+  })
+
+  it("S30 a key that was used while it was looked at is not forgotten for what it was before", () => {
+    const program = Effect.gen(function* () {
+      const hosts = yield* Limiter.perKey((_: string) =>
+        Effect.map(Limiter.rate({ limit: 1, per: "1 hour" }), (rate) => ({
+          withPermit: rate.withPermit,
+          withPermits: (permits: number) => rate.withPermits(permits),
+          tryWithPermits: (permits: number) => rate.tryWithPermits(permits),
+          stats: Effect.tap(rate.stats, Effect.sleep("2 seconds"))
+        }))
+      )
+      yield* Effect.forkChild(hosts.of("a").withPermits(0)(Effect.void), { startImmediately: true })
+      yield* Effect.sleep("1 second")
+      yield* hosts.withPermit("a")(Effect.void)
+      yield* Effect.sleep("1 minute")
+      return yield* hosts.of("a").tryWithPermits(1)(Effect.void)
+    })
+    expect(value(program)).toEqual(Option.none())
   })
 
   it("S30 perKey: one key that takes a day to be idle does not keep all the others", () => {

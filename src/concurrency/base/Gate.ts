@@ -9,8 +9,8 @@ import { Waiter, WaitList } from "./WaitList.ts"
 export class Gate<P extends Pass> {
   limit: number
   used = 0
-  readonly waiting = new WaitList<P>()
-  readonly inside = new WaitList<P>()
+  readonly waiting: WaitList<P> = new WaitList()
+  readonly inside: WaitList<P> = new WaitList()
   private admitting = false
 
   constructor(limit: number) {
@@ -22,16 +22,16 @@ export class Gate<P extends Pass> {
     return this.used + (this.waiting.first?.places ?? 1) > this.limit
   }
 
-  /** Lets it in if there is room and nobody waits. */
-  enter(pass: P): boolean {
-    const fits = this.waiting.size === 0 && this.used + pass.places <= this.limit
-    if (fits) this.admit(pass)
-    return fits
+  /** Whether there is room for this one, and nobody waits. */
+  isOpenTo(pass: P): boolean {
+    return this.waiting.size === 0 && this.used + pass.places <= this.limit
   }
 
-  /** Lets it in, or to the end of those who wait. */
-  queue(pass: P): void {
-    if (!this.enter(pass)) this.waiting.add(pass)
+  /** Lets it in if it is open. */
+  enter(pass: P): boolean {
+    const isOpen = this.isOpenTo(pass)
+    if (isOpen) this.admit(pass)
+    return isOpen
   }
 
   /** Takes it out, wherever it is, and lets in whom that makes room for. */

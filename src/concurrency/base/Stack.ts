@@ -10,13 +10,17 @@ let depth = 0
 
 export const isDeep = (): boolean => depth >= limit
 
+/** What comes until `pop` is one step deeper; it must not throw. */
+export const push = (): void => void (depth += 1)
+export const pop = (): void => void (depth -= 1)
+
 /** Calls `f` one step deeper. */
 export const deeper = <A>(f: () => A): A => {
-  depth += 1
+  push()
   try {
     return f()
   } finally {
-    depth -= 1
+    pop()
   }
 }
 

@@ -238,10 +238,11 @@ export class Group<A, E> implements Owner, Listed {
     onEnd?: Launch["onEnd"]
   ): void {
     this.live[task.kind] += 1
-    const start = Effect.runForkWith(Context.add(context, CurrentTask, task))
-    const fiber = Stack.deeper(() =>
-      start(first(task, Stack.isDeep() ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd))
+    Stack.push()
+    const fiber = Effect.runForkWith(Context.add(context, CurrentTask, task))(
+      first(task, Stack.isDeep() ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd)
     )
+    Stack.pop()
     // A scheduler may preempt a fiber before its first step.
     started(task, fiber, onEnd)
   }

@@ -54,7 +54,7 @@ export class Turns {
   take<A, E, R>(task: Node<A, E>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const turn = new Turn(1)
     this.turns.set(task, turn)
-    this.gate.queue(turn)
+    if (!this.gate.enter(turn)) this.gate.waiting.add(turn)
     return Effect.withFiber((fiber) =>
       turn.isInside
         ? effect

@@ -29,9 +29,10 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
         const permit = new Permit(this.gate, fiber, permits)
         const refusal = this.refusal(permit)
         if (refusal !== undefined) return Effect.die(refusal)
+        const wait = () => this.wait(permit, effect)
         return Effect.onExitPrimitive(
-          Effect.suspend(() => (this.gate.enter(permit) ? effect : this.wait(permit, effect))),
-          () => this.leave(permit)
+          this.gate.isOpenTo(permit) ? Effect.suspend(() => (this.gate.enter(permit) ? effect : wait())) : wait(),
+          () => this.leave(permit, fiber)
         )
       })
   }
@@ -46,7 +47,7 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
     if (refusal instanceof TooManyPermits) return undefined
     if (refusal !== undefined) throw refusal
     if (!this.gate.enter(permit)) return undefined
-    const leave = () => this.leave(permit)
+    const leave = () => this.leave(permit, fiber)
     return { undo: leave, end: leave }
   }
 
@@ -79,7 +80,7 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
       const { inside, limit, used, waiting } = this.gate
       const borrowers = new Map<string, number>()
       for (let permit = inside.first; permit !== undefined; permit = permit.after as Permit | undefined) {
-        const name = nameOf(permit.fiber)
+        const name = nameOf(permit.fiber!)
         borrowers.set(name, (borrowers.get(name) ?? 0) + permit.places)
       }
       return { limit, inUse: used, waiting: waiting.size, borrowers }
@@ -95,20 +96,20 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
     return Wait.callback<A, E, R>("permits of a limiter", (resume) => {
       // Somebody may have left since it was asked for.
       if (this.gate.enter(permit)) return resume(effect)
-      const woken = waiting(permit.fiber, () => `${permit.places} of ${this.gate.limit} permits`)
+      const woken = waiting(permit.fiber!, () => `${permit.places} of ${this.gate.limit} permits`)
       permit.resume = (refusal) => {
         permit.resume = constVoid
         woken()
         resume(refusal ?? effect)
       }
-      this.gate.queue(permit)
+      this.gate.waiting.add(permit)
       return Effect.sync(woken)
     })
   }
 
-  private leave(permit: Permit): undefined {
-    permit.restore()
-    this.gate.leave(permit, permit.fiber)
+  private leave(permit: Permit, fiber: Fiber.Fiber<unknown, unknown>): undefined {
+    permit.end()
+    this.gate.leave(permit, fiber)
   }
 
   /** S29: what this fiber holds is never asked for twice, and what its task does, in another, only where it can be given. */
@@ -124,7 +125,7 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
     // A limit of zero is a closed door: it says nothing of how many fit through when it opens.
     const isImpossible = wanted > gate.limit && gate.limit > 0
     if (holder !== undefined && (isImpossible || holder.fiber === fiber)) {
-      return new AlreadyHeld({ task: nameOf(holder.fiber) })
+      return new AlreadyHeld({ task: nameOf(holder.fiber!) })
     }
     return isImpossible ? new TooManyPermits({ asked: places, limit: gate.limit }) : undefined
   }
@@ -132,7 +133,7 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
 
 class Permit extends Pass implements Held {
   readonly gate: Gate<Permit>
-  readonly fiber: Fiber.Fiber<unknown, unknown>
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
   outer: Held | undefined
   resume: (refusal?: Effect.Effect<never>) => void = constVoid
   private context: Context.Context<never> | undefined
@@ -146,14 +147,15 @@ class Permit extends Pass implements Held {
   }
 
   override entered(): void {
-    this.context = this.fiber.context
-    this.fiber.setContext(Context.add(this.context, Held, this))
+    const fiber = this.fiber!
+    this.context = fiber.context
+    fiber.setContext(Context.add(this.context, Held, this))
     this.resume()
   }
 
-  /** Gives the code around the permit its environment back. */
-  restore(): void {
-    if (this.context !== undefined) this.fiber.setContext(this.context)
-    this.context = undefined
+  /** Gives the code around the permit its environment back; code that was started under it may keep it, not the fiber. */
+  end(): void {
+    if (this.context !== undefined) this.fiber!.setContext(this.context)
+    this.context = this.fiber = undefined
   }
 }

@@ -5,7 +5,8 @@ import type * as Fiber from "effect/Fiber"
 export interface Held {
   /** What the permits are of. */
   readonly gate: object
-  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** Who took them, as long as they are held. */
+  readonly fiber: Fiber.Fiber<unknown, unknown> | undefined
   readonly places: number
   /** Code may outlive the permit it was started under. */
   readonly isInside: boolean

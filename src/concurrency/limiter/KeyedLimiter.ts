@@ -89,10 +89,11 @@ export class KeyedLimiter<K> {
     )
   }
 
-  private leave(entry: Entry<K>): Effect.Effect<void> | undefined {
+  private leave(entry: Entry<K>): Effect.Effect<unknown> | undefined {
     if (--entry.users > 0) return undefined
     this.unused.add(entry)
-    return Effect.andThen(this.look(entry), this.drop(looks))
+    const look = this.look(entry)
+    return this.unused.size === 1 ? look : Effect.andThen(look, this.drop(looks))
   }
 
   /** Looks at so many of those that were looked at longest ago: more than one, so that idle ones cannot pile up. */
@@ -108,16 +109,14 @@ export class KeyedLimiter<K> {
 
   /** What is known of it; nothing, if it was idle and is dropped for that. */
   private look(entry: Entry<K>): Effect.Effect<Stats | undefined> {
-    return Effect.suspend(() => {
-      const { limiter, uses } = entry
-      if (limiter === undefined) {
-        this.dropUnused(entry, uses)
-        return Effect.succeed(undefined)
-      }
+    const { limiter, uses } = entry
+    if (limiter !== undefined) {
       return Effect.map(limiter.stats, (stats) =>
         stats.inUse === 0 && this.dropUnused(entry, uses) ? undefined : stats
       )
-    })
+    }
+    this.dropUnused(entry, uses)
+    return Effect.undefined
   }
 
   /** Forgets it, unless somebody uses it, or has since it was used so many times. */

@@ -1,33 +1,43 @@
 /** Lets fibers wait for something to change. */
 import * as Effect from "effect/Effect"
 import * as Wait from "../../concurrency/base/Wait.ts"
+import { Waiter, WaitList } from "../../concurrency/base/WaitList.ts"
 
 /**
  * Whoever changes it wakes those who wait. They go on from the scheduler and never on the stack of who wakes them, which
  * may be in the middle of sending on what it has.
  */
 export class Signal {
-  private waiting: Array<() => void> = []
+  private readonly waiting = new WaitList<Sleeper>()
 
   /** Waits for the next wake, unless `ready` says that there is no need to. */
   wait(ready: () => boolean): Effect.Effect<void> {
     return Wait.callback<void>("its turn in the pipeline", (resume) => {
       if (ready()) return resume(Effect.void)
-      const wake = () => resume(Effect.yieldNow)
-      this.waiting.push(wake)
-      return Effect.sync(() => {
-        const index = this.waiting.indexOf(wake)
-        if (index >= 0) this.waiting.splice(index, 1)
-      })
+      const sleeper = new Sleeper(() => resume(Effect.yieldNow))
+      this.waiting.add(sleeper)
+      return Effect.sync(() => void this.waiting.remove(sleeper))
     })
   }
 
   wakeOne(): void {
-    if (this.waiting.length > 0) this.waiting.shift()!()
+    const { first } = this.waiting
+    if (first === undefined) return
+    this.waiting.remove(first)
+    first.wake()
   }
 
+  /** Those who wait now: some wait again as soon as they are woken. */
   wakeAll(): void {
-    if (this.waiting.length === 0) return
-    for (const wake of this.waiting.splice(0)) wake()
+    for (let count = this.waiting.size; count > 0; count--) this.wakeOne()
+  }
+}
+
+class Sleeper extends Waiter {
+  readonly wake: () => void
+
+  constructor(wake: () => void) {
+    super()
+    this.wake = wake
   }
 }
