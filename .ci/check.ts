@@ -1,6 +1,6 @@
 /**
- * Types and Effect diagnostics of everything, then `src` alone with `isolatedDeclarations`, which tests and examples need
- * not obey. `@effect/tsgo` ships a TypeScript with the diagnostics built in, so nothing in node_modules is patched.
+ * Types and Effect diagnostics of everything, then `src` alone as it is built, with declarations, which others have to be
+ * able to name. `@effect/tsgo` ships a TypeScript with the diagnostics built in, so nothing in node_modules is patched.
  */
 import { execFile, execFileSync } from "node:child_process"
 import { resolve } from "node:path"

@@ -1,24 +1,13 @@
 /** What can go wrong with a deadline: it passes, or it cannot be moved any more. */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "./base/TypedError.ts"
 
-const DeadlineExceededBase: TypedError<
-  DeadlineExceeded,
-  "DeadlineExceeded",
-  {
-    readonly deadline: Schema.optionalKey<Schema.String>
-    readonly duration: Schema.Number
-    readonly task: Schema.optionalKey<Schema.String>
-  }
-> = Schema.TaggedError<DeadlineExceeded>()("DeadlineExceeded", {
+/** The work was not done in time: `deadline` is the name given, `duration` the milliseconds, `task` who waited. */
+export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>()("DeadlineExceeded", {
   deadline: Schema.optionalKey(Schema.String),
   duration: Schema.Number,
   task: Schema.optionalKey(Schema.String)
-})
-
-/** The work was not done in time: `deadline` is the name given, `duration` the milliseconds, `task` who waited. */
-export class DeadlineExceeded extends DeadlineExceededBase {
+}) {
   override get message(): string {
     const what = `${named(this.deadline)} exceeded${this.task === undefined ? "" : ` in task "${this.task}"`}`
     return this.duration > 0
@@ -27,17 +16,11 @@ export class DeadlineExceeded extends DeadlineExceededBase {
   }
 }
 
-const DeadlineOverBase: TypedError<
-  DeadlineOver,
-  "DeadlineOver",
-  { readonly deadline: Schema.optionalKey<Schema.String>; readonly expired: Schema.Boolean }
-> = Schema.TaggedError<DeadlineOver>()("DeadlineOver", {
+/** The defect of moving a deadline that cannot be moved any more. */
+export class DeadlineOver extends Schema.TaggedError<DeadlineOver>()("DeadlineOver", {
   deadline: Schema.optionalKey(Schema.String),
   expired: Schema.Boolean
-})
-
-/** The defect of moving a deadline that cannot be moved any more. */
-export class DeadlineOver extends DeadlineOverBase {
+}) {
   override get message(): string {
     const why = this.expired ? "it has passed, and its body is cancelled" : "its body has ended or is being cancelled"
     return `${named(this.deadline)} was not rescheduled: ${why}. Only a deadline that is active can be moved`

@@ -2,16 +2,12 @@
 import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
 import * as Foreign from "./base/Foreign.ts"
-import type { TypedError } from "./base/TypedError.ts"
-
-const OffloadErrorBase: TypedError<
-  OffloadError,
-  "OffloadError",
-  { readonly job: Schema.String; readonly cause: Schema.Defect }
-> = Schema.TaggedError<OffloadError>()("OffloadError", { job: Schema.String, cause: Schema.Defect() })
 
 /** The work failed: `cause` is what the promise was rejected with, or what the function threw. */
-export class OffloadError extends OffloadErrorBase {
+export class OffloadError extends Schema.TaggedError<OffloadError>()("OffloadError", {
+  job: Schema.String,
+  cause: Schema.Defect()
+}) {
   override get message(): string {
     return `"${this.job}" failed: ${Foreign.describe(this.cause)}`
   }
@@ -21,18 +17,12 @@ export class OffloadError extends OffloadErrorBase {
 export const offloadError = (job: string, cause: unknown): OffloadError =>
   Equal.byReferenceUnsafe(new OffloadError({ job, cause }))
 
-const WorkerCrashedBase: TypedError<
-  WorkerCrashed,
-  "WorkerCrashed",
-  { readonly pool: Schema.String; readonly job: Schema.optionalKey<Schema.String>; readonly cause: Schema.Defect }
-> = Schema.TaggedError<WorkerCrashed>()("WorkerCrashed", {
+/** The worker thread ended while it ran `job`, or, without one, before it had loaded its module. */
+export class WorkerCrashed extends Schema.TaggedError<WorkerCrashed>()("WorkerCrashed", {
   pool: Schema.String,
   job: Schema.optionalKey(Schema.String),
   cause: Schema.Defect()
-})
-
-/** The worker thread ended while it ran `job`, or, without one, before it had loaded its module. */
-export class WorkerCrashed extends WorkerCrashedBase {
+}) {
   override get message(): string {
     return this.job === undefined
       ? `A worker of pool "${this.pool}" could not load its module: ${Foreign.describe(this.cause)}`
@@ -40,14 +30,11 @@ export class WorkerCrashed extends WorkerCrashedBase {
   }
 }
 
-const PoolClosedBase: TypedError<
-  PoolClosed,
-  "PoolClosed",
-  { readonly pool: Schema.String; readonly job: Schema.String }
-> = Schema.TaggedError<PoolClosed>()("PoolClosed", { pool: Schema.String, job: Schema.String })
-
 /** The defect of a call that outlives the scope of its pool. */
-export class PoolClosed extends PoolClosedBase {
+export class PoolClosed extends Schema.TaggedError<PoolClosed>()("PoolClosed", {
+  pool: Schema.String,
+  job: Schema.String
+}) {
   override get message(): string {
     return `"${this.job}" was not done: the scope of its pool "${this.pool}" is closed`
   }

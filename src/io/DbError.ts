@@ -1,21 +1,9 @@
 /** Why a database did not do what it was asked. */
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 
-const DbErrorBase: TypedError<
-  DbError,
-  "DbError",
-  {
-    readonly database: Schema.String
-    readonly tried: Schema.String
-    readonly reason: Schema.String
-    readonly cause: Schema.optionalKey<Schema.Defect>
-    readonly row: Schema.optionalKey<Schema.Int>
-    readonly key: Schema.optionalKey<Schema.String>
-    readonly column: Schema.optionalKey<Schema.String>
-  }
-> = Schema.TaggedError<DbError>()("DbError", {
+/** A database, or a table in it, that could not be opened, read or written. No message holds a value of a row but its key. */
+export class DbError extends Schema.TaggedError<DbError>()("DbError", {
   /** Its file or URL, without credentials. */
   database: Schema.String,
   /** What was tried, as in `write 3 rows to table "repos"`. */
@@ -30,10 +18,7 @@ const DbErrorBase: TypedError<
   key: Schema.optionalKey(Schema.String),
   /** What was refused in a row, where that is known: a column, or several with commas between. */
   column: Schema.optionalKey(Schema.String)
-})
-
-/** A database, or a table in it, that could not be opened, read or written. No message holds a value of a row but its key. */
-export class DbError extends DbErrorBase {
+}) {
   override get message(): string {
     const key = this.key === undefined ? "" : ` (key ${shortened(this.key)})`
     return `Database ${this.database}: could not ${this.tried}: ${this.reason}${key}`

@@ -1,7 +1,6 @@
 /** Why a request gave no value. */
 import * as UrlParams from "effect/http/UrlParams"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 
 /**
  * - `url`: not an address of the web; nothing was sent
@@ -15,18 +14,8 @@ import type { TypedError } from "../concurrency/base/TypedError.ts"
  */
 export type Reason = "url" | "connect" | "timeout" | "status" | "redirect" | "tooLarge" | "body" | "schema"
 
-type Fields = {
-  readonly reason: Schema.Literals<ReadonlyArray<Reason>>
-  readonly method: Schema.String
-  readonly url: Schema.String
-  readonly detail: Schema.String
-  readonly retryable: Schema.Boolean
-  readonly status: Schema.optionalKey<Schema.Number>
-  readonly retryAfter: Schema.optionalKey<Schema.Number>
-  readonly limit: Schema.optionalKey<Schema.Number>
-}
-
-const FetchErrorBase: TypedError<FetchError, "FetchError", Fields> = Schema.TaggedError<FetchError>()("FetchError", {
+/** A request that failed: `reason` says how, and the message what to do about it. No message holds a secret. */
+export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
   reason: Schema.Literals<ReadonlyArray<Reason>>([
     "url",
     "connect",
@@ -49,10 +38,7 @@ const FetchErrorBase: TypedError<FetchError, "FetchError", Fields> = Schema.Tagg
   retryAfter: Schema.optionalKey(Schema.Number),
   /** The limit that was exceeded, in bytes. */
   limit: Schema.optionalKey(Schema.Number)
-})
-
-/** A request that failed: `reason` says how, and the message what to do about it. No message holds a secret. */
-export class FetchError extends FetchErrorBase {
+}) {
   override get message(): string {
     const what = this.reason === "url" ? `Cannot fetch "${this.url}"` : `${this.method} ${this.url}`
     return `${what}: ${this.detail}; ${advice(this)}`

@@ -2,7 +2,6 @@
 import type * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 
 const kinds = [
   "NotFound",
@@ -24,21 +23,8 @@ const kinds = [
 
 export type Kind = (typeof kinds)[number]
 
-const FilesErrorBase: TypedError<
-  FilesError,
-  "FilesError",
-  {
-    readonly kind: Schema.Literals<typeof kinds>
-    readonly tried: Schema.String
-    readonly path: Schema.String
-    readonly reason: Schema.String
-    readonly fix: Schema.String
-    readonly line: Schema.optionalKey<Schema.Number>
-    readonly offset: Schema.optionalKey<Schema.Number>
-    readonly field: Schema.optionalKey<Schema.String>
-    readonly row: Schema.optionalKey<Schema.Number>
-  }
-> = Schema.TaggedError<FilesError>()("FilesError", {
+/** A file could not be read or written: what was tried, on which path, why it failed and what to do. */
+export class FilesError extends Schema.TaggedError<FilesError>()("FilesError", {
   kind: Schema.Literals(kinds),
   /** What was tried, as in "could not {tried} {path}". */
   tried: Schema.String,
@@ -54,10 +40,7 @@ const FilesErrorBase: TypedError<
   field: Schema.optionalKey(Schema.String),
   /** Of a bad element: its index in the batch that was written. */
   row: Schema.optionalKey(Schema.Number)
-})
-
-/** A file could not be read or written: what was tried, on which path, why it failed and what to do. */
-export class FilesError extends FilesErrorBase {
+}) {
   override get message(): string {
     const where = this.line === undefined ? "" : `, line ${this.line} (byte ${this.offset ?? 0})`
     const field = this.field === undefined ? "" : `field "${this.field}": `

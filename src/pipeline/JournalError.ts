@@ -1,39 +1,20 @@
 /** Why a journal did not do what a run needs of it. */
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 
-const JournalErrorBase: TypedError<
-  JournalError,
-  "JournalError",
-  {
-    readonly pipeline: Schema.String
-    readonly tried: Schema.String
-    readonly reason: Schema.String
-  }
-> = Schema.TaggedError<JournalError>()("JournalError", {
+/** The journal could not be read or written. What was not committed is read again by the next run. */
+export class JournalError extends Schema.TaggedError<JournalError>()("JournalError", {
   pipeline: Schema.String,
   tried: Schema.String,
   reason: Schema.String
-})
-
-/** The journal could not be read or written. What was not committed is read again by the next run. */
-export class JournalError extends JournalErrorBase {
+}) {
   override get message(): string {
     return `Journal of pipeline "${this.pipeline}": could not ${this.tried}: ${this.reason}`
   }
 }
 
-const AlreadyRunningBase: TypedError<
-  AlreadyRunning,
-  "AlreadyRunning",
-  {
-    readonly pipeline: Schema.String
-    readonly holder: Schema.String
-    readonly since: Schema.Number
-    readonly until: Schema.Number
-  }
-> = Schema.TaggedError<AlreadyRunning>()("AlreadyRunning", {
+/** Another run of this name and partition is alive. Nothing was read or written. */
+export class AlreadyRunning extends Schema.TaggedError<AlreadyRunning>()("AlreadyRunning", {
   pipeline: Schema.String,
   /** Who runs it, as in "process 4711 on host". */
   holder: Schema.String,
@@ -41,10 +22,7 @@ const AlreadyRunningBase: TypedError<
   since: Schema.Number,
   /** When its lease ends unless it is renewed. */
   until: Schema.Number
-})
-
-/** Another run of this name and partition is alive. Nothing was read or written. */
-export class AlreadyRunning extends AlreadyRunningBase {
+}) {
   override get message(): string {
     const [since, until] = [this.since, this.until].map((at) => DateTime.formatIso(DateTime.makeUnsafe(at)))
     return (
@@ -54,14 +32,11 @@ export class AlreadyRunning extends AlreadyRunningBase {
   }
 }
 
-const LeaseLostBase: TypedError<
-  LeaseLost,
-  "LeaseLost",
-  { readonly pipeline: Schema.String; readonly holder: Schema.String }
-> = Schema.TaggedError<LeaseLost>()("LeaseLost", { pipeline: Schema.String, holder: Schema.String })
-
 /** This run did not renew its lease in time, and another one has taken it. Nothing was committed since. */
-export class LeaseLost extends LeaseLostBase {
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
+  pipeline: Schema.String,
+  holder: Schema.String
+}) {
   override get message(): string {
     return (
       `Pipeline "${this.pipeline}" was taken over by ${this.holder}, as this run did not renew its lease in time. ` +

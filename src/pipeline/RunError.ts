@@ -4,7 +4,6 @@ import * as Context from "effect/Context"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Foreign from "../concurrency/base/Foreign.ts"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 import type { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 import type { Position } from "./Source.ts"
 
@@ -17,22 +16,12 @@ export type RunError =
   | TooManyDeadLetters
   | BadDeadLetter
 
-const SourceChangedBase: TypedError<
-  SourceChanged,
-  "SourceChanged",
-  {
-    readonly pipeline: Schema.String
-    readonly source: Schema.String
-    readonly changes: Schema.$Array<Schema.String>
-  }
-> = Schema.TaggedError<SourceChanged>()("SourceChanged", {
+/** What was read of the source is not there any more as it was, so that its positions mean something else. */
+export class SourceChanged extends Schema.TaggedError<SourceChanged>()("SourceChanged", {
   pipeline: Schema.String,
   source: Schema.String,
   changes: Schema.Array(Schema.String)
-})
-
-/** What was read of the source is not there any more as it was, so that its positions mean something else. */
-export class SourceChanged extends SourceChangedBase {
+}) {
   override get message(): string {
     return (
       `Cannot resume pipeline "${this.pipeline}": its source ${this.source} changed since the last run ` +
@@ -41,17 +30,11 @@ export class SourceChanged extends SourceChangedBase {
   }
 }
 
-const SinkChangedBase: TypedError<
-  SinkChanged,
-  "SinkChanged",
-  { readonly pipeline: Schema.String; readonly changes: Schema.$Array<Schema.String> }
-> = Schema.TaggedError<SinkChanged>()("SinkChanged", {
+/** The pipeline wrote somewhere else when it last ran. What is committed there says nothing of what is here. */
+export class SinkChanged extends Schema.TaggedError<SinkChanged>()("SinkChanged", {
   pipeline: Schema.String,
   changes: Schema.Array(Schema.String)
-})
-
-/** The pipeline wrote somewhere else when it last ran. What is committed there says nothing of what is here. */
-export class SinkChanged extends SinkChangedBase {
+}) {
   override get message(): string {
     return (
       `Cannot resume pipeline "${this.pipeline}": ${this.changes.join("; ")}. Write to where it wrote before, use another ` +
@@ -60,18 +43,12 @@ export class SinkChanged extends SinkChangedBase {
   }
 }
 
-const SamePlaceBase: TypedError<
-  SamePlace,
-  "SamePlace",
-  { readonly pipeline: Schema.String; readonly one: Schema.String; readonly other: Schema.String }
-> = Schema.TaggedError<SamePlace>()("SamePlace", {
+/** Two of source, sinks and journal are one file (P14). Nothing was read or written. */
+export class SamePlace extends Schema.TaggedError<SamePlace>()("SamePlace", {
   pipeline: Schema.String,
   one: Schema.String,
   other: Schema.String
-})
-
-/** Two of source, sinks and journal are one file (P14). Nothing was read or written. */
-export class SamePlace extends SamePlaceBase {
+}) {
   override get message(): string {
     return (
       `Cannot run pipeline "${this.pipeline}": its ${this.one} and its ${this.other} are the same file, by its path or a link. ` +
@@ -80,26 +57,14 @@ export class SamePlace extends SamePlaceBase {
   }
 }
 
-const TooManyDeadLettersBase: TypedError<
-  TooManyDeadLetters,
-  "TooManyDeadLetters",
-  {
-    readonly pipeline: Schema.String
-    readonly step: Schema.String
-    readonly dead: Schema.Number
-    readonly budget: Schema.String
-    readonly last: Schema.String
-  }
-> = Schema.TaggedError<TooManyDeadLetters>()("TooManyDeadLetters", {
+/** A step failed on more elements than its budget allows, which looks more like a broken step than like bad elements. */
+export class TooManyDeadLetters extends Schema.TaggedError<TooManyDeadLetters>()("TooManyDeadLetters", {
   pipeline: Schema.String,
   step: Schema.String,
   dead: Schema.Number,
   budget: Schema.String,
   last: Schema.String
-})
-
-/** A step failed on more elements than its budget allows, which looks more like a broken step than like bad elements. */
-export class TooManyDeadLetters extends TooManyDeadLettersBase {
+}) {
   override get message(): string {
     return (
       `Pipeline "${this.pipeline}" stopped: step "${this.step}" failed on ${this.dead} elements, more than its ` +
@@ -108,24 +73,13 @@ export class TooManyDeadLetters extends TooManyDeadLettersBase {
   }
 }
 
-const BadDeadLetterBase: TypedError<
-  BadDeadLetter,
-  "BadDeadLetter",
-  {
-    readonly pipeline: Schema.String
-    readonly step: Schema.String
-    readonly tried: Schema.String
-    readonly reason: Schema.String
-  }
-> = Schema.TaggedError<BadDeadLetter>()("BadDeadLetter", {
+/** A dead letter could not be written or read with the schema of its step, or its step is gone. */
+export class BadDeadLetter extends Schema.TaggedError<BadDeadLetter>()("BadDeadLetter", {
   pipeline: Schema.String,
   step: Schema.String,
   tried: Schema.String,
   reason: Schema.String
-})
-
-/** A dead letter could not be written or read with the schema of its step, or its step is gone. */
-export class BadDeadLetter extends BadDeadLetterBase {
+}) {
   override get message(): string {
     return `Pipeline "${this.pipeline}", step "${this.step}": could not ${this.tried}: ${this.reason}`
   }

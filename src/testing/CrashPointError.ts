@@ -1,20 +1,8 @@
 /** What a kill of the process has shown to be wrong. */
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 
-const CrashBugBase: TypedError<
-  CrashBug,
-  "CrashBug",
-  {
-    readonly point: Schema.Number
-    readonly at: Schema.String
-    readonly seed: Schema.Number
-    readonly repeat: Schema.String
-    readonly what: Schema.String
-    readonly reason: Schema.String
-    readonly cause: Schema.Defect
-  }
-> = Schema.TaggedError<CrashBug>()("CrashBug", {
+/** A point at which the process must not end: what it leaves does not pass the check. */
+export class CrashBug extends Schema.TaggedError<CrashBug>()("CrashBug", {
   /** Counted from 1; 0 for the undisturbed run. */
   point: Schema.Number,
   /** The name of the point. */
@@ -26,10 +14,7 @@ const CrashBugBase: TypedError<
   what: Schema.String,
   reason: Schema.String,
   cause: Schema.Defect()
-})
-
-/** A point at which the process must not end: what it leaves does not pass the check. */
-export class CrashBug extends CrashBugBase {
+}) {
   override get message(): string {
     const where = this.point === 0 ? "Undisturbed" : `Ended at point ${this.point}, "${this.at}"`
     return `${where}: the ${this.what} failed: ${this.reason}${this.repeat}`

@@ -1,25 +1,13 @@
 /** What an effect must not leave behind. */
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 
-const LeakedBase: TypedError<
-  Leaked,
-  "Leaked",
-  {
-    readonly fibers: Schema.$Array<Schema.String>
-    readonly timers: Schema.Number
-    readonly scopes: Schema.Number
-    readonly lent: Schema.$Array<Schema.String>
-  }
-> = Schema.TaggedError<Leaked>()("Leaked", {
+/** What an effect has left behind. */
+export class Leaked extends Schema.TaggedError<Leaked>()("Leaked", {
   fibers: Schema.Array(Schema.String),
   timers: Schema.Number,
   scopes: Schema.Number,
   lent: Schema.Array(Schema.String)
-})
-
-/** What an effect has left behind. */
-export class Leaked extends LeakedBase {
+}) {
   override get message(): string {
     const left = [
       ...this.fibers.map((name) => `the fiber "${name}" is alive`),

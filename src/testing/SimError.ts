@@ -1,19 +1,16 @@
 /** What is wrong with a program, as a simulation finds it: bugs with a schedule, and runs without an end. */
 import * as Schema from "effect/Schema"
-import type { TypedError } from "../concurrency/base/TypedError.ts"
 
 type Fibers = Schema.$Array<Schema.Struct<{ readonly name: Schema.String; readonly waitsFor: Schema.String }>>
 /** `waitsFor` is empty where a fiber does not wait. */
 const Fibers: Fibers = Schema.Array(Schema.Struct({ name: Schema.String, waitsFor: Schema.String }))
 
-const DeadlockBase: TypedError<
-  Deadlock,
-  "Deadlock",
-  { readonly waiting: Fibers; readonly token: Schema.String; readonly table: Schema.String }
-> = Schema.TaggedError<Deadlock>()("Deadlock", { waiting: Fibers, token: Schema.String, table: Schema.String })
-
 /** Nothing can run, and no timer is set: everybody waits for somebody else, or for something outside of the simulation. */
-export class Deadlock extends DeadlockBase {
+export class Deadlock extends Schema.TaggedError<Deadlock>()("Deadlock", {
+  waiting: Fibers,
+  token: Schema.String,
+  table: Schema.String
+}) {
   override get message(): string {
     const reasons = new Set(this.waiting.map(({ waitsFor }) => waitsFor))
     const hints = hintsOfDeadlock.filter(([waits]) => waits.some((what) => reasons.has(what))).map(([, hint]) => hint)
@@ -34,27 +31,15 @@ const hintsOfDeadlock: ReadonlyArray<readonly [ReadonlyArray<string>, string]> =
   ]
 ]
 
-const LivelockBase: TypedError<
-  Livelock,
-  "Livelock",
-  {
-    readonly alive: Fibers
-    readonly operations: Schema.Number
-    readonly time: Schema.Number
-    readonly token: Schema.String
-    readonly table: Schema.String
-  }
-> = Schema.TaggedError<Livelock>()("Livelock", {
+/** The run came to no end. */
+export class Livelock extends Schema.TaggedError<Livelock>()("Livelock", {
   alive: Fibers,
   operations: Schema.Number,
   /** Virtual milliseconds. */
   time: Schema.Number,
   token: Schema.String,
   table: Schema.String
-})
-
-/** The run came to no end. */
-export class Livelock extends LivelockBase {
+}) {
   override get message(): string {
     return (
       `no end after ${this.operations} operations and ${this.time} ms of virtual time. If the program is only long, raise ` +
@@ -63,22 +48,8 @@ export class Livelock extends LivelockBase {
   }
 }
 
-const BugFoundBase: TypedError<
-  BugFound,
-  "BugFound",
-  {
-    readonly why: Schema.String
-    readonly cause: Schema.Defect
-    readonly schedule: Schema.Number
-    readonly stopped: Schema.String
-    readonly token: Schema.String
-    readonly choices: Schema.Number
-    readonly shrunk: Schema.Number
-    readonly runs: Schema.Number
-    readonly minimal: Schema.Boolean
-    readonly table: Schema.String
-  }
-> = Schema.TaggedError<BugFound>()("BugFound", {
+/** A schedule under which the effect does not do what it should, made as small as could be. */
+export class BugFound extends Schema.TaggedError<BugFound>()("BugFound", {
   why: Schema.String,
   cause: Schema.Defect(),
   /** Which of the schedules it was, counted from 1. */
@@ -93,10 +64,7 @@ const BugFoundBase: TypedError<
   /** False where the runs for it were used up before no choice could be taken back. */
   minimal: Schema.Boolean,
   table: Schema.String
-})
-
-/** A schedule under which the effect does not do what it should, made as small as could be. */
-export class BugFound extends BugFoundBase {
+}) {
   override get message(): string {
     const where = this.stopped === "" ? "" : `, ${this.stopped},`
     return `Schedule ${this.schedule}${where} fails: ${this.why}\n${replayLine(this.token)}\n  ${this.order()}\n\n${this.table}`
@@ -118,18 +86,12 @@ export class BugFound extends BugFoundBase {
   }
 }
 
-const OutsideNondeterminismBase: TypedError<
-  OutsideNondeterminism,
-  "OutsideNondeterminism",
-  { readonly why: Schema.String; readonly difference: Schema.String; readonly token: Schema.String }
-> = Schema.TaggedError<OutsideNondeterminism>()("OutsideNondeterminism", {
+/** A run failed, and went another way when it was repeated with the same choices. */
+export class OutsideNondeterminism extends Schema.TaggedError<OutsideNondeterminism>()("OutsideNondeterminism", {
   why: Schema.String,
   difference: Schema.String,
   token: Schema.String
-})
-
-/** A run failed, and went another way when it was repeated with the same choices. */
-export class OutsideNondeterminism extends OutsideNondeterminismBase {
+}) {
   override get message(): string {
     const differs = this.why === "" ? "A run does not go" : `A run fails (${this.why}), but not in`
     return (
