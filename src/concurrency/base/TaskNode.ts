@@ -112,6 +112,10 @@ export class Node<A, E> {
     }, "the end of")
   }
 
+  notice(): void {
+    this.observed = true
+  }
+
   get info(): TaskInfo {
     return {
       id: this.id,

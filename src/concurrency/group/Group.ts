@@ -179,7 +179,7 @@ export class Group<A, E> implements Owner {
 
   /** S10: call only while the group is open. */
   start<A, E>(
-    spawner: Fiber.Fiber<unknown, unknown>,
+    spawner: Pick<Fiber.Fiber<unknown, unknown>, "context">,
     effect: Effect.Effect<A, E>,
     { kind, name, onEnd, supervised }: Launch
   ): Node<A, E> {
