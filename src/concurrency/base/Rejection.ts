@@ -21,11 +21,7 @@ export const promise = <A, E>(start: (end: End<A, E>) => void): Promise<A> =>
  * Starts something that the signal stops; one that is aborted already starts nothing. Nothing is left on the signal when it
  * has ended.
  */
-export const under = <A, E>(
-  signal: AbortSignal | undefined,
-  end: End<A, E>,
-  start: (end: End<A, E>) => Stop
-): Stop => {
+export const under = <A, E>(signal: AbortSignal | undefined, end: End<A, E>, start: (end: End<A, E>) => Stop): Stop => {
   let aborted: Reason | undefined
   let stop: Stop | undefined
   const leave = onAbort(signal, (reason) => {

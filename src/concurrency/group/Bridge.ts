@@ -115,9 +115,7 @@ class Way<R> implements Bridge<R> {
   ): Rejection.Stop {
     const { group } = this
     if (!group.isOpen) {
-      end(
-        Exit.die(new GroupClosed({ group: group.name, task: launch.name ?? "without a name", state: group.state }))
-      )
+      end(Exit.die(new GroupClosed({ group: group.name, task: launch.name ?? "without a name", state: group.state })))
       return constVoid
     }
     const task = group.start(this, effect as Effect.Effect<A, E>, { ...launch, supervised: true, onEnd: end })
