@@ -42,9 +42,9 @@ const told = (wait: (signal: AbortSignal) => Promise<unknown> = () => Promise.re
   return { log, make }
 }
 
-/** Settles when the signal is aborted. */
+/** Settles a turn of the event loop after the signal is aborted. */
 const untilAbort = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))
+  new Promise((_, reject) => signal.addEventListener("abort", () => setImmediate(() => reject(signal.reason))))
 
 describe("Offload.iterable", () => {
   it("S32 asks for an element when one is wanted, and calls `return` when the stream ends early", async () => {
@@ -148,8 +148,9 @@ describe("Offload.iterable", () => {
   it("S25, S32 is told of a cancellation, with the reason, and waited for", async () => {
     const { log, make } = told(untilAbort)
     const reading = Stream.runDrain(Offload.iterable(make)).pipe(Deadline.within("1 second", { name: "read" }))
-    expect(await errorOf(reading)).toMatchObject({ _tag: "DeadlineExceeded" })
-    expect(log).toEqual(["asked for 1", "aborted: AbortError: not done within 1s", "closed"])
+    const end = Effect.sync(() => void log.push("ended"))
+    expect(await errorOf(Effect.ensuring(reading, end))).toMatchObject({ _tag: "DeadlineExceeded" })
+    expect(log).toEqual(["asked for 1", "aborted: AbortError: not done within 1s", "closed", "ended"])
   })
 
   it("S32 wakes one that knows no signal by its `return`", async () => {

@@ -58,19 +58,26 @@ const sleeper = (log: Array<string>, name = "sleeper") =>
     )
   )
 
-/** Runs `use` as the body of a group, with a bridge into it; gives how it ended, and what was logged. */
+/** Runs `use` as the body of a group, with a bridge into it; gives how it ended, and what was logged. Throws what `use` does. */
 const within = async <A>(
   use: (bridge: TaskGroup.Bridge<TaskGroup.TaskGroup<string>>) => Promise<A>,
   options: TaskGroup.OpenOptions = {}
 ) => {
   const logged: Array<string> = []
   const logger = Logger.make(({ message }) => void logged.push(String(message)))
+  const thrown: Array<unknown> = []
   const body = Effect.flatMap(TaskGroup.bridge<TaskGroup.TaskGroup<string>>(), (bridge) =>
-    Effect.promise(() => use(bridge))
+    Effect.promise(() =>
+      use(bridge).catch((error: unknown) => {
+        thrown.push(error)
+        throw error
+      })
+    )
   )
   const exit = await Effect.runPromise(
     Effect.exit(TaskGroup.open(body, options)).pipe(Effect.provideService(Logger.CurrentLoggers, new Set([logger])))
   )
+  if (thrown.length > 0) throw thrown[0]
   return { exit, logged }
 }
 
@@ -500,6 +507,12 @@ describe("bridge.iterate", () => {
       expect(await unused.return!()).toEqual({ done: true, value: undefined })
       expect(await unused.next()).toEqual({ done: true, value: undefined })
       expect(log).toEqual([])
+      const slow = iterable[Symbol.asyncIterator]()
+      expect(await slow.next()).toEqual({ done: false, value: 1 })
+      await turn()
+      await turn()
+      expect(log).toEqual(["made 1"])
+      await slow.return!()
       const iterator = iterable[Symbol.asyncIterator]()
       const results = await Promise.all([1, 2, 3, 4, 5].map(() => iterator.next()))
       expect(results.map(({ done, value }) => (done === true ? "done" : value))).toEqual([1, 2, 3, "done", "done"])

@@ -64,9 +64,9 @@ export class Iteration<A, E, R> implements AsyncIterator<A, undefined> {
           this.demand,
           Effect.map(pull, (chunk) => this.give(chunk))
         )
-      return Effect.scoped(Effect.flatMap(Stream.toPull(stream), (pull) => Effect.forever(step(pull)))).pipe(
-        Pull.catchDone(() => Effect.void)
-      )
+      return Effect.scoped(
+        Effect.flatMap(Stream.toPull(stream), (pull) => Effect.forever(step(pull), { disableYield: true }))
+      ).pipe(Pull.catchDone(() => Effect.void))
     })
   }
 
