@@ -92,7 +92,7 @@ describe("Offload.iterable", () => {
       made++
       return told().make(new AbortController().signal)
     })
-    await valueOf(Effect.scoped(Stream.toPull(stream)))
+    await valueOf(Effect.scoped(Effect.asVoid(Stream.toPull(stream))))
     expect(made).toBe(0)
   })
 

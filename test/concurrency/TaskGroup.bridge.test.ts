@@ -685,7 +685,7 @@ describe("Task.toPromise", () => {
         void Task.toPromise(held).catch((error) => caught.push(error))
         const owned = yield* TaskGroup.spawn(Effect.delay(Effect.fail("owned"), 1))
         void Task.toPromise(owned).catch((error) => caught.push(error))
-        yield* Effect.never
+        return yield* Effect.never
       })
     ).pipe(Effect.flip, Effect.provideService(Logger.CurrentLoggers, new Set([logger])))
     expect(await Effect.runPromise(program)).toBe("owned")
@@ -742,7 +742,7 @@ describe("code that knows only callbacks", () => {
       const bridge = yield* TaskGroup.bridge<TaskGroup.TaskGroup<TaskGroup.GroupCancelled>>()
       const onJob = (n: number): void => void bridge.run(job(n)).catch(() => {})
       emitter.on("job", onJob)
-      yield* Effect.ensuring(
+      return yield* Effect.ensuring(
         Effect.never,
         Effect.sync(() => void emitter.off("job", onJob))
       )
@@ -795,7 +795,7 @@ describe("code that knows only callbacks", () => {
       Effect.scoped(
         Effect.gen(function* () {
           resolvePort(yield* serve)
-          yield* Effect.never
+          return yield* Effect.never
         })
       ),
       { signal: controller.signal, name: "server" }

@@ -27,6 +27,12 @@ const bad = [1001, 1002, 1003, 1004, 1005, 1006, 1007, 0]
 
 const said = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : String(error))
 
+/** What is still under way half a second after nobody waits for it any more. */
+const left = async (shop: Shop.Shop): Promise<number> => {
+  for (let waited = 0; waited < 500 && shop.underWay() > 0; waited += 10) await setTimeout(10)
+  return shop.underWay()
+}
+
 const measure = async (total: Total) => {
   const shop = await Shop.open()
   // The first request of a process pays for what the others find there.
@@ -39,8 +45,7 @@ const measure = async (total: Total) => {
   const most = shop.most()
 
   const failed = await total(shop.url, bad, new AbortController().signal).then(String, said)
-  await setTimeout(20)
-  const leftFailed = shop.underWay()
+  const leftFailed = await left(shop)
 
   const controller = new AbortController()
   const aborted = total(shop.url, bad.slice(0, 7), controller.signal).then(String, said)

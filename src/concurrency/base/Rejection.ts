@@ -23,10 +23,10 @@ export const promise = <A, E>(start: (end: End<A, E>) => void): Promise<A> =>
  */
 export const under = <A, E>(signal: AbortSignal | undefined, end: End<A, E>, start: (end: End<A, E>) => Stop): Stop => {
   let aborted: Reason | undefined
-  let stop: Stop | undefined
+  let stop: Stop = constVoid
   const leave = onAbort(signal, (reason) => {
     aborted = reason
-    stop?.(reason)
+    stop(reason)
   })
   if (aborted !== undefined) {
     end(Exit.failCause(Cause.annotate(Cause.interrupt(), annotate(aborted))))
