@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import { EventEmitter, getEventListeners, once } from "node:events"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
+import { Readable } from "node:stream"
 import { Cancel, Deadline, Limiter, Offload, Task, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
@@ -635,8 +636,19 @@ describe("bridge.iterate", () => {
         // The loop has waited for it.
         return sum
       }
-      const [first, second] = yield* Offload.promise(() => Promise.all([all(), two()]))
-      if (first.join() !== "1,2,3" || second !== 3) throw new Error(`${first.join()} and ${second}`)
+      /** One who asks for more than it waits for. */
+      const greedy = async (): Promise<string> => {
+        const iterator = bridge.iterate(stream)[Symbol.asyncIterator]()
+        const asked = [iterator.next(), iterator.next(), iterator.next()]
+        await asked[0]
+        const left = iterator.return!()
+        asked.push(left, iterator.next(), iterator.return!())
+        return (await Promise.all(asked)).map(({ value }) => value ?? "-").join("")
+      }
+      const [first, second, third] = yield* Offload.promise(() => Promise.all([all(), two(), greedy()]))
+      if (first.join() !== "1,2,3" || second !== 3 || !/^1(--|2-|23)---$/.test(third)) {
+        throw new Error(`${first.join()} and ${second} and ${third}`)
+      }
     })
     yield* TaskGroup.open(body)
     expect(open).toBe(0)
@@ -754,6 +766,51 @@ describe("code that knows only callbacks", () => {
     expect(emitter.listenerCount("job")).toBe(0)
   })
 
+  it("S32 a library that takes functions with a callback gets them from the group", async () => {
+    type Callback = (error: unknown, value?: number) => void
+    /** As `async.map` does. */
+    const map = (items: ReadonlyArray<number>, f: (item: number, done: Callback) => void): Promise<Array<number>> =>
+      new Promise((resolve, reject) => {
+        const values: Array<number> = []
+        for (const item of items) {
+          f(item, (error, value) => {
+            if (error !== null) reject(error)
+            else if (values.push(value!) === items.length) resolve(values)
+          })
+        }
+      })
+    const log: Array<string> = []
+    const double = (n: number) =>
+      n === 0 ? Effect.fail("nothing to double") : n > 9 ? sleeper(log) : Effect.delay(Effect.succeed(n * 2), n)
+    const { exit } = await within(async (bridge) => {
+      const controller = new AbortController()
+      const f = (n: number, done: Callback) =>
+        void bridge.run(double(n), { signal: controller.signal }).then((value) => done(null, value), done)
+      const all = [await map([1, 2, 3], f), await rejection(map([10, 0], f))]
+      controller.abort()
+      return all
+    })
+    expect(exit).toEqual(Exit.succeed([[2, 4, 6], "nothing to double"]))
+    expect(log).toEqual(["sleeper: explicit"])
+  })
+
+  it("S32 a node stream reads from the group, and closes what it reads when it is destroyed", async () => {
+    const log: Array<string> = []
+    await within(async (bridge) => {
+      const lines = Stream.make("a", "b").pipe(
+        Stream.concat(Stream.never),
+        Stream.ensuring(Effect.sync(() => void log.push("closed")))
+      )
+      const readable = Readable.from(bridge.iterate(lines))
+      for await (const line of readable) {
+        log.push(String(line))
+        if (line === "b") break
+      }
+      expect(readable.destroyed).toBe(true)
+    })
+    expect(log).toEqual(["a", "b", "closed"])
+  })
+
   it("S32 a node:http handler: a client that hangs up cancels its request, a server that closes cancels all", async () => {
     const log: Array<string> = []
     const handled = (url: string) =>
@@ -821,6 +878,19 @@ describe("code that knows only callbacks", () => {
     ])
     expect(log.slice(0, 3)).toEqual(["begun /slow", "/slow: explicit", "/slow: the client hung up"])
     expect(log.filter((line) => line.endsWith("the server closes"))).toHaveLength(2)
+  })
+})
+
+it("S26, S32 puts one listener on a signal, however many it cancels", async () => {
+  const controller = new AbortController()
+  const { signal } = controller
+  await within(async (bridge) => {
+    const running = Array.from({ length: 1000 }, () => rejection(bridge.run(Effect.never, { signal })))
+    await Promise.all(Array.from({ length: 1000 }, () => bridge.run(Effect.sleep(1), { signal })))
+    expect(getEventListeners(signal, "abort")).toHaveLength(1)
+    controller.abort("all")
+    expect(await Promise.all(running)).toEqual(running.map(() => aborted("all")))
+    expect(getEventListeners(signal, "abort")).toEqual([])
   })
 })
 

@@ -3,8 +3,8 @@ import { constVoid } from "effect/Function"
 import type { Reason } from "./Reason.ts"
 
 /**
- * Calls `f` once the signal is aborted, now if it is already; the function it gives takes the listener away, and does
- * nothing more. Throws where it is no signal.
+ * Calls `f` once the signal is aborted, now if it is already; the function it gives takes `f` away again. Throws where it is no
+ * signal. However many wait for one signal, it has one listener: platforms search all of them to take one away (S26).
  */
 export const onAbort = (signal: AbortSignal | undefined, f: (reason: Reason) => void): (() => void) => {
   if (signal === undefined) return constVoid
@@ -13,23 +13,44 @@ export const onAbort = (signal: AbortSignal | undefined, f: (reason: Reason) => 
     f(reasonOf(signal))
     return constVoid
   }
-  let listens = true
-  const leave = (): void => {
-    if (!listens) return
-    listens = false
+  const waiting = waitingFor.get(signal) ?? listen(signal)
+  // The same function may wait twice.
+  const mine = { f }
+  waiting.all.add(mine)
+  return () => {
+    if (waiting.all.delete(mine) && waiting.all.size === 0) waiting.stop()
+  }
+}
+
+interface Waiting {
+  readonly all: Set<{ readonly f: (reason: Reason) => void }>
+  readonly stop: () => void
+}
+
+const waitingFor = new WeakMap<AbortSignal, Waiting>()
+
+const listen = (signal: AbortSignal): Waiting => {
+  const all: Waiting["all"] = new Set()
+  const stop = (): void => {
+    waitingFor.delete(signal)
     try {
       signal.removeEventListener("abort", listener)
     } catch {
-      // It is deaf from now on all the same.
+      // It tells nobody any more all the same.
     }
   }
   const listener = (): void => {
-    if (!listens) return
-    leave()
-    f(reasonOf(signal))
+    if (all.size === 0) return
+    const told = Array.from(all)
+    all.clear()
+    stop()
+    const reason = reasonOf(signal)
+    for (const { f } of told) f(reason)
   }
   signal.addEventListener("abort", listener)
-  return leave
+  const waiting = { all, stop }
+  waitingFor.set(signal, waiting)
+  return waiting
 }
 
 const isSignal = (signal: unknown): boolean => {

@@ -121,7 +121,7 @@ class Way<R> implements Bridge<R> {
     const task = group.start(this, effect as Effect.Effect<A, E>, { ...launch, supervised: true, onEnd: end })
     return (reason) => {
       task.interrupt(cancellation(reason, group.clock))
-      group.watchCleanup()
+      if (task.fiber?.pollUnsafe() === undefined) group.watchCleanup()
     }
   }
 
