@@ -17,6 +17,7 @@ import { format } from "./support/table.ts"
 const all = [
   "spawn",
   "memory",
+  "joiner",
   "cancel",
   "limiter",
   "offload",

@@ -23,10 +23,10 @@ export type Late<O> = [O[keyof O & "within"]] extends [undefined] ? never : Dead
 
 /**
  * Cancels the effect once `duration` has passed, waits for its cleanup, and fails with `DeadlineExceeded`. What the
- * effect fails with by itself goes first. A duration of zero or less never starts it, not even for a value that is ready;
- * an infinite one is no deadline. When an enclosing deadline passes first, or at the same moment, that one reports. As
- * with any cancellation, an uninterruptible region runs to its end and its value is given up: what it acquires belongs
- * into a `Scope`.
+ * effect fails with by itself goes first, and so does its value where it completes all the same. Only what an
+ * uninterruptible region gives after the time is up is dropped as the effect leaves it, as with any cancellation: what such
+ * a region acquires belongs to a `Scope`. A duration of zero or less never starts the effect, not even for a value that is
+ * ready; an infinite one is no deadline. When an enclosing deadline passes first, or at the same moment, that one reports.
  *
  * @example
  * ```ts
@@ -62,7 +62,7 @@ export const within: {
     const millis = Duration.toMillis(duration)
     return isFree(effect, millis)
       ? effect
-      : Effect.withFiber((fiber) => Active.start(fiber, () => effect, millis, options?.name, Exit.fail))
+      : Effect.withFiber((fiber) => Active.start(fiber, () => effect, millis, options?.name, exceeded))
   }
 )
 
@@ -193,7 +193,7 @@ export const open = <A, E, R>(
   options?: Options
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const millis = Duration.toMillis(duration)
-  return Effect.withFiber((fiber) => Active.start(fiber, body, millis, options?.name, Exit.fail))
+  return Effect.withFiber((fiber) => Active.start(fiber, body, millis, options?.name, exceeded))
 }
 
 /**
@@ -239,5 +239,7 @@ export const unbounded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
 /** Whether it takes no watching: nothing to wait for, or nothing that ends the wait. */
 const isFree = (effect: Effect.Effect<unknown, unknown, unknown>, millis: number): boolean =>
   millis === Infinity || (millis > 0 && Exit.isExit(effect))
+
+const exceeded = (deadline: Active.Active): Exit.Exit<never, DeadlineExceeded> => Exit.fail(deadline.error())
 
 const none = (): Exit.Exit<Option.Option<never>> => Exit.succeed(Option.none())

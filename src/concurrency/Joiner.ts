@@ -10,32 +10,25 @@ import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { isCount } from "./limiter/ConcurrencyLimiter.ts"
+import { annotate } from "./base/Reason.ts"
 import type { DeadlineExceeded, Late } from "./Deadline.ts"
+import { type Ended, gather, type Gathered, type Options, type Plan, verdict } from "./joiner/Gather.ts"
 import {
-  type Ended,
-  gather,
-  type Gathered,
-  type Options,
-  join,
-  type Start,
-  type Tally,
-  verdict
-} from "./joiner/Gather.ts"
-import {
+  type AnyEffect,
+  countedInputsOf,
   type Effects,
   type ErrorOf,
   type Exits,
   inputsOf,
-  inShape,
   type ServicesOf,
   type Value,
   type Values
 } from "./joiner/Inputs.ts"
-import { annotate } from "./base/Reason.ts"
+import { TooFewEffects } from "./JoinerError.ts"
+import { isCount } from "./base/Options.ts"
 
-export type { Options } from "./joiner/Gather.ts"
-export type { Effects, Exits, Value, Values } from "./joiner/Inputs.ts"
+export type { Ended, Options } from "./joiner/Gather.ts"
+export type { AnyEffect, Effects, Exits, Value, Values } from "./joiner/Inputs.ts"
 export { TooFewEffects } from "./JoinerError.ts"
 
 /** Joins `T` into an `A`. */
@@ -61,22 +54,24 @@ export type Joined<T, A, O> = Effect.Effect<A, ErrorOf<T> | Late<O>, ServicesOf<
 export const all = <const T extends Effects, const O extends Options = {}>(
   effects: T,
   options?: O
-): Joined<T, Values<T>, O> => {
-  const inputs = inputsOf(effects)
-  return join("all", inputs, options, {
-    isEnough: ({ exit }) => Exit.isFailure(exit),
-    conclude: (gathered) =>
-      verdict(
-        gathered,
-        gathered.ended.every(hasSucceeded),
-        () => {
-          const values = valuesOf(inOrder(gathered.ended))
-          return inShape(effects, inputs, values) as Values<T>
-        },
-        failsFast
-      )
+): Joined<T, Values<T>, O> =>
+  gather("all", options, () => {
+    const inputs = inputsOf(effects)
+    const values: Array<unknown> = []
+    return {
+      inputs,
+      isEnough: ({ exit, index }) => {
+        if (Exit.isSuccess(exit)) put(values, index, exit.value)
+        return Exit.isFailure(exit)
+      },
+      conclude: (gathered) =>
+        verdict(
+          gathered,
+          Effect.map(gathered.failures, () => inputs.inShape(values) as Values<T>),
+          failsFast
+        )
+    }
   })
-}
 
 /**
  * How each effect ended, in the order or under the keys of the input; what Python calls `return_exceptions=True`. No
@@ -101,18 +96,26 @@ export const settle = <const T extends Effects>(
   effects: T,
   options?: Options
 ): Effect.Effect<Exits<T>, never, ServicesOf<T>> => {
-  const inputs = inputsOf(effects)
-  const settled = join("settle", inputs, options, {
-    isEnough: () => false,
-    conclude: (gathered) => {
-      const late = Exit.isFailure(gathered.exit) ? gathered.exit.cause.reasons.find(Cause.isFailReason) : undefined
-      const exits = (): Exits<T> => {
-        const exits = inOrder([...gathered.ended, ...gathered.late]).map(({ exit }) => exit)
-        // Where no time was left, nothing was started.
-        for (let index = exits.length; index < inputs.length; index++) exits[index] = notStarted(late)
-        return inShape(effects, inputs, exits) as Exits<T>
+  const settled = gather("settle", options, () => {
+    const inputs = countedInputsOf(effects)
+    const exits: Array<unknown> = []
+    const keep = ({ exit, index }: Ended<unknown, unknown>) => put(exits, index, exit)
+    return {
+      inputs,
+      isEnough: (end) => {
+        keep(end)
+        return false
+      },
+      isLate: keep,
+      conclude: (gathered: Gathered<unknown>) => {
+        const late = Exit.isFailure(gathered.exit) ? gathered.exit.cause.reasons.find(Cause.isFailReason) : undefined
+        const result = Effect.sync(() => {
+          // Where no time was left, it was not started.
+          for (let index = 0; index < inputs.count; index++) exits[index] ??= notStarted(late)
+          return inputs.inShape(exits) as Exits<T>
+        })
+        return late === undefined ? verdict(gathered, result) : result
       }
-      return late === undefined ? verdict(gathered, true, exits) : Exit.succeed(exits())
     }
   })
   // Every failure is in an exit.
@@ -136,7 +139,8 @@ export const settle = <const T extends Effects>(
 export const race = <const T extends Effects, const O extends Options = {}>(
   effects: T,
   options?: O
-): Joined<T, Value<T>, O> => join("race", inputsOf(effects), options, { isEnough: () => true, conclude: lastValue }, 1)
+): Joined<T, Value<T>, O> =>
+  gather("race", options, () => oneOf("race", { inputs: inputsOf(effects), isEnough: () => true }))
 
 /**
  * The first success; the others are cancelled. Fails when all have failed, with every failure: the first is the error,
@@ -156,11 +160,14 @@ export const first = <const T extends Effects, const O extends Options = {}>(
   effects: T,
   options?: O
 ): Joined<T, Value<T>, O> =>
-  join("first", inputsOf(effects), options, { isEnough: ({ exit }) => Exit.isSuccess(exit), conclude: lastValue }, 1)
+  gather("first", options, () =>
+    oneOf("first", { inputs: inputsOf(effects), isEnough: ({ exit }) => Exit.isSuccess(exit) })
+  )
 
 /**
  * The first `k` successes, in the order of completion; the others are cancelled. Fails as soon as too many have failed for
- * that, with every failure. Dies with `TooFewEffects` when there are not `k` effects; `quorum(0)` starts nothing.
+ * that, with every failure. Dies with `TooFewEffects` when there are not `k` effects, which it counts before it starts any;
+ * `quorum(0)` starts nothing.
  *
  * @example
  * ```ts
@@ -193,13 +200,22 @@ export const quorum: {
     if (!isCount(k))
       return Effect.die(new RangeError(`Joiner.quorum: k must be a whole number, zero or more; got ${k}`))
     if (k === 0) return Effect.succeed([])
-    const inputs = inputsOf(effects)
-    const isEnough = (_: unknown, { failed, succeeded }: Tally) => succeeded === k || failed > inputs.length - k
-    const conclude = (gathered: Gathered<Value<T>, ErrorOf<T>>) => {
-      const values = valuesOf(gathered.ended)
-      return verdict(gathered, values.length === k, () => values)
-    }
-    return join("quorum", inputs, options, { isEnough, conclude }, k)
+    return gather("quorum", options, () => {
+      const inputs = countedInputsOf(effects)
+      if (inputs.count < k) throw new TooFewEffects({ joiner: "quorum", needed: k, given: inputs.count })
+      const values: Array<Value<T>> = []
+      let failed = 0
+      return {
+        inputs,
+        isEnough: ({ exit }) => {
+          if (Exit.isSuccess(exit)) values.push(exit.value)
+          else failed += 1
+          return values.length === k || failed > inputs.count - k
+        },
+        conclude: (gathered) =>
+          verdict(gathered, values.length === k ? Effect.succeed(values) : Effect.as(gathered.failures, values))
+      }
+    })
   }
 )
 
@@ -236,24 +252,101 @@ export const until: {
     effects: T,
     predicate: (value: Value<T>) => boolean,
     options?: O
-  ): Joined<T, Array<Value<T>>, O> => {
-    // The task itself asks, so that a predicate that throws is a defect of that task.
-    const asking = inputsOf(effects).map(({ effect, name }) => ({
-      name,
-      effect: Effect.map(effect, (value) => ({ value, isLast: predicate(value) }))
-    }))
-    return join("until", asking, options, {
-      isEnough: ({ exit }) => Exit.isFailure(exit) || exit.value.isLast,
+  ): Joined<T, Array<Value<T>>, O> =>
+    gather("until", options, () => {
+      const values: Array<Value<T>> = []
+      let hasFailed = false
+      return {
+        inputs: inputsOf(effects),
+        isEnough: ({ exit }) => {
+          if (Exit.isSuccess(exit)) values.push(exit.value)
+          else hasFailed = true
+          return Exit.isFailure(exit) || predicate(exit.value)
+        },
+        conclude: (gathered) =>
+          verdict(gathered, hasFailed ? Effect.as(gathered.failures, values) : Effect.succeed(values), failsFast)
+      }
+    })
+)
+
+/** What `Joiner.by` goes by. Its functions may be asked by several runs at once, so they should keep nothing. */
+export interface Rule<in A, in E, out X extends AnyEffect | undefined, out Y extends AnyEffect> {
+  /**
+   * Asked for each effect that ends; `ended` are all so far, in the order of ending, with this one as the last. An effect,
+   * such as an exit, is the result: the others are cancelled. `undefined` waits for the next.
+   */
+  readonly decide: (end: Ended<A, E>, ended: ReadonlyArray<Ended<A, E>>) => X
+  /**
+   * The result when all have ended, or there are none, and nothing was decided. `failures` fails with every failure, each
+   * as `TaskGroup.failures` lists it, and does nothing where there is none.
+   */
+  readonly otherwise: (ended: ReadonlyArray<Ended<A, E>>, failures: Effect.Effect<void, E>) => Y
+}
+
+/**
+ * A joiner of one's own: it joins the effects by this rule, and gives the result when the others have been cancelled and
+ * have cleaned up. A defect of theirs is not dropped: the joiner then fails in spite of its result. A rule that throws is
+ * a defect of the joiner.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Exit from "effect/Exit"
+ * import { Joiner } from "skein"
+ *
+ * // The first value that two of them give.
+ * const twoThatAgree = <A, E, R>(effects: Iterable<Effect.Effect<A, E, R>>, options: { readonly limit?: number } = {}) =>
+ *   Joiner.by(
+ *     effects,
+ *     {
+ *       decide: ({ exit }, ended) =>
+ *         Exit.isSuccess(exit) && ended.some((other) => Exit.isSuccess(other.exit) && other.exit !== exit && other.exit.value === exit.value)
+ *           ? exit
+ *           : undefined,
+ *       otherwise: (_, failures) => Effect.andThen(failures, Effect.fail("no two agree"))
+ *     },
+ *     options
+ *   )
+ *
+ * const node = (value: string, millis: number) => Effect.delay(Effect.succeed(value), millis)
+ *
+ * await Effect.runPromise(twoThatAgree([node("old", 1), node("new", 5), Effect.never, node("new", 10)])) // => "new"
+ * await Effect.runPromise(Effect.flip(twoThatAgree([node("old", 1), node("new", 5)]))) // => "no two agree"
+ * ```
+ */
+export const by = <
+  const T extends Effects,
+  X extends AnyEffect | undefined,
+  Y extends AnyEffect,
+  const O extends Options = {}
+>(
+  effects: T,
+  { decide, otherwise }: Rule<Value<T>, ErrorOf<T>, X, Y>,
+  options?: O
+): Effect.Effect<
+  Effect.Success<X | Y>,
+  ErrorOf<T> | Effect.Error<X | Y> | Late<O>,
+  ServicesOf<T> | Effect.Services<X | Y>
+> =>
+  gather("by", options, () => {
+    type Result = Effect.Effect<Effect.Success<X | Y>, Effect.Error<X | Y>, Effect.Services<X | Y>>
+    const ended: Array<Ended<Value<T>, ErrorOf<T>>> = []
+    let result: X | undefined
+    return {
+      inputs: inputsOf(effects),
+      isEnough: (end) => {
+        ended.push(end)
+        result = decide(end, ended)
+        return result !== undefined
+      },
       conclude: (gathered) =>
         verdict(
           gathered,
-          gathered.ended.every(hasSucceeded),
-          () => valuesOf(gathered.ended).map(({ value }) => value),
-          failsFast
+          // Every `AnyEffect` is an effect.
+          gathered.restore(Effect.suspend(() => (result ?? otherwise(ended, gathered.failures)) as unknown as Result))
         )
-    })
-  }
-)
+    }
+  })
 
 export interface HedgeOptions extends Options {
   /** How long the last attempt may take before the next one starts beside it. */
@@ -293,17 +386,21 @@ export const hedge: {
     const max = options.max ?? 2
     if (!isCount(max) || max === 0)
       return Effect.die(new RangeError(`Joiner.hedge: max must be a whole number, 1 or more; got ${max}`))
-    const run = (start: Start<A, E, R>): Effect.Effect<void> =>
-      Effect.gen(function* () {
-        for (let attempt = 0; attempt < max; attempt++) {
-          if (attempt > 0) yield* Effect.sleep(options.after)
-          start(String(attempt), effect)
-        }
+    return gather("hedge", options, () => {
+      let due = 0
+      let failed = 0
+      return oneOf("hedge", {
+        inputs: { effects: { next: () => ({ value: effect }) }, nameOf: String, inShape: (results) => results },
+        pace: (start) =>
+          Effect.gen(function* () {
+            for (let attempt = 0; attempt < max; attempt++) {
+              if (attempt > 0) yield* Effect.sleep(options.after)
+              due += 1
+              yield* start(1)
+            }
+          }),
+        isEnough: ({ exit }) => Exit.isSuccess(exit) || ++failed === due
       })
-    return gather("hedge", options, {
-      run,
-      isEnough: ({ exit }, { failed, started }) => Exit.isSuccess(exit) || failed === started,
-      conclude: lastValue
     })
   }
 )
@@ -332,13 +429,14 @@ export const completed = <const T extends Effects, const O extends Options = {}>
   Stream.unwrap(
     Effect.gen(function* () {
       const queue = yield* Queue.unbounded<Value<T>, ErrorOf<T> | Late<O> | Cause.Done>()
-      const pushing = join("completed", inputsOf(effects), options, {
+      const pushing = gather("completed", options, () => ({
+        inputs: inputsOf(effects),
         isEnough: ({ exit }) => {
           if (Exit.isSuccess(exit)) Queue.offerUnsafe(queue, exit.value)
           return Exit.isFailure(exit)
         },
-        conclude: (gathered) => verdict(gathered, gathered.ended.every(hasSucceeded), () => undefined, failsFast)
-      })
+        conclude: (gathered) => verdict(gathered, gathered.failures, failsFast)
+      }))
       yield* Effect.acquireRelease(
         Effect.forkDetach(
           Effect.onExit(pushing, (exit) =>
@@ -372,16 +470,27 @@ const notStarted = (late: Cause.Fail<DeadlineExceeded> | undefined): Exit.Exit<n
 
 const failsFast = { failsFast: true }
 
-const hasSucceeded = ({ exit }: Ended<unknown, unknown>): boolean => Exit.isSuccess(exit)
+/** Keeps what came of number `index`: in the order of ending, which leaves few gaps, and none at the end. */
+const put = (results: Array<unknown>, index: number, result: unknown): void => {
+  while (results.length < index) results.push(undefined)
+  results[index] = result
+}
 
-const inOrder = <A, E>(ended: ReadonlyArray<Ended<A, E>>): ReadonlyArray<Ended<A, E>> =>
-  ended.toSorted((one, other) => one.index - other.index)
-
-const valuesOf = <A>(ended: ReadonlyArray<Ended<A, unknown>>): Array<A> =>
-  ended.flatMap(({ exit }) => (Exit.isSuccess(exit) ? [exit.value] : []))
-
-/** For joiners that wait for one task alone: the last that counts is that one. */
-const lastValue = <A, E>(gathered: Gathered<A, E>): Exit.Exit<A, E | DeadlineExceeded> => {
-  const value = valuesOf(gathered.ended.slice(-1))
-  return verdict(gathered, value.length === 1, () => value[0]!)
+/** For joiners that wait for one task alone: a success is always enough. */
+const oneOf = <A, E, R>(
+  joiner: string,
+  { isEnough, ...plan }: Pick<Plan<A, E, R, A, E, never>, "inputs" | "pace" | "isEnough">
+): Plan<A, E, R, A, E, never> => {
+  let won: Exit.Success<A, E> | undefined
+  return {
+    ...plan,
+    isEnough: (end) => {
+      if (Exit.isSuccess(end.exit)) won = end.exit
+      return isEnough(end)
+    },
+    conclude: (gathered) => {
+      const nothing = Effect.die(new TooFewEffects({ joiner, needed: 1, given: 0 }))
+      return verdict(gathered, won ?? Effect.andThen(gathered.failures, nothing))
+    }
+  }
 }

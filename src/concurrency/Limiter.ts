@@ -6,9 +6,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constTrue } from "effect/Function"
+import { isCount } from "./base/Options.ts"
 import { AdaptiveLimiter } from "./limiter/AdaptiveLimiter.ts"
 import { CombinedLimiter } from "./limiter/CombinedLimiter.ts"
-import { ConcurrencyLimiter, isCount, notACount } from "./limiter/ConcurrencyLimiter.ts"
+import { ConcurrencyLimiter } from "./limiter/ConcurrencyLimiter.ts"
 import type { Keyed, Limiter, Resizable } from "./limiter/Contract.ts"
 import { KeyedLimiter } from "./limiter/KeyedLimiter.ts"
 import { RateLimiter } from "./limiter/RateLimiter.ts"
@@ -18,8 +19,11 @@ export { AlreadyHeld, TooManyPermits } from "./LimiterError.ts"
 
 /**
  * A limiter that lets effects run while they hold no more than `limit` permits between them. Zero lets nothing start
- * until it is resized. Asking for more permits than there are dies at once with `TooManyPermits`, asking for a
- * second one in the fiber that holds the first with `AlreadyHeld`.
+ * until it is resized. Asking for more permits than there are dies at once with `TooManyPermits`.
+ *
+ * Asking for a second permit in the fiber that holds the first dies with `AlreadyHeld`. So does asking, under a permit, in
+ * a deadline, a race, a group opened there or a fiber forked there, for more than there are beside those held; a task that
+ * is spawned there into a group opened outside only waits.
  *
  * @example
  * ```ts
@@ -42,10 +46,7 @@ export { AlreadyHeld, TooManyPermits } from "./LimiterError.ts"
  * await Effect.runPromise(program) // => true
  * ```
  */
-export const concurrency = (limit: number): Effect.Effect<Resizable> =>
-  Effect.suspend(() =>
-    isCount(limit) ? Effect.succeed(new ConcurrencyLimiter(limit)) : Effect.die(notACount("limit", limit))
-  )
+export const concurrency = (limit: number): Effect.Effect<Resizable> => Effect.sync(() => new ConcurrencyLimiter(limit))
 
 /**
  * A limiter that lets `limit` effects start in each `per`, evenly spaced. `burst` (default 1) is how many may start at
@@ -111,18 +112,19 @@ export interface AdaptiveOptions {
   /** The limit to begin with, and the least it can be; no more permits than this can be asked for at once. */
   readonly min: number
   readonly max: number
-  /** An effect is slow when it takes more than this many times the shortest of the last 1,000 to 2,000. Default 2. */
+  /** An effect may take this many times what it takes without load before the limit is lowered for it; Infinity: only errors lower it. Default 1. */
   readonly tolerance?: number | undefined
-  /** What the limit is multiplied with on overload. Default 0.75. */
+  /** What the limit is multiplied with on overload. Default 0.9. */
   readonly backoff?: number | undefined
   /** Which errors and defects say that it was too much. Default: all. */
   readonly overloaded?: ((error: unknown) => boolean) | undefined
 }
 
 /**
- * A limiter that finds its limit between `min` and `max` by itself. Each time that as many effects as the limit have ended
- * well while all permits were in use, the limit grows by one; an effect that fails or is slow multiplies it with
- * `backoff`, once for all effects that ran at the time. What is cancelled does not count.
+ * A limiter that finds its limit between `min` and `max` by itself, with Netflix's Gradient2. While all permits are in use, it
+ * grows as long as effects take no longer than without load, and shrinks as they do; what they take without load it
+ * finds out by lowering the limit for a moment again and again. An effect that fails multiplies the limit with `backoff`,
+ * once for all effects that ran at the time. What is cancelled does not count.
  *
  * @example
  * ```ts
@@ -130,27 +132,27 @@ export interface AdaptiveOptions {
  * import { Limiter } from "skein"
  *
  * const program = Effect.gen(function*() {
- *   const limiter = yield* Limiter.adaptive({ min: 1, max: 100, tolerance: Infinity })
+ *   const limiter = yield* Limiter.adaptive({ min: 4, max: 100 })
  *   const limit = Effect.map(limiter.stats, (stats) => stats.limit)
- *   const calls = Array.from({ length: 6 }, () => limiter.withPermit(Effect.yieldNow))
+ *   const calls = Array.from({ length: 100 }, () => limiter.withPermit(Effect.yieldNow))
  *   yield* Effect.all(calls, { concurrency: "unbounded" })
  *   const grown = yield* limit
  *   yield* Effect.ignore(limiter.withPermit(Effect.fail("503")))
- *   return [grown, yield* limit]
+ *   return (yield* limit) < grown
  * })
  *
- * await Effect.runPromise(program) // => [4, 3]
+ * await Effect.runPromise(program) // => true
  * ```
  */
 export const adaptive = (options: AdaptiveOptions): Effect.Effect<Limiter> =>
   Effect.suspend(() => {
-    const { backoff = 0.75, max, min, overloaded = constTrue, tolerance = 2 } = options
-    const valid = isCount(min) && isCount(max) && 1 <= min && min <= max && 0 < backoff && backoff < 1 && tolerance > 1
+    const { backoff = 0.9, max, min, overloaded = constTrue, tolerance = 1 } = options
+    const valid = isCount(min) && isCount(max) && 1 <= min && min <= max && 0 < backoff && backoff < 1 && tolerance >= 1
     return valid
-      ? Effect.succeed(new AdaptiveLimiter({ min, max, tolerance, backoff, overloaded }))
+      ? Effect.succeed(new AdaptiveLimiter({ min, max, tolerance, backoff }, overloaded))
       : Effect.die(
           new RangeError(
-            "Limiter.adaptive: min and max must be whole numbers with 1 ≤ min ≤ max, tolerance more than 1, " +
+            "Limiter.adaptive: min and max must be whole numbers with 1 ≤ min ≤ max, tolerance 1 or more, " +
               `backoff between 0 and 1; got min ${min}, max ${max}, tolerance ${tolerance}, backoff ${backoff}`
           )
         )
@@ -159,7 +161,8 @@ export const adaptive = (options: AdaptiveOptions): Effect.Effect<Limiter> =>
 /**
  * One limiter out of several: an effect waits for the permits of the first, then of the second and so on, runs while it
  * holds them all, and gives all back. Where limiters are combined in more than one way, keep to one order: otherwise two
- * effects may each wait for what the other one holds.
+ * effects may each wait for what the other one holds. Trying takes from all or from none, but for limiters that are not of
+ * this module: their permits are taken before the others are asked.
  *
  * @example
  * ```ts
@@ -179,7 +182,8 @@ export const all = (...limiters: ReadonlyArray<Limiter>): Limiter => new Combine
 
 /**
  * A limiter for each key, made by `make` when the key is first used and dropped once it is idle, so that memory does not
- * grow with the keys ever seen.
+ * grow with the keys ever seen. There is one at a time for a key: others wait while it is made, and make it themselves
+ * where that fails or is cancelled.
  *
  * @example
  * ```ts

@@ -6,33 +6,31 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Foreign from "./base/Foreign.ts"
 import { Reading } from "./offload/ForeignIterable.ts"
 import * as ForeignPromise from "./offload/ForeignPromise.ts"
 import type { Limiter } from "./Limiter.ts"
 import type { OffloadError, WorkerCrashed } from "./OffloadError.ts"
-import * as Orphans from "./base/Orphans.ts"
-import type { Orphan } from "./Registry.ts"
 import { Threads, WorkerPool } from "./offload/WorkerPool.ts"
 
 export { OffloadError, PoolClosed, WorkerCrashed } from "./OffloadError.ts"
-export type { Orphan } from "./Registry.ts"
 export { type Transferable, transfer } from "./offload/Transfer.ts"
 export { Threads } from "./offload/WorkerPool.ts"
 
 export interface PromiseOptions {
   /**
    * Both abort the signal. "wait" then waits until the promise has settled; "abandon" does not: the promise keeps its
-   * permit and is listed in `Offload.orphans` until it has. Default "wait".
+   * permit and is listed in `TaskGroup.orphans` until it has. Default "wait".
    */
   readonly onCancel?: "wait" | "abandon" | undefined
-  /** Shown in errors, in the tree of tasks and among the orphans. Default: the name of the function. */
+  /** Shown in errors, in the tree of tasks and among the orphans (`TaskGroup.orphans`). Default: the name of the function. */
   readonly name?: string | undefined
   /** The promise is made once there is a permit, and holds it until it has settled. */
   readonly limiter?: Limiter | undefined
 }
 
 /**
- * Makes a promise and waits for it. Fails with `OffloadError` when it is rejected. When the effect is cancelled the
+ * Makes a promise and waits for it, as `await` does. Fails with `OffloadError` when it is rejected. When the effect is cancelled the
  * signal is aborted, and by default the cancellation waits for the promise to settle; a rejection that is not the answer
  * to the abort stays a failure. Cancelled before it starts, the promise is never made.
  *
@@ -52,9 +50,9 @@ export interface PromiseOptions {
 export const promise = <A>(
   make: (signal: AbortSignal) => PromiseLike<A>,
   options: PromiseOptions = {}
-): Effect.Effect<A, OffloadError> =>
+): Effect.Effect<Awaited<A>, OffloadError> =>
   Effect.suspend(() => {
-    const work = new ForeignPromise.Work(options.name ?? (make.name || "promise"), make)
+    const work = new ForeignPromise.Work<Awaited<A>>(options.name ?? Foreign.nameOf(make) ?? "promise", make)
     return options.onCancel === "abandon"
       ? ForeignPromise.abandonable(work, options.limiter)
       : ForeignPromise.awaited(work, options.limiter)
@@ -84,29 +82,13 @@ export const iterable = <A>(
   make: (signal: AbortSignal) => AsyncIterable<A>,
   options: IterableOptions = {}
 ): Stream.Stream<A, OffloadError> =>
-  Effect.sync(() => new Reading(options.name ?? (make.name || "iterable"), make, options.onCancel === "abandon")).pipe(
+  Effect.sync(
+    () => new Reading(options.name ?? Foreign.nameOf(make) ?? "iterable", make, options.onCancel === "abandon")
+  ).pipe(
     Effect.tap((reading) => Effect.addFinalizer(() => reading.close)),
     Effect.map((reading) => Stream.fromPull(Effect.succeed(reading.pull))),
     Stream.unwrap
   )
-
-/**
- * What was abandoned and still runs, oldest first: promises with `onCancel: "abandon"`, and tasks of groups with
- * `abandon: true`.
- *
- * @example
- * ```ts
- * import * as Effect from "effect/Effect"
- * import { Deadline, Offload } from "skein"
- *
- * const deaf = Offload.promise(() => new Promise<void>(() => {}), { name: "deaf", onCancel: "abandon" })
- * const program = deaf.pipe(Deadline.within("1 millis"), Effect.ignore, Effect.andThen(Offload.orphans))
- *
- * const orphans = await Effect.runPromise(program)
- * orphans.map((orphan) => `${orphan.from} ${orphan.name}`) // => ["promise deaf"]
- * ```
- */
-export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Orphans.orphans
 
 /** A module whose functions can be called in worker threads; `M` is its type. */
 export interface Definition<out M> {

@@ -1,5 +1,7 @@
 /** What can go wrong with work done elsewhere: it fails by itself, or the thread it runs in does. */
+import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
+import * as Foreign from "./base/Foreign.ts"
 import type { TypedError } from "./base/TypedError.ts"
 
 const OffloadErrorBase: TypedError<
@@ -11,9 +13,13 @@ const OffloadErrorBase: TypedError<
 /** The work failed: `cause` is what the promise was rejected with, or what the function threw. */
 export class OffloadError extends OffloadErrorBase {
   override get message(): string {
-    return `"${this.job}" failed: ${describe(this.cause)}`
+    return `"${this.job}" failed: ${Foreign.describe(this.cause)}`
   }
 }
+
+/** S27: equal to nothing but itself, as Effect hashes errors where it joins causes, and that would walk through all of this cause. */
+export const offloadError = (job: string, cause: unknown): OffloadError =>
+  Equal.byReferenceUnsafe(new OffloadError({ job, cause }))
 
 const WorkerCrashedBase: TypedError<
   WorkerCrashed,
@@ -29,8 +35,8 @@ const WorkerCrashedBase: TypedError<
 export class WorkerCrashed extends WorkerCrashedBase {
   override get message(): string {
     return this.job === undefined
-      ? `A worker of pool "${this.pool}" could not load its module: ${describe(this.cause)}`
-      : `A worker of pool "${this.pool}" ended while it ran "${this.job}": ${describe(this.cause)}`
+      ? `A worker of pool "${this.pool}" could not load its module: ${Foreign.describe(this.cause)}`
+      : `A worker of pool "${this.pool}" ended while it ran "${this.job}": ${Foreign.describe(this.cause)}`
   }
 }
 
@@ -46,10 +52,3 @@ export class PoolClosed extends PoolClosedBase {
     return `"${this.job}" was not done: the scope of its pool "${this.pool}" is closed`
   }
 }
-
-const describe = (cause: unknown): string =>
-  cause instanceof Error ? (cause.name === "Error" ? cause.message : `${cause.name}: ${cause.message}`) : String(cause)
-
-/** Whether work that was told to stop failed because of that: with an error named "AbortError", or caused by one. */
-export const isAbort = (error: unknown): boolean =>
-  error instanceof Error && (error.name === "AbortError" || isAbort(error.cause))

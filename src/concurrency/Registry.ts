@@ -3,73 +3,32 @@
  * that group; and a listener hears what happens to tasks.
  */
 import * as Context from "effect/Context"
+import { Entries, treeOf as entriesTree } from "./base/Entries.ts"
+import type { Listener, Tree } from "./base/TaskInfo.ts"
 
-/** The whole of it, as JSON; `formatVersion` changes when the meaning of a field does. */
-export interface Tree {
-  readonly formatVersion: 1
-  /** The groups that were opened outside of any task. */
-  readonly groups: ReadonlyArray<GroupInfo>
-}
-
-export interface GroupInfo {
-  readonly name: string
-  readonly state: "open" | "closing" | "cancelling" | "closed"
-  /** The body first, then the tasks in the order of spawning. */
-  readonly tasks: ReadonlyArray<TaskTree>
-}
-
-export interface TaskTree extends TaskInfo {
-  /** The groups this task has open. */
-  readonly groups: ReadonlyArray<GroupInfo>
-}
-
-export interface TaskInfo {
-  readonly id: number
-  readonly name: string
-  readonly kind: Kind
-  /** The id of the task whose code spawned it. */
-  readonly parent: number | null
-  readonly group: string
-  readonly state: State
-  /** When it got into that state, in milliseconds since the epoch. */
-  readonly since: number
-  /** What it waits for, where that is known. */
-  readonly waitsFor: string | null
-}
-
-/** A body is what its group was opened with; a daemon or service does not keep its group open. */
-export type Kind = "body" | "task" | "daemon" | "service"
-export type State = "running" | "cancelling" | "succeeded" | "failed" | "cancelled"
-
-export interface Event {
-  readonly kind: "spawned" | "started" | "suspended" | "cancelling" | "exited"
-  readonly task: TaskInfo
-  /** Milliseconds since the epoch. */
-  readonly at: number
-}
-
-/** Work that was given up while it still runs: nobody waits for it, but it is not forgotten. */
-export interface Orphan {
-  readonly name: string
-  /** What gave it up: a cancelled `Offload.promise`, or a group that would not wait any longer. */
-  readonly from: "promise" | "group"
-  /** When, in milliseconds since the epoch. */
-  readonly since: number
-}
+export type {
+  Change,
+  Ended,
+  Event,
+  GroupInfo,
+  Kind,
+  Listener,
+  Orphan,
+  State,
+  TaskInfo,
+  TaskTree,
+  Tree
+} from "./base/TaskInfo.ts"
 
 /** Where tasks are entered, and who is told of them. */
 export interface Registry {
-  /** The groups that were opened outside of any task. */
-  readonly roots: Set<{ readonly info: GroupInfo }>
-  readonly orphans: Set<Orphan>
-  /** How many tasks were entered: the id of the last. */
-  tasks: number
-  /** Called on the stack of what it tells of, so it has to be quick and must not throw. */
-  listener: ((event: Event) => void) | undefined
+  /** Adds a listener, which is told from then on; the function it gives takes it off. */
+  readonly listen: (listener: Listener) => () => void
+  readonly "~skein/Registry": Entries
 }
 
 /**
- * An empty registry with this listener: provided to a program it has the tasks of that program alone.
+ * An empty registry with these listeners: provided to a program it has the tasks of that program alone.
  *
  * @example
  * ```ts
@@ -84,16 +43,14 @@ export interface Registry {
  * heard // => ["started main", "spawned job", "started job", "exited job", "exited main"]
  * ```
  */
-export const make = (listener?: Registry["listener"]): Registry => ({
-  roots: new Set(),
-  orphans: new Set(),
-  tasks: 0,
-  listener
-})
+export const make = (...listeners: ReadonlyArray<Listener>): Registry => {
+  const entries = new Entries()
+  for (const listener of listeners) entries.listen(listener)
+  return { listen: (listener) => entries.listen(listener), "~skein/Registry": entries }
+}
 
 /**
- * The registry that tasks enter: one for the whole process, unless another is provided. Setting its `listener` changes
- * who is told, from then on.
+ * The registry that tasks enter: one for the whole process, unless another is provided.
  *
  * @example
  * ```ts
@@ -102,14 +59,16 @@ export const make = (listener?: Registry["listener"]): Registry => ({
  *
  * const program = Effect.gen(function*() {
  *   const registry = yield* Registry.Registry
- *   let tasks = 0
- *   registry.listener = ({ kind }) => void (tasks += kind === "spawned" ? 1 : 0)
- *   yield* TaskGroup.open(Effect.andThen(TaskGroup.spawn(Effect.void), TaskGroup.spawn(Effect.void)))
- *   registry.listener = undefined
- *   return tasks
+ *   let slowest = 0
+ *   const stop = registry.listen((event) => {
+ *     if (event.kind === "exited") slowest = Math.max(slowest, event.duration)
+ *   })
+ *   yield* TaskGroup.open(TaskGroup.spawn(Effect.sleep("20 millis")))
+ *   stop()
+ *   return slowest >= 19
  * })
  *
- * await Effect.runPromise(program) // => 2
+ * await Effect.runPromise(program) // => true
  * ```
  */
 export const Registry: Context.Reference<Registry> = Context.Reference("skein/Registry", {
@@ -133,7 +92,4 @@ export const Registry: Context.Reference<Registry> = Context.Reference("skein/Re
  * fiber.interruptUnsafe()
  * ```
  */
-export const treeOf = (registry: Registry): Tree => ({
-  formatVersion: 1,
-  groups: Array.from(registry.roots, (group) => group.info)
-})
+export const treeOf = (registry: Registry): Tree => entriesTree(registry["~skein/Registry"])

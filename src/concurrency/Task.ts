@@ -9,7 +9,7 @@ import { CurrentTask, type Node } from "./base/TaskNode.ts"
 import type { Kind, State } from "./Registry.ts"
 
 export type { Kind, State } from "./Registry.ts"
-export { TaskCancelled, TaskFailed } from "./TaskError.ts"
+export { TaskCancelled, TaskFailed, TurnDeadlock } from "./TaskError.ts"
 
 /** `E` is what `join` can fail with: `never` when the group owns the failure, as it does after `TaskGroup.spawn`. */
 export interface Task<out A, out E = never> {
@@ -23,13 +23,18 @@ export interface Task<out A, out E = never> {
   readonly state: Effect.Effect<State>
   /**
    * Waits for the value. Dies with `TaskCancelled` when the task was cancelled, and, outside the reach of the group
-   * that owns the failure, with `TaskFailed` when it failed.
+   * that owns the failure, with `TaskFailed` when it failed; with `TurnDeadlock` where this very wait keeps it from beginning.
    */
   readonly join: Effect.Effect<A, E>
   /** Waits for the end and tells how it ended; never fails. */
   readonly exit: Effect.Effect<Exit.Exit<A, E>>
   /** Cancels the task and waits until its finalizers have run. Cancelling twice, or after the end, does nothing. */
   readonly cancel: (message?: string) => Effect.Effect<void>
+  /**
+   * Asks the task, and the groups it has open, to stop in an orderly way, and waits for nothing: what they do about it is
+   * up to them, see `Cancel.stopRequested`. Asking twice, or after the end, does nothing.
+   */
+  readonly stop: (message?: string) => Effect.Effect<void>
 }
 
 /**

@@ -15,6 +15,22 @@ export class TaskCancelled extends TaskCancelledBase {
   }
 }
 
+const TurnDeadlockBase: TypedError<
+  TurnDeadlock,
+  "TurnDeadlock",
+  { readonly group: Schema.String; readonly task: Schema.String }
+> = Schema.TaggedError<TurnDeadlock>()("TurnDeadlock", { group: Schema.String, task: Schema.String })
+
+/** The defect of waiting with a turn of a group for a task that would need that turn to begin. */
+export class TurnDeadlock extends TurnDeadlockBase {
+  override get message(): string {
+    return (
+      `Task "${this.task}" can never begin: all turns of its group "${this.group}" belong to tasks that wait for it, or for ` +
+      "others like it. Raise the group's `limit`, or start it in a group of its own"
+    )
+  }
+}
+
 const TaskFailedBase: TypedError<
   TaskFailed,
   "TaskFailed",

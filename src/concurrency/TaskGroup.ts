@@ -9,7 +9,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import { dual } from "effect/Function"
+import { constVoid, dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Deadline from "./Deadline.ts"
 import { CurrentGroup, type Failures, Group, type GroupOptions, type Launch, type TaskGroup } from "./group/Group.ts"
@@ -143,7 +143,7 @@ export const spawn: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
   : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
-    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, false)))
+    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, "owned")))
 )
 
 /**
@@ -199,7 +199,7 @@ export const trySpawn = <A, E, R>(
     // As for `spawn`, the group never resumes a `join` with the failure it owns.
     return Effect.succeed(
       group.isOpen
-        ? Option.some(startIn(group, fiber, effect, options, false) as unknown as Task.Task<A>)
+        ? Option.some(startIn(group, fiber, effect, options, "owned") as unknown as Task.Task<A>)
         : Option.none()
     )
   })
@@ -229,7 +229,7 @@ export const supervise: <Arg extends Effect.Effect<any, any, any> | SpawnOptions
   : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> = dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
-    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, true)))
+    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, "supervised")))
 )
 
 /** What a task calls when it is ready to be used, with what its starter waits for. */
@@ -253,7 +253,8 @@ export const notStarted: Ready<unknown> = () => Effect.void
 /**
  * Starts a task and waits until it says that it is ready; gives the value it says so with, and the task runs on. A
  * failure before that comes out of `start` and leaves the group alone; one after it is the group's, as for `spawn`. Dies
- * with `NeverReady` when the task ends without a word. Cancelling `start` cancels the task.
+ * with `NeverReady` when the task ends without a word, and with `TurnDeadlock` where the group has a limit and all who have a turn
+ * wait for tasks that have none. Cancelling `start` cancels the task.
  *
  * @example
  * ```ts
@@ -274,6 +275,11 @@ export const start = <A, E, R, V>(
     let waits = true
     let isReady = false
     let task: Node<A, E> | undefined
+    let release = constVoid
+    const end = () => {
+      waits = false
+      release()
+    }
     return Effect.onInterrupt(
       Wait.callback<V, E>("a task to be ready", (resume) => {
         const ready: Ready<V> = (value) =>
@@ -281,7 +287,7 @@ export const start = <A, E, R, V>(
             if (isReady) return Effect.die(new Error("`ready` was called twice"))
             isReady = true
             if (!waits) return Effect.void
-            waits = false
+            end()
             task!.supervised = false
             resume(Effect.succeed(value))
             return Effect.void
@@ -295,19 +301,24 @@ export const start = <A, E, R, V>(
             return f(ready)
           }),
           options,
-          true
+          "observed"
         )
         task = started
-        task.observed = true
+        const released = waits ? group.awaits(fiber, started) : constVoid
+        if (released === undefined) {
+          waits = false
+          return resume(Effect.andThen(started.cancel("it can never begin"), Effect.die(started.deadlock)))
+        }
+        release = released
         task.fiber!.addObserver((exit) => {
           if (!waits) return
-          waits = false
+          end()
           group.whenSwept(() => resume(beforeReady(started, exit)))
         })
       }),
       () => {
         if (isReady || task === undefined) return Effect.void
-        waits = false
+        end()
         return Effect.andThen(task.cancel("its start was cancelled"), Effect.flatMap(task.exit, failuresIn))
       }
     )
@@ -353,6 +364,31 @@ export const cancel = (message = "no longer needed"): Effect.Effect<void, never,
     Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).request(nameOf(fiber), message))
   )
 
+/**
+ * Asks everything in the innermost group to stop in an orderly way, nested groups included: what listens to
+ * `Cancel.stopRequested` hears of it, such as pipelines, which finish what is in flight, and the rest goes on. Waits for nothing. The second call does
+ * nothing.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Cancel, TaskGroup } from "skein"
+ *
+ * const poll = Effect.raceFirst(Effect.forever(Effect.sleep("1 millis")), Cancel.stopRequested)
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   yield* TaskGroup.spawn(poll)
+ *   yield* TaskGroup.stop()
+ *   return "ends when the last task has stopped"
+ * }))
+ *
+ * await Effect.runPromise(program) // => "ends when the last task has stopped"
+ * ```
+ */
+export const stop = (message = "asked to stop"): Effect.Effect<void, never, TaskGroup<never>> =>
+  Effect.withFiber((fiber) =>
+    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).requestStop(nameOf(fiber), message))
+  )
+
 /** A group in the hand: for code that spawns into a group it does not run in. `E` is what it may let fail. */
 export interface Handle<in E> {
   readonly name: string
@@ -362,6 +398,8 @@ export interface Handle<in E> {
     effect: Effect.Effect<A, E1, R>,
     options?: SpawnOptions
   ) => Effect.Effect<Task.Task<A>, never, R>
+  /** As `TaskGroup.stop`, of this group. */
+  readonly stop: (message?: string) => Effect.Effect<void>
 }
 
 /**
@@ -389,7 +427,8 @@ export const current = <E = never>(): Effect.Effect<Handle<E>, never, TaskGroup<
       name: group.name,
       info: Effect.sync(() => group.info),
       spawn: <A, E1 extends E, R>(effect: Effect.Effect<A, E1, R>, options?: SpawnOptions) =>
-        Effect.provideService(spawn(effect, options), CurrentGroup, group) as Effect.Effect<Task.Task<A>, never, R>
+        Effect.provideService(spawn(effect, options), CurrentGroup, group) as Effect.Effect<Task.Task<A>, never, R>,
+      stop: (message?: string) => Effect.provideService(stop(message), CurrentGroup, group)
     })
   })
 
@@ -432,11 +471,16 @@ const startIn = <A, E, R>(
   fiber: Fiber.Fiber<unknown, unknown>,
   effect: Effect.Effect<A, E, R>,
   options: SpawnOptions | undefined,
-  supervised: boolean
+  failure: "owned" | "supervised" | "observed"
 ): Node<A, E> => {
   // The environment the effect needs is that of the spawning fiber, as its type says.
   const needsNothing = effect as Effect.Effect<A, E>
-  const launch: Launch = { name: options?.name, kind: options?.kind ?? "task", supervised }
+  const launch: Launch = {
+    name: options?.name,
+    kind: options?.kind ?? "task",
+    supervised: failure !== "owned",
+    observed: failure === "observed"
+  }
   const restart = options?.restart
   return group.start(
     fiber,

@@ -1,4 +1,5 @@
 /** The side of a pool that runs in the worker thread: one call at a time, in the order in which they come. */
+import * as Foreign from "./base/Foreign.ts"
 import * as Protocol from "./offload/WorkerProtocol.ts"
 import { type Transferable, transfersOf } from "./offload/Transfer.ts"
 
@@ -23,24 +24,24 @@ export const serve = (platform: Platform): ((message: Protocol.ToThread) => void
       (error) => sendError(error, (thrown) => [Protocol.unloadable, thrown])
     )
 
-  const run = ([, slot, name, args]: Protocol.Call): void => {
+  const run = ([, slot, id, name, args]: Protocol.Call): void => {
     if (Atomics.compareExchange(slots, slot, Protocol.sent, Protocol.started) !== Protocol.sent) {
-      return platform.send([Protocol.skipped, slot])
+      return platform.send([Protocol.skipped, slot, id])
     }
     const job = new Job(slots, slot)
     running = job
     const succeed = (value: unknown) => {
       job.over = true
       try {
-        platform.send([Protocol.succeeded, slot, value], transfersOf([value]))
+        platform.send([Protocol.succeeded, slot, id, value], transfersOf([value]))
       } catch (error) {
-        sendError(error, (thrown) => [Protocol.failed, slot, thrown])
+        sendError(error, (thrown) => [Protocol.failed, slot, id, thrown])
       }
       next()
     }
     const fail = (error: unknown) => {
       job.over = true
-      sendError(error, (thrown) => [Protocol.failed, slot, thrown])
+      sendError(error, (thrown) => [Protocol.failed, slot, id, thrown])
       next()
     }
     let result: unknown
@@ -50,8 +51,7 @@ export const serve = (platform: Platform): ((message: Protocol.ToThread) => void
     } catch (error) {
       return fail(error)
     }
-    if (isPromise(result)) result.then(succeed, fail)
-    else succeed(result)
+    Foreign.settle(result, succeed, fail)
   }
 
   const next = (): void => {
@@ -61,11 +61,10 @@ export const serve = (platform: Platform): ((message: Protocol.ToThread) => void
 
   /** Not everything that is thrown can be sent. */
   const sendError = (error: unknown, message: (thrown: Protocol.Thrown) => Protocol.FromThread): void => {
-    const thrown = Protocol.encode(error)
     try {
-      platform.send(message(thrown))
+      platform.send(message(Protocol.encode(error)))
     } catch {
-      platform.send(message(Protocol.simplify(thrown)))
+      platform.send(message(Protocol.encode(error, structuredClone)))
     }
   }
 
@@ -81,9 +80,6 @@ export const serve = (platform: Platform): ((message: Protocol.ToThread) => void
     }
   }
 }
-
-const isPromise = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
 
 /** A call while it runs. Most want no signal, and that costs more than everything else, so it is made when asked for. */
 class Job {

@@ -1,6 +1,6 @@
 /**
  * The entry point of a program on Node: gives it Node's services, holds the process while its fibers wait, turns signals
- * into a drain and then a cancel, and the end into an exit code and a message for people.
+ * into a request to stop and then a cancel, and the end into an exit code and a message for people.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
@@ -11,11 +11,12 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
+import { ProgramStop, StopSignal } from "../concurrency/base/Stop.ts"
+import * as Foreign from "../concurrency/base/Foreign.ts"
 import * as Cancel from "../concurrency/Cancel.ts"
 import type * as Offload from "../concurrency/Offload.ts"
 import * as Registry from "../concurrency/Registry.ts"
 import type * as Db from "../io/Db.ts"
-import * as Drain from "../pipeline/context/Drain.ts"
 import * as Drivers from "./Drivers.ts"
 import * as ErrorLines from "./main/ErrorLines.ts"
 import * as Host from "./Host.ts"
@@ -63,7 +64,7 @@ export interface Options {
 /**
  * Runs a program to its end and makes its outcome that of the process: exit code 0 for success, 1 for a failure, told
  * on stderr in one line an error, 130 when it was cancelled; an error with a `Runtime.errorExitCode` brings its own. The
- * first SIGINT or SIGTERM asks the pipelines that run to drain, or cancels where there are none; the second cancels and
+ * first SIGINT or SIGTERM asks what listens to `Cancel.stopRequested`, such as pipelines, to stop, or cancels where nothing does; the second cancels and
  * waits for finalizers, naming the tasks that take long; the third ends the process. Readers of the output may leave early: the program goes on.
  * Passwords in URLs and characters that a terminal would obey are not shown.
  *
@@ -76,18 +77,18 @@ export interface Options {
  * ```
  */
 export const run = <A, E, R>(effect: Provided<A, E, R, Services>, options: Options = {}): void => {
-  const drain = Drain.make()
+  const stop = new StopSignal()
   const registry = Registry.make()
   const program = (effect as Effect.Effect<A, E, Services>).pipe(
     Effect.provide(layer),
-    Effect.provideService(Drain.Drain, drain),
+    Effect.provideService(ProgramStop, stop),
     Effect.provideService(Registry.Registry, registry),
     // Standard output is the program's own; what groups report, unhandled failures and slow tasks, is not part of it.
     Effect.provideService(Logger.LogToStderr, true)
   )
   Runtime.makeRunMain(({ fiber }) => {
     const output = watchOutput()
-    const signals = onSignals(fiber, drain, () => Running.describe(registry, Date.now()))
+    const signals = onSignals(fiber, stop, () => Running.describe(registry, Date.now()))
     fiber.addObserver((exit) => {
       signals.release()
       const lines = describe(exit, signals.received(), options)
@@ -104,8 +105,8 @@ export const run = <A, E, R>(effect: Provided<A, E, R, Services>, options: Optio
 }
 
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
-  let code = 0
-  Runtime.defaultTeardown(exit, (given) => void (code = given))
+  let code = 1
+  Foreign.attempt(() => Runtime.defaultTeardown(exit, (given) => void (code = given)), undefined)
   return code
 }
 
@@ -125,7 +126,7 @@ const echo = 200
 /** How long a cancelled program may clean up before the tasks that hold it are named. */
 const patience = 2000
 
-const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, drain: Drain.Drain, running: () => string) => {
+const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, stop: StopSignal, running: () => string) => {
   let asked = 0
   let reminder: NodeJS.Timeout | undefined
   let last = { signal: "", at: 0 }
@@ -139,15 +140,15 @@ const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, drain: Drain.Drain, run
     const at = performance.now()
     if (last.signal === signal && at - last.at < echo) return
     last = { signal, at }
+    const reason = { kind: "signal", by: signal, message: `the process was sent ${signal}` } as const
     const again = signal === "SIGINT" ? "press Ctrl-C again" : `send ${signal} again`
-    if (asked === 0 && drain.listeners > 0) {
+    if (asked === 0 && stop.isHeard) {
       asked = 1
       tell(`stopping: finishing what is in flight; ${again} to cancel`)
-      Effect.runSync(drain.request)
+      stop.request(reason)
     } else if (asked < 2) {
       asked = 2
       tell(`cancelling: cleaning up; ${again} to end at once`)
-      const reason = { kind: "signal", by: signal, message: `the process was sent ${signal}` } as const
       reminder = setTimeout(() => tell(`still cleaning up: ${running()}`), patience)
       fiber.interruptUnsafe(fiber.id, Cancel.annotate(reason))
     } else {

@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import { realpathSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import type * as NodeSqlite from "node:sqlite"
+import * as Alarm from "../concurrency/base/Alarm.ts"
 import { checkDuration } from "../concurrency/base/Options.ts"
 import type * as Db from "../io/Db.ts"
 import { DbError, fromSqlError } from "../io/DbError.ts"
@@ -103,13 +104,16 @@ type RetryLock = <A, E, R>(effect: Effect.Effect<A, E, R>, mayRetry?: () => bool
 
 /** SQLite's own busy handler would block the thread, timers and cancellation with it. */
 const waitForLock = (timeout: Duration.Duration): RetryLock => {
-  const schedule = Schedule.min([Schedule.exponential("1 millis"), Schedule.spaced("50 millis")]).pipe(
-    Schedule.upTo({ duration: timeout })
-  )
+  const schedule = Schedule.min([Schedule.exponential("1 millis"), Schedule.spaced("50 millis")])
   return (effect, mayRetry = () => true) => {
     const waits = (error: unknown): boolean => isBusy(error) && mayRetry()
     // A schedule costs more than a statement, so it is set up only for the one that has to wait.
-    return Effect.catchIf(effect, waits, () => Effect.retry(effect, { while: waits, schedule }))
+    return Effect.catchIf(effect, waits, () =>
+      Effect.clockWith((clock) => {
+        const until = Alarm.now(clock) + Duration.toMillis(timeout)
+        return Effect.retry(effect, { while: (error) => waits(error) && Alarm.now(clock) < until, schedule })
+      })
+    )
   }
 }
 

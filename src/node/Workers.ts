@@ -6,6 +6,7 @@ import * as Scope from "effect/Scope"
 import * as Worker from "effect/workers/Worker"
 import { WorkerError, WorkerReceiveError, WorkerUnknownError } from "effect/workers/WorkerError"
 import * as Threads from "node:worker_threads"
+import * as Foreign from "../concurrency/base/Foreign.ts"
 import * as Offload from "../concurrency/Offload.ts"
 
 /**
@@ -52,9 +53,9 @@ const platform = Worker.makePlatform<Threads.Worker>()({
         if (Array.isArray(message)) emit(message)
       })
       port.on("messageerror", (cause) => end(new WorkerReceiveError({ message: "a message could not be read", cause })))
-      port.on("error", (cause: Error) => end(unknown(cause)))
+      port.on("error", (cause: unknown) => end(unknown(cause)))
       port.on("exit", (code) => end(unknown(new Error(`the thread exited with code ${code}`))))
     })
 })
 
-const unknown = (cause: Error) => new WorkerUnknownError({ message: cause.message, cause })
+const unknown = (cause: unknown) => new WorkerUnknownError({ message: Foreign.describe(cause), cause })

@@ -28,7 +28,7 @@ export interface Policy<in E, out BE = never, out BR = never, out T extends Time
    * declared as `Policy<E, CircuitBreakerError>`.
    */
   readonly breaker?: (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | BE, R | BR>) | undefined
-  /** Attempts after the first. Default 3; 0 for none. */
+  /** Attempts after the first; none whose wait is longer than the time that is left. Default 3; 0 for none. */
   readonly retries?: number | undefined
   readonly backoff?: Backoff | undefined
   /** Which errors are worth another attempt; default all. An attempt that ran out of its time always is. */
@@ -60,7 +60,8 @@ export interface Options {
 
 /**
  * Makes the call by the policy. Fails with the last attempt's error as it was, or with `DeadlineExceeded` where the
- * policy has `total` or `attempt`. Only typed failures are retried: a defect or a cancellation ends it at once.
+ * policy has `total` or `attempt`. Only typed failures are retried: a defect or a cancellation ends it at once, and so
+ * does a failure after which `total`, or a deadline around the call, leaves no time for the wait before a retry.
  *
  * @example
  * ```ts
@@ -125,16 +126,20 @@ const retrying = <A, E, R>(
   retry: number
 ): Effect.Effect<A, E | Deadline.DeadlineExceeded, R> =>
   Effect.catchCause(call, (cause) =>
-    Effect.withFiber((fiber) => {
-      const wait = retry > (policy.retries ?? 3) ? undefined : waitBefore(fiber, cause, policy, retry)
-      if (wait === undefined) return Effect.failCause(cause)
-      const again = Effect.suspend(() => {
-        fiber.getRef(Meter).retries += 1
-        fiber.getRef(Attempt).count += 1
-        return retrying(call, policy, retry + 1)
+    Effect.flatMap(Deadline.remaining, (left) =>
+      Effect.withFiber((fiber) => {
+        const wait = retry > (policy.retries ?? 3) ? undefined : waitBefore(fiber, cause, policy, retry)
+        // S15: a retry that cannot end in time is not begun, and nobody waits for the deadline to say so.
+        if (wait === undefined || Option.exists(left, Duration.isLessThanOrEqualTo(wait)))
+          return Effect.failCause(cause)
+        const again = Effect.suspend(() => {
+          fiber.getRef(Meter).retries += 1
+          fiber.getRef(Attempt).count += 1
+          return retrying(call, policy, retry + 1)
+        })
+        return Effect.andThen(Effect.sleep(wait), again)
       })
-      return Effect.andThen(Effect.sleep(wait), again)
-    })
+    )
   )
 
 const waitBefore = <E>(

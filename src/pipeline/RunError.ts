@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Foreign from "../concurrency/base/Foreign.ts"
 import type { TypedError } from "../concurrency/base/TypedError.ts"
 import type { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 import type { Position } from "./Source.ts"
@@ -145,7 +146,8 @@ export class StepDefect extends Error {
   readonly at: FailedAt
 
   constructor(defect: unknown, at: FailedAt) {
-    const what = defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
+    const name = Foreign.isError(defect) ? `${Foreign.nameOf(defect) ?? "Error"}: ` : ""
+    const what = name + Foreign.messageOf(defect)
     super(`Pipeline "${at.pipeline}": ${placeOf(at)} threw: ${what}`, { cause: defect })
     this.at = at
   }
@@ -157,7 +159,7 @@ const At: Context.Service<FailedAt, FailedAt> = Context.Service("skein/FailedAt"
 export const explained = <E>(cause: Cause.Cause<E>, at: FailedAt): Cause.Cause<E> => {
   const named = Cause.fromReasons(
     cause.reasons.map((reason): Cause.Reason<E> =>
-      Cause.isDieReason(reason) && !(reason.defect instanceof StepDefect)
+      Cause.isDieReason(reason) && !Foreign.isA(reason.defect, StepDefect)
         ? Cause.makeDieReason(new StepDefect(reason.defect, at)).annotate(Cause.reasonAnnotations(reason))
         : reason
     )

@@ -5,7 +5,10 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { checkWhole } from "../concurrency/base/Options.ts"
 import * as Bug from "./search/Bug.ts"
+import type { Explored } from "./search/Explored.ts"
+import * as Orders from "./search/Orders.ts"
 import * as Control from "./sim/Control.ts"
 import { chance } from "./sim/Decider.ts"
 import { endsCleanly } from "./sim/Leaked.ts"
@@ -16,6 +19,7 @@ import * as Trace from "./sim/Trace.ts"
 import type { Played } from "./sim/Played.ts"
 import * as World from "./sim/World.ts"
 
+export type { Explored } from "./search/Explored.ts"
 export type { Run } from "./sim/Run.ts"
 export { BugFound, Deadlock, Livelock, OutsideNondeterminism } from "./SimError.ts"
 export type { Slice } from "./sim/Trace.ts"
@@ -28,7 +32,7 @@ export interface Options extends Partial<Schedules.Schedule> {
 }
 
 export interface ExploreOptions<A, E> extends Omit<Options, "choices" | "stop"> {
-  /** How many schedules to run, 200 by default. */
+  /** How many schedules to run, 200 by default; of an exhaustive search, at most. */
   readonly schedules?: number | undefined
   /** Real time after which no further schedule is begun; unlimited by default. */
   readonly budget?: Duration.Input | undefined
@@ -39,17 +43,16 @@ export interface ExploreOptions<A, E> extends Omit<Options, "choices" | "stop"> 
   readonly check?: Bug.Check<A, E> | undefined
   /** Interrupts each run of a seed once more, before a step that the seed picks. */
   readonly stop?: "interrupt" | "kill" | undefined
+  /**
+   * Runs all orders instead of drawing some: those without preemptions first, then those with one, and so on, up to so many
+   * in a run: 2 by default, 0 at `"boundary"`. Gives up after `schedules`, 20,000 by default, or `budget`. A `stop` comes
+   * before each step in turn.
+   */
+  readonly exhaustive?: boolean | { readonly preemptions: number } | undefined
   /** Runs this one schedule instead: the token of a failure. */
   readonly replay?: string | undefined
   /** How many runs may be spent on making the failing schedule smaller, 500 by default. */
   readonly shrinks?: number | undefined
-}
-
-export interface Explored {
-  /** How many schedules were run. */
-  readonly schedules: number
-  /** How many of them were different. */
-  readonly distinct: number
 }
 
 /**
@@ -130,7 +133,8 @@ export const waitAllBlocked: Effect.Effect<void> = Effect.withFiber((fiber) => {
  * Runs the effect under many schedules: the natural one, then one for each seed from `seed` (1) on, alternating between the
  * strategies and granularities that are not given. The first run that fails, deadlocks, does not end or does not pass
  * `check` is repeated (a difference is `OutsideNondeterminism`), made smaller, and reported as `BugFound` with a token for
- * `replay` and a table of who did what.
+ * `replay` and a table of who did what. With `exhaustive` it goes through all orders of a small program instead, and says
+ * in `summary` how many there are.
  *
  * @example
  * ```ts
@@ -147,6 +151,11 @@ export const waitAllBlocked: Effect.Effect<void> = Effect.withFiber((fiber) => {
  * const bug = await Effect.runPromise(Effect.flip(Sim.explore(program)))
  *
  * bug._tag // => "BugFound"
+ *
+ * const turns = Effect.all([Effect.yieldNow, Effect.yieldNow, Effect.yieldNow], { concurrency: 3 })
+ * const { summary } = await Effect.runPromise(Sim.explore(turns, { exhaustive: true, granularity: "boundary" }))
+ *
+ * summary // => "all 6 orders without preemptions"
  * ```
  */
 export const explore = <A, E, R>(
@@ -161,19 +170,27 @@ export const explore = <A, E, R>(
     }
     if (options.replay !== undefined) {
       const schedule = Schedules.parse(options.replay)
-      return Effect.as(Bug.run(effect, { ...search, shrinks: 0 }, schedule, 1), { schedules: 1, distinct: 1 })
+      return Effect.as(Bug.run(effect, { ...search, shrinks: 0 }, schedule, 1), drawn(1, 1))
+    }
+    const until = options.budget === undefined ? Infinity : now() + Duration.toMillis(options.budget)
+    const first = options.seed ?? 1
+    if (options.exhaustive) {
+      const usual = options.granularity === "boundary" ? 0 : 2
+      const preemptions = options.exhaustive === true ? usual : options.exhaustive.preemptions
+      checkWhole("preemptions", preemptions, 0, "unlimited")
+      const schedules = options.schedules ?? 20_000
+      const isTimeLeft = () => now() < until
+      return Orders.all(effect, search, { seed: first, preemptions, schedules, isTimeLeft, stop: options.stop })
     }
     const seen = new Set<number>()
     const total = options.schedules ?? 200
-    const until = options.budget === undefined ? Infinity : now() + Duration.toMillis(options.budget)
-    const first = options.seed ?? 1
     const next = (index: number): Effect.Effect<Explored, BugFound | OutsideNondeterminism, R> => {
       if (index >= total || (index > 0 && now() >= until)) {
-        return Effect.succeed({ schedules: index, distinct: seen.size })
+        return Effect.succeed(drawn(index, seen.size))
       }
       const schedule = scheduleAt(index, first, options)
       return Effect.flatMap(Bug.run(effect, search, schedule, index + 1), (played) => {
-        seen.add(hash(played.schedule.choices ?? []))
+        seen.add(played.fingerprint)
         if (options.stop === undefined) return next(index + 1)
         const stop = stopAt(schedule.seed, options.stop, played)
         return Effect.flatMap(Bug.run(effect, search, { ...schedule, stop }, index + 1), () => next(index + 1))
@@ -288,12 +305,12 @@ const stopAt = <A, E>(
   return { how, step: first + Math.floor(chance(seed ^ 0x570b)() * (steps - first)), fiber }
 }
 
-/** FNV-1a. */
-const hash = (choices: ReadonlyArray<number>): number => {
-  let hash = 0x811c9dc5
-  for (const choice of choices) hash = Math.imul(hash ^ choice, 0x01000193)
-  return hash
-}
+const drawn = (schedules: number, distinct: number): Explored => ({
+  schedules,
+  distinct,
+  complete: false,
+  summary: `${schedules} schedules, ${distinct} of them different`
+})
 
 /** A budget is about real time, also where a test has set the clock of its own. */
 const now = (): number => Clock.Clock.defaultValue().currentTimeMillisUnsafe()

@@ -105,8 +105,9 @@ const OutsideNondeterminismBase: TypedError<
 /** A run failed, and went another way when it was repeated with the same choices. */
 export class OutsideNondeterminism extends OutsideNondeterminismBase {
   override get message(): string {
+    const differs = this.why === "" ? "A run does not go" : `A run fails (${this.why}), but not in`
     return (
-      `A run fails (${this.why}), but not in the same way twice: ${this.difference}. Something decides outside of the ` +
+      `${differs} the same way twice: ${this.difference}. Something decides outside of the ` +
       "simulation: state that outlives a run, Date.now, Math.random, setTimeout or real I/O. Make state inside of the effect, " +
       `and use Clock, Random and simulated services\n${replayLine(this.token)}`
     )

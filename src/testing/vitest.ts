@@ -31,7 +31,10 @@ type Value<I> = I extends Schema.Schema<infer A> ? A : I extends Arbitrary.Arbit
 type Values<Inputs extends ReadonlyArray<Input>> = { -readonly [K in keyof Inputs]: Value<Inputs[K]> }
 
 export interface SimTest {
-  /** Explores the effect as `Sim.explore` does, and fails with the smallest schedule that breaks it. */
+  /**
+   * Explores the effect as `Sim.explore` does, and fails with the smallest schedule that breaks it. An exhaustive search
+   * also fails where it has not come to its end.
+   */
   <A, E>(name: string, subject: Subject<A, E>, options?: SimOptions<A, E>): void
 }
 
@@ -109,7 +112,11 @@ export function extend<ExtraContext>(base: EffectVitest.Vitest.Methods<never, Ex
   const sim =
     (test: Register): SimTest =>
     (name, subject, { timeout, ...options } = {}) =>
-      test(name, timeout, () => Sim.explore(scoped(subject), options))
+      test(name, timeout, (annotate) =>
+        Effect.flatMap(explored(scoped(subject), options), ({ complete, summary }) =>
+          complete ? Effect.promise(() => annotate(summary)) : Effect.void
+        )
+      )
   const prop: SimTester["prop"] = (name, inputs, effect, { arbitrary, timeout, ...options } = {}) => {
     const apply = (values: ReadonlyArray<unknown>) => effect(...(values as Values<typeof inputs>))
     register(base)(name, timeout, () => checked(inputs, apply, arbitrary, options))
@@ -131,16 +138,25 @@ export function extend<ExtraContext>(base: EffectVitest.Vitest.Methods<never, Ex
   }) as Methods<ExtraContext>
 }
 
-type Register = (name: string, timeout: number | undefined, run: () => Effect.Effect<unknown, unknown>) => void
+type Annotate = (message: string) => Promise<unknown>
+
+type Register = (
+  name: string,
+  timeout: number | undefined,
+  run: (annotate: Annotate) => Effect.Effect<unknown, unknown>
+) => void
 
 type Test = (name: string, options: V.TestOptions, f: (context: V.TestContext) => Promise<unknown>) => void
 
 /** A simulation runs beside the test and not inside of its scheduler and clock. */
 function register(test: Test): Register {
   return (name, timeout, run) =>
-    test(name, timeout === undefined ? {} : { timeout }, ({ signal }) =>
+    test(name, timeout === undefined ? {} : { timeout }, ({ annotate, signal }) =>
       Effect.runPromise(
-        Effect.mapError(Effect.suspend(run), (error) => (isFound(error) ? failure(error, error.message) : error)),
+        Effect.mapError(
+          Effect.suspend(() => run(annotate)),
+          (error) => (isFound(error) ? failure(error, error.message) : error)
+        ),
         { signal }
       )
     )
@@ -163,6 +179,19 @@ const failure = (found: Found, message: string): Error => {
   error.stack = `${found._tag}: ${message}`
   return error
 }
+
+/** A test that promises every order has to keep it. */
+const explored = <A, E>(effect: Effect.Effect<A, E>, options: Sim.ExploreOptions<A, E>) =>
+  Effect.tap(Sim.explore(effect, options), ({ complete, summary }) =>
+    options.exhaustive && options.replay === undefined && !complete
+      ? Effect.die(
+          new Error(
+            `not every order was run: ${summary}. Make the program smaller, with fewer fibers and steps, allow fewer ` +
+              "`preemptions`, or raise `schedules`"
+          )
+        )
+      : Effect.void
+  )
 
 function scoped<A, E>(subject: Subject<A, E>): Effect.Effect<A, E> {
   return Effect.isEffect(subject) ? Effect.scoped(subject) : Effect.suspend(() => Effect.scoped(subject()))
@@ -190,18 +219,19 @@ const checked = Effect.fnUntraced(function* <A, E>(
     Schema.isSchema(input) ? Arbitrary.schema(input) : (input as Arbitrary.Arbitrary<unknown>)
   )
   const explore = (values: ReadonlyArray<unknown>, more: Sim.ExploreOptions<A, E>) =>
-    Sim.explore(
+    explored(
       scoped(() => effect(values)),
-      { schedules: 20, ...options, ...more }
+      { ...options, ...more }
     )
   // Once an input fails, smaller ones are looked at harder: they have fewer orders that fail.
-  let schedules = options.schedules ?? 20
+  const first = options.schedules ?? (options.exhaustive ? undefined : 20)
+  let schedules = first
   const pair = replay === undefined ? undefined : parsePair(replay)
   const result = yield* Arbitrary.checkEffect(
     Arbitrary.all(arbitraries),
     (values) =>
       explore(values, { shrinks: 0, schedules }).pipe(
-        Effect.tapError(() => Effect.sync(() => void (schedules = 10 * (options.schedules ?? 20)))),
+        Effect.tapError(() => Effect.sync(() => void (schedules = first && 10 * first))),
         Effect.as(true)
       ),
     { runs: 50, maxShrinks: 500, ...arbitrary, replay: pair?.input ?? arbitrary?.replay }

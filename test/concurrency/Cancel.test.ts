@@ -1,5 +1,6 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -7,6 +8,8 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import { Cancel, Deadline, Task, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
+import { it } from "skein/testing/vitest"
+import { ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
 
 const tester: Cancel.Reason = { kind: "signal", by: "tester", message: "stop" }
 
@@ -555,5 +558,240 @@ describe("a group and the cleanup of its tasks", () => {
         time: 125
       })
     })
+  })
+})
+
+describe("Cancel.scope", () => {
+  const outcome = <A, E>(effect: Effect.Effect<A, E>) => {
+    const { exit, time } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
+    return [time, ...told(exit).map((one) => (one instanceof Error ? one.message : one))]
+  }
+  const cancelled = (message: string, scope = "scope") => `Cancel scope "${scope}" was cancelled: ${message}`
+  const cleaned = (millis: number) => Effect.onInterrupt(Effect.never, () => Effect.sleep(millis))
+
+  it("S24 cancelled from outside ends its body, waits for the cleanup, and fails with the reason; what is around it goes on", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const scopes: Array<Cancel.Scope> = []
+        const task = yield* TaskGroup.supervise(
+          Cancel.scope(
+            (scope) =>
+              Effect.andThen(
+                Effect.sync(() => scopes.push(scope)),
+                cleaned(20)
+              ),
+            { name: "job" }
+          )
+        )
+        yield* Effect.sleep(10)
+        yield* scopes[0]!.cancel("enough")
+        yield* scopes[0]!.cancel("again")
+        const error = yield* Effect.flip(task.join)
+        yield* scopes[0]!.cancel("too late")
+        return error.message
+      })
+    )
+    expect(outcome(program)).toEqual([30, cancelled("enough", "job")])
+  })
+
+  it("S24 cancelled from inside stops there, in hidden fibers and nested scopes too", () => {
+    const after: Array<string> = []
+    const inside = (scope: Cancel.Scope) =>
+      Effect.andThen(
+        scope.cancel("from inside"),
+        Effect.sync(() => after.push("went on"))
+      )
+    expect(outcome(Cancel.scope(inside))).toEqual([0, cancelled("from inside")])
+    const raced = Cancel.scope((scope) => Effect.raceFirst(inside(scope), cleaned(5)))
+    expect(outcome(raced)).toEqual([5, cancelled("from inside")])
+    const nested = Cancel.scope((outer) => Cancel.scope(() => inside(outer), { name: "inner" }), { name: "outer" })
+    expect(outcome(nested)).toEqual([0, cancelled("from inside", "outer")])
+    expect(after).toEqual([])
+  })
+
+  it("S24 gives way to what its body fails with, keeps what its cleanup fails with, and gives the value of a body that ends well", () => {
+    const failing = Cancel.scope((scope) => Effect.ensuring(Effect.fail("own"), scope.cancel()))
+    expect(outcome(failing)).toEqual([0, "own"])
+    const messy = Cancel.scope((scope) => Effect.onInterrupt(scope.cancel("out"), () => Effect.die("messy")))
+    expect(outcome(messy)).toEqual([0, cancelled("out"), "messy"])
+    const anyway = Cancel.scope((scope) => Effect.as(Effect.uninterruptible(scope.cancel()), "value"))
+    expect(["value", cancelled("cancelled by its handle")]).toContain(outcome(anyway)[1])
+    expect(outcome(Cancel.scope(() => Effect.succeed("untouched")))).toEqual([0, "untouched"])
+  })
+
+  it("is neither a deadline nor in the way of one", () => {
+    const inside = Cancel.scope(() => Effect.flatMap(Deadline.remaining, (left) => Effect.as(cleaned(0), left)))
+    expect(outcome(Effect.flip(Deadline.within(inside, 30)).pipe(Effect.map(({ _tag }) => _tag)))).toEqual([
+      30,
+      "DeadlineExceeded"
+    ])
+    expect(outcome(Cancel.scope(() => Deadline.remaining))).toEqual([0, Option.none()])
+    expect(
+      outcome(
+        Deadline.within(
+          Cancel.scope(() => Deadline.remaining),
+          30
+        )
+      )
+    ).toEqual([0, Option.some(Duration.millis(30))])
+  })
+
+  it("gives its reason to the finalizers of its body, and of the groups in it", () => {
+    const reasons: Array<string> = []
+    const note = Effect.onInterrupt(Effect.never, () =>
+      Effect.map(Cancel.reason, (reason) => void reasons.push(Option.getOrThrow(reason).message))
+    )
+    const program = Cancel.scope((scope) =>
+      Effect.all(
+        [
+          note,
+          TaskGroup.open(Effect.andThen(TaskGroup.spawn(note), Effect.never)),
+          Effect.delay(scope.cancel("for a reason"), 5)
+        ],
+        { concurrency: "unbounded" }
+      )
+    )
+    outcome(program)
+    expect(reasons).toEqual(["for a reason", "for a reason"])
+  })
+
+  const race = Effect.suspend(() =>
+    TaskGroup.open(
+      Cancel.scope((scope) =>
+        Effect.gen(function* () {
+          yield* TaskGroup.spawn(scope.cancel("one"), { name: "one" })
+          yield* TaskGroup.spawn(scope.cancel("two"), { name: "two" })
+          return yield* cleaned(5)
+        })
+      )
+    ).pipe(
+      Effect.flip,
+      Effect.map(({ message }) => expect([cancelled("one"), cancelled("two")]).toContain(message))
+    )
+  )
+
+  it.sim("S24 is cancelled once, whoever comes first, under any order", race, { granularity: "op", schedules: 1000 })
+
+  it.everywhere("leaves nothing behind, wherever it is interrupted", race)
+})
+
+describe("a request to stop", () => {
+  const polite = Effect.map(Cancel.stopRequested, ({ by, kind, message }) => `${kind} ${by}: ${message}`)
+  const valueOf = <A, E>(effect: Effect.Effect<A, E>): A => {
+    const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
+    if (Exit.isSuccess(exit)) return exit.value
+    throw new Error(String(exit))
+  }
+
+  it("of a group reaches its body, its tasks and the groups in them, and cancels nobody", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const task = yield* TaskGroup.spawn(polite)
+        const inner = yield* TaskGroup.spawn(
+          TaskGroup.open(
+            Effect.gen(function* () {
+              const deep = yield* TaskGroup.spawn(Deadline.within(polite, "1 minute"))
+              return [yield* polite, yield* deep.join]
+            })
+          )
+        )
+        const deaf = yield* TaskGroup.spawn(Effect.as(Effect.sleep(50), "not touched"))
+        yield* Effect.sleep(5)
+        yield* TaskGroup.stop("closing time")
+        yield* TaskGroup.stop("again")
+        return [yield* polite, yield* task.join, ...(yield* inner.join), yield* deaf.join]
+      }),
+      { name: "main" }
+    )
+    const heard = "explicit main: closing time"
+    expect(valueOf(program)).toEqual([heard, heard, heard, heard, "not touched"])
+  })
+
+  it("of a task reaches that task and the groups it has open, and no other", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const asked = yield* TaskGroup.spawn(
+          TaskGroup.open(Effect.flatMap(TaskGroup.spawn(polite), (task) => task.join))
+        )
+        const other = yield* TaskGroup.spawn(Effect.raceFirst(polite, Effect.as(Effect.sleep(50), "not asked")))
+        yield* asked.stop()
+        yield* asked.stop("again")
+        return [yield* asked.join, yield* other.join, yield* Cancel.stopReason]
+      }),
+      { name: "main" }
+    )
+    expect(valueOf(program)).toEqual(["explicit main: asked to stop by its handle", "not asked", Option.none()])
+  })
+
+  it("is heard by who begins to listen after it, in tasks and groups that did not exist", () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const group = yield* TaskGroup.current()
+        yield* group.stop("too late")
+        const task = yield* TaskGroup.spawn(TaskGroup.open(polite))
+        const reason = Option.getOrThrow(yield* Cancel.stopReason)
+        return [yield* task.join, reason.message]
+      })
+    )
+    expect(valueOf(program)).toEqual([expect.stringContaining("too late"), "too late"])
+  })
+
+  it("does not go up: the group around does not hear what was asked of one in it", () => {
+    const program = TaskGroup.open(
+      Effect.andThen(TaskGroup.open(Effect.andThen(TaskGroup.stop(), polite)), Cancel.stopReason)
+    )
+    expect(valueOf(program)).toEqual(Option.none())
+  })
+
+  it("of the program is heard outside of groups too, never where nobody asks", () => {
+    const race = Effect.raceFirst(polite, Effect.as(Effect.sleep(50), "nobody asked"))
+    expect(valueOf(race)).toBe("nobody asked")
+  })
+
+  const listening = Effect.suspend(() => {
+    const heard: Array<string> = []
+    const listen = (name: string) => Effect.map(Cancel.stopRequested, () => void heard.push(name))
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        yield* TaskGroup.spawn(listen("task"))
+        yield* TaskGroup.spawn(TaskGroup.open(listen("nested")))
+        yield* TaskGroup.spawn(Effect.raceFirst(listen("raced"), Effect.never))
+        yield* TaskGroup.spawn(Deadline.moveOn(Effect.andThen(listen("bounded"), Effect.never), "1 second"))
+        yield* TaskGroup.spawn(TaskGroup.stop(), { name: "stopper" })
+      })
+    )
+    return Effect.map(program, () => heard.toSorted())
+  })
+
+  it.sim(
+    "is heard by each listener under any order",
+    Effect.map(listening, (heard) => expect(heard).toEqual(["bounded", "nested", "raced", "task"])),
+    { granularity: "op", schedules: 1000 }
+  )
+
+  it.everywhere("leaves no listener behind, wherever it is interrupted", listening, {
+    check: (run) => {
+      Effect.runSync(Leaks.check(run))
+    }
+  })
+
+  it("is asked of nobody who has gone: the program knows whether anybody listens", () => {
+    const signal = new StopSignal()
+    const quick = Deadline.moveOn(TaskGroup.open(Effect.andThen(TaskGroup.spawn(polite), polite)), 10)
+    const states: Array<boolean> = []
+    const look = Effect.sync(() => void states.push(signal.isHeard))
+    const program = Effect.gen(function* () {
+      yield* look
+      yield* Effect.forkChild(quick)
+      yield* Effect.sleep(5)
+      yield* look
+      yield* Effect.sleep(10)
+      yield* look
+    })
+    valueOf(Effect.provideService(program, ProgramStop, signal))
+    expect(states).toEqual([false, true, false])
+    let own!: StopSignal
+    const stopped = Effect.suspend(() => Effect.provideService(quick, ProgramStop, (own = new StopSignal())))
+    Effect.runSync(Interrupt.everywhere(stopped, { check: () => expect(own.isHeard).toBe(false) }))
   })
 })

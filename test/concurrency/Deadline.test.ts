@@ -6,10 +6,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
-import { Cancel, Deadline } from "skein"
+import { Cancel, Deadline, Limiter, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import { clockLike } from "../support/clock.ts"
@@ -116,6 +117,68 @@ describe("Deadline.within", () => {
       return yield* Effect.provideService(Deadline.within(body, "1500 micros"), Clock.Clock, coarse)
     })
     expect(endsAt(program).exit).toEqual(Exit.succeed("in time"))
+  })
+
+  it("S15 a body that completes anyway wins: its value is returned", () => {
+    const program = Effect.clockWith((clock) => {
+      let busy = 0n
+      const late = clockLike(clock, { monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + busy })
+      const works = Effect.sync(() => {
+        busy += 5_000_000_000n
+        return "done"
+      })
+      const expires = Deadline.open("1 second", (deadline) =>
+        Effect.sync(() => {
+          Effect.runFork(deadline.reschedule(0))
+          return "done"
+        })
+      )
+      return Effect.provideService(
+        Effect.all([
+          Deadline.within(works, "1 second"),
+          Deadline.moveOn(Effect.andThen(Effect.sleep("500 millis"), works), "1 second"),
+          expires,
+          Effect.uninterruptible(Deadline.within(works, "1 second"))
+        ]),
+        Clock.Clock,
+        late
+      )
+    })
+    expect(endsAt(program).exit).toEqual(Exit.succeed(["done", Option.some("done"), "done", "done"]))
+  })
+
+  it("S15 what an uninterruptible region acquires after the time is up is dropped, and closed where it belongs to a scope", () => {
+    let open = 0
+    const connect = Effect.sync(() => ++open).pipe(Effect.delay("3 seconds"))
+    const scoped = Effect.acquireRelease(connect, () => Effect.sync(() => --open))
+    const uses = [
+      Effect.scoped(Effect.andThen(scoped, Effect.never)),
+      Effect.acquireUseRelease(
+        connect,
+        () => Effect.never,
+        () => Effect.sync(() => --open)
+      )
+    ]
+    for (const use of uses) {
+      const program = Effect.exit(Deadline.within(use, "1 second", { name: "late" }))
+      const { exit, time } = endsAt(program)
+      expect([Exit.isSuccess(exit) && exceeded(exit.value as Exit.Exit<never>), time, open]).toEqual(["late", 3000, 0])
+      const check = () => {
+        expect(open).toBe(0)
+        return Effect.void
+      }
+      Effect.runSync(Interrupt.everywhere(program, { check }))
+      Effect.runSync(Sim.explore(program, { schedules: 1000, granularity: "op", check, stop: "interrupt" }))
+    }
+    // The scope around the deadline closes what its body has opened late.
+    const around = Effect.scoped(Effect.exit(Deadline.within(scoped, "1 second", { name: "late" })))
+    const { exit } = endsAt(around)
+    expect([Exit.isSuccess(exit) && exceeded(exit.value as Exit.Exit<never>), open]).toEqual(["late", 0])
+    // Without one the value is nobody's.
+    expect(exceeded(endsAt(Deadline.within(Effect.uninterruptible(connect), "1 second", { name: "late" })).exit)).toBe(
+      "late"
+    )
+    expect(open).toBe(1)
   })
 
   it("thousands of nested ones end with the shortest, and at once when all of them are cancelled", () => {
@@ -351,16 +414,6 @@ describe("Deadline.open", () => {
     expect(endsAt(Effect.exit(other)).time).toBe(1000)
   })
 
-  it("lets a body win that is done in the moment it passes", () => {
-    const program = Deadline.open("5 seconds", (deadline) =>
-      Effect.sync(() => {
-        Effect.runFork(deadline.reschedule(0))
-        return "done"
-      })
-    )
-    expect(endsAt(program).exit).toEqual(Exit.succeed("done"))
-  })
-
   it("cannot be moved past the deadline around it", () => {
     const inner = Deadline.open("1 second", (deadline) => Effect.andThen(deadline.reschedule("1 hour"), Effect.never), {
       name: "inner"
@@ -435,6 +488,35 @@ describe("the alarm that deadlines share", () => {
     const { exit, time } = endsAt(program)
     expect(exit).toEqual(Exit.succeed({ none: 0, forMany: 1, forEarlier: 2, most: 1, pending: 0 }))
     expect(time).toBe(100 + 900 + 5000)
+  })
+
+  it("S28 serves rates and the watch over cleanups as well: one timer for all of them", () => {
+    const program = Effect.gen(function* () {
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      const { clock: counting, count } = counted(clock)
+      const sleep = (millis: number) => Effect.provideService(Effect.sleep(millis), Clock.Clock, clock)
+      const ended: Array<string> = []
+      const ends = (name: string) =>
+        Effect.flatMap(clock.currentTimeMillis, (now) => Effect.sync(() => ended.push(`${name} ${now - start}`)))
+      const start = yield* clock.currentTimeMillis
+      const limiter = yield* Limiter.rate({ limit: 1, per: 400 })
+      const deaf = Effect.onInterrupt(Effect.never, () => sleep(1000))
+      const group = TaskGroup.open(Effect.andThen(TaskGroup.spawn(deaf), Effect.fail("no")), {
+        cleanup: 700,
+        abandon: true
+      })
+      const all = [
+        Effect.ensuring(Effect.exit(Deadline.within(Effect.never, 500)), ends("deadline")),
+        ...[1, 2, 3].map(() => limiter.withPermit(ends("call"))),
+        Effect.ensuring(Effect.exit(group), ends("group"))
+      ]
+      yield* Effect.provideService(Effect.all(all, { concurrency: "unbounded" }), Clock.Clock, counting)
+      yield* sleep(1000)
+      return { ended, most: count.most, pending: count.pending }
+    })
+    const { exit } = endsAt(Effect.provide(program, Logger.layer([])))
+    const ended = ["call 0", "call 400", "deadline 500", "group 700", "call 800"]
+    expect(exit).toEqual(Exit.succeed({ ended, most: 1, pending: 0 }))
   })
 
   it.sim(

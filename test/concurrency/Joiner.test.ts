@@ -44,7 +44,7 @@ describe("all", () => {
     }
   )
 
-  it("keeps the shape of records and takes any iterable, more than once", () => {
+  it("keeps the shape of records and takes any iterable", () => {
     expect(valueOf(Joiner.all({ b: after(2, 1), a: after(1, "x") }))).toEqual({ b: 1, a: "x" })
     expect(valueOf(Joiner.all(new Set([after(2, 1), after(1, 2)])))).toEqual([1, 2])
     const generated = Joiner.all(
@@ -53,11 +53,19 @@ describe("all", () => {
         yield after(1, 2)
       })()
     )
-    expect([valueOf(generated), valueOf(generated)]).toEqual([
+    expect(valueOf(generated)).toEqual([1, 2])
+    expect(valueOf(pipe([after(1, "piped")], Joiner.all))).toEqual(["piped"])
+  })
+
+  it("can be run again, but for what can be gone through once: that says so, and is not taken for empty", () => {
+    const again = Joiner.all(new Set([after(2, 1), after(1, 2)]))
+    expect([valueOf(again), valueOf(again)]).toEqual([
       [1, 2],
       [1, 2]
     ])
-    expect(valueOf(pipe([after(1, "piped")], Joiner.all))).toEqual(["piped"])
+    const once = Joiner.all([after(1, 1)].values())
+    expect(valueOf(once)).toEqual([1])
+    expect(String(defectOf(Effect.runSync(Sim.run(once)).exit))).toContain("gives its effects once")
   })
 
   it("gives nothing of nothing", () => {

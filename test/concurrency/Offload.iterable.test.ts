@@ -173,10 +173,10 @@ describe("Offload.iterable", () => {
     const reading = Stream.runDrain(Offload.iterable(make, { name: "deaf", onCancel: "abandon" }))
     const program = Effect.gen(function* () {
       yield* reading.pipe(Deadline.moveOn("1 second"))
-      const before = (yield* Offload.orphans).map(({ name }) => name)
+      const before = (yield* TaskGroup.orphans).map(({ name }) => name)
       settle()
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-      return [before, (yield* Offload.orphans).map(({ name }) => name)]
+      return [before, (yield* TaskGroup.orphans).map(({ name }) => name)]
     })
     expect(await valueOf(program)).toEqual([["deaf"], []])
     // The generator has heard of `return` all the same.

@@ -16,7 +16,7 @@ import { Workers } from "skein/node"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import * as Child from "../support/child.ts"
-import { type Log, newLog, offload, thenable } from "../support/foreign.ts"
+import { type Log, newLog, offload, thenable, withThen } from "../support/foreign.ts"
 import type { FromThread, ToThread } from "../../src/concurrency/offload/WorkerProtocol.ts"
 import { serve } from "../../src/concurrency/WorkerThread.ts"
 import type * as Jobs from "./offload-jobs.ts"
@@ -169,15 +169,15 @@ describe("Offload.promise", () => {
         const options = { onCancel: "abandon", name: "slow", limiter } as const
         const fiber = yield* fork(offload(log, Effect.sleep("10 seconds"), options))
         yield* Effect.sleep("1 second")
-        expect(yield* Offload.orphans).toEqual([])
+        expect(yield* TaskGroup.orphans).toEqual([])
         yield* Fiber.interrupt(fiber)
         expect(yield* Clock.currentTimeMillis).toBe(start + 1000)
         expect(log.aborted).toMatchObject({ name: "AbortError" })
-        expect(yield* Offload.orphans).toEqual([{ name: "slow", from: "promise", since: start + 1000 }])
+        expect(yield* TaskGroup.orphans).toEqual([{ name: "slow", from: "promise", since: start + 1000 }])
         expect(yield* limiter.stats).toMatchObject({ inUse: 1 })
         yield* limiter.withPermit(Effect.void)
         expect(yield* Clock.currentTimeMillis).toBe(start + 10_000)
-        expect(yield* Offload.orphans).toEqual([])
+        expect(yield* TaskGroup.orphans).toEqual([])
       })
       value(program)
     })
@@ -191,7 +191,7 @@ describe("Offload.promise", () => {
         yield* Fiber.interrupt(waiter)
         expect(yield* limiter.stats).toMatchObject({ waiting: 0 })
         yield* Fiber.interrupt(holder)
-        expect(yield* Offload.orphans).toEqual([])
+        expect(yield* TaskGroup.orphans).toEqual([])
       })
       value(program)
       expect(log.made).toBe(0)
@@ -247,7 +247,7 @@ describe("Offload.promise", () => {
           yield* Fiber.awaitAll([first, second, ...others])
           yield* Effect.sleep("1 hour")
           expect(log.settled).toBe(log.made)
-          expect(yield* Offload.orphans).toEqual([])
+          expect(yield* TaskGroup.orphans).toEqual([])
         })
       })
       const check = (run: Sim.Run<void, unknown>) => {
@@ -257,6 +257,136 @@ describe("Offload.promise", () => {
       Effect.runSync(Interrupt.everywhere(subject, { check }))
       Effect.runSync(Sim.explore(subject, { schedules: 300, check, stop: "interrupt" }))
     })
+  })
+
+  describe("of what is hardly a promise", () => {
+    const failed = (work: Effect.Effect<unknown, Offload.OffloadError>) => failureOf(run(work).exit)
+    const of = (what: unknown) => Offload.promise(() => what as PromiseLike<unknown>, { name: "odd" })
+
+    it.effect("S27 a thenable that resolves with a promise gives its value, as await does", () =>
+      Effect.gen(function* () {
+        const work = Offload.promise(() => thenable<Promise<number>>((ok) => ok?.(Promise.resolve(5)) as never))
+        const value: number = yield* work
+        expect(value).toBe(5)
+        expect(yield* of(thenable((ok) => ok?.(thenable<number>((ok) => ok?.(6) as never)) as never))).toBe(6)
+      })
+    )
+
+    it.effect("S27 a thenable that resolves with a rejected promise is an OffloadError, and nothing is unhandled", () =>
+      Effect.gen(function* () {
+        const error = yield* errorOf(of(thenable((ok) => ok?.(Promise.reject(new RangeError("no"))) as never)))
+        expect(error).toMatchObject({ _tag: "OffloadError", message: '"odd" failed: RangeError: no' })
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      })
+    )
+
+    it("S27 only the first time counts that a thenable settles, and nothing that it throws after", () => {
+      const twice = thenable<number>((ok, fail) => {
+        ok?.(1)
+        ok?.(2)
+        fail?.(new Error("late"))
+        throw new Error("later")
+      })
+      expect(value(of(twice))).toBe(1)
+      const first = thenable<number>((ok, fail) => {
+        fail?.(new Error("first"))
+        return ok?.(1) as never
+      })
+      expect(failed(of(first))).toMatchObject({ message: '"odd" failed: first' })
+    })
+
+    const fail = (): never => {
+      throw new Error("by then")
+    }
+    const native = Promise.resolve(1)
+    for (const [name, what] of [
+      ["a thenable that throws", thenable<never>(fail)],
+      ["a then that cannot be asked for", withThen({ get: fail })],
+      ["a promise that has lost its constructor", Object.defineProperty(native, "constructor", { get: fail })],
+      ["a thenable that gives one that throws", thenable<unknown>((ok) => ok?.(thenable(fail)) as never)]
+    ] as const) {
+      it(`S27 ${name} is rejected`, () => {
+        expect(failed(of(what))).toMatchObject({ _tag: "OffloadError", message: '"odd" failed: by then' })
+      })
+    }
+
+    it("S27 a thenable that resolves with itself, or with new ones for ever, is rejected", () => {
+      const itself: PromiseLike<unknown> = thenable((ok) => ok?.(itself) as never)
+      const endless = (): PromiseLike<unknown> => thenable((ok) => ok?.(endless()) as never)
+      for (const what of [itself, endless()]) {
+        expect(failed(of(what))).toMatchObject({ message: expect.stringContaining("without an end") })
+      }
+    })
+
+    it("S27 what is no promise is its own value", () => {
+      for (const what of [5, undefined, null, withThen({ value: 1 })]) expect(value(of(what))).toBe(what)
+    })
+  })
+
+  describe("rejected with what is hardly an error", () => {
+    const rejected = (cause: unknown) =>
+      failureOf(run(offload(newLog(), Effect.die(cause), { name: "odd" })).exit) as Offload.OffloadError
+    const odd = Object.assign(new Error("no"), { name: Symbol("Odd") })
+    for (const [name, cause, said] of [
+      ["undefined", undefined, "undefined"],
+      ["null", null, "null"],
+      ["a symbol", Symbol("why"), "Symbol(why)"],
+      ["a null-prototype object", Object.assign(Object.create(null), { code: 7 }), '{"code":7}'],
+      ["an error whose name is a symbol", odd, "Symbol(Odd): no"],
+      ["an empty error", new TypeError(""), "TypeError"]
+    ] as const) {
+      it(`S27 ${name}, the error is typed and its message can be read`, () => {
+        const error = rejected(cause)
+        expect(error).toMatchObject({ _tag: "OffloadError", message: `"odd" failed: ${said}` })
+        expect(error.cause).toBe(cause)
+      })
+    }
+  })
+
+  describe("of which a cancelled one is rejected with a circle of causes", () => {
+    const circle = (): Error => {
+      const error = new Error("round")
+      return Object.assign(error, { cause: error })
+    }
+    const endless = (): Error => Object.defineProperty(new Error("on"), "cause", { get: endless })
+    /** One that is cancelled while it holds the only permit, and one that waits for it. */
+    const program = (cause: Error, onCancel: "wait" | "abandon") =>
+      Effect.gen(function* () {
+        const limiter = yield* Limiter.concurrency(1)
+        const rejected = {
+          limiter,
+          onCancel,
+          afterAbort: Effect.andThen(Effect.sleep(100), Effect.die(cause))
+        } as const
+        const first = yield* fork(Interrupt.victim(offload(newLog(), Effect.sleep(1000), rejected)))
+        yield* Effect.sleep(10)
+        yield* Fiber.interrupt(first)
+        yield* offload(newLog(), Effect.sleep(10), { limiter })
+        expect(yield* TaskGroup.orphans).toEqual([])
+        expect(yield* limiter.stats).toMatchObject({ inUse: 0, waiting: 0 })
+        return yield* Fiber.await(first)
+      }).pipe(Effect.provide(Logger.layer([])))
+
+    for (const onCancel of ["wait", "abandon"] as const) {
+      for (const [name, cause] of [
+        ["itself", circle()],
+        ["one without an end", endless()]
+      ] as const) {
+        it(`S27 "${onCancel}", and ${name}: the cancellation ends, the permit is back, nothing is an orphan`, () => {
+          const exit = value(program(cause, onCancel))
+          expect(Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)).toBe(true)
+          // Whoever waited for it hears what it failed with.
+          expect(failureOf(exit)?.constructor).toBe(onCancel === "wait" ? Offload.OffloadError : undefined)
+        })
+      }
+
+      it(`S27 "${onCancel}", in any order, cancelled anywhere: the permit is back`, () => {
+        const subject = program(circle(), onCancel)
+        const check = (run: Sim.Run<unknown, unknown>) => Leaks.check(run)
+        Effect.runSync(Sim.explore(subject, { granularity: "op", schedules: 1000, check }))
+        Effect.runSync(Interrupt.everywhere(subject, { check }))
+      })
+    }
   })
 
   it("the tree says what a task waits for, until it is abandoned", () => {
@@ -392,6 +522,119 @@ describe("Offload.pool", () => {
       const error = yield* errorOf(pool.failWithFunction())
       expect(error.message).toBe('"failWithFunction" failed: TypeError: odd')
       expect(yield* pool.add(1, 1)).toBe(2)
+    })
+  )
+
+  test(
+    "S27 an error with a property that cannot be sent keeps its message, its other properties and its cause",
+    { size: 1 },
+    (pool) =>
+      Effect.gen(function* () {
+        const { cause } = yield* errorOf(pool.failWithMuch())
+        expect(cause).toMatchObject({
+          name: "TypeError",
+          message: "odd",
+          code: "E_ODD",
+          at: new Date(0),
+          cause: { name: "QuotaError", message: "disk", code: "E_QUOTA" }
+        })
+        expect(Object.keys(cause as object)).toEqual(["code", "at"])
+      })
+  )
+
+  test("S27 AggregateError keeps its errors on the way", { size: 1 }, (pool) =>
+    Effect.gen(function* () {
+      const { cause } = yield* errorOf(pool.failWithMany())
+      expect(cause).toBeInstanceOf(AggregateError)
+      expect(cause).toMatchObject({
+        name: "AggregateError",
+        message: "all of them",
+        errors: [
+          { name: "QuotaError", message: "a", code: "E_QUOTA" },
+          { name: "AggregateError", message: "b", errors: [{ name: "RangeError", message: "c" }] },
+          "text",
+          "function"
+        ]
+      })
+    })
+  )
+
+  test(
+    "S27 an error with a symbol for a name, a throwing getter, a null-prototype object: OffloadError, thread lives",
+    { size: 1 },
+    (pool) =>
+      Effect.gen(function* () {
+        const thread = yield* pool.thread()
+        const messages: Record<Jobs.Odd, string> = {
+          "symbol for a name": "Symbol(odd): odd",
+          "getter that throws": "Error",
+          "null prototype": "{}",
+          "error without a prototype": "odd",
+          proxy: "Error",
+          "circle of causes": "odd"
+        }
+        for (const [what, message] of Object.entries(messages)) {
+          const error = yield* errorOf(pool.failOddly(what as Jobs.Odd))
+          expect(error).toMatchObject({ _tag: "OffloadError", message: `"failOddly" failed: ${message}` })
+        }
+        const circle = (yield* errorOf(pool.failOddly("circle of causes"))).cause as Error
+        expect(circle.cause).toBe(circle)
+        expect(yield* pool.thread()).toBe(thread)
+      })
+  )
+
+  test(
+    "S27 a thenable that throws, or cannot be asked, is an OffloadError, and one that gives a promise gives its value",
+    { size: 1 },
+    (pool) =>
+      Effect.gen(function* () {
+        const thread = yield* pool.thread()
+        for (const what of ["throws", "throws when asked", "gives a rejected promise"] as const) {
+          expect((yield* errorOf(pool.thenOf(what, 1))).message).toBe('"thenOf" failed: by then')
+        }
+        expect(yield* pool.thenOf("gives a promise", 5)).toBe(5)
+        expect(yield* pool.thread()).toBe(thread)
+      })
+  )
+
+  test(
+    "S27 a thenable result that settles twice ends its call once, and the thread's next calls are right",
+    { size: 1 },
+    (pool) =>
+      Effect.gen(function* () {
+        const calls = Array.from({ length: 20 }, (_, i) =>
+          i % 2 === 0 ? pool.thenOf(i % 4 === 0 ? "settles twice" : "settles again later", i) : pool.add(i, i)
+        )
+        const expected = calls.map((_, i) => (i % 2 === 0 ? i : i + i))
+        expect(yield* Effect.all(calls, { concurrency: "unbounded" })).toEqual(expected)
+      })
+  )
+
+  for (const message of [
+    [1, ["skein/succeeded", 7, 1, "forged"]],
+    [1, ["skein/succeeded", 99, undefined, "forged"]],
+    [1, ["skein/failed", 7, 0, null]],
+    [1, ["skein/skipped", 7, 0]]
+  ]) {
+    test(
+      `S27 ${JSON.stringify(message)} answers no call: none of that number has the slot`,
+      { size: 1 },
+      ({ add, post }) =>
+        Effect.gen(function* () {
+          for (let i = 0; i < 10; i++) yield* add(i, i)
+          const calls = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? post(message) : add(i, i)))
+          const answers = yield* Effect.all(calls, { concurrency: "unbounded" })
+          expect(answers).toEqual(calls.map((_, i) => (i % 2 === 0 ? "done" : i + i)))
+        })
+    )
+  }
+
+  test("S27 two views of one buffer, each marked to be moved, move it once", { size: 1 }, ({ lengthsOf }) =>
+    Effect.gen(function* () {
+      const buffer = new ArrayBuffer(10)
+      const [one, two] = [new Uint8Array(buffer, 0, 4), new Uint8Array(buffer, 4)]
+      expect(yield* lengthsOf(Offload.transfer(one, [buffer]), Offload.transfer(two, [buffer, buffer]))).toEqual([4, 6])
+      expect([one.length, two.length]).toEqual([0, 0])
     })
   )
 
@@ -535,11 +778,31 @@ describe("Offload.pool", () => {
 
   test("an error that nobody caught in a thread ends it, and is told", { size: 1, name: "jobs" }, (pool) =>
     Effect.gen(function* () {
-      const error = yield* errorOf(pool.throwElsewhere())
+      const error = yield* errorOf(pool.throwElsewhere(undefined))
       expect(error.message).toBe('A worker of pool "jobs" ended while it ran "throwElsewhere": nobody caught this')
       expect(yield* pool.add(1, 1)).toBe(2)
     })
   )
+
+  test("S27 so does anything else that nobody caught", { size: 1, name: "jobs" }, (pool) =>
+    Effect.gen(function* () {
+      const error = yield* errorOf(pool.throwElsewhere(null))
+      expect(error).toMatchObject({ _tag: "WorkerCrashed", job: "throwElsewhere" })
+      expect(error.message).toMatch(/^A worker of pool "jobs" ended while it ran "throwElsewhere": /)
+      expect(yield* pool.add(1, 1)).toBe(2)
+    })
+  )
+
+  for (const what of ["null", "undefined", "Object.create(null)"]) {
+    it.effect(`S27 a module that throws ${what} cannot be loaded, and says so`, () =>
+      Effect.gen(function* () {
+        const module = Offload.define(new URL(`data:text/javascript,throw ${what}`))
+        const error = yield* errorOf(Effect.scoped(Offload.pool(module, { size: 1, name: "jobs" })))
+        const said = what.startsWith("Object") ? "{}" : what
+        expect(error.message).toBe(`A worker of pool "jobs" could not load its module: ${said}`)
+      }).pipe(Effect.provide(Workers.layer))
+    )
+  }
 
   test(
     "every call holds a permit of the limiter",
@@ -749,6 +1012,23 @@ describe("Offload.pool, cancelled at every operation", () => {
     },
     { schedules: 300, check: (run) => Effect.andThen(run.exit, Leaks.check(run)) }
   )
+
+  it("S15 a thread that does not answer is ended when its grace is over, or a deadline around it passes before that", () => {
+    const endsAfter = (outer: number) => {
+      const counts: Counts = { begun: 0, ended: 0, threads: 0 }
+      const program = Effect.gen(function* () {
+        const jobs = Offload.define<{ readonly take: Take }>(new URL("virtual:jobs"))
+        const { take } = yield* Offload.pool(jobs, { size: 1, grace: "1 second" })
+        const begun = yield* Clock.currentTimeMillis
+        const call = take(60_000, true, undefined).pipe(Deadline.within("2 seconds"), Deadline.within(outer))
+        yield* Effect.exit(call)
+        return (yield* Clock.currentTimeMillis) - begun
+      }).pipe(Effect.scoped, Effect.provideService(Offload.Threads, virtualThreads(counts)))
+      const { exit } = Effect.runSync(Effect.tap(Sim.run(program), Leaks.check))
+      return Exit.isSuccess(exit) ? exit.value : exit
+    }
+    expect([5000, 3000, 2500, 2000, 1000].map(endsAfter)).toEqual([3000, 3000, 2500, 3000, 2000])
+  })
 
   for (const deaf of [false, true]) {
     for (const options of [

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import { Cancel, Deadline, Registry, Task, TaskGroup } from "skein"
 import { cancelledAfter, conforms, defectOf, failsAfter, failuresOf, leak } from "../conformance/support.ts"
@@ -253,6 +254,7 @@ describe("the events", () => {
       "spawned joiner",
       "started joiner",
       "suspended joiner",
+      "resumed joiner",
       "exited joiner"
     ])
     expect(words[0]).toBe("started main")
@@ -307,18 +309,152 @@ describe("the events", () => {
     expect(words.filter((word) => word === "cancelling stuck")).toHaveLength(1)
   })
 
+  it("say how a task has ended, and after how long by a clock that no one sets", () => {
+    const { events } = heard(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          const task = yield* TaskGroup.supervise(failsAfter(10, "no"), { name: "bad" })
+          yield* Effect.exit(task.join)
+          yield* TaskGroup.spawn(Effect.as(Effect.sleep(0.25), "value"), { name: "good" })
+        })
+      )
+    )
+    const ends = events.filter((event) => event.kind === "exited")
+    expect(ends.map(({ duration, exit, task }) => [task.name, exit, duration])).toMatchObject([
+      ["bad", Exit.fail("no"), 10],
+      [expect.stringContaining("group"), { _tag: "Success" }, 10],
+      ["good", Exit.succeed("value"), 0.25]
+    ])
+  })
+
+  it("S31 say of a task that waits in two of its fibers what is left of it", () => {
+    const events: Array<string> = []
+    const registry = Registry.make(({ kind, task }) => {
+      if (kind === "suspended" || kind === "resumed") events.push(`${kind}: ${task.waitsFor}`)
+    })
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const slow = yield* TaskGroup.spawn(Effect.sleep(20), { name: "slow" })
+        const quick = yield* TaskGroup.spawn(Effect.sleep(10), { name: "quick" })
+        yield* Effect.all([slow.join, quick.join], { concurrency: 2 })
+      })
+    )
+    Effect.runSync(Sim.run(Effect.provideService(program, Registry.Registry, registry)))
+    const [slow, quick] = ['the end of task "slow"', 'the end of task "quick"']
+    expect(events).toEqual([
+      `suspended: ${slow}`,
+      `suspended: ${slow} and ${quick}`,
+      `resumed: ${slow}`,
+      "resumed: null"
+    ])
+  })
+
   it("are told to a listener that comes later, from then on, and to nobody after it is gone", () => {
     const events: Array<string> = []
     const program = Effect.gen(function* () {
       const registry = yield* Registry.Registry
       yield* TaskGroup.spawn(Effect.void, { name: "before" })
-      registry.listener = ({ kind, task }) => void events.push(`${kind} ${task.name}`)
+      const stop = registry.listen(({ kind, task }) => void events.push(`${kind} ${task.name}`))
       yield* TaskGroup.spawn(Effect.void, { name: "during" })
-      registry.listener = undefined
+      stop()
       yield* TaskGroup.spawn(Effect.void, { name: "after" })
     })
     Effect.runSync(Sim.run(Effect.provideService(TaskGroup.open(program), Registry.Registry, Registry.make())))
     expect(events).toEqual(["spawned during", "started during", "exited during"])
+  })
+})
+
+describe("S27 a listener that throws", () => {
+  const kinds = ["spawned", "started", "suspended", "resumed", "cancelling", "exited"] as const
+  const hostile: ReadonlyArray<unknown> = [
+    new Error("no"),
+    undefined,
+    Symbol("no"),
+    Object.create(null),
+    Object.defineProperty(new Error(), "message", {
+      get() {
+        throw new Error("no message")
+      }
+    })
+  ]
+  const program = TaskGroup.open(
+    Effect.gen(function* () {
+      const slow = yield* TaskGroup.spawn(Effect.never, { name: "slow" })
+      yield* TaskGroup.spawn(slow.exit, { name: "joiner" })
+      yield* Effect.sleep(5)
+      yield* slow.cancel()
+      return "done"
+    })
+  )
+
+  it.each(kinds)("on %s is told nothing more, once reported, and the program and the others go on", (at) => {
+    for (const thrown of hostile) {
+      const logged: Array<unknown> = []
+      const other: Array<string> = []
+      let told = 0
+      const registry = Registry.make(
+        ({ kind }) => {
+          if (kind !== at) return
+          told += 1
+          throw thrown
+        },
+        ({ kind }) => void other.push(kind)
+      )
+      const logger = Logger.make(({ message }) => void logged.push(message))
+      const run = Effect.runSync(
+        Sim.run(
+          program.pipe(
+            Effect.provideService(Registry.Registry, registry),
+            Effect.provideService(Logger.CurrentLoggers, new Set([logger]))
+          )
+        )
+      )
+      expect(run.exit).toEqual(Exit.succeed("done"))
+      expect(told).toBe(1)
+      expect(logged.flat()).toHaveLength(1)
+      expect(String(logged.flat()[0])).toContain("A listener of the registry threw")
+      for (const kind of kinds) expect(other).toContain(kind)
+    }
+  })
+
+  it("may take itself off, or add another, while it is told", () => {
+    const heard: Array<string> = []
+    const registry = Registry.make()
+    const stop = registry.listen(({ kind }) => {
+      heard.push(`first ${kind}`)
+      stop()
+      registry.listen(({ kind }) => void heard.push(`second ${kind}`))
+    })
+    Effect.runSync(Effect.provideService(TaskGroup.open(Effect.void), Registry.Registry, registry))
+    expect(heard).toEqual(["first started", "second exited"])
+  })
+})
+
+describe("S31 the tree at any depth", () => {
+  const nested = (depth: number, inside: Effect.Effect<Registry.Tree>): Effect.Effect<Registry.Tree> =>
+    depth === 0
+      ? inside
+      : TaskGroup.open(
+          Effect.suspend(() => nested(depth - 1, inside)),
+          { name: `g${depth}` }
+        )
+
+  it("is whole with 10,000 groups inside each other", async () => {
+    const { groups } = await Effect.runPromise(nested(10_000, TaskGroup.tree))
+    let depth = 0
+    for (let group = groups.find(({ name }) => name === "g10000"); group !== undefined; depth += 1) {
+      group = group.tasks[0]!.groups[0]
+    }
+    expect(depth).toBe(10_000)
+  })
+
+  it("can be written as JSON, which says how much is left out", async () => {
+    const tree = Effect.provideService(nested(10_000, TaskGroup.tree), Registry.Registry, Registry.make())
+    let [group] = JSON.parse(JSON.stringify(await Effect.runPromise(tree))).groups as [Registry.GroupInfo]
+    let depth = 1
+    for (; group.omitted === undefined; depth += 1) group = group.tasks[0]!.groups[0]!
+    expect(depth).toBeGreaterThan(400)
+    expect(group.omitted).toBe(10_000 - depth + 1)
   })
 })
 

@@ -232,9 +232,10 @@ describe("bridge.run", () => {
 
   it.each<[string, unknown, string]>([
     ["nothing", undefined, "This operation was aborted"],
-    ["null", null, "its signal was aborted"],
+    ["null", null, "null"],
+    ["an error that says nothing", new Error(), "its signal was aborted"],
     ["a symbol", Symbol("why"), "Symbol(why)"],
-    ["an object without a prototype", Object.create(null), "its signal was aborted"],
+    ["an object without a prototype", Object.create(null), "{}"],
     [
       "a message that throws",
       Object.defineProperty({}, "message", {
@@ -242,9 +243,9 @@ describe("bridge.run", () => {
           throw new Error("no")
         }
       }),
-      "its signal was aborted"
+      "{}"
     ],
-    ["a message that is no text", { message: Symbol("no") }, "its signal was aborted"],
+    ["a message that is no text", { message: Symbol("no") }, "{}"],
     [
       "a proxy that throws",
       new Proxy(
@@ -255,7 +256,7 @@ describe("bridge.run", () => {
           }
         }
       ),
-      "its signal was aborted"
+      "a value that cannot be shown"
     ],
     ["a time limit", AbortSignal.abort(new DOMException("too slow", "TimeoutError")).reason, "too slow"]
   ])("S27, S32 may be aborted with %s", async (_, reason, message) => {

@@ -1,5 +1,6 @@
 import { describe, expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -7,9 +8,11 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import { Cancel, Task, TaskGroup } from "skein"
+import { Cancel, Deadline, Joiner, Task, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 
 /** Runs an effect in virtual time and gives how it ended. */
 const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> =>
@@ -423,6 +426,44 @@ describe("a supervised task", () => {
     expect(logged[0]).toContain("unseen")
   })
 
+  for (const [name, error] of [
+    ["a symbol for a name", Object.assign(new Error("odd"), { name: Symbol("odd") })],
+    [
+      "a proxy that throws",
+      new Proxy(new Error("odd"), {
+        get: () => {
+          throw new Error("touched")
+        }
+      })
+    ]
+  ] as const) {
+    it(`S27 ${name}: its failure is logged without breaking the group, whatever the logger does with it`, () => {
+      for (const show of [Cause.pretty, (cause: Cause.Cause<unknown>) => `${Cause.squash(cause)}`]) {
+        const logged: Array<string> = []
+        const logger = Logger.make(({ cause, message }) => void logged.push(`${String(message)} ${show(cause)}`))
+        const effect = TaskGroup.open(Effect.as(TaskGroup.supervise(Effect.fail(error), { name: "odd" }), "its value"))
+        expect(exitOf(effect.pipe(Effect.provide(Logger.layer([logger]))))).toEqual(Exit.succeed("its value"))
+        expect(logged).toEqual([expect.stringContaining('Unhandled failure of supervised task "odd"')])
+      }
+    })
+  }
+
+  it("S27 a logger that prints the cause gets one that it can print, with its causes", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause }) => void logged.push(Cause.pretty(cause)))
+    const odd = Object.assign(new Error("odd", { cause: new Error("why") }), { name: Symbol("odd") })
+    exitOf(TaskGroup.open(TaskGroup.supervise(Effect.fail(odd))).pipe(Effect.provide(Logger.layer([logger]))))
+    expect(logged).toEqual([expect.stringMatching(/^Symbol\(odd\): odd \{\n +\[cause\]: Error: why\n/)])
+  })
+
+  it("S27 a logger that throws at all does not break the group either", () => {
+    const logger = Logger.make(() => {
+      throw new Error("no disk")
+    })
+    const effect = TaskGroup.open(Effect.as(TaskGroup.supervise(Effect.fail("lost")), "its value"))
+    expect(exitOf(effect.pipe(Effect.provide(Logger.layer([logger]))))).toEqual(Exit.succeed("its value"))
+  })
+
   it("is logged when its cleanup failed and all that was asked of it was to stop", () => {
     const logged: Array<string> = []
     const logger = Logger.make(({ message }) => void logged.push(String(message)))
@@ -438,6 +479,209 @@ describe("a supervised task", () => {
     expect(exitOf(effect.pipe(Effect.provide(Logger.layer([logger]))))).toEqual(Exit.void)
     expect(logged).toEqual(['Unhandled failure of supervised task "messy"'])
   })
+})
+
+describe("S17 a supervised failure in a group that lives on", () => {
+  const failing = (name: string) => TaskGroup.supervise(Effect.fail(name), { name })
+  const run = <A, E>(effect: Effect.Effect<A, E, TaskGroup.TaskGroup<never>>) => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause, fiber, message }) => {
+      const time = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      logged.push(
+        `${time} ${String(message)}${cause.reasons.length === 0 ? "" : ` (${Cause.pretty(cause).split("\n")[0]})`}`
+      )
+    })
+    const logging = Effect.provideService(TaskGroup.open(effect), Logger.CurrentLoggers, new Set([logger]))
+    return { exit: exitOf(logging), logged }
+  }
+
+  it("is reported within 10 seconds where nobody looks at it, and once", () => {
+    const { logged } = run(
+      Effect.gen(function* () {
+        yield* failing("first")
+        yield* Effect.sleep("4 seconds")
+        yield* failing("second")
+        yield* Effect.sleep("1 hour")
+        yield* failing("third")
+      })
+    )
+    const told = (name: string) => `Unhandled failure of supervised task "${name}" (Error: ${name})`
+    expect(logged).toEqual([`10000 ${told("first")}`, `14000 ${told("second")}`, `3604000 ${told("third")}`])
+  })
+
+  it("is not where it is looked at before, or somebody waits for it", () => {
+    const { logged } = run(
+      Effect.gen(function* () {
+        const joined = yield* failing("joined")
+        const asked = yield* failing("asked")
+        const waited = yield* TaskGroup.supervise(Effect.andThen(Effect.sleep("1 second"), Effect.fail("late")))
+        const waiting = yield* TaskGroup.spawn(waited.exit)
+        yield* Effect.sleep("9 seconds")
+        yield* Effect.exit(joined.join)
+        yield* asked.exit
+        yield* waiting.join
+        yield* Effect.sleep("1 hour")
+      })
+    )
+    expect(logged).toEqual([])
+  })
+
+  it("can be joined after it was reported", () => {
+    const { exit, logged } = run(
+      Effect.gen(function* () {
+        const task = yield* failing("late")
+        yield* Effect.sleep("1 minute")
+        return yield* Effect.flip(task.join)
+      })
+    )
+    expect(exit).toEqual(Exit.succeed("late"))
+    expect(logged).toHaveLength(1)
+  })
+
+  it("of very many, a hundred are told and the rest is counted", () => {
+    const { logged } = run(
+      Effect.andThen(
+        Effect.forEach(
+          Array.from({ length: 250 }, (_, n) => `t${n}`),
+          failing,
+          { discard: true }
+        ),
+        Effect.sleep("1 hour")
+      )
+    )
+    expect(logged).toHaveLength(101)
+    expect(logged.at(-1)).toBe("10000 150 more supervised tasks failed unhandled")
+  })
+
+  it("that was looked at is not kept: a group that lives for 50,000 of them stays small", async () => {
+    setFlagsFromString("--expose-gc")
+    const collect = runInNewContext("gc") as () => void
+    const heap = Effect.sync(() => {
+      collect()
+      return process.memoryUsage().heapUsed
+    })
+    const round = Effect.forEach(
+      Array.from({ length: 50_000 }),
+      () => Effect.flatMap(failing("seen"), (task) => Effect.exit(task.join)),
+      { discard: true }
+    )
+    const grown = await Effect.runPromise(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          yield* round
+          const before = yield* heap
+          yield* round
+          return (yield* heap) - before
+        })
+      )
+    )
+    expect(grown / 50_000).toBeLessThan(20)
+  })
+
+  it("leaves no timer behind its group", () => {
+    const program = TaskGroup.open(
+      Effect.andThen(
+        failing("seen"),
+        Effect.flatMap(failing("other"), (task) => task.exit)
+      )
+    )
+    const { left, time } = Effect.runSync(Sim.run(Effect.provideService(program, Logger.CurrentLoggers, new Set())))
+    expect([left.timers, left.fibers, time]).toEqual([0, [], 0])
+  })
+})
+
+describe("a chain of 50,000 tasks, each of which waits for the one before", () => {
+  it("S26 comes to its end on any stack", async () => {
+    const program = TaskGroup.open(
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<number>()
+        let last: Effect.Effect<number> = Deferred.await(gate)
+        for (let n = 0; n < 50_000; n++) {
+          const before = last
+          last = (yield* TaskGroup.spawn(Effect.map(before, (value) => value + 1))).join
+        }
+        yield* Deferred.succeed(gate, 0)
+        return yield* last
+      })
+    )
+    expect(await Effect.runPromise(program)).toBe(50_000)
+  })
+})
+
+describe("S29 a wait in a group with a limit that only its own waiter could end", () => {
+  const dead = (task: string) =>
+    expect.objectContaining({
+      message: expect.stringContaining(`Task "${task}" can never begin: all turns of its group "small" belong to tasks`)
+    })
+  const server = (ready: TaskGroup.Ready<string>) => Effect.andThen(ready("up"), Effect.sleep(10))
+  const start = TaskGroup.start(server, { name: "server" })
+  const inSmall = <A, E>(limit: number, effect: Effect.Effect<A, E, TaskGroup.TaskGroup<never>>, others: number = 0) =>
+    exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          for (let n = 0; n < others; n++) yield* TaskGroup.spawn(Effect.sleep(20), { name: `other ${n}` })
+          return yield* (yield* TaskGroup.spawn(effect, { name: "starter" })).join
+        }),
+        { limit, name: "small" }
+      )
+    )
+
+  it("is a defect that says so: a start from the only turn, be it under a deadline or in a group of its own", () => {
+    const bounded = Deadline.within(start, "1 minute")
+    for (const effect of [start, bounded, Deadline.moveOn(bounded, 5), Joiner.all([start])]) {
+      const exit = inSmall(1, effect as typeof start)
+      expect(failuresOf(exit).map(([, error]) => error)).toContainEqual(dead("server"))
+    }
+  })
+
+  it("is one for a join as well, and starts nothing", () => {
+    let ran = false
+    const never = TaskGroup.spawn(
+      Effect.sync(() => (ran = true)),
+      { name: "late" }
+    )
+    for (const wait of ["join", "exit"] as const) {
+      const exit = inSmall(
+        1,
+        Effect.flatMap(never, (task) => task[wait] as Effect.Effect<unknown>)
+      )
+      expect(failuresOf(exit)).toEqual([["starter", dead("late")]])
+    }
+    expect(ran).toBe(false)
+  })
+
+  it("is none where another turn comes free, or the task has begun", () => {
+    expect(inSmall(2, start)).toEqual(Exit.succeed("up"))
+    expect(inSmall(2, start, 1)).toEqual(Exit.succeed("up"))
+    const later = Effect.gen(function* () {
+      const task = yield* TaskGroup.spawn(Effect.succeed("ran"), { kind: "daemon" })
+      return yield* task.join
+    })
+    expect(inSmall(1, later)).toEqual(Exit.succeed("ran"))
+  })
+
+  it("is none where the wait can end in another way", () => {
+    const raced = Effect.gen(function* () {
+      const task = yield* TaskGroup.spawn(Effect.succeed("never"), { name: "late" })
+      return yield* Effect.raceFirst(task.join, Effect.as(Effect.sleep(5), "gave up"))
+    })
+    expect(inSmall(1, raced)).toEqual(Exit.succeed("gave up"))
+  })
+
+  it.sim(
+    "is one for the last of several that hold all turns, under any order",
+    TaskGroup.open(Effect.all([TaskGroup.spawn(start, { name: "one" }), TaskGroup.spawn(start, { name: "two" })]), {
+      limit: 2,
+      name: "small"
+    }).pipe(
+      Effect.exit,
+      Effect.map((exit) => {
+        // Where one is so early that the turn of its server comes before the other, all is well.
+        if (Exit.isFailure(exit)) expect(failuresOf(exit).map(([, error]) => error)).toEqual([dead("server")])
+      })
+    ),
+    { granularity: "op", schedules: 1000 }
+  )
 })
 
 describe("a group that is ended early", () => {

@@ -7,6 +7,7 @@ export const add = (a: number, b: number): number => a + b
 export const addLater = async (a: number, b = 10): Promise<number> => a + b
 export const thread = (): number => threadId
 export const lengthOf = (bytes: Uint8Array): number => bytes.length
+export const lengthsOf = (one: Uint8Array, two: Uint8Array): ReadonlyArray<number> => [one.length, two.length]
 export const total = (...numbers: ReadonlyArray<number>): number => numbers.reduce((a, b) => a + b, 0)
 
 class QuotaError extends Error {
@@ -81,9 +82,9 @@ export const exit = (steps: Steps): never => {
   process.exit(7)
 }
 
-export const throwElsewhere = (): Promise<never> => {
+export const throwElsewhere = (what: unknown = new Error("nobody caught this")): Promise<never> => {
   setImmediate(() => {
-    throw new Error("nobody caught this")
+    throw what
   })
   return new Promise(() => {})
 }
@@ -93,3 +94,69 @@ export const post = (message: unknown): string => {
   parentPort!.postMessage(message, [])
   return "done"
 }
+
+/** Errors that are odd, each in its way, and values that are. */
+const odd = {
+  "symbol for a name": () => Object.assign(new Error("odd"), { name: Symbol("odd") }),
+  "getter that throws": () =>
+    Object.defineProperty(new Error("odd"), "message", {
+      get: () => {
+        throw new Error("the getter")
+      }
+    }),
+  "null prototype": () => Object.create(null),
+  "error without a prototype": () => Object.setPrototypeOf(new Error("odd"), null),
+  proxy: () => new Proxy(new Error("odd"), { get: () => fail("touched") }),
+  "circle of causes": () => {
+    const error = new Error("odd")
+    return Object.assign(error, { cause: error })
+  }
+}
+export type Odd = keyof typeof odd
+
+export const failOddly = (what: Odd): never => {
+  throw odd[what]()
+}
+export const failWithMuch = (): never => {
+  const error = new TypeError("odd", { cause: new QuotaError("disk") })
+  Object.assign(error, { f: () => {}, [Symbol("key")]: 1, code: "E_ODD", at: new Date(0) })
+  throw Object.defineProperty(error, "bad", { get: () => fail("the getter"), enumerable: true })
+}
+export const failWithMany = (): never => {
+  const inner = new AggregateError([new RangeError("c")], "b")
+  throw new AggregateError([new QuotaError("a"), inner, "text", () => {}], "all of them")
+}
+
+const thenable = <A>(then: PromiseLike<A>["then"]): PromiseLike<A> => {
+  // oxlint-disable-next-line unicorn/no-thenable -- what it is for
+  return { then }
+}
+const thenables = {
+  "settles twice": (n: number) =>
+    thenable<number>((ok, fail) => {
+      ok?.(n)
+      ok?.(-1)
+      return fail?.(new Error("too late")) as never
+    }),
+  "settles again later": (n: number) =>
+    thenable<number>((ok) => {
+      setImmediate(() => ok?.(-1))
+      return ok?.(n) as never
+    }),
+  throws: () =>
+    thenable<number>(() => {
+      throw new Error("by then")
+    }),
+  "throws when asked": () =>
+    // oxlint-disable-next-line unicorn/no-thenable -- what it is for
+    Object.defineProperty({}, "then", {
+      get: () => {
+        throw new Error("by then")
+      }
+    }) as PromiseLike<number>,
+  "gives a promise": (n: number) => thenable<number>((ok) => ok?.(Promise.resolve(n) as never) as never),
+  "gives a rejected promise": () =>
+    thenable<number>((ok) => ok?.(Promise.reject(new Error("by then")) as never) as never)
+}
+export type Thenable = keyof typeof thenables
+export const thenOf = (what: Thenable, n: number): PromiseLike<number> => thenables[what](n)

@@ -81,7 +81,7 @@ describe("Limiters", () => {
       expect(exit).toEqual(
         Exit.succeed({
           inUse: [0, 0, 0, 0, 0],
-          release: "RangeError: Limiter: permits must be a whole number, zero or more; got -1"
+          release: "RangeError: Limiter: permits must be a whole number, 0 or more; got -1"
         })
       )
   )

@@ -75,6 +75,49 @@ describe("Main.run", () => {
       })
     )
 
+    for (const [name, line] of [
+      ["symbolName", "error: odd"],
+      ["deepCause", "error: cause 19999"],
+      ["messageGetter", "error: TypeError"],
+      ["proxy", "error: a value that cannot be shown"]
+    ] as const) {
+      it.effect(`S27 1 after an odd error, told in a line: ${name}`, () =>
+        Effect.gen(function* () {
+          expect(yield* run(name)).toEqual({ code: 1, signal: null, stdout: "", stderr: `${line}\n` })
+        })
+      )
+    }
+
+    it.effect("S27 1 after an odd defect, with the whole cause too when debug is on", () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* run("circle of causes", "debug")
+        expect(code).toBe(1)
+        expect(stderr).toContain("error: unexpected: round\nError: round\n")
+      })
+    )
+
+    it.effect("S27 0 when a cancelled or abandoned promise is rejected with a circle of causes", () =>
+      Effect.gen(function* () {
+        const { code, stdout, stderr } = yield* run("cancels promises with a circle of causes")
+        expect({ code, stdout }).toEqual({ code: 0, stdout: "went on\n" })
+        expect(stderr).toContain('Abandoned promise "late" failed')
+      })
+    )
+
+    it.effect("S27 0, with a report of an odd failure that nobody handled", () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* run("has an odd unhandled failure")
+        expect(code).toBe(0)
+        expect(stderr).toMatch(/Unhandled failure of supervised task "mailer".*Symbol\(odd\): lost/)
+      })
+    )
+
+    it.effect("1 after a failure of a task, told with its name", () =>
+      Effect.gen(function* () {
+        expect(yield* run("fails in a task")).toMatchObject({ code: 1, stderr: 'error: task "fetch": no answer\n' })
+      })
+    )
+
     it.effect("130 when the program cancelled itself, and says so", () =>
       Effect.gen(function* () {
         expect(yield* run("cancels itself")).toMatchObject({ code: 130, stderr: "error: cancelled\n" })

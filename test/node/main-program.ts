@@ -4,17 +4,14 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Path from "effect/Path"
-import { Drain, TaskGroup } from "skein"
+import { Cancel, Deadline, Offload, TaskGroup } from "skein"
 import { Main } from "skein/node"
 
 const ready = Console.log("ready")
 const never = Effect.onInterrupt(Effect.never, () => Console.log("cleaned up"))
 
-const listening = <A, E>(answer: (drain: Drain.Drain) => Effect.Effect<A, E>) =>
-  Effect.flatMap(Drain.Drain, (drain) => {
-    drain.listeners += 1
-    return Effect.andThen(ready, answer(drain))
-  })
+// What is printed before it listens is seen by the test only when it does.
+const stopping = Effect.andThen(ready, Cancel.stopRequested)
 
 class Told extends Error {
   readonly _tag = "Told"
@@ -22,6 +19,24 @@ class Told extends Error {
 
 class WithExitCode extends Error {
   override readonly "~effect/Runtime/errorExitCode" = 42
+}
+
+const thrower = (): never => {
+  throw new Error("touched")
+}
+
+/** Whoever fails with these does not know their types. */
+const fails = (error: unknown) => Effect.fail(error)
+
+const deep = (): Error => {
+  let last = new Error("cause 0")
+  for (let i = 1; i < 20_000; i++) last = new Error(`cause ${i}`, { cause: last })
+  return last
+}
+
+const circle = (): Error => {
+  const error = new Error("round")
+  return Object.assign(error, { cause: error })
 }
 
 const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> = {
@@ -35,16 +50,14 @@ const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> =
   hostile: Effect.fail(new Told("http://ada:pw@127.0.0.1/\u001B[2J answered \u202Enothing")),
   // Nothing but the fiber: no timer, no socket.
   waits: Effect.andThen(ready, never),
-  drains: listening((drain) => Effect.andThen(drain.requested, Console.log("drained"))),
+  drains: Effect.andThen(stopping, Console.log("drained")),
   // As npm does: a Ctrl-C in a terminal reaches npm and its script, and npm passes it on to the script.
-  "drains, and gets the signal again": listening((drain) =>
-    drain.requested.pipe(
-      Effect.andThen(Effect.sync(() => process.kill(process.pid, "SIGINT"))),
-      Effect.andThen(Effect.sleep("20 millis")),
-      Effect.andThen(Console.log("drained"))
-    )
+  "drains, and gets the signal again": stopping.pipe(
+    Effect.andThen(Effect.sync(() => process.kill(process.pid, "SIGINT"))),
+    Effect.andThen(Effect.sleep("20 millis")),
+    Effect.andThen(Console.log("drained"))
   ),
-  "drains for ever": listening((drain) => Effect.andThen(drain.requested, never)),
+  "drains for ever": Effect.andThen(stopping, never),
   "has a task that cannot be cancelled": TaskGroup.open(
     Effect.andThen(
       TaskGroup.spawn(Effect.uninterruptible(Effect.andThen(ready, Effect.never)), { name: "flush" }),
@@ -58,6 +71,25 @@ const programs: Record<string, Effect.Effect<unknown, unknown, Main.Services>> =
   "fails with a string": Effect.fail("just text"),
   "fails with a record": Effect.fail({ code: 7 }),
   "fails with an exit code": Effect.fail(new WithExitCode("no such luck")),
+  symbolName: fails(Object.assign(new Error("odd"), { name: Symbol("odd") })),
+  deepCause: Effect.suspend(() => fails(deep())),
+  messageGetter: fails(Object.defineProperty(new TypeError("x"), "message", { get: thrower })),
+  proxy: fails(new Proxy(new Error("odd"), { get: thrower, has: thrower, getPrototypeOf: thrower })),
+  "circle of causes": Effect.promise(() => Promise.reject(circle())),
+  "fails in a task": TaskGroup.open(TaskGroup.spawn(Effect.fail(new Told("no answer")), { name: "fetch" })),
+  "has an odd unhandled failure": TaskGroup.open(
+    TaskGroup.supervise(Effect.fail(Object.assign(new Error("lost"), { name: Symbol("odd") })), { name: "mailer" })
+  ),
+  // Two at once: one that is cancelled and waits, and one that was left.
+  "cancels promises with a circle of causes": Effect.gen(function* () {
+    for (const onCancel of ["wait", "abandon"] as const) {
+      const late = (signal: AbortSignal) =>
+        new Promise<never>((_, reject) => signal.addEventListener("abort", () => setTimeout(() => reject(circle()), 5)))
+      yield* Effect.exit(Deadline.within(Offload.promise(late, { onCancel }), "5 millis"))
+    }
+    yield* Effect.sleep("50 millis")
+    yield* Console.log("went on")
+  }),
   dies: Effect.sync(() => {
     throw new TypeError("x is not a function")
   }),

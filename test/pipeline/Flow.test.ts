@@ -8,7 +8,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { join } from "node:path"
-import { Drain, Journal, Pipeline, Source } from "skein"
+import { Journal, Pipeline, Source, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import * as Child from "../support/child.ts"
@@ -237,14 +237,12 @@ describe("a drain", () => {
   it.sim(
     "that was asked for before the start, or at any moment of it, reads nothing more",
     () => {
-      const drain = Drain.make()
       const job = Pipeline.from(numbers(1000)).pipe(
         Pipeline.map((n) => after(100, n)),
         Pipeline.to(Store.make<number>().table)
       )
-      return Effect.andThen(drain.request, Pipeline.run(job, { name: "early" })).pipe(
-        Effect.provide(Journal.memory),
-        Effect.provideService(Drain.Drain, drain)
+      return TaskGroup.open(Effect.andThen(TaskGroup.stop(), Pipeline.run(job, { name: "early" }))).pipe(
+        Effect.provide(Journal.memory)
       )
     },
     {

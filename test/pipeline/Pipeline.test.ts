@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Drain, Journal, Pipeline, Sink, Source } from "skein"
+import { Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
 import { Interrupt, Kill, Leaks, Sim } from "skein/testing"
 import * as Store from "../support/store.ts"
 
@@ -460,17 +460,11 @@ describe("drain", () => {
       Pipeline.batch(7),
       Pipeline.to(store.table as unknown as Sink.Sink<ReadonlyArray<number>, never, never, "exactly-once">)
     )
-    const drain = Drain.make()
     const run = Pipeline.run(job, { name: "d", window: { items: 50 } }).pipe(Effect.provide(Journal.memory))
-    const [first] = valueOf(
-      Effect.all([run, Effect.delay(drain.request, 255)], { concurrency: 2 }).pipe(
-        Effect.provideService(Drain.Drain, drain)
-      )
-    )
+    const [first] = valueOf(TaskGroup.open(Effect.all([run, Effect.delay(TaskGroup.stop(), 255)], { concurrency: 2 })))
     expect(first).toMatchObject({ outcome: "drained", resumable: true })
     expect(first.settled).toBeGreaterThan(100)
     expect(first.settled).toBeLessThan(1000)
-    expect(drain.listeners).toBe(0)
     const flat = () => (store.rows as unknown as Array<ReadonlyArray<number>>).flat()
     expect(flat()).toEqual(Array.from({ length: first.settled }, (_, i) => i + 1))
     const second = valueOf(run)
@@ -484,14 +478,9 @@ describe("drain", () => {
       Pipeline.map((n) => Effect.as(Effect.sleep(10), n), { concurrency: 4 }),
       Pipeline.to(store.table)
     )
-    const drain = Drain.make()
     const run = Pipeline.run(job, { name: "d" }).pipe(Effect.provide(Journal.memory))
     const drained = Effect.runSync(
-      Sim.run(
-        Effect.all([run, Effect.delay(drain.request, 255)], { concurrency: 2 }).pipe(
-          Effect.provideService(Drain.Drain, drain)
-        )
-      )
+      Sim.run(TaskGroup.open(Effect.all([run, Effect.delay(TaskGroup.stop(), 255)], { concurrency: 2 })))
     )
     expect(drained.time).toBeLessThanOrEqual(265)
     expect(Exit.isSuccess(drained.exit) && drained.exit.value[0]).toMatchObject({ outcome: "drained", settled: 104 })
@@ -505,16 +494,17 @@ describe("drain", () => {
       Pipeline.map((n) => (n === 3 ? Effect.never : Effect.succeed(n))),
       Pipeline.to(store.table)
     )
-    const drain = Drain.make()
     const run = Effect.runSync(
       Sim.run(
-        Effect.all(
-          [
-            Pipeline.run(job, { name: "d", drainWithin: "5 seconds" }).pipe(Effect.provide(Journal.memory)),
-            Effect.delay(drain.request, 1000)
-          ],
-          { concurrency: 2 }
-        ).pipe(Effect.provideService(Drain.Drain, drain))
+        TaskGroup.open(
+          Effect.all(
+            [
+              Pipeline.run(job, { name: "d", drainWithin: "5 seconds" }).pipe(Effect.provide(Journal.memory)),
+              Effect.delay(TaskGroup.stop(), 1000)
+            ],
+            { concurrency: 2 }
+          )
+        )
       )
     )
     expect(run.time).toBe(6000)

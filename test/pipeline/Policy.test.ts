@@ -9,7 +9,7 @@ import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
 import { Interrupt, Leaks, Sim } from "skein/testing"
-import type { DeadlineExceeded } from "../../src/concurrency/Deadline.ts"
+import * as Deadline from "../../src/concurrency/Deadline.ts"
 import * as Limiter from "../../src/concurrency/Limiter.ts"
 import { Attempt } from "../../src/pipeline/context/Attempt.ts"
 import * as Meter from "../../src/pipeline/context/Meter.ts"
@@ -180,6 +180,27 @@ describe("time", () => {
     })
   })
 
+  it("S15 a retry that cannot begin in time is not waited for: the last error comes at once", () => {
+    const { call, starts } = flaky(9, Effect.sleep("1 second"))
+    const { exit, time } = Effect.runSync(
+      Sim.run(longest(Policy.apply(call, { total: "2500 millis", backoff: { factor: 5 } })))
+    )
+    expect([errorOf(exit), time, starts.length]).toEqual([new Busy(2), 2250, 2])
+  })
+
+  it("S15 the wait that the other side asks for is bounded as well, and by a deadline around the call", () => {
+    const asked = (wait: number) => {
+      const { call, starts } = flaky(9)
+      const policy: Policy.Policy<Busy> = { retryAfter: () => Option.some(Duration.seconds(wait)), retries: 1 }
+      const late = Deadline.within(Policy.apply(call, policy), "5 seconds")
+      const { exit, time } = Effect.runSync(Effect.tap(Sim.run(late), Leaks.check))
+      return [errorOf(exit), time, starts.length]
+    }
+    expect(asked(4)).toEqual([new Busy(2), 4000, 2])
+    expect(asked(5)).toEqual([new Busy(1), 0, 1])
+    expect(asked(6)).toEqual([new Busy(1), 0, 1])
+  })
+
   it("a total that passes during an attempt is not taken for the attempt's own time", () => {
     const run = Effect.runSync(Sim.run(Policy.apply(Effect.never, { total: "1 second", attempt: "1 second" })))
     expect(errorOf(run.exit)).toMatchObject({ deadline: "total" })
@@ -269,7 +290,7 @@ describe("types", () => {
     expectTypeOf(call.pipe(Policy.apply({ retryWhile: (error) => error.n > 1 }))).toEqualTypeOf<
       Effect.Effect<number, Busy, "service">
     >()
-    type Timed = Effect.Effect<number, Busy | DeadlineExceeded, "service">
+    type Timed = Effect.Effect<number, Busy | Deadline.DeadlineExceeded, "service">
     expectTypeOf(call.pipe(Policy.apply({ total: "1 second" }))).toEqualTypeOf<Timed>()
     expectTypeOf(Policy.apply(call, { attempt: 5 })).toEqualTypeOf<Timed>()
     expectTypeOf(Policy.apply(call, { attempt: 5, total: "1 second" })).toEqualTypeOf<Timed>()

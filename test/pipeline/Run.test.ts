@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Drain, Journal, Pipeline, Sink, type Source, TaskGroup } from "skein"
+import { Journal, Pipeline, Policy, Sink, type Source, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import { after, endsWell, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
@@ -453,16 +453,10 @@ describe("a run that was started", () => {
   })
 })
 
-describe("P9 the drain of the program", () => {
-  const providing = <A, E, R>(effect: (drain: Drain.Drain) => Effect.Effect<A, E, R>) =>
-    Effect.suspend(() => {
-      const drain = Drain.make()
-      return Effect.provideService(effect(drain), Drain.Drain, drain)
-    })
-
+describe("P9 a request to stop", () => {
   it.sim(
     "ends all of its runs, also one that begins after it was asked for",
-    providing((drain) =>
+    TaskGroup.open(
       Effect.gen(function* () {
         const stores = [Store.make<number>(), Store.make<number>()]
         const run = (name: string, store: Store.Store<number>) =>
@@ -471,12 +465,9 @@ describe("P9 the drain of the program", () => {
           Effect.all([run("one", stores[0]!), run("two", stores[1]!)], { concurrency: 2 })
         )
         yield* Effect.sleep(25)
-        expect(drain.listeners).toBe(2)
-        yield* drain.request
+        yield* TaskGroup.stop()
         for (const summary of yield* Fiber.join(runs)) expect(summary).toMatchObject({ outcome: "drained", settled: 3 })
-        expect(drain.listeners).toBe(0)
         expect(yield* run("one", stores[0]!)).toMatchObject({ outcome: "drained", resumable: true })
-        expect(drain.listeners).toBe(0)
       }).pipe(Effect.provide(Journal.memory))
     ),
     { schedules: 50, check: endsWell }
@@ -485,11 +476,11 @@ describe("P9 the drain of the program", () => {
   for (const when of ["before", "during"] as const) {
     it.sim(
       `does not cut \`collect\` and \`stream\` short when it is asked for ${when} them`,
-      providing((drain) =>
+      TaskGroup.open(
         Effect.gen(function* () {
           const pipeline = Pipeline.from(numbers(6)).pipe(Pipeline.map(slow, { concurrency: 2 }), Pipeline.batch(4))
-          if (when === "before") yield* drain.request
-          else yield* Effect.forkChild(Effect.delay(drain.request, 15))
+          if (when === "before") yield* TaskGroup.stop()
+          else yield* Effect.forkChild(Effect.delay(TaskGroup.stop(), 15))
           const whole = [upTo(4), [5, 6]]
           const both = [Pipeline.collect(pipeline), Stream.runCollect(Pipeline.stream(pipeline))]
           expect(yield* Effect.all(both, { concurrency: 2 })).toEqual([whole, whole])
@@ -498,23 +489,6 @@ describe("P9 the drain of the program", () => {
       { schedules: 50, check: endsWell }
     )
   }
-
-  it("has no listeners left wherever a run is interrupted", { timeout: 60_000 }, () => {
-    let drain!: Drain.Drain
-    const begin = Effect.suspend(() => {
-      drain = Drain.make()
-      const job = Pipeline.from(numbers(4)).pipe(Pipeline.map(each, { concurrency: 2 }), Pipeline.to(Sink.discard))
-      return Pipeline.run(job, { name: "i" }).pipe(
-        Effect.provide(Journal.memory),
-        Effect.provideService(Drain.Drain, drain)
-      )
-    })
-    const check = (run: Sim.Run<unknown, unknown>) => {
-      Effect.runSync(Leaks.check(run))
-      expect(drain.listeners).toBe(0)
-    }
-    Effect.runSync(Interrupt.everywhere(begin, { check }))
-  })
 })
 
 describe("what a run spawns", () => {
@@ -586,4 +560,88 @@ describe("what a run spawns", () => {
     )
     expect(order).toEqual(["ended", "task", "task"])
   })
+
+  it("is owned in the same way by the group around a start, also after the run", () => {
+    const order: Array<string> = []
+    const later = Effect.delay(
+      Effect.sync(() => order.push("task")),
+      50
+    )
+    const job = Pipeline.from(numbers(1)).pipe(
+      Pipeline.map((n) => Effect.as(TaskGroup.spawn(later), n)),
+      Pipeline.to(Sink.discard)
+    )
+    const program = Effect.scoped(
+      Effect.gen(function* () {
+        const run = yield* Pipeline.start(job, { name: "spawns" })
+        order.push((yield* run.await).outcome)
+      })
+    )
+    valueOf(Effect.provide(TaskGroup.open(program), Journal.memory))
+    expect(order).toEqual(["done", "task"])
+    const failing = Pipeline.from(numbers(1)).pipe(
+      Pipeline.map((n) => Effect.as(TaskGroup.spawn(Effect.delay(Effect.fail("no"), 5)), n)),
+      Pipeline.map(slow),
+      Pipeline.to(Sink.discard)
+    )
+    const failed = Effect.scoped(
+      Effect.flatMap(Pipeline.start(failing, { name: "spawns" }), (run) => Effect.andThen(run.await, Effect.never))
+    )
+    expect(errorOf(Effect.provide(TaskGroup.open(failed), Journal.memory))).toBe("no")
+  })
+
+  it("is owned in the same way where the breaker of a policy spawns it", () => {
+    const groups: Array<string> = []
+    const named = TaskGroup.spawn(Effect.map(TaskGroup.current(), ({ name }) => void groups.push(name)))
+    const policy: Policy.Policy<never, never, TaskGroup.TaskGroup<never>, undefined, undefined> = {
+      breaker: (effect) => Effect.andThen(named, effect),
+      retries: 0
+    }
+    const job = Pipeline.from(numbers(1)).pipe(
+      Pipeline.map((n) => Policy.apply(Effect.succeed(n), policy)),
+      Pipeline.to(Sink.discard)
+    )
+    valueOf(Effect.provide(TaskGroup.open(Pipeline.run(job, { name: "spawns" }), { name: "caller's" }), Journal.memory))
+    expect(groups).toEqual(["caller's"])
+  })
+})
+
+describe("a cancellation of the group", () => {
+  const gives = TaskGroup.cancel("found it")
+  const cancels = Pipeline.from(numbers(3)).pipe(Pipeline.map((n) => Effect.as(n === 2 ? gives : Effect.void, n)))
+  const { source } = counted(1)
+  const cancelling: Source.Source<number, never, TaskGroup.TaskGroup<TaskGroup.GroupCancelled>, number> = {
+    ...source,
+    read: (from) => Stream.unwrap(Effect.as(gives, source.read(from)))
+  }
+  const policy: Policy.Policy<never, never, TaskGroup.TaskGroup<TaskGroup.GroupCancelled>, undefined, undefined> = {
+    breaker: (effect) => Effect.andThen(gives, effect),
+    retries: 0
+  }
+  const toDiscard = Pipeline.to(Sink.discard)
+  const run = { name: "cancels" }
+  const jobs = {
+    step: Pipeline.run(cancels.pipe(toDiscard), run),
+    source: Pipeline.run(Pipeline.from(cancelling).pipe(toDiscard), run),
+    sink: Pipeline.run(Pipeline.from(numbers(1)).pipe(Pipeline.to(Sink.forEach(() => gives))), run),
+    started: Effect.scoped(Effect.flatMap(Pipeline.start(cancels.pipe(toDiscard), run), ({ await: end }) => end)),
+    collected: Pipeline.collect(cancels),
+    streamed: Stream.runCollect(Pipeline.stream(cancels)),
+    breaker: Pipeline.collect(Pipeline.from([1]).pipe(Pipeline.map((n) => Policy.apply(Effect.succeed(n), policy))))
+  }
+
+  it.each(Object.keys(jobs) as Array<keyof typeof jobs>)(
+    "by a %s is one of the group around it, and ends the run",
+    (name) => {
+      const job = jobs[name] as Effect.Effect<
+        unknown,
+        never,
+        TaskGroup.TaskGroup<TaskGroup.GroupCancelled> | Journal.Journal
+      >
+      const program = TaskGroup.open(Effect.andThen(job, Effect.never), { name: "caller's" }).pipe(
+        Effect.catchTag("GroupCancelled", ({ group, reason }) => Effect.succeed([group, reason]))
+      )
+      expect(valueOf(Effect.provide(program, Journal.memory))).toEqual(["caller's", "found it"])
+    }
+  )
 })

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Drain, Journal, Pipeline, Sink, type Source } from "skein"
+import { Journal, Pipeline, Sink, type Source, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import * as Store from "../support/store.ts"
 
@@ -454,12 +454,10 @@ describe("a pipeline made at random", () => {
       const after = roll(spec.seed, "drain") * 30 - 1
       const start = Effect.suspend(() => {
         world = makeWorld(spec)
-        const drain = Drain.make()
-        const drained = Effect.all(
-          [world.run, after < 0 ? drain.request : Effect.delay(drain.request, Math.floor(after))],
-          { concurrency: 2 }
+        const stop = TaskGroup.stop()
+        return TaskGroup.open(
+          Effect.all([world.run, after < 0 ? stop : Effect.delay(stop, Math.floor(after))], { concurrency: 2 })
         )
-        return Effect.provideService(drained, Drain.Drain, drain)
       })
       const check = (run: Sim.Run<unknown, unknown>) => {
         isCalm(run, world)

@@ -54,3 +54,8 @@ export const thenable = <A>(then: PromiseLike<A>["then"]): PromiseLike<A> => {
   // oxlint-disable-next-line unicorn/no-thenable -- what it is for
   return { then }
 }
+
+/** What has a `then` that is a value, or that cannot be asked for. */
+export const withThen = (then: PropertyDescriptor): PromiseLike<unknown> =>
+  // oxlint-disable-next-line unicorn/no-thenable -- what it is for
+  Object.defineProperty({}, "then", then) as PromiseLike<unknown>

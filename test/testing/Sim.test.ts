@@ -501,7 +501,14 @@ describe("explore", () => {
   })
 
   it("says how many schedules were different", () => {
-    expect(explored(Effect.void, { schedules: 20 })).toMatchObject({ schedules: 20, distinct: 1 })
+    expect(explored(Effect.void, { schedules: 20 })).toEqual({
+      schedules: 20,
+      distinct: 1,
+      complete: false,
+      summary: "20 schedules, 1 of them different"
+    })
+    const yields = Effect.all([Effect.yieldNow, Effect.yieldNow], { concurrency: 2 })
+    expect(explored(yields, { schedules: 50, granularity: "boundary" }).distinct).toBe(2)
   })
 
   it("keeps to the strategy, granularity and first seed that it is given", () => {
@@ -524,6 +531,19 @@ describe("explore", () => {
       return yield* Ref.get(total)
     })
     expect(explored(guarded, { check: isTwo }).schedules).toBe(200)
+  })
+
+  it("finds an update that is lost between waking up and the operation after it", () => {
+    const woken = Effect.suspend(() => {
+      let total = 0
+      const add = Effect.flatMap(Effect.sleep(1), () => {
+        const seen = total
+        return Effect.sync(() => void (total = seen + 1))
+      })
+      return Effect.map(Effect.all([add, add], { concurrency: 2 }), () => total)
+    })
+    expect(foundIn(woken, { check: isTwo })._tag).toBe("BugFound")
+    expect(foundIn(woken, { check: isTwo, exhaustive: { preemptions: 1 } })._tag).toBe("BugFound")
   })
 
   it("reports which schedule, why, the token that replays it, the table and how far it was shrunk", () => {
@@ -554,7 +574,7 @@ describe("explore", () => {
     )
     expect(again).toMatchObject({ token, runs: 0, schedule: 1 })
     expect(runs).toBe(3)
-    expect(explored(Effect.succeed(2), { check: isTwo, replay: token })).toEqual({ schedules: 1, distinct: 1 })
+    expect(explored(Effect.succeed(2), { check: isTwo, replay: token })).toMatchObject({ schedules: 1, distinct: 1 })
   })
 
   it.each<[string, (run: Sim.Run<number, unknown>) => unknown, string]>([

@@ -17,6 +17,8 @@ interface Registered {
   readonly options: { readonly timeout?: number }
   /** Runs the test, as Vitest would, to see how it ends. */
   readonly outcome: (signal?: AbortSignal) => Promise<Error | undefined>
+  /** What the test has told the reporter. */
+  readonly annotations: ReadonlyArray<string>
 }
 
 /** An `it` that registers tests here, for us to run them and look. */
@@ -27,14 +29,19 @@ const registering = () => {
     (
       name: string,
       options: Registered["options"],
-      f: (context: { readonly signal: AbortSignal }) => Promise<unknown>
+      f: (context: {
+        readonly annotate: (message: string) => Promise<void>
+        readonly signal: AbortSignal
+      }) => Promise<unknown>
     ) => {
+      const annotations: Array<string> = []
+      const annotate = async (message: string) => void annotations.push(message)
       const outcome = (signal = new AbortController().signal) =>
-        f({ signal }).then(
+        f({ annotate, signal }).then(
           () => undefined,
           (error: unknown) => error as Error
         )
-      tests.push({ how, name, options, outcome })
+      tests.push({ how, name, options, outcome, annotations })
     }
   const base = Object.assign(register("run"), { skip: register("skip"), only: register("only"), effect: "its own" })
   return { tests, base, it: extend(base as never) }
@@ -91,6 +98,36 @@ describe("it.sim", () => {
       Schedules.BadToken
     )
   })
+
+  plain(
+    "tells the reporter how many orders an exhaustive search has seen, and fails where there are more",
+    async () => {
+      const { it, tests } = registering()
+      const turns = Effect.all([Effect.yieldNow, Effect.yieldNow, Effect.yieldNow], { concurrency: 3 })
+      const options = { granularity: "boundary", exhaustive: true } as const
+      it.sim("all", turns, options)
+      it.sim("some", turns, { ...options, schedules: 5 })
+      it.sim("by chance", turns, { schedules: 5 })
+      it.sim("one", turns, { ...options, replay: "sim1:1:boundary:1" })
+      it.sim("loses", adding(2), { exhaustive: true })
+      const errors = await Promise.all(tests.map(({ outcome }) => outcome()))
+      expect(errors.slice(0, 4).map((error) => error?.message)).toEqual([
+        undefined,
+        "not every order was run: 3 orders of more. Make the program smaller, with fewer fibers and steps, allow fewer " +
+          "`preemptions`, or raise `schedules`",
+        undefined,
+        undefined
+      ])
+      expect(errors[4]?.message).toMatch(/^Schedule \d+ fails: 1 lost/)
+      expect(tests.map(({ annotations }) => annotations)).toEqual([
+        ["all 6 orders without preemptions"],
+        [],
+        [],
+        [],
+        []
+      ])
+    }
+  )
 
   plain("gives each run a scope of its own, and an effect of its own where it is told how to make one", async () => {
     const scopes = new Set<Scope.Scope>()
@@ -198,6 +235,24 @@ describe("it.sim.prop", () => {
     const options = { schedules: 3, arbitrary: { runs: 4 } }
     expect(await outcomeOf((it) => it.sim.prop("counts", [drawing], count, options))).toBeUndefined()
     expect([runs.size, new Set(runs.values())]).toEqual([4, new Set([3])])
+  })
+
+  plain("goes through all orders of each input, if it is told to", async () => {
+    const all = { exhaustive: { preemptions: 1 }, arbitrary: { runs: 5 } } as const
+    const guarded = (count: number) => Effect.replicateEffect(Effect.yieldNow, count)
+    expect(await outcomeOf((it) => it.sim.prop("passes", [upTo(3)], guarded, all))).toBeUndefined()
+    expect((await outcomeOf((it) => it.sim.prop("loses", [upTo(3)], adding, all)))?.message).toMatch(
+      /^with the input 2: Schedule \d+ fails: 1 lost/
+    )
+    const few = { ...all, schedules: 1 }
+    const forks = (count: number) =>
+      Effect.all(
+        Array.from({ length: count }, () => Effect.yieldNow),
+        { concurrency: 3 }
+      )
+    expect((await outcomeOf((it) => it.sim.prop("gives up", [upTo(3)], forks, few)))?.message).toMatch(
+      /^not every order was run: 1 order of more/
+    )
   })
 
   plain("fails where no input can be drawn", async () => {

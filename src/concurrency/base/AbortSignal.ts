@@ -1,5 +1,6 @@
 /** S32, signals that come from outside. They may be of another make (S27): only what all of them have is used. */
 import { constVoid } from "effect/Function"
+import * as Foreign from "./Foreign.ts"
 import type { Reason } from "./Reason.ts"
 
 /**
@@ -59,21 +60,7 @@ const isSignal = (signal: unknown): boolean => {
 }
 
 const reasonOf = (signal: AbortSignal): Reason => {
-  let cause: unknown
-  let message = "its signal was aborted"
-  try {
-    cause = signal.reason
-    message = textOf(cause) ?? message
-  } catch {
-    // A reason with a getter that throws is still a reason.
-  }
-  return { kind: "explicit", by: "its signal", message, cause }
-}
-
-const textOf = (reason: unknown): string | undefined => {
-  if (typeof reason === "object" && reason !== null) {
-    const message = "message" in reason ? reason.message : undefined
-    return typeof message === "string" && message !== "" ? message : undefined
-  }
-  return reason === undefined || reason === null || typeof reason === "function" ? undefined : String(reason)
+  const cause = Foreign.get(signal, "reason")
+  const message = cause === undefined ? "" : Foreign.messageOf(cause)
+  return { kind: "explicit", by: "its signal", message: message || "its signal was aborted", cause }
 }

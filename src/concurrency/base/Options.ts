@@ -4,6 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import * as Foreign from "./Foreign.ts"
 
 /** Throws unless the option is left out or a whole number, `least` or more; `unlimited` ones may be infinite. */
 export const checkWhole = (
@@ -17,6 +18,9 @@ export const checkWhole = (
   const or = extent === "unlimited" ? ", or Infinity" : ""
   throw new RangeError(`${option} must be a whole number, ${least} or more${or}; got ${shown(value)}`)
 }
+
+/** Whether it is a whole number, zero or more. */
+export const isCount = (n: number): boolean => Number.isInteger(n) && n >= 0
 
 /** Throws unless the option is left out or a number, `least` or more, and finite. */
 export const checkNumber = (option: string, value: number | undefined, least: number): void => {
@@ -33,4 +37,4 @@ export const checkDuration = (option: string, value: Duration.Input | undefined)
 }
 
 /** Types are checked by the compiler, which a program in JavaScript does not have. */
-const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : String(value))
+const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : Foreign.describe(value))

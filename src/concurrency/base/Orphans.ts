@@ -1,6 +1,7 @@
 /** Work that was given up while it still runs. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { type Orphan, Registry } from "../Registry.ts"
 
 /**
@@ -21,14 +22,17 @@ import { type Orphan, Registry } from "../Registry.ts"
  * ```
  */
 export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Effect.withFiber((fiber) =>
-  Effect.succeed(Array.from(fiber.getRef(Registry).orphans))
+  Effect.succeed(Array.from(fiber.getRef(Registry)["~skein/Registry"].orphans))
 )
 
 /** Lists an orphan; the function it gives takes it off the list. */
 export const abandon = (name: string, from: Orphan["from"]): Effect.Effect<() => void> =>
-  Effect.withFiber((fiber) => {
-    const { orphans } = fiber.getRef(Registry)
-    const orphan: Orphan = { name, from, since: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() }
-    orphans.add(orphan)
-    return Effect.succeed(() => void orphans.delete(orphan))
-  })
+  Effect.withFiber((fiber) => Effect.succeed(list(fiber, name, from)))
+
+/** As `abandon`, at once, by code that runs in this fiber. */
+export const list = (fiber: Fiber.Fiber<unknown, unknown>, name: string, from: Orphan["from"]): (() => void) => {
+  const { orphans } = fiber.getRef(Registry)["~skein/Registry"]
+  const orphan: Orphan = { name, from, since: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() }
+  orphans.add(orphan)
+  return () => void orphans.delete(orphan)
+}

@@ -4,7 +4,8 @@
  */
 import type * as Fiber from "effect/Fiber"
 
-const limit = 64
+/** How deep, and how many of those who wait for one thing are resumed on one stack. */
+export const limit = 64
 let depth = 0
 
 export const isDeep = (): boolean => depth >= limit

@@ -8,35 +8,57 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Alarm from "./Alarm.ts"
 import { annotate, type Reason, reasonOf } from "./Reason.ts"
-import type { Event, GroupInfo, Kind, Registry, State, TaskInfo, TaskTree } from "../Registry.ts"
+import type { Entries, Listed } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
-import { TaskCancelled, TaskFailed } from "../TaskError.ts"
+import { StopSignal } from "./Stop.ts"
+import { TaskCancelled, TaskFailed, TurnDeadlock } from "../TaskError.ts"
+import type { Change, Kind, State, TaskInfo } from "./TaskInfo.ts"
 import * as Wait from "./Wait.ts"
+import { Waiter, WaitList } from "./WaitList.ts"
 
 /** What a task has to know of its group. */
 export interface Owner {
   readonly name: string
-  readonly registry: Registry
+  readonly entries: Entries
   readonly clock: Clock.Clock
+  /** What its tasks are asked to stop by. */
+  readonly stopping: StopSignal
   /** Runs `f` now, or at the end of the cancellation that is going through the tasks of the group. */
   readonly whenSwept: (f: () => void) => void
   /** Called when a task was cancelled by its handle and has not ended at once. */
   readonly watchCleanup: () => void
+  /** Called when somebody has taken notice of how a supervised task ended. */
+  readonly noticed: (task: Node<unknown, unknown>) => void
+  /** The task that opened the group. */
+  readonly opener: Node<any, any> | undefined
+  /**
+   * S29: notes that a fiber waits for a task; the function it gives takes that back. Gives none where the wait has no end but
+   * that of the fiber's own task.
+   */
+  readonly awaits: (waiter: Fiber.Fiber<unknown, unknown>, task: Node<any, any>) => (() => void) | undefined
+  /** Logs what a listener has thrown. */
+  readonly complain: (thrown: unknown) => void
 }
 
 /** Why and since when a task is being cancelled; one for all tasks that are cancelled together. */
 export interface Cancellation {
   readonly reason: Reason
   readonly annotations: Context.Context<never>
+  /** In milliseconds since the epoch, to be shown. */
   readonly at: number
+  /** The same moment by `Alarm.now`, to be measured from. */
+  readonly moment: number
 }
 
 export const cancellation = (reason: Reason, clock: Clock.Clock): Cancellation => ({
   reason,
   annotations: annotate(reason),
-  at: clock.currentTimeMillisUnsafe()
+  at: clock.currentTimeMillisUnsafe(),
+  moment: Alarm.now(clock)
 })
 
 /** What `Task` is the public side of. There may be very many: each field counts. */
@@ -49,16 +71,16 @@ export class Node<A, E> {
   private readonly givenName: string | undefined
   /** Whether the holder of the handle, and not the group, owns the failure. */
   supervised: boolean
-  /** Whether anyone took notice of how the task ended. */
+  /** Whether anyone took notice of how the task ended, or will. */
   observed = false
   fiber: Fiber.Fiber<A, E> | undefined
   cancelled: Cancellation | undefined
-  /** What it waits for, where that is known. */
-  waitsFor: string | undefined
+  /** What its fibers wait for, where that is known; made for the first. */
+  private waits: WaitList<Known> | undefined
   /** Where its group keeps it. */
   slot = -1
   /** The groups this task has open; made for the first. */
-  groups: Set<{ readonly info: GroupInfo }> | undefined
+  groups: Set<Listed> | undefined
 
   constructor(
     owner: Owner,
@@ -67,7 +89,7 @@ export class Node<A, E> {
     name: string | undefined,
     supervised: boolean
   ) {
-    this.id = ++owner.registry.tasks
+    this.id = ++owner.entries.tasks
     this.owner = owner
     this.spawner = spawner
     this.kind = kind
@@ -100,20 +122,23 @@ export class Node<A, E> {
 
   get join(): Effect.Effect<A, E> {
     return this.end((exit) => {
-      this.observed = true
+      this.notice()
       return this.joined(exit)
     }, "the end of")
   }
 
   get exit(): Effect.Effect<Exit.Exit<A, E>> {
     return this.end((exit) => {
-      this.observed = true
+      this.notice()
       return Effect.succeed(exit)
     }, "the end of")
   }
 
+  /** S17: how it ended, or will end, is no secret to whoever holds it. */
   notice(): void {
+    if (this.observed) return
     this.observed = true
+    if (this.supervised) this.owner.noticed(this)
   }
 
   get info(): TaskInfo {
@@ -125,12 +150,45 @@ export class Node<A, E> {
       group: this.owner.name,
       state: this.stateNow,
       since: this.cancelled?.at ?? this.startedAt,
-      waitsFor: this.waitsFor ?? null
+      waitsFor: this.waitsFor
     }
   }
 
-  get tree(): TaskTree {
-    return { ...this.info, groups: Array.from(this.groups ?? [], (group) => group.info) }
+  /** S31: of everything that its fibers wait for. */
+  private get waitsFor(): string | null {
+    if (this.waits === undefined || this.waits.size === 0) return null
+    const all = new Set<string>()
+    for (let one = this.waits.first; one !== undefined; one = one.after as Known | undefined) all.add(one.what())
+    const told = Array.from(all).slice(0, most).join(" and ")
+    return all.size > most ? `${told} and ${all.size - most} more` : told
+  }
+
+  /** Notes that one of its fibers waits; the function it gives says that this one waits no more. */
+  waitFor(what: () => string): () => void {
+    const known = new Known(what)
+    this.waits ??= new WaitList()
+    this.waits.add(known)
+    this.tell("suspended")
+    return () => {
+      if (!known.waits) return
+      this.waits!.remove(known)
+      this.tell("resumed")
+    }
+  }
+
+  /** What this task is asked to stop by: for a body that is what its group is asked by. */
+  get stopping(): StopSignal {
+    if (this.kind === "body") return this.owner.stopping
+    let signal = signals.get(this)
+    if (signal === undefined) signals.set(this, (signal = new StopSignal(this.owner.stopping)))
+    return signal
+  }
+
+  stop(message = "asked to stop by its handle"): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      this.stopping.request({ kind: "explicit", by: fiber.getRef(CurrentTask)?.name ?? "its handle", message })
+      return Effect.void
+    })
   }
 
   cancel(message = "cancelled by its handle"): Effect.Effect<void> {
@@ -156,9 +214,26 @@ export class Node<A, E> {
   }
 
   /** Tells whoever listens what happens. */
-  tell(kind: Event["kind"]): void {
-    const { clock, registry } = this.owner
-    registry.listener?.({ kind, task: this.info, at: clock.currentTimeMillisUnsafe() })
+  tell(kind: Change["kind"]): void {
+    const { clock, entries } = this.owner
+    if (!entries.isHeard) return
+    if (kind === "started") starts.set(this, clock.monotonicTimeNanosUnsafe())
+    entries.tell({ kind, task: this.info, at: clock.currentTimeMillisUnsafe() }, this.complain)
+  }
+
+  tellEnd(exit: Exit.Exit<A, E>): void {
+    const { clock, entries } = this.owner
+    if (!entries.isHeard) return
+    const at = clock.currentTimeMillisUnsafe()
+    // One that started when nobody listened was not timed.
+    const start = starts.get(this)
+    const duration =
+      start === undefined ? at - this.startedAt : Number(clock.monotonicTimeNanosUnsafe() - start) / 1_000_000
+    entries.tell({ kind: "exited", task: this.info, at, exit, duration }, this.complain)
+  }
+
+  private get complain(): (thrown: unknown) => void {
+    return (thrown) => this.owner.complain(thrown)
   }
 
   private end<B, E2>(then: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>, wait: string): Effect.Effect<B, E2> {
@@ -167,11 +242,18 @@ export class Node<A, E> {
         const fiber = this.fiber!
         const exit = fiber.pollUnsafe()
         if (exit !== undefined) return resume(then(exit))
-        const woken = waiting(waiter, () => `${wait} task "${this.name}"`)
+        const released = this.owner.awaits(waiter, this)
+        if (released === undefined) return resume(Effect.die(this.deadlock))
+        const waits = waiting(waiter, () => `${wait} task "${this.name}"`)
+        const woken = () => {
+          released()
+          waits()
+        }
         const stop = fiber.addObserver((exit) =>
           this.owner.whenSwept(() => {
             woken()
-            resume(then(exit))
+            // A task that ends by this may be what another waits for, and so on.
+            Stack.shallow(waiter, () => resume(then(exit)))
           })
         )
         return Effect.sync(() => {
@@ -180,6 +262,10 @@ export class Node<A, E> {
         })
       })
     )
+  }
+
+  get deadlock(): TurnDeadlock {
+    return new TurnDeadlock({ group: this.owner.name, task: this.name })
   }
 
   /** S7, S18: what `join` gives for a task that ended this way. */
@@ -202,13 +288,22 @@ export const nameOf = (fiber: Fiber.Fiber<unknown, unknown>): string =>
   fiber.getRef(CurrentTask)?.name ?? `fiber ${fiber.id}`
 
 /** Notes what the task of this fiber waits for; the function it gives says that it waits no more. */
-export const waiting = (fiber: Fiber.Fiber<unknown, unknown>, what: () => string): (() => void) => {
-  const task = fiber.getRef(CurrentTask)
-  if (task === undefined) return done
-  const before = task.waitsFor
-  task.waitsFor = what()
-  task.tell("suspended")
-  return () => void (task.waitsFor = before)
+export const waiting = (fiber: Fiber.Fiber<unknown, unknown>, what: () => string): (() => void) =>
+  fiber.getRef(CurrentTask)?.waitFor(what) ?? constVoid
+
+/** Something that a fiber waits for. */
+class Known extends Waiter {
+  readonly what: () => string
+
+  constructor(what: () => string) {
+    super()
+    this.what = what
+  }
 }
 
-const done = (): void => {}
+/** How many waits of one task are told. */
+const most = 3
+
+// Beside the tasks, as most have none: each field is one in every task.
+const signals = new WeakMap<object, StopSignal>()
+const starts = new WeakMap<object, bigint>()

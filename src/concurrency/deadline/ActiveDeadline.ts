@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Alarm from "./Alarm.ts"
+import * as Alarm from "../base/Alarm.ts"
 import * as Reason from "../base/Reason.ts"
 import * as Stack from "../base/Stack.ts"
 import { CurrentTask, type Node } from "../base/TaskNode.ts"
@@ -29,15 +29,15 @@ export const remaining = (fiber: Fiber.Fiber<unknown, unknown>): Option.Option<D
 }
 
 /**
- * Runs a body with a deadline in so many milliseconds. A body that this cancels gives what `exceeded` makes of the error,
- * with the failures of its cleanup behind it.
+ * Runs a body with a deadline in so many milliseconds. A body that this cancels gives what `ended` makes of it, with the
+ * failures of its cleanup behind it. A scope that only its handle cancels is a deadline that never passes.
  */
 export const start = <A, E, R, A2, E2>(
   parent: Fiber.Fiber<unknown, unknown>,
   body: (deadline: Active) => Effect.Effect<A, E, R>,
   millis: number,
   name: string | undefined,
-  exceeded: (error: DeadlineExceeded) => Exit.Exit<A2, E2>
+  ended: (deadline: Active) => Exit.Exit<A2, E2>
 ): Effect.Effect<A | A2, E | E2, R> => {
   const clock = parent.getRef(Clock.Clock)
   const outer = parent.getRef(Ambient)
@@ -47,16 +47,19 @@ export const start = <A, E, R, A2, E2>(
     first.expire()
     return Effect.andThen(
       Effect.yieldNow,
-      Effect.suspend(() => start(parent, body, millis, name, exceeded))
+      Effect.suspend(() => start(parent, body, millis, name, ended))
     )
   }
   const deadline = new Active(parent, clock, outer, millis, name)
-  if (millis <= 0) return exceeded(deadline.error())
+  if (millis <= 0) return ended(deadline)
   return Effect.onExit(
     Wait.callback<A | A2, E | E2>("what its deadline bounds", (resume) =>
       deadline.run(
-        Effect.suspend(() => body(deadline) as Effect.Effect<A, E>),
-        (exit) => resume(deadline.verdict(exit, exceeded))
+        Effect.withFiber((fiber) => {
+          deadline.runner = fiber
+          return body(deadline) as Effect.Effect<A, E>
+        }),
+        (exit) => resume(deadline.verdict(exit, ended))
       )
     ),
     (exit) => (Exit.isFailure(exit) ? deadline.abandon(exit.cause) : Effect.void)
@@ -67,8 +70,6 @@ export const start = <A, E, R, A2, E2>(
 export class Active extends Alarm.Appointment {
   /** When it passes. */
   at: number
-  /** When its alarm rings: a little later where a deadline around it goes first. */
-  override due: number
   /** Whether its body has ended or is being cancelled. */
   over = false
   readonly outer: Ambient
@@ -78,9 +79,11 @@ export class Active extends Alarm.Appointment {
   private readonly name: string | undefined
   private readonly since: number
   private millis: number
+  /** The fiber of the body from its first step on, and once it is off its starter's stack. */
+  runner: Fiber.Fiber<unknown, unknown> | undefined
   private body: Fiber.Fiber<unknown, unknown> | undefined
-  /** Why the body was cancelled, when it was this deadline that did, and when it did. */
-  private reason: Reason.Reason | undefined
+  /** Why the body was cancelled, when it was this deadline that did; and when it did, by itself. */
+  reason: Reason.Reason | undefined
   private expiredAt = -Infinity
 
   constructor(
@@ -98,7 +101,7 @@ export class Active extends Alarm.Appointment {
     this.name = name
     this.millis = millis
     this.since = Alarm.now(clock)
-    this.at = this.due = this.since + millis
+    this.at = this.since + millis
   }
 
   get remaining(): Effect.Effect<Option.Option<Duration.Duration>> {
@@ -113,14 +116,13 @@ export class Active extends Alarm.Appointment {
     return Effect.suspend(() => {
       if (this.over) return Effect.die(new DeadlineOver({ ...this.label, expired: this.reason !== undefined }))
       const now = Alarm.now(this.clock)
-      this.at = this.due = now + Duration.toMillis(duration)
+      this.at = now + Duration.toMillis(duration)
       this.millis = Math.round((this.at - this.since) * 1000) / 1000
       if (this.at <= now) {
         this.expire()
         return Effect.yieldNow
       }
-      Alarm.of(this.clock).remove(this)
-      if (this.body !== undefined) this.wait()
+      if (this.body !== undefined) this.wait(this.at)
       return Effect.void
     })
   }
@@ -131,12 +133,17 @@ export class Active extends Alarm.Appointment {
     return this.reason ?? this.outer?.reasonIn(task)
   }
 
+  /** The fiber that has handed its work to this one, if it is that of the body. */
+  whoWaitsFor(body: Fiber.Fiber<unknown, unknown>): Fiber.Fiber<unknown, unknown> | undefined {
+    return this.runner === body ? this.parent : undefined
+  }
+
   run<A, E>(effect: Effect.Effect<A, E>, ended: (exit: Exit.Exit<A, E>) => void): void {
     const start = Effect.runForkWith(Context.add(this.parent.context, Ambient, this))
     const body = Stack.deeper(() => start(Stack.isDeep() ? Effect.andThen(Effect.yieldNow, effect) : effect))
     if (body.pollUnsafe() === undefined) {
       this.body = body
-      if (this.reason === undefined) this.wait()
+      if (this.reason === undefined) this.wait(this.at)
       else this.cancel(this.reason)
     }
     body.addObserver((exit) => {
@@ -150,19 +157,23 @@ export class Active extends Alarm.Appointment {
     const body = this.body as Fiber.Fiber<unknown, E> | undefined
     if (body === undefined || body.pollUnsafe() !== undefined) return Effect.void
     this.finish()
-    const annotations = Option.getOrUndefined(Option.map(Reason.reasonOf(cause), Reason.annotate))
-    Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, annotations))
+    const reason = Option.getOrUndefined(Reason.reasonOf(cause)) ?? reasonOfCode(this.outer, this.task)
+    Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, reason && Reason.annotate(reason)))
     return Wait.callback<void, E>("what its deadline bounds", (resume) => {
       body.addObserver((exit) => Stack.shallow(this.parent, () => resume(withoutInterrupts(exit))))
     })
   }
 
-  /** Cancels the body; a body that is still on its starter's stack is cancelled as soon as its fiber is known. */
   expire(): void {
-    this.finish()
     this.expiredAt = Alarm.now(this.clock)
-    this.reason = { kind: "deadline", by: this.name ?? "deadline", message: `not done within ${span(this.millis)}` }
-    this.cancel(this.reason)
+    this.end({ kind: "deadline", by: this.name ?? "deadline", message: `not done within ${span(this.millis)}` })
+  }
+
+  /** Cancels the body; a body that is still on its starter's stack is cancelled as soon as its fiber is known. */
+  end(reason: Reason.Reason): void {
+    this.finish()
+    this.reason = reason
+    this.cancel(reason)
   }
 
   override ring(): void {
@@ -172,14 +183,13 @@ export class Active extends Alarm.Appointment {
     const now = Alarm.now(this.clock)
     if (this.outer?.hasJustExpired(now, this.clock) !== true) return this.expire()
     // An enclosing deadline that passes together with this one is to report; this one has a say where it does not reach.
-    this.due = now + 1
-    this.wait()
+    this.wait(now + 1)
   }
 
   /** What a body that ended this way means: only a body that this deadline was the first to cancel has timed out. */
   verdict<A, E, A2, E2>(
     exit: Exit.Exit<A, E>,
-    exceeded: (error: DeadlineExceeded) => Exit.Exit<A2, E2>
+    ended: (deadline: Active) => Exit.Exit<A2, E2>
   ): Exit.Exit<A | A2, E | E2> {
     if (this.reason === undefined || Exit.isSuccess(exit)) return exit
     const reasons = exit.cause.reasons
@@ -191,7 +201,7 @@ export class Active extends Alarm.Appointment {
     const own = reasons.slice(0, first)
     const late = reasons.slice(first).filter((reason) => !Cause.isInterruptReason(reason))
     if (own.length > 0) return Exit.failCause(Cause.fromReasons([...own, ...late]))
-    const verdict = exceeded(this.error())
+    const verdict = ended(this)
     if (late.length === 0) return verdict
     const reported = Exit.isFailure(verdict) ? verdict.cause.reasons : []
     return Exit.failCause(Cause.fromReasons<E | E2>([...reported, ...late]))
@@ -212,7 +222,7 @@ export class Active extends Alarm.Appointment {
 
   private finish(): void {
     this.over = true
-    if (this.place >= 0) Alarm.of(this.clock).remove(this)
+    this.withdraw()
   }
 
   private cancel(reason: Reason.Reason): void {
@@ -221,10 +231,14 @@ export class Active extends Alarm.Appointment {
     Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, Reason.annotate(reason)))
   }
 
-  private wait(): void {
-    Alarm.of(this.clock).add(this, this.parent.cache.scheduler)
+  private wait(until: number): void {
+    Alarm.of(this.clock).set(this, until, this.parent.cache.scheduler)
   }
 }
+
+/** Why code with this deadline around it, in this task, is being cancelled, where it is. */
+export const reasonOfCode = (deadline: Ambient, task: Node<unknown, unknown> | undefined): Reason.Reason | undefined =>
+  deadline?.reasonIn(task) ?? task?.reason
 
 /** What an exit failed with besides being cancelled. */
 const withoutInterrupts = <E>(exit: Exit.Exit<unknown, E>): Exit.Exit<void, E> => {

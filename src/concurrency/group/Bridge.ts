@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import { type Reason, reasonOf } from "../base/Reason.ts"
 import * as Rejection from "../base/Rejection.ts"
-import { cancellation, CurrentTask } from "../base/TaskNode.ts"
+import { cancellation } from "../base/TaskNode.ts"
 import { GroupClosed } from "../TaskGroupError.ts"
 import { CurrentGroup, type Group, type Launch, type TaskGroup } from "./Group.ts"
 import { Iteration } from "./Iteration.ts"
@@ -79,7 +79,7 @@ class Way<R> implements Bridge<R> {
   readonly run = <A, E, R1 extends R>(effect: Effect.Effect<A, E, R1>, options: RunOptions = {}): Promise<A> => {
     const { name, signal } = options
     return Rejection.promise<A, E>((end) =>
-      Rejection.under(signal, end, (end) => this.start(Effect.andThen(noticed, effect), { kind: "task", name }, end))
+      Rejection.under(signal, end, (end) => this.start(effect, { kind: "task", name, observed: true }, end))
     )
   }
 
@@ -110,7 +110,7 @@ class Way<R> implements Bridge<R> {
 
   private start<A, E, R1 extends R>(
     effect: Effect.Effect<A, E, R1>,
-    launch: Pick<Launch, "kind" | "name">,
+    launch: Pick<Launch, "kind" | "name" | "observed">,
     end: Rejection.End<A, E>
   ): Rejection.Stop {
     const { group } = this
@@ -118,7 +118,11 @@ class Way<R> implements Bridge<R> {
       end(Exit.die(new GroupClosed({ group: group.name, task: launch.name ?? "without a name", state: group.state })))
       return constVoid
     }
-    const task = group.start(this, effect as Effect.Effect<A, E>, { ...launch, supervised: true, onEnd: end })
+    const task = group.start(this, effect as Effect.Effect<A, E>, {
+      ...launch,
+      supervised: true,
+      onEnd: (_, exit) => end(exit)
+    })
     return (reason) => {
       task.interrupt(cancellation(reason, group.clock))
       if (task.fiber?.pollUnsafe() === undefined) group.watchCleanup()
@@ -129,9 +133,3 @@ class Way<R> implements Bridge<R> {
     return { kind: "shutdown", by: this.group.name, message: `group "${this.group.name}" is over` }
   }
 }
-
-/** The failure of the task that does this belongs to somebody, whatever it will be. */
-const noticed: Effect.Effect<void> = Effect.withFiber((fiber) => {
-  fiber.getRef(CurrentTask)?.notice()
-  return Effect.void
-})

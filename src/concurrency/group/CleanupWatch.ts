@@ -1,9 +1,12 @@
 /** S13, S22: watches how long the cancelled tasks of a group take to clean up; names the slow ones, or gives them up. */
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { Scheduler } from "effect/Scheduler"
+import * as Alarm from "../base/Alarm.ts"
+import * as Log from "../base/Log.ts"
 import * as Orphans from "../base/Orphans.ts"
 import type { Node } from "../base/TaskNode.ts"
 
@@ -21,7 +24,8 @@ export class CleanupWatch {
   private readonly group: Watched
   private readonly patience: number
   private readonly context: Context.Context<never>
-  private fiber: Fiber.Fiber<void> | undefined
+  private readonly next = Alarm.appointment(() => this.report())
+  private naming: Fiber.Fiber<void> | undefined
   /** Those cancelled up to this moment have been named. */
   private named = -Infinity
 
@@ -31,53 +35,50 @@ export class CleanupWatch {
     this.context = context
   }
 
-  /** Call when a task was cancelled and has not ended at once. */
+  /** Call when tasks were cancelled and have not ended at once. */
   start(): void {
-    if (this.fiber !== undefined || this.unnamed().length === 0) return
-    this.fiber = Effect.runForkWith(this.context)(this.watch)
+    if (this.next.place >= 0) return
+    const first = this.unnamed().reduce((first, task) => Math.min(first, task.cancelled!.moment), Infinity)
+    Alarm.of(this.group.clock).set(this.next, first + this.patience, Context.get(this.context, Scheduler))
   }
 
   stop(): void {
-    this.fiber?.interruptUnsafe()
+    this.next.withdraw()
+    this.naming?.interruptUnsafe()
   }
 
   private unnamed(): ReadonlyArray<Node<unknown, unknown>> {
-    return this.group.stuck().filter((task) => task.cancelled!.at > this.named)
+    return this.group.stuck().filter((task) => task.cancelled!.moment > this.named)
   }
 
-  private readonly watch: Effect.Effect<void> = Effect.suspend(() => {
-    const first = this.unnamed().reduce((first, task) => Math.min(first, task.cancelled!.at), Infinity)
-    const now = this.group.clock.currentTimeMillisUnsafe()
-    const left = first + this.patience - now
-    if (left === Infinity) {
-      this.fiber = undefined
-      return Effect.void
-    }
-    return Effect.andThen(left > 0 ? Effect.sleep(left) : this.report(now), this.watch)
-  })
+  private report(): void {
+    const now = Math.max(this.next.due, Alarm.now(this.group.clock))
+    const late = this.unnamed().filter((task) => task.cancelled!.moment + this.patience <= now)
+    for (const task of late) this.named = Math.max(this.named, task.cancelled!.moment)
+    this.start()
+    if (late.length > 0) this.naming = Effect.runForkWith(this.context)(this.name(late, now))
+  }
 
-  private report(now: number): Effect.Effect<void> {
-    const late = this.unnamed().filter((task) => task.cancelled!.at + this.patience <= now)
-    this.named = now - this.patience
-    const names = late.map((task) => `"${task.name}" for ${Duration.format(Duration.millis(now - task.cancelled!.at))}`)
+  private name(late: ReadonlyArray<Node<unknown, unknown>>, now: number): Effect.Effect<void> {
+    const names = late.map((task) => `"${task.name}" for ${since(now - task.cancelled!.moment)}`)
     const message = `Group "${this.group.name}" waits for cancelled tasks to clean up: ${names.join(", ")}`
     const { abandon } = this.group
     return abandon === undefined
-      ? Effect.logWarning(message)
+      ? Log.warning(message)
       : Effect.andThen(
-          Effect.logWarning(`${message}. It stops waiting and leaves them as orphans`),
+          Log.warning(`${message}. It stops waiting and leaves them as orphans`),
           Effect.forEach(late, (task) => this.giveUp(task, abandon), { discard: true })
         )
   }
 
   private giveUp(task: Node<unknown, unknown>, abandon: (task: Node<unknown, unknown>) => void): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      task.fiber!.pollUnsafe() !== undefined
-        ? Effect.void
-        : Effect.map(Orphans.abandon(`${this.group.name} / ${task.name}`, "group"), (ended) => {
-            task.fiber!.addObserver(ended)
-            abandon(task)
-          })
-    )
+    return Effect.withFiber((fiber) => {
+      if (task.fiber!.pollUnsafe() !== undefined) return Effect.void
+      task.fiber!.addObserver(Orphans.list(fiber, `${this.group.name} / ${task.name}`, "group"))
+      abandon(task)
+      return Effect.void
+    })
   }
 }
+
+const since = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

@@ -1,19 +1,13 @@
 /** The failures of a group: which task failed, and with what. */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import { mark, type Origin, originOf } from "../base/Origin.ts"
+import type { Node } from "../base/TaskNode.ts"
 
 /** One failure in the `Cause` of a group. */
 export type Failure<E> =
   | { readonly task: Origin; readonly error: E }
   | { readonly task: Origin; readonly defect: unknown }
-
-/** The task a failure comes from. */
-export interface Origin {
-  readonly id: number
-  readonly name: string
-}
-
-const Origin: Context.Service<Origin, Origin> = Context.Service("skein/TaskGroup/Origin")
 
 /**
  * Lists every failure in the cause of a group with the task it comes from; cancellations are not failures.
@@ -36,7 +30,7 @@ const Origin: Context.Service<Origin, Origin> = Context.Service("skein/TaskGroup
  */
 export const failures = <E>(cause: Cause.Cause<E>): ReadonlyArray<Failure<E>> =>
   cause.reasons.flatMap((reason): Array<Failure<E>> => {
-    const task = (reason.annotations.get(Origin.key) as Origin | undefined) ?? { id: 0, name: "unknown" }
+    const task = originOf(reason)
     return reason._tag === "Fail"
       ? [{ task, error: reason.error }]
       : reason._tag === "Die"
@@ -59,15 +53,19 @@ export class Ledger {
   }
 
   /** Adds what is a failure in `cause`, and tells whether there was one. */
-  add(task: Origin, cause: Cause.Cause<unknown>, isCancellation: (defect: unknown) => boolean): boolean {
-    let origin: Context.Context<never> | undefined
+  add(
+    task: Node<unknown, unknown>,
+    cause: Cause.Cause<unknown>,
+    isCancellation: (defect: unknown) => boolean
+  ): boolean {
+    let failed = false
     for (const reason of cause.reasons) {
       if (reason._tag === "Interrupt" || (reason._tag === "Die" && isCancellation(reason.defect))) continue
-      origin ??= Context.make(Origin, { id: task.id, name: task.name }) as Context.Context<never>
-      if (this.kept.length < this.limit) this.kept.push(reason.annotate(origin))
+      failed = true
+      if (this.kept.length < this.limit) this.kept.push(mark(reason, task))
       else this.dropped += 1
     }
-    return origin !== undefined
+    return failed
   }
 
   /** All failures as one cause; the primary says how many more there were than are kept. */

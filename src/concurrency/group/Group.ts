@@ -10,19 +10,26 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import { Scheduler } from "effect/Scheduler"
-import { Ambient } from "../deadline/ActiveDeadline.ts"
+import { Ambient, reasonOfCode } from "../deadline/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
 import { shared } from "./Dispatcher.ts"
 import { Ledger } from "./Failures.ts"
-import { checkWhole } from "../base/Options.ts"
+import { Held } from "../limiter/Held.ts"
+import { checkDuration, checkWhole } from "../base/Options.ts"
+import * as Foreign from "../base/Foreign.ts"
+import * as Log from "../base/Log.ts"
 import { type Reason, reasonOf } from "../base/Reason.ts"
+import { type Entered, type Entries, infoOf, type Listed } from "../base/Entries.ts"
 import { type GroupInfo, type Kind, Registry } from "../Registry.ts"
 import { Roster } from "./Roster.ts"
 import * as Stack from "../base/Stack.ts"
+import { ProgramStop, StopSignal } from "../base/Stop.ts"
 import { cancellation, CurrentTask, Node, type Owner } from "../base/TaskNode.ts"
 import { Turns } from "./Turns.ts"
+import { Unhandled } from "./Unhandled.ts"
 import { GroupCancelled } from "../TaskGroupError.ts"
 import { TaskCancelled, TaskFailed } from "../TaskError.ts"
 import * as Wait from "../base/Wait.ts"
@@ -54,31 +61,30 @@ export interface Launch {
   readonly name: string | undefined
   readonly kind: Kind
   readonly supervised: boolean
+  /** Whether somebody takes notice of how it ends, whenever that is. */
+  readonly observed?: boolean
   /** Called when the task has ended, before the group takes its next step. */
-  readonly onEnd?: ((exit: Exit.Exit<any, any>) => void) | undefined
+  readonly onEnd?: ((task: Node<any, any>, exit: Exit.Exit<any, any>) => void) | undefined
 }
 
-/** How deep tasks may start one another on one stack before the next one starts from the dispatcher. */
-const maxStackedStarts = 64
-let stackedStarts = 0
-
-export class Group<A, E> implements Owner {
+export class Group<A, E> implements Owner, Listed {
   readonly name: string
-  readonly registry: Registry
+  readonly entries: Entries
+  readonly stopping: StopSignal
   state: GroupInfo["state"] = "open"
   /** Of whoever opened it; not that fiber itself, which would keep what it ended with for as long as a handle is kept. */
   private readonly context: Context.Context<never>
   private readonly options: GroupOptions
   readonly clock: Clock.Clock
   private readonly deadline: Ambient
-  private readonly siblings: Set<{ readonly info: GroupInfo }>
+  private readonly siblings: Set<Listed>
   private readonly turns: Turns | undefined
   private ledger: Ledger
   private readonly body: Node<A, E>
   private bodyExit: Exit.Exit<A, E> | undefined
   private readonly tasks = new Roster()
   private readonly live: { [K in Kind]: number } = { body: 0, task: 0, daemon: 0, service: 0 }
-  private readonly unhandled: Array<Node<unknown, unknown>> = []
+  private unhandled: Unhandled | undefined
   private spawning: ReturnType<Group<A, E>["spawningFrom"]>
   private windingDown = false
   private sweeping = 0
@@ -94,13 +100,15 @@ export class Group<A, E> implements Owner {
     this.context = parent.context
     this.options = options
     this.clock = parent.getRef(Clock.Clock)
-    this.registry = parent.getRef(Registry)
+    this.entries = parent.getRef(Registry)["~skein/Registry"]
+    this.stopping = new StopSignal(outer?.stopping ?? parent.getRef(ProgramStop))
     this.deadline = parent.getRef(Ambient)
-    const isRoot = outer === undefined || outer.owner.registry !== this.registry
-    this.siblings = isRoot ? this.registry.roots : (outer.groups ??= new Set())
+    const isRoot = outer === undefined || outer.owner.entries !== this.entries
+    this.siblings = isRoot ? this.entries.roots : (outer.groups ??= new Set())
     this.body = new Node<A, E>(this, outer, "body", options.name, false)
     this.name = this.body.name
     checkWhole("TaskGroup: maxFailures", options.maxFailures, 1, "unlimited")
+    checkDuration("TaskGroup: cleanup", options.cleanup)
     this.ledger = new Ledger(options.maxFailures ?? 100)
     this.spawning = this.spawningFrom(parent.context)
     this.turns = (options.limit ?? Infinity) === Infinity ? undefined : new Turns(options.limit!)
@@ -110,10 +118,13 @@ export class Group<A, E> implements Owner {
     return this.state === "open" || this.state === "closing"
   }
 
+  each(f: (task: Entered) => void): void {
+    f(this.body)
+    this.tasks.forEach(f)
+  }
+
   get info(): GroupInfo {
-    const tasks = [this.body.tree]
-    this.tasks.forEach((task) => tasks.push(task.tree))
-    return { name: this.name, state: this.state, tasks }
+    return infoOf([this])[0]!
   }
 
   /** S1: completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
@@ -137,7 +148,9 @@ export class Group<A, E> implements Owner {
   private abandoned(cause: Cause.Cause<unknown>): Effect.Effect<void> {
     this.cancelledFromOutside = true
     const message = `group "${this.name}" was cancelled from outside`
-    this.cancel(Option.getOrElse(reasonOf(cause), (): Reason => ({ kind: "parent", by: "outside", message })))
+    // Effect's own concurrency cancels its fibers without handing on why.
+    const known = Option.getOrUndefined(reasonOf(cause)) ?? reasonOfCode(this.deadline, this.body.spawner)
+    this.cancel(known ?? { kind: "parent", by: "outside", message })
     return Wait.callback<void>("the tasks of its group", (resume) => {
       if (this.state === "closed") return resume(Effect.void)
       this.end = () => resume(Effect.void)
@@ -152,11 +165,9 @@ export class Group<A, E> implements Owner {
   }
 
   outcome(): Effect.Effect<A, E> {
-    const unhandled = this.unhandled.filter((task) => !task.observed)
+    const unhandled = this.unhandled?.close()
     const exit = this.exit()
-    return unhandled.length === 0
-      ? exit
-      : Effect.andThen(Effect.forEach(unhandled, reportUnhandled, { discard: true }), exit)
+    return unhandled === undefined ? exit : Effect.andThen(unhandled, exit)
   }
 
   private exit(): Exit.Exit<A, E> {
@@ -179,13 +190,13 @@ export class Group<A, E> implements Owner {
 
   /** S10: call only while the group is open. */
   start<A, E>(
-    spawner: Pick<Fiber.Fiber<unknown, unknown>, "context">,
+    { context }: Pick<Fiber.Fiber<unknown, unknown>, "context">,
     effect: Effect.Effect<A, E>,
-    { kind, name, onEnd, supervised }: Launch
+    { kind, name, observed = false, onEnd, supervised }: Launch
   ): Node<A, E> {
-    const { context } = spawner
     if (context !== this.spawning.context) this.spawning = this.spawningFrom(context)
     const task = new Node<A, E>(this, this.spawning.task, kind, name, supervised)
+    task.observed = observed
     this.tasks.add(task)
     task.tell("spawned")
     const limited = kind === "task" && this.turns !== undefined ? this.turns.take(task, effect) : effect
@@ -199,8 +210,8 @@ export class Group<A, E> implements Owner {
     return {
       context,
       task: Context.get(context, CurrentTask),
-      // The deadlines of the spawner's own code are not those of the task, which may outlive them.
-      given: Context.get(context, Ambient) === this.deadline ? context : Context.add(context, Ambient, this.deadline)
+      // The deadlines and permits of the spawner's own code are not those of the task, which may outlive them.
+      given: having(having(context, Ambient, this.deadline), Held, Context.get(this.context, Held))
     }
   }
 
@@ -209,6 +220,10 @@ export class Group<A, E> implements Owner {
     if (!this.isOpen) return
     this.cancelledByRequest = { kind: "explicit", by, message }
     this.cancel(this.cancelledByRequest)
+  }
+
+  requestStop(by: string, message: string): void {
+    this.stopping.request({ kind: "explicit", by, message })
   }
 
   whenSwept(f: () => void): void {
@@ -223,17 +238,16 @@ export class Group<A, E> implements Owner {
     onEnd?: Launch["onEnd"]
   ): void {
     this.live[task.kind] += 1
-    stackedStarts += 1
-    const fiber = Effect.runForkWith(Context.add(context, CurrentTask, task))(
-      first(task, stackedStarts > maxStackedStarts ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd)
+    const start = Effect.runForkWith(Context.add(context, CurrentTask, task))
+    const fiber = Stack.deeper(() =>
+      start(first(task, Stack.isDeep() ? Effect.andThen(Effect.yieldNow, effect) : effect, onEnd))
     )
-    stackedStarts -= 1
     // A scheduler may preempt a fiber before its first step.
     started(task, fiber, onEnd)
   }
 
   ended(task: Node<any, any>, exit: Exit.Exit<any, any>): void {
-    task.tell("exited")
+    task.tellEnd(exit)
     if (this.state === "closed" || this.orphans?.has(task) === true) return
     this.live[task.kind] -= 1
     if (task.kind === "body") this.bodyEnded(exit)
@@ -259,10 +273,47 @@ export class Group<A, E> implements Owner {
     this.tasks.remove(task)
     if (Exit.isSuccess(exit)) return
     if (task.supervised) {
-      if (exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")) this.unhandled.push(task)
+      const failed = exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")
+      if (failed && !task.observed) this.leaveUnhandled(task)
     } else if (this.ledger.add(task, exit.cause, this.isOwnCancellation)) {
       this.cancel({ kind: "sibling", by: task.name, message: `task "${task.name}" failed` })
     }
+  }
+
+  private leaveUnhandled(task: Node<unknown, unknown>): void {
+    this.unhandled ??= new Unhandled(this.clock, Context.get(this.context, Scheduler), (report) => this.log(report))
+    this.unhandled.add(task)
+  }
+
+  noticed(task: Node<unknown, unknown>): void {
+    this.unhandled?.delete(task)
+  }
+
+  get opener(): Node<any, any> | undefined {
+    return this.body.spawner
+  }
+
+  awaits(waiter: Fiber.Fiber<unknown, unknown>, task: Node<any, any>): (() => void) | undefined {
+    if (this.turns === undefined || !runsItsTask(waiter)) return constVoid
+    // A task with a turn may have opened the group that the waiter is in.
+    const own = waiter.getRef(CurrentTask)
+    for (let one = own; one !== undefined; one = one.owner.opener) {
+      if (one.owner === this) return this.turns.hold(one, task, one === own)
+    }
+    return constVoid
+  }
+
+  complain(thrown: unknown): void {
+    this.log(Log.error("A listener of the registry threw, and is told nothing any more", Cause.die(thrown)))
+  }
+
+  /** What nobody waits for, under the loggers of whoever opened the group. */
+  private log(message: Effect.Effect<void>): void {
+    Effect.runForkWith(this.outside)(message)
+  }
+
+  private get outside(): Context.Context<never> {
+    return Context.omit(CurrentTask)(this.context) as Context.Context<never>
   }
 
   /** Cancels everything; that alone is not a failure of the group. */
@@ -320,7 +371,7 @@ export class Group<A, E> implements Owner {
 
   /** S9: a join on a cancelled or failed task of this group is an echo of the group's own cancellation. */
   private readonly isOwnCancellation = (defect: unknown): boolean =>
-    !this.isOpen && (defect instanceof TaskCancelled || defect instanceof TaskFailed)
+    !this.isOpen && (Foreign.isA(defect, TaskCancelled) || Foreign.isA(defect, TaskFailed))
 
   watchCleanup(): void {
     if (this.state === "closed" || (this.watch === undefined && this.stuck().length === 0)) return
@@ -332,7 +383,7 @@ export class Group<A, E> implements Owner {
         abandon: this.options.abandon === true ? (task) => this.abandon(task) : undefined
       },
       this.options.cleanup ?? "10 seconds",
-      Context.omit(CurrentTask)(this.context) as Context.Context<never>
+      this.outside
     )
     this.watch.start()
   }
@@ -357,6 +408,17 @@ export class Group<A, E> implements Owner {
   }
 }
 
+/** Whether the task of this fiber waits when it does: not so for those that Effect's own concurrency has beside one another. */
+const runsItsTask = (fiber: Fiber.Fiber<unknown, unknown>): boolean => {
+  const main = fiber.getRef(CurrentTask)?.fiber
+  let one: Fiber.Fiber<unknown, unknown> | undefined = fiber
+  while (one !== undefined && one !== main) one = one.getRef(Ambient)?.whoWaitsFor(one)
+  return one !== undefined
+}
+
+const having = <A>(context: Context.Context<never>, key: Context.Reference<A>, value: A): Context.Context<never> =>
+  Context.get(context, key) === value ? context : Context.add(context, key, value)
+
 /** S12: the first step of a task, before anything else can see it: a task may be cancelled while it is being started. */
 const first = <A, E>(task: Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launch["onEnd"]): Effect.Effect<A, E> =>
   Effect.withFiber((fiber) => {
@@ -367,7 +429,7 @@ const first = <A, E>(task: Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launc
 const started = <A, E>(task: Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
   if (task.fiber !== undefined) return
   task.fiber = fiber
-  if (onEnd !== undefined) fiber.addObserver(onEnd)
+  if (onEnd !== undefined) fiber.addObserver((exit) => onEnd(task, exit))
   fiber.addObserver(ender(task))
   task.tell("started")
 }
@@ -377,10 +439,3 @@ const ender =
   (task: Node<any, any>) =>
   (exit: Exit.Exit<any, any>): void =>
     (task.owner as Group<any, any>).ended(task, exit)
-
-const reportUnhandled = (task: Node<unknown, unknown>): Effect.Effect<void> => {
-  const exit = task.fiber!.pollUnsafe()
-  return exit !== undefined && Exit.isFailure(exit)
-    ? Effect.logError(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
-    : Effect.void
-}

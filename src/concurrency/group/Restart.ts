@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import * as Alarm from "../base/Alarm.ts"
 import { checkDuration, checkWhole } from "../base/Options.ts"
 
 export interface RestartOptions {
@@ -24,29 +25,33 @@ export const restarting = <A, E, R>(
 ): Effect.Effect<A, E, R> => {
   checkWhole("TaskGroup: maxRestarts.times", options.maxRestarts?.times, 0, "unlimited")
   checkDuration("TaskGroup: maxRestarts.per", options.maxRestarts?.per)
-  return Effect.flatMap(Schedule.toStep(options.restart), (step) => {
-    const recent: Array<number> = []
-    const isOverBudget = (now: number): boolean => {
-      if (options.maxRestarts === undefined) return false
-      const since = now - Duration.toMillis(options.maxRestarts.per)
-      while (recent.length > 0 && recent[0]! <= since) recent.shift()
-      return recent.push(now) > options.maxRestarts.times
-    }
-    const attempt: Effect.Effect<A, E, R> = Effect.catchCause(effect, (cause) => {
-      const last = Effect.failCause(cause)
-      if (Cause.hasInterrupts(cause)) return last
-      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        isOverBudget(now)
+  return Effect.flatMap(
+    Effect.zip(Schedule.toStep(options.restart), Clock.clockWith(Effect.succeed)),
+    ([step, clock]) => {
+      // A schedule counts from the first moment it is given. A step of the wall clock would move all that comes after it.
+      const epoch = clock.currentTimeMillisUnsafe() - Alarm.now(clock)
+      const recent: Array<number> = []
+      const isOverBudget = (now: number): boolean => {
+        if (options.maxRestarts === undefined) return false
+        const since = now - Duration.toMillis(options.maxRestarts.per)
+        while (recent.length > 0 && recent[0]! <= since) recent.shift()
+        return recent.push(now) > options.maxRestarts.times
+      }
+      const attempt: Effect.Effect<A, E, R> = Effect.catchCause(effect, (cause) => {
+        const last = Effect.failCause(cause)
+        if (Cause.hasInterrupts(cause)) return last
+        const now = Alarm.now(clock)
+        return isOverBudget(now)
           ? last
-          : Effect.flatMap(Effect.exit(step(now, Cause.squash(cause))), (next) =>
+          : Effect.flatMap(Effect.exit(step(epoch + now, Cause.squash(cause))), (next) =>
               next._tag === "Failure"
                 ? last
                 : Effect.flatMap(Effect.raceFirst(Effect.sleep(next.value[1]), group.closing), () =>
                     group.state === "open" ? attempt : last
                   )
             )
-      )
-    })
-    return attempt
-  })
+      })
+      return attempt
+    }
+  )
 }

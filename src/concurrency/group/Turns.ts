@@ -4,38 +4,62 @@
  */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
-import { isCount } from "../limiter/ConcurrencyLimiter.ts"
+import { Gate, Pass } from "../base/Gate.ts"
+import { checkWhole } from "../base/Options.ts"
 import { type Node, waiting } from "../base/TaskNode.ts"
-import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 
 export class Turns {
-  private readonly limit: number
+  private readonly gate: Gate<Turn>
   private readonly turns = new Map<Node<any, any>, Turn>()
-  private readonly waiting = new WaitList<Turn>()
-  private taken = 0
-  private admitting = false
 
   /** Throws on a limit that would let no task ever start. */
   constructor(limit: number) {
-    if (!isCount(limit) || limit === 0) {
-      throw new RangeError(`TaskGroup: limit must be a whole number, 1 or more; got ${limit}`)
+    checkWhole("TaskGroup: limit", limit, 1)
+    this.gate = new Gate(limit)
+  }
+
+  /** Whether this task has a turn. */
+  has(task: Node<any, any>): boolean {
+    return this.turns.get(task)?.isInside === true
+  }
+
+  /**
+   * S29: notes that a task waits for another one while it has a turn; the function it gives takes that back. Gives none where
+   * the other can never begin, as all else who have a turn wait for such as have none. A wait of something in the task
+   * (`isOwn` is false) does not keep it from ending in another way.
+   */
+  hold(holder: Node<any, any>, other: Node<any, any>, isOwn: boolean): (() => void) | undefined {
+    const turn = this.turns.get(holder)
+    if (turn === undefined || !this.isQueued(other)) return constVoid
+    if (this.areOthersStuck(turn)) return undefined
+    if (!isOwn) return constVoid
+    turn.waitsFor = other
+    return () => void (turn.waitsFor = undefined)
+  }
+
+  private areOthersStuck(turn: Turn): boolean {
+    for (let one = this.gate.inside.first; one !== undefined; one = one.after as Turn | undefined) {
+      if (one !== turn && (one.waitsFor === undefined || !this.isQueued(one.waitsFor))) return false
     }
-    this.limit = limit
+    return true
+  }
+
+  private isQueued(task: Node<any, any>): boolean {
+    return this.turns.get(task)?.isInside === false
   }
 
   /** Queues the task; what it gives is the effect for when its turn has come. */
   take<A, E, R>(task: Node<A, E>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const turn = new Turn()
+    const turn = new Turn(1)
     this.turns.set(task, turn)
-    if (this.taken < this.limit && this.waiting.size === 0) this.begin(turn)
-    else this.waiting.add(turn)
+    this.gate.queue(turn)
     return Effect.withFiber((fiber) =>
-      turn.hasBegun
+      turn.isInside
         ? effect
         : Wait.callback("its turn in its group", (resume) => {
+            if (turn.isInside) return resume(effect)
             const woken = waiting(fiber, () => `its turn in group "${task.owner.name}"`)
             turn.begin = () => {
               woken()
@@ -51,40 +75,15 @@ export class Turns {
     const turn = this.turns.get(task)
     if (turn === undefined) return
     this.turns.delete(task)
-    if (!turn.hasBegun) return void this.waiting.remove(turn)
-    this.taken -= 1
-    this.admit(task.fiber!)
-  }
-
-  private begin(turn: Turn): void {
-    this.taken += 1
-    turn.hasBegun = true
-    turn.begin()
-  }
-
-  /** A few on the stack of whoever has left, the rest from the dispatcher. */
-  private admit(by: Fiber.Fiber<unknown, unknown>): void {
-    if (this.admitting) return
-    this.admitting = true
-    for (let count = 0; this.taken < this.limit; count++) {
-      const { first } = this.waiting
-      if (first === undefined) break
-      if (count === maxStackedTurns) {
-        return by.currentDispatcher.scheduleTask(() => {
-          this.admitting = false
-          this.admit(by)
-        }, 0)
-      }
-      this.waiting.remove(first)
-      this.begin(first)
-    }
-    this.admitting = false
+    this.gate.leave(turn, task.fiber!)
   }
 }
 
-class Turn extends Waiter {
-  hasBegun = false
+class Turn extends Pass {
+  waitsFor: Node<any, any> | undefined
   begin: () => void = constVoid
-}
 
-const maxStackedTurns = 64
+  override entered(): void {
+    this.begin()
+  }
+}

@@ -7,16 +7,17 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { checkWhole } from "../base/Options.ts"
+import type { Node } from "../base/TaskNode.ts"
 import type { DeadlineExceeded, Late } from "../Deadline.ts"
 import { Ledger } from "../group/Failures.ts"
 import { CurrentGroup } from "../group/Group.ts"
-import type { Input } from "./Inputs.ts"
-import type { Node } from "../base/TaskNode.ts"
 import * as TaskGroup from "../TaskGroup.ts"
-import { TooFewEffects } from "../JoinerError.ts"
+import type { Inputs } from "./Inputs.ts"
+import { Starter } from "./Starter.ts"
 
 export interface Options {
-  /** How many of the effects run at once; the others wait for their turn, in order. Default: all. */
+  /** How many of the effects run at once; the others are started, in order, when one of them ends. Default: all. */
   readonly limit?: number | undefined
   /** The name of the group the effects run in, shown in messages and in the tree of tasks. Default: that of the joiner. */
   readonly name?: string | undefined
@@ -24,140 +25,160 @@ export interface Options {
   readonly within?: Duration.Input | undefined
 }
 
-/** How the task that was started as number `index`, from 0, has ended. */
+/** How one of the effects has ended. */
 export interface Ended<out A, out E> {
+  /** Its number in the order of the input, from 0. */
   readonly index: number
+  /** Its index or key. */
+  readonly name: string
   readonly exit: Exit.Exit<A, E>
 }
 
-export interface Tally {
-  readonly started: number
-  readonly succeeded: number
-  readonly failed: number
-}
-
-export interface Gathered<A, E> {
-  /** In the order of starting. */
-  readonly tasks: ReadonlyArray<Node<A, E>>
-  /** What counts, in the order of ending: up to the task that was enough. */
-  readonly ended: ReadonlyArray<Ended<A, E>>
-  /** What ended after that, or after a cancellation from outside. */
-  readonly late: ReadonlyArray<Ended<A, E>>
-  /** Whether the tasks could run until they were enough; if not, the cancellation or the deadline. */
+/** What there is when everything has ended. */
+export interface Gathered<E> {
+  /** Whether it went on until it was enough; if not, why: the cancellation, the deadline, or what was thrown. */
   readonly exit: Exit.Exit<void, DeadlineExceeded>
+  /** Fails with every failure, each as `TaskGroup.failures` lists it; where there is none it does nothing. */
+  readonly failures: Effect.Effect<void, E>
+  /** Of what ended after it was enough, or after a cancellation: all that failed, and the defects alone. */
+  readonly late: (which: "failures" | "defects") => ReadonlyArray<Cause.Reason<E>>
+  /** As outside of the joiner. */
+  readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
-export type Start<A, E, R> = (name: string, effect: Effect.Effect<A, E, R>) => void
-
-/** What of the results decides, and what they come to. */
-export interface Rule<A, E, B> {
-  /** Asked once for each task that ends, while the group is open. */
-  readonly isEnough: (end: Ended<A, E>, tally: Tally) => boolean
-  readonly conclude: (gathered: Gathered<A, E>) => Exit.Exit<B, E | DeadlineExceeded>
+/** What of the effects decides, and what they come to; made anew for each run. */
+export interface Plan<A, E, R, B, E2, R2> {
+  readonly inputs: Inputs<A, E, R>
+  /** Says how many may be started, and when. Default: all of them, at once. */
+  readonly pace?: (start: (count: number) => Effect.Effect<void>) => Effect.Effect<void>
+  /** Asked once for each effect that ends while nothing is decided. */
+  readonly isEnough: (end: Ended<A, E>) => boolean
+  /** Told of each that ends after that. */
+  readonly isLate?: (end: Ended<A, E>) => void
+  readonly conclude: (gathered: Gathered<E>) => Effect.Effect<B, E2 | DeadlineExceeded, R2>
 }
 
-interface Plan<A, E, R, B> extends Rule<A, E, B> {
-  /** Starts the tasks. A call after enough have ended does nothing. */
-  readonly run: (start: Start<A, E, R>) => Effect.Effect<void>
-}
-
-export const gather = <A, E, R, B, O extends Options = {}>(
+export const gather = <A, E, R, B, E2, R2, O extends Options = {}>(
   joiner: string,
   options: O | undefined,
-  { conclude, isEnough, run }: Plan<A, E, R, B>
-): Effect.Effect<B, E | Late<O>, R> =>
+  plan: () => Plan<A, E, R, B, E2, R2>
+): Effect.Effect<B, E2 | Late<O>, R | R2> =>
   Effect.withFiber((parent) => {
+    const { limit = Infinity, name = joiner, within } = options ?? {}
+    if (limit !== Infinity) checkWhole(`Joiner.${joiner}: limit`, limit, 1)
+    const { conclude, inputs, isEnough, isLate, pace } = plan()
     const outer = Context.getOrUndefined(parent.context, CurrentGroup)
-    const ended: Array<Ended<A, E>> = []
-    const late: Array<Ended<A, E>> = []
-    const tasks: Array<Node<A, E>> = []
-    const tally = { started: 0, succeeded: 0, failed: 0 }
-    let isDecided = false
+    const failed = new Ledger(maxFailures)
+    const late: Array<{ readonly task: Node<A, E>; readonly cause: Cause.Cause<E> }> = []
+    let decided: Exit.Exit<void> | undefined
 
     const body = Effect.withFiber((fiber) => {
       const group = Context.getUnsafe(fiber.context, CurrentGroup)
-      const start: Start<A, E, R> = (name, effect) => {
-        if (!group.isOpen) return
-        const index = tally.started++
-        // What the effect spawns belongs to whom it was written for: the group around the joiner.
-        const own = outer === undefined ? effect : Effect.provideService(effect, CurrentGroup, outer)
-        const onEnd = (exit: Exit.Exit<A, E>): void => {
-          const end = { index, exit }
-          if (!group.isOpen) return void late.push(end)
-          ended.push(end)
-          tally[Exit.isSuccess(exit) ? "succeeded" : "failed"] += 1
-          if (!isEnough(end, tally)) return
-          isDecided = true
-          const what = Exit.isSuccess(exit) ? "was enough" : "failed"
-          group.cancel({ kind: "sibling", by: name, message: `task "${name}" ${what}` })
-        }
-        // It needs what the joiner needs, and its failure is the joiner's.
-        const task = group.start(fiber, own as Effect.Effect<A, E>, { name, kind: "task", supervised: true, onEnd })
-        task.observed = true
-        tasks[index] = task
+      // What the effects spawn belongs to whom they were written for: the group around the joiner.
+      const spawner = {
+        context:
+          outer === undefined
+            ? Context.omit(CurrentGroup)(fiber.context)
+            : Context.add(fiber.context, CurrentGroup, outer)
       }
-      return run(start)
+      const ended = (task: Node<A, E>, index: number, exit: Exit.Exit<A, E>): void => {
+        const end = { index, name: task.name, exit }
+        if (!group.isOpen) {
+          isLate?.(end)
+          if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) late.push({ task, cause: exit.cause })
+          return
+        }
+        // A task that was cancelled by itself has no value to give, and says so as its `join` does.
+        const joined = task.joined(exit)
+        if (Exit.isFailure(joined)) failed.add(task, joined.cause, () => false)
+        try {
+          if (!isEnough(end)) return starter.hasEnded(fiber)
+          decided = Exit.void
+        } catch (error) {
+          const thrown = new Ledger(1)
+          thrown.add(task, Cause.die(error), () => false)
+          decided = Exit.failCause(thrown.cause() as Cause.Cause<never>)
+        }
+        const what = Exit.isSuccess(exit) ? "was enough" : "failed"
+        group.cancel({ kind: "sibling", by: task.name, message: `task "${task.name}" ${what}` })
+      }
+      const starter = new Starter<Effect.Effect<A, E, R>>(inputs.effects, limit, {
+        isOpen: () => group.isOpen,
+        run: (effect, index) => {
+          // It needs what the joiner needs, and its failure is the joiner's.
+          group.start(spawner, effect as Effect.Effect<A, E>, {
+            name: inputs.nameOf(index),
+            kind: "task",
+            supervised: true,
+            observed: true,
+            onEnd: (task, exit) => ended(task, index, exit)
+          })
+        }
+      })
+      const start = (count: number) => starter.start(fiber, count)
+      return pace === undefined ? start(Infinity) : pace(start)
     })
-    const { limit, name = joiner, within } = options ?? {}
-    const group = TaskGroup.open(body, { name, limit, within })
+    const group = TaskGroup.open(body, { name, within })
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(
-        Effect.exit(restore(group)),
-        (exit) =>
-          // Only a group with a deadline exceeds it.
-          conclude({ tasks, ended, late, exit: isDecided ? Exit.void : exit }) as Exit.Exit<B, E | Late<O>>
-      )
+      Effect.flatMap(Effect.exit(restore(group)), (exit) => {
+        let isComplete = false
+        const lateOf = (which: "failures" | "defects") => {
+          const ledger = new Ledger(maxFailures)
+          for (const { cause, task } of late)
+            ledger.add(task, which === "failures" ? cause : defectsOf(cause), () => false)
+          // It holds failures of the effects, and nothing else.
+          return (ledger.cause() as Cause.Cause<E>).reasons
+        }
+        // Only a group with a deadline exceeds it.
+        return conclude({
+          exit:
+            decided === undefined ? exit : Exit.asVoid(withReasons(decided, reasonsOf(exit).filter(Cause.isDieReason))),
+          failures: Effect.suspend(() => {
+            if (!isComplete) for (const { cause, task } of late) failed.add(task, cause, () => false)
+            isComplete = true
+            return failed.isEmpty ? Effect.void : Effect.failCause(failed.cause() as Cause.Cause<E>)
+          }),
+          late: lateOf,
+          restore
+        }) as Effect.Effect<B, E2 | Late<O>, R2>
+      })
     )
   })
 
-/** Gathers effects that are all known; dies when they are fewer than the result `needs`. */
-export const join = <A, E, R, B, O extends Options = {}>(
-  joiner: string,
-  inputs: ReadonlyArray<Input<A, E, R>>,
-  options: O | undefined,
-  rule: Rule<A, E, B>,
-  needs = 0
-): Effect.Effect<B, E | Late<O>, R> =>
-  inputs.length < needs
-    ? Effect.die(new TooFewEffects({ joiner, needed: needs, given: inputs.length }))
-    : gather(joiner, options, {
-        ...rule,
-        run: (start) => Effect.sync(() => inputs.forEach(({ effect, name }) => start(name, effect)))
-      })
+interface Bearing {
+  /** Whether a failure of one is that of all, also where the joiner is cancelled. Default: it is part of losing. */
+  readonly failsFast: boolean
+}
 
 /**
- * The value where there is one, and otherwise every failure as `TaskGroup.failures` lists them. To fail is part of losing,
- * but a defect of a loser, such as cleanup that throws, is never dropped: the joiner then fails in spite of its value.
- * So it is when the joiner is cancelled, unless it `failsFast`: then any failure is its own.
+ * What the effects come to, where nothing came in between; where a deadline passed or something was thrown, that with
+ * every failure. To fail is part of losing, but a defect of a loser, such as cleanup that throws, is never dropped: the
+ * joiner then fails in spite of its value. So it is when it is cancelled, unless it `failsFast`.
  */
-export const verdict = <A, E, B>(
-  { ended, exit, late, tasks }: Gathered<A, E>,
-  hasValue: boolean,
-  value: () => B,
-  { failsFast }: { readonly failsFast: boolean } = { failsFast: false }
-): Exit.Exit<B, E | DeadlineExceeded> => {
-  const failures = new Ledger(maxFailures)
-  const add = (index: number, cause: Cause.Cause<unknown>) => failures.add(tasks[index]!, cause, () => false)
-  const isDone = Exit.isSuccess(exit) && hasValue
-  const isCancelled = Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)
-  if (!isDone && !isCancelled) {
-    for (const { exit, index } of ended) {
-      // A task that was cancelled by itself has no value to give, and says so as its `join` does.
-      const joined = tasks[index]!.joined(exit)
-      if (Exit.isFailure(joined)) add(index, joined.cause)
-    }
-  }
-  const isLosing = isDone || (isCancelled && !failsFast)
-  for (const { exit, index } of late) {
-    if (Exit.isSuccess(exit)) continue
-    add(index, isLosing ? Cause.fromReasons(exit.cause.reasons.filter(Cause.isDieReason)) : exit.cause)
-  }
-  // The ledger holds failures of the effects, and nothing else.
-  const cause = failures.cause() as Cause.Cause<E>
-  if (Exit.isFailure(exit)) {
-    return Exit.failCause(Cause.fromReasons<E | DeadlineExceeded>([...exit.cause.reasons, ...cause.reasons]))
-  }
-  return isDone && failures.isEmpty ? Exit.succeed(value()) : Exit.failCause(cause)
+export const verdict = <E, B, E2, R2>(
+  { exit, failures, late }: Gathered<E>,
+  result: Effect.Effect<B, E2, R2>,
+  { failsFast }: Bearing = { failsFast: false }
+): Effect.Effect<B, E | E2 | DeadlineExceeded, R2> => {
+  if (Exit.isSuccess(exit)) return Effect.flatMap(Effect.exit(result), (end) => withReasons(end, late("defects")))
+  const failed = Exit.failCause(exit.cause)
+  return Cause.hasInterrupts(exit.cause)
+    ? withReasons(failed, late(failsFast ? "failures" : "defects"))
+    : Effect.flatMap(Effect.exit(failures), (end) => withReasons(failed, reasonsOf(end)))
+}
+
+const reasonsOf = <E>(exit: Exit.Exit<unknown, E>): ReadonlyArray<Cause.Reason<E>> =>
+  Exit.isSuccess(exit) ? [] : exit.cause.reasons
+
+const defectsOf = <E>(cause: Cause.Cause<E>): Cause.Cause<E> =>
+  Cause.fromReasons(cause.reasons.filter(Cause.isDieReason))
+
+/** The exit, failed with these reasons as well; a defect that it has is not said again. */
+const withReasons = <A, E, E2>(exit: Exit.Exit<A, E>, more: ReadonlyArray<Cause.Reason<E2>>): Exit.Exit<A, E | E2> => {
+  const known = reasonsOf(exit)
+  const defects = new Set(known.filter(Cause.isDieReason).map(({ defect }) => defect))
+  const fresh = more.filter((reason) => !Cause.isDieReason(reason) || !defects.has(reason.defect))
+  return fresh.length === 0 ? exit : Exit.failCause(Cause.fromReasons<E | E2>([...known, ...fresh]))
 }
 
 const maxFailures = 100

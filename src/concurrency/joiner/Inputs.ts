@@ -1,10 +1,17 @@
 /** What joiners take, several effects in some shape, and the same shape again for what comes out. */
-/* oxlint-disable typescript/no-explicit-any -- `any` matches every effect in conditional types */
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 
-/** A tuple, an array, any other iterable, or a record of effects. */
-export type Effects = Iterable<Effect.Effect<any, any, any>> | { readonly [key: string]: Effect.Effect<any, any, any> }
+/** A tuple, an array, any other iterable, or a record of effects. A generator, or another iterator, can be joined once. */
+export type Effects = Iterable<AnyEffect> | { readonly [key: string]: AnyEffect }
+
+/**
+ * An effect of any type. As `Effect<any, any, any>` it would be what an array or a record expects of the effects written in
+ * it, and `Effect.catchTag` and other generic functions would take their types from there.
+ */
+export interface AnyEffect {
+  readonly [Effect.TypeId]: unknown
+}
 
 type Each<T> = T extends Iterable<infer X> ? X : T[keyof T]
 export type ErrorOf<T> = Effect.Error<Each<T>>
@@ -31,24 +38,44 @@ export type Exits<T> =
       ? Array<ExitOf<X>>
       : { -readonly [K in keyof T]: ExitOf<T[K]> }
 
-export interface Input<A, E, R> {
-  /** Its index or key. */
-  readonly name: string
-  readonly effect: Effect.Effect<A, E, R>
+/** The effects of one run, to be taken one after another. */
+export interface Inputs<A, E, R> {
+  readonly effects: Iterator<Effect.Effect<A, E, R>>
+  /** The index of an effect, or its key. */
+  readonly nameOf: (index: number) => string
+  /** Puts what came of each, in the order of the effects, into their shape. */
+  readonly inShape: (results: ReadonlyArray<unknown>) => unknown
 }
 
-/** The effects with their names, in order. */
-export const inputsOf = <T extends Effects>(effects: T): ReadonlyArray<Input<Value<T>, ErrorOf<T>, ServicesOf<T>>> =>
-  isIterable(effects)
-    ? Array.from(effects, (effect, index) => ({ name: String(index), effect }))
-    : Object.entries(effects).map(([name, effect]) => ({ name, effect }))
+/** Throws when they can be gone through once and were. */
+export const inputsOf = <T extends Effects>(effects: T): Inputs<Value<T>, ErrorOf<T>, ServicesOf<T>> => {
+  const keys = isIterable(effects) ? undefined : Object.keys(effects)
+  const values = keys === undefined ? (effects as Iterable<AnyEffect>) : Object.values(effects)
+  const iterator = values[Symbol.iterator]()
+  if (Object.is(iterator, values)) {
+    if (spent.has(iterator)) throw new TypeError(spentMessage)
+    spent.add(iterator)
+  }
+  return {
+    effects: iterator as Iterator<Effect.Effect<Value<T>, ErrorOf<T>, ServicesOf<T>>>,
+    nameOf: (index) => keys?.[index] ?? String(index),
+    inShape: (results) =>
+      keys === undefined ? results : Object.fromEntries(keys.map((key, index) => [key, results[index]]))
+  }
+}
 
-/** Puts what came of the inputs, in their order, into the shape of the effects. */
-export const inShape = (
-  effects: Effects,
-  inputs: ReadonlyArray<{ readonly name: string }>,
-  results: ReadonlyArray<unknown>
-): unknown =>
-  isIterable(effects) ? results : Object.fromEntries(inputs.map(({ name }, index) => [name, results[index]]))
+/** As `inputsOf`, of effects that are counted before the first of them starts. */
+export const countedInputsOf = <T extends Effects>(
+  effects: T
+): Inputs<Value<T>, ErrorOf<T>, ServicesOf<T>> & { readonly count: number } => {
+  const inputs = inputsOf(effects)
+  const all = Array.from({ [Symbol.iterator]: () => inputs.effects })
+  return { ...inputs, effects: all.values(), count: all.length }
+}
 
-const isIterable = (effects: Effects): effects is Iterable<Effect.Effect<any, any, any>> => Symbol.iterator in effects
+const isIterable = (effects: Effects): effects is Iterable<AnyEffect> => Symbol.iterator in effects
+
+/** What can be gone through once, as a generator, and was: a second run would take it for empty. */
+const spent = new WeakSet<object>()
+const spentMessage =
+  "Joiner: a generator, or another iterator, gives its effects once, and these were joined before: make it anew for each run, as in Effect.suspend(() => Joiner.all(effects()))"

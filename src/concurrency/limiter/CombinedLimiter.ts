@@ -1,28 +1,28 @@
 /** The limiter behind `Limiter.all`: permits of several, taken one after the other. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type { Limiter, Stats } from "./Contract.ts"
+import { attempt, OwnLimiter, type Take, type Taken, type Use } from "./OwnLimiter.ts"
 
-export class CombinedLimiter implements Limiter {
+export class CombinedLimiter extends OwnLimiter {
   private readonly limiters: ReadonlyArray<Limiter>
 
   constructor(limiters: ReadonlyArray<Limiter>) {
+    super()
     this.limiters = limiters
   }
-
-  readonly withPermit = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => this.withPermits(1)(effect)
 
   withPermits(permits: number) {
     return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       this.limiters.reduceRight((inner, limiter) => limiter.withPermits(permits)(inner), effect)
   }
 
-  tryWithPermits(permits: number) {
-    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, E, R> =>
-      this.limiters.reduceRight<Effect.Effect<Option.Option<A>, E, R>>(
-        (inner, limiter) => Effect.map(limiter.tryWithPermits(permits)(inner), Option.flatten),
-        Effect.asSome(effect)
-      )
+  override attempt<A, E, R>(permits: number, use: Use<A, E, R>): Effect.Effect<Option.Option<A>, E, R> {
+    const ask = (index: number, takes: ReadonlyArray<Take>): Effect.Effect<Option.Option<A>, E, R> =>
+      index === this.limiters.length
+        ? use(each(takes))
+        : attempt(this.limiters[index]!, permits, (take) => ask(index + 1, [...takes, take]))
+    return ask(0, [])
   }
 
   /** Of each the worst: the least limit, the most in use, all who wait. */
@@ -38,6 +38,28 @@ export class CombinedLimiter implements Limiter {
     )
   }
 }
+
+/** S30: takes from each, or from none. */
+const each =
+  (takes: ReadonlyArray<Take>): Take =>
+  (fiber) => {
+    const taken: Array<Taken> = []
+    let all: Taken | undefined
+    try {
+      for (const take of takes) {
+        const one = take(fiber)
+        if (one === undefined) return undefined
+        taken.unshift(one)
+      }
+      all = {
+        undo: () => taken.forEach((one) => one.undo()),
+        end: (exit) => taken.forEach((one) => one.end(exit))
+      }
+      return all
+    } finally {
+      if (all === undefined) taken.forEach((one) => one.undo())
+    }
+  }
 
 const most = (some: ReadonlyMap<string, number>, others: ReadonlyMap<string, number>): ReadonlyMap<string, number> => {
   const all = new Map(some)

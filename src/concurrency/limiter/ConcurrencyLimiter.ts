@@ -1,171 +1,159 @@
-/** The limiter behind `Limiter.concurrency`: so many permits, each held by a fiber until its effect has ended. */
+/** The limiter behind `Limiter.concurrency`: so many permits, each held by a piece of code until that has ended. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import type * as Option from "effect/Option"
+import { Gate, Pass } from "../base/Gate.ts"
+import { checkWhole } from "../base/Options.ts"
 import { nameOf, waiting } from "../base/TaskNode.ts"
+import * as Wait from "../base/Wait.ts"
 import { AlreadyHeld, TooManyPermits } from "../LimiterError.ts"
 import type { Resizable, Stats } from "./Contract.ts"
-import { Waiter, WaitList } from "../base/WaitList.ts"
-import * as Wait from "../base/Wait.ts"
+import { Held, innermost } from "./Held.ts"
+import { OwnLimiter, type Taken, type Use } from "./OwnLimiter.ts"
 
-export class ConcurrencyLimiter implements Resizable {
-  private limit: number
-  private used = 0
-  private granting = false
-  private readonly holders = new Map<number, Permit>()
-  private readonly waiting = new WaitList<Permit>()
+export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
+  private readonly gate: Gate<Permit>
 
   constructor(limit: number) {
-    this.limit = limit
+    super()
+    checkWhole("Limiter: limit", limit, 0)
+    this.gate = new Gate(limit)
   }
 
-  readonly withPermit = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => this.run(effect, 1)
-
-  withPermits(permits: number): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> {
-    return (effect) => this.run(effect, permits)
-  }
-
-  tryWithPermits(permits: number) {
-    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, E, R> =>
+  // What gives the permit back is in place before the permit is asked for, so that no cancellation comes in between.
+  withPermits(permits: number) {
+    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.withFiber((fiber) => {
-        const permit = new Permit(fiber, permits)
-        const refusal = permits > this.limit ? undefined : this.refusal(permit)
+        const permit = new Permit(this.gate, fiber, permits)
+        const refusal = this.refusal(permit)
         if (refusal !== undefined) return Effect.die(refusal)
-        return Effect.onExit(
-          Effect.suspend(() => (this.enter(permit) ? Effect.asSome(effect) : Effect.succeedNone)),
+        return Effect.onExitPrimitive(
+          Effect.suspend(() => (this.gate.enter(permit) ? effect : this.wait(permit, effect))),
           () => this.leave(permit)
         )
       })
   }
 
+  override attempt<A, E, R>(permits: number, use: Use<A, E, R>): Effect.Effect<Option.Option<A>, E, R> {
+    return use((fiber) => this.take(fiber, permits))
+  }
+
+  take(fiber: Fiber.Fiber<unknown, unknown>, permits: number): Taken | undefined {
+    const permit = new Permit(this.gate, fiber, permits)
+    const refusal = this.refusal(permit)
+    if (refusal instanceof TooManyPermits) return undefined
+    if (refusal !== undefined) throw refusal
+    if (!this.gate.enter(permit)) return undefined
+    const leave = () => this.leave(permit)
+    return { undo: leave, end: leave }
+  }
+
   resize(limit: number): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
-      if (!isCount(limit)) return Effect.die(notACount("limit", limit))
-      this.limit = limit
-      for (let permit = this.waiting.first; permit !== undefined;) {
-        const next = permit.after as Permit | undefined
-        if (this.isImpossible(permit.permits)) {
-          this.unlist(permit)
-          permit.resume(Effect.die(new TooManyPermits({ asked: permit.permits, limit })))
-        }
-        permit = next
-      }
-      this.grant(fiber)
+      checkWhole("Limiter: limit", limit, 0)
+      this.change(limit, fiber)
       return Effect.void
     })
   }
 
-  get stats(): Effect.Effect<Stats> {
-    return Effect.sync(() => {
-      const borrowers = new Map<string, number>()
-      for (const { fiber, permits } of this.holders.values()) {
-        borrowers.set(nameOf(fiber), (borrowers.get(nameOf(fiber)) ?? 0) + permits)
+  /** As `resize`, on behalf of this fiber. */
+  change(limit: number, by: Fiber.Fiber<unknown, unknown>): void {
+    const { gate } = this
+    gate.limit = limit
+    for (let permit = gate.waiting.first; permit !== undefined;) {
+      const next = permit.after as Permit | undefined
+      const refusal = this.refusal(permit)
+      if (refusal !== undefined) {
+        gate.waiting.remove(permit)
+        permit.resume(Effect.die(refusal))
       }
-      return { limit: this.limit, inUse: this.used, waiting: this.waiting.size, borrowers }
-    })
+      permit = next
+    }
+    gate.letIn(by)
   }
 
-  // What gives the permit back is in place before the permit is asked for, so that no cancellation comes in between.
-  private run<A, E, R>(effect: Effect.Effect<A, E, R>, permits: number): Effect.Effect<A, E, R> {
-    return Effect.withFiber((fiber) => {
-      const permit = new Permit(fiber, permits)
-      const refusal = this.refusal(permit)
-      if (refusal !== undefined) return Effect.die(refusal)
-      return Effect.onExit(
-        Wait.callback<A, E, R>("permits of a limiter", (resume) => {
-          if (this.enter(permit)) return resume(effect)
-          permit.resume = (refusal) => resume(refusal ?? effect)
-          permit.woken = waiting(fiber, () => `${permits} of ${this.limit} permits`)
-          this.waiting.add(permit)
-        }),
-        () => this.leave(permit)
-      )
+  get stats(): Effect.Effect<Stats> {
+    return Effect.sync(() => {
+      const { inside, limit, used, waiting } = this.gate
+      const borrowers = new Map<string, number>()
+      for (let permit = inside.first; permit !== undefined; permit = permit.after as Permit | undefined) {
+        const name = nameOf(permit.fiber)
+        borrowers.set(name, (borrowers.get(name) ?? 0) + permit.places)
+      }
+      return { limit, inUse: used, waiting: waiting.size, borrowers }
     })
   }
 
   /** Whether an effect that wants a permit has to wait now. */
   get isFull(): boolean {
-    return this.waiting.size > 0 || this.used >= this.limit
+    return this.gate.isFull
   }
 
-  private enter(permit: Permit): boolean {
-    const fits = this.waiting.size === 0 && this.used + permit.permits <= this.limit
-    if (fits) this.hold(permit)
-    return fits
-  }
-
-  private hold(permit: Permit): void {
-    permit.held = true
-    this.used += permit.permits
-    this.holders.set(permit.fiber.id, permit)
-  }
-
-  private leave(permit: Permit): Effect.Effect<void> {
-    if (permit.held) {
-      this.used -= permit.permits
-      this.holders.delete(permit.fiber.id)
-      this.grant(permit.fiber)
-    } else if (this.unlist(permit)) {
-      this.grant(permit.fiber)
-    }
-    return Effect.void
-  }
-
-  private unlist(permit: Permit): boolean {
-    permit.woken()
-    return this.waiting.remove(permit)
-  }
-
-  /** Lets in whom there is room for, on the stack of whoever made the room: a few, and the rest from the dispatcher. */
-  private grant(fiber: Fiber.Fiber<unknown, unknown>): void {
-    if (this.granting) return
-    this.granting = true
-    for (let count = 0; ; count++) {
-      const first = this.waiting.first
-      if (first === undefined || this.used + first.permits > this.limit) break
-      if (count === maxStackedGrants) {
-        return fiber.currentDispatcher.scheduleTask(() => {
-          this.granting = false
-          this.grant(fiber)
-        }, 0)
+  private wait<A, E, R>(permit: Permit, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Wait.callback<A, E, R>("permits of a limiter", (resume) => {
+      // Somebody may have left since it was asked for.
+      if (this.gate.enter(permit)) return resume(effect)
+      const woken = waiting(permit.fiber, () => `${permit.places} of ${this.gate.limit} permits`)
+      permit.resume = (refusal) => {
+        permit.resume = constVoid
+        woken()
+        resume(refusal ?? effect)
       }
-      this.unlist(first)
-      this.hold(first)
-      first.resume()
+      this.gate.queue(permit)
+      return Effect.sync(woken)
+    })
+  }
+
+  private leave(permit: Permit): undefined {
+    permit.restore()
+    this.gate.leave(permit, permit.fiber)
+  }
+
+  /** S29: what this fiber holds is never asked for twice, and what its task does, in another, only where it can be given. */
+  private refusal({ fiber, gate, outer, places }: Permit): AlreadyHeld | TooManyPermits | undefined {
+    let wanted = places
+    let holder: Held | undefined
+    for (let held = innermost(outer); held !== undefined; held = held.outer) {
+      if (held.gate !== gate) continue
+      holder = held
+      if (held.fiber === fiber) break
+      wanted += held.places
     }
-    this.granting = false
-  }
-
-  private refusal({ fiber, permits }: Permit): Error | undefined {
-    if (!isCount(permits)) return notACount("permits", permits)
-    if (this.holders.has(fiber.id)) return new AlreadyHeld({ task: nameOf(fiber) })
-    return this.isImpossible(permits) ? new TooManyPermits({ asked: permits, limit: this.limit }) : undefined
-  }
-
-  /** A limit of zero is a closed door: it says nothing of how many fit through when it opens. */
-  private isImpossible(permits: number): boolean {
-    return permits > this.limit && this.limit > 0
+    // A limit of zero is a closed door: it says nothing of how many fit through when it opens.
+    const isImpossible = wanted > gate.limit && gate.limit > 0
+    if (holder !== undefined && (isImpossible || holder.fiber === fiber)) {
+      return new AlreadyHeld({ task: nameOf(holder.fiber) })
+    }
+    return isImpossible ? new TooManyPermits({ asked: places, limit: gate.limit }) : undefined
   }
 }
 
-class Permit extends Waiter {
+class Permit extends Pass implements Held {
+  readonly gate: Gate<Permit>
   readonly fiber: Fiber.Fiber<unknown, unknown>
-  readonly permits: number
-  held = false
+  outer: Held | undefined
   resume: (refusal?: Effect.Effect<never>) => void = constVoid
-  woken: () => void = constVoid
+  private context: Context.Context<never> | undefined
 
-  constructor(fiber: Fiber.Fiber<unknown, unknown>, permits: number) {
-    super()
+  constructor(gate: Gate<Permit>, fiber: Fiber.Fiber<unknown, unknown>, permits: number) {
+    checkWhole("Limiter: permits", permits, 0)
+    super(permits)
+    this.gate = gate
     this.fiber = fiber
-    this.permits = permits
+    this.outer = fiber.getRef(Held)
+  }
+
+  override entered(): void {
+    this.context = this.fiber.context
+    this.fiber.setContext(Context.add(this.context, Held, this))
+    this.resume()
+  }
+
+  /** Gives the code around the permit its environment back. */
+  restore(): void {
+    if (this.context !== undefined) this.fiber.setContext(this.context)
+    this.context = undefined
   }
 }
-
-const maxStackedGrants = 64
-
-export const isCount = (n: number): boolean => Number.isInteger(n) && n >= 0
-
-export const notACount = (what: string, n: number): RangeError =>
-  new RangeError(`Limiter: ${what} must be a whole number, zero or more; got ${n}`)

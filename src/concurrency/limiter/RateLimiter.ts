@@ -2,16 +2,19 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import type * as Option from "effect/Option"
-import { isCount, notACount } from "./ConcurrencyLimiter.ts"
-import type { Limiter, Stats } from "./Contract.ts"
+import type { Scheduler } from "effect/Scheduler"
+import * as Alarm from "../base/Alarm.ts"
+import { checkWhole } from "../base/Options.ts"
+import type { Stats } from "./Contract.ts"
+import { OwnLimiter, type Use } from "./OwnLimiter.ts"
 import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 
-export class RateLimiter implements Limiter {
+export class RateLimiter extends OwnLimiter {
   private readonly limit: number
   private readonly per: number
   private readonly burst: number
@@ -20,50 +23,44 @@ export class RateLimiter implements Limiter {
   private start = 0
   private spent = 0
   private readonly waiting = new WaitList<Turn>()
-  private timer: { readonly at: number; readonly fiber: Fiber.Fiber<void> } | undefined
+  private readonly next = Alarm.appointment(() => this.grant())
 
   constructor(limit: number, per: number, burst: number) {
+    super()
     this.limit = limit
     this.per = per
     this.burst = burst
   }
 
-  readonly withPermit = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => this.run(effect, 1)
-
-  withPermits(permits: number): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> {
-    return (effect) => this.run(effect, permits)
+  withPermits(permits: number) {
+    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.withFiber((fiber) =>
+        this.spend(fiber, permits) ? effect : Effect.andThen(this.wait(fiber, permits), effect)
+      )
   }
 
-  tryWithPermits(permits: number) {
-    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, E, R> =>
-      Effect.withFiber((fiber) => {
-        if (!isCount(permits)) return Effect.die(notACount("permits", permits))
-        return this.spend(fiber, permits) ? Effect.asSome(effect) : Effect.succeedNone
-      })
+  override attempt<A, E, R>(permits: number, use: Use<A, E, R>): Effect.Effect<Option.Option<A>, E, R> {
+    return use((fiber) =>
+      this.spend(fiber, permits) ? { undo: () => void (this.spent -= permits), end: constVoid } : undefined
+    )
   }
 
   get stats(): Effect.Effect<Stats> {
     return Effect.clockWith((clock) =>
       Effect.sync(() => ({
         limit: this.limit,
-        inUse: Math.max(0, Math.ceil(((this.full - now(clock)) * this.limit) / this.per - 1e-6)),
+        inUse: Math.max(0, Math.ceil(((this.full - Alarm.now(clock)) * this.limit) / this.per - 1e-6)),
         waiting: this.waiting.size,
         borrowers: new Map<string, number>()
       }))
     )
   }
 
-  private run<A, E, R>(effect: Effect.Effect<A, E, R>, permits: number): Effect.Effect<A, E, R> {
-    return Effect.withFiber((fiber) => {
-      if (!isCount(permits)) return Effect.die(notACount("permits", permits))
-      return this.spend(fiber, permits) ? effect : Effect.andThen(this.wait(fiber, permits), effect)
-    })
-  }
-
   /** Takes the tokens if they are there and nobody waits for them. */
   private spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
+    checkWhole("Limiter: permits", permits, 0)
     if (this.waiting.size > 0) return false
-    const time = now(fiber.getRef(Clock.Clock))
+    const time = Alarm.now(fiber.getRef(Clock.Clock))
     if (this.full < time) {
       this.start = time
       this.spent = 0
@@ -93,28 +90,20 @@ export class RateLimiter implements Limiter {
     })
   }
 
-  /** Keeps one timer: for the first in the list, and none when nobody waits. */
+  /** An appointment for the first in the list, and none when nobody waits. */
   private schedule(): void {
     const first = this.waiting.first
-    const at = first === undefined ? undefined : this.due(first.permits)
-    if (this.timer?.at === at) return
-    this.timer?.fiber.interruptUnsafe()
-    this.timer = undefined
-    if (first === undefined || at === undefined) return
-    const clock = first.fiber.getRef(Clock.Clock)
-    const fiber = Effect.runForkWith(first.fiber.context)(clock.sleep(Duration.millis(at - now(clock))))
-    this.timer = { at, fiber }
-    fiber.addObserver((exit) => {
-      if (Exit.isFailure(exit) || this.timer?.fiber !== fiber) return
-      this.timer = undefined
-      this.grant(now(clock))
-    })
+    if (first === undefined) return this.next.withdraw()
+    const { clock, scheduler } = first
+    Alarm.of(clock).set(this.next, this.due(first.permits), scheduler)
   }
 
-  private grant(time: number): void {
+  private grant(): void {
     // A timer that fired late is made up for; a machine that slept is not.
     const first = this.waiting.first
-    const late = first === undefined ? 0 : time - this.due(first.permits)
+    if (first === undefined) return
+    const time = Alarm.now(first.clock)
+    const late = time - this.due(first.permits)
     if (late > maxLateness) this.start += late - maxLateness
     const due: Array<Turn> = []
     for (let first = this.waiting.first; first !== undefined && this.due(first.permits) <= time + nanos;) {
@@ -138,13 +127,15 @@ export class RateLimiter implements Limiter {
 }
 
 class Turn extends Waiter {
-  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly clock: Clock.Clock
+  readonly scheduler: Scheduler
   readonly permits: number
   readonly resume: (effect: Effect.Effect<void>) => void
 
   constructor(fiber: Fiber.Fiber<unknown, unknown>, permits: number, resume: (effect: Effect.Effect<void>) => void) {
     super()
-    this.fiber = fiber
+    this.clock = fiber.getRef(Clock.Clock)
+    this.scheduler = fiber.cache.scheduler
     this.permits = permits
     this.resume = resume
   }
@@ -155,5 +146,3 @@ const maxLateness = 20
 
 /** What clocks may differ by: they count whole nanoseconds. */
 const nanos = 2e-6
-
-const now = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000

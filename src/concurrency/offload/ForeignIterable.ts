@@ -5,7 +5,8 @@ import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Pull from "effect/Pull"
-import { isAbort, OffloadError } from "../OffloadError.ts"
+import { offloadError, type OffloadError } from "../OffloadError.ts"
+import * as Foreign from "../base/Foreign.ts"
 import { type Reason, reasonOf } from "../base/Reason.ts"
 import { abortError } from "../base/Rejection.ts"
 import { Work } from "./ForeignPromise.ts"
@@ -29,7 +30,7 @@ export class Reading<A> {
   }
 
   readonly pull: Pull.Pull<readonly [A], OffloadError> = Effect.suspend(() => {
-    const next = new Work(this.name, () => {
+    const next = new Work<unknown>(this.name, () => {
       this.iterator ??= this.make(this.controller.signal)[Symbol.asyncIterator]()
       return this.iterator.next()
     })
@@ -55,8 +56,8 @@ export class Reading<A> {
     const returned = this.stop(early)
     if (this.hasLeft) return Effect.void
     return Effect.catchIf(
-      new Work(this.name, () => returned).run,
-      (error) => isAbort(error.cause),
+      new Work<unknown>(this.name, () => returned).run,
+      (error) => Foreign.isAbort(error.cause),
       () => Effect.void
     ).pipe(Effect.orDie, Effect.asVoid)
   })
@@ -79,7 +80,7 @@ export class Reading<A> {
       return this.hasEnded ? Cause.done() : Effect.succeed([value])
     } catch (cause) {
       this.hasEnded = true
-      return Effect.fail(new OffloadError({ job: this.name, cause }))
+      return Effect.fail(offloadError(this.name, cause))
     }
   }
 }

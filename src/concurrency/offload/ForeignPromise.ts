@@ -7,7 +7,9 @@ import * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import type { Limiter } from "../limiter/Contract.ts"
-import { isAbort, OffloadError } from "../OffloadError.ts"
+import * as Foreign from "../base/Foreign.ts"
+import { offloadError, OffloadError } from "../OffloadError.ts"
+import * as Log from "../base/Log.ts"
 import * as Orphans from "../base/Orphans.ts"
 import { reasonOf } from "../base/Reason.ts"
 import { waiting } from "../base/TaskNode.ts"
@@ -51,13 +53,13 @@ const isCancelled = <A, E>(exit: Exit.Exit<A, E>): exit is Exit.Failure<A, E> =>
 export class Work<A> {
   hasStarted = false
   private readonly name: string
-  private readonly make: (signal: AbortSignal) => PromiseLike<A>
+  private readonly make: (signal: AbortSignal) => unknown
   private readonly controller = new AbortController()
   private exit: Exit.Exit<A, OffloadError> | undefined
   private woken: () => void = constVoid
   private settled: (exit: Exit.Exit<A, OffloadError>) => void = constVoid
 
-  constructor(name: string, make: (signal: AbortSignal) => PromiseLike<A>) {
+  constructor(name: string, make: (signal: AbortSignal) => unknown) {
     this.name = name
     this.make = make
   }
@@ -72,12 +74,15 @@ export class Work<A> {
         this.settled(exit)
         resume(exit)
       }
-      const reject = (cause: unknown) => settle(Exit.fail(new OffloadError({ job: this.name, cause })))
+      const reject = (cause: unknown) => settle(Exit.fail(offloadError(this.name, cause)))
+      let made: unknown
       try {
-        this.make(this.controller.signal).then((value) => settle(Exit.succeed(value)), reject)
+        made = this.make(this.controller.signal)
       } catch (cause) {
-        reject(cause)
+        return reject(cause)
       }
+      // Who makes it says what it gives.
+      Foreign.settle(made, (value) => settle(Exit.succeed(value as A)), reject)
     })
   )
 
@@ -99,7 +104,7 @@ export class Work<A> {
         const end = (exit: Exit.Exit<A, OffloadError>) => {
           ended()
           if (!hasFailed(exit)) return
-          Effect.runForkWith(context)(Effect.logWarning(`Abandoned promise "${this.name}" failed`, exit.cause))
+          Effect.runForkWith(context)(Log.warning(`Abandoned promise "${this.name}" failed`, exit.cause))
         }
         if (this.exit !== undefined) return end(this.exit)
         this.settled = end
@@ -120,5 +125,5 @@ export class Work<A> {
 const hasFailed = <A>(exit: Exit.Exit<A, OffloadError>): exit is Exit.Failure<A, OffloadError> => {
   if (Exit.isSuccess(exit)) return false
   const error = Cause.squash(exit.cause)
-  return !(error instanceof OffloadError && isAbort(error.cause))
+  return !(Foreign.isA(error, OffloadError) && Foreign.isAbort(error.cause))
 }

@@ -35,10 +35,11 @@ export const transfer = <A extends object>(value: A, list: ReadonlyArray<Transfe
 
 /** What of these values is to be moved, where there is anything. */
 export const transfersOf = (values: ReadonlyArray<unknown>): ReadonlyArray<Transferable> | undefined => {
-  let all: ReadonlyArray<Transferable> | undefined
+  let all: Set<Transferable> | undefined
   for (const value of values) {
     const list = typeof value === "object" && value !== null ? lists.get(value) : undefined
-    if (list !== undefined) all = all === undefined ? list : [...all, ...list]
+    // Views of one buffer name it each, and it can be moved only once.
+    for (const one of list ?? []) (all ??= new Set()).add(one)
   }
-  return all
+  return all && [...all]
 }

@@ -5,13 +5,16 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type { Worker } from "effect/workers/Worker"
 import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
-import { isAbort, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
+import * as Foreign from "../base/Foreign.ts"
+import { offloadError, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
+import { remaining } from "../deadline/ActiveDeadline.ts"
 import { CurrentTask, waiting } from "../base/TaskNode.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
@@ -141,11 +144,11 @@ export class WorkerPool {
 
   private send(thread: Thread, call: Call): void {
     const slot = thread.take(call)
-    const message: Protocol.ToThread = [Protocol.call, slot, call.job, call.args]
+    const message: Protocol.ToThread = [Protocol.call, slot, call.id, call.job, call.args]
     const exit = Effect.runSyncExit(thread.worker!.send(message, call.transfers))
     if (Exit.isSuccess(exit)) return
-    thread.release(slot)
-    call.end(Exit.fail(new OffloadError({ job: call.job, cause: causeOf(exit.cause) })))
+    thread.release(slot, call.id)
+    call.end(Exit.fail(offloadError(call.job, causeOf(exit.cause))))
   }
 
   private receive(thread: Thread, message: unknown): void {
@@ -155,13 +158,13 @@ export class WorkerPool {
       this.functions = message[1]
       this.answerOpen()
     } else if (message[0] === Protocol.unloadable) {
-      thread.problem = Protocol.decode(message[1])
+      thread.problem = { cause: Protocol.decode(message[1]) }
       return thread.end()
     } else {
-      const call = thread.release(message[1])
-      if (message[0] === Protocol.succeeded) call?.end(Exit.succeed(message[2]))
+      const call = thread.release(message[1], message[2])
+      if (message[0] === Protocol.succeeded) call?.end(Exit.succeed(message[3]))
       if (message[0] === Protocol.failed) {
-        call?.end(Exit.fail(new OffloadError({ job: call.job, cause: Protocol.decode(message[2]) })))
+        call?.end(Exit.fail(offloadError(call.job, Protocol.decode(message[3]))))
       }
     }
     this.dispatch()
@@ -200,10 +203,11 @@ export class WorkerPool {
   private ended(thread: Thread, id: number, exit: Exit.Exit<never, WorkerError>): void {
     thread.state = "down"
     if (this.closed) return
-    const cause = thread.problem ?? (Exit.isFailure(exit) ? causeOf(exit.cause) : undefined)
+    const problem = thread.problem ?? { cause: Exit.isFailure(exit) ? causeOf(exit.cause) : undefined }
+    const { cause } = problem
     // One that crashes before it is given anything would do so again: the next call tries.
     if (thread.isUsed) this.start(id)
-    else this.answerOpen(cause)
+    else this.answerOpen(problem)
     thread.calls.forEach((call, slot) => {
       if (call === undefined) return
       if (call.transfers === undefined && thread.takeBack(slot)) this.queue.add(call)
@@ -216,8 +220,8 @@ export class WorkerPool {
     }
   }
 
-  private answerOpen(problem?: unknown): void {
-    if (problem !== undefined) this.opened?.(Exit.fail(new WorkerCrashed({ pool: this.settings.name, cause: problem })))
+  private answerOpen(problem?: Thread["problem"]): void {
+    if (problem !== undefined) this.opened?.(Exit.fail(new WorkerCrashed({ pool: this.settings.name, ...problem })))
     else if (this.threads.every(({ state }) => state === "ready")) this.opened?.(Exit.succeed(this.functions))
     else return
     this.opened = undefined
@@ -238,7 +242,10 @@ export class WorkerPool {
     }
     return Wait.callback("a worker thread", (resume) => {
       if (call.exit !== undefined || thread === undefined) return resume(afterCancel(call.exit))
-      const timer = Effect.runForkWith(this.context)(fiber.getRef(Clock.Clock).sleep(this.settings.grace))
+      // S15: a deadline around it that has not passed yet holds for the thread as well.
+      const left = Option.getOrElse(remaining(fiber), () => Duration.infinity)
+      const grace = Duration.min(this.settings.grace, left)
+      const timer = Effect.runForkWith(this.context)(fiber.getRef(Clock.Clock).sleep(grace))
       // Ending the thread ends the call.
       timer.addObserver((exit) => Exit.isSuccess(exit) && thread.end())
       call.resume = (exit) => {
@@ -254,7 +261,7 @@ export class WorkerPool {
 const afterCancel = (exit: Ended | undefined): Exit.Exit<void, OffloadError> => {
   if (exit === undefined || Exit.isSuccess(exit)) return Exit.void
   const error = Cause.squash(exit.cause)
-  return error instanceof OffloadError && !isAbort(error.cause) ? Exit.fail(error) : Exit.void
+  return Foreign.isA(error, OffloadError) && !Foreign.isAbort(error.cause) ? Exit.fail(error) : Exit.void
 }
 
 const causeOf = (cause: Cause.Cause<WorkerError>): unknown => {
@@ -268,9 +275,10 @@ class Call extends Waiter {
   readonly transfers: ReadonlyArray<Transferable> | undefined
   exit: Ended | undefined
   resume: ((exit: Ended) => void) | undefined
-  /** Where it is, once it was sent. */
+  /** Where it is, once it was sent, and its number there. */
   thread: Thread | undefined
   slot = -1
+  id = 0
 
   constructor(job: string, args: ReadonlyArray<unknown>) {
     super()
@@ -293,11 +301,14 @@ class Thread {
   worker: Worker<Protocol.FromThread, Protocol.ToThread> | undefined
   fiber: Fiber.Fiber<never, WorkerError> | undefined
   /** Why its module could not be loaded. */
-  problem: unknown
+  problem: { readonly cause: unknown } | undefined
   readonly memory = new SharedArrayBuffer(ahead * Int32Array.BYTES_PER_ELEMENT)
   readonly slots = new Int32Array(this.memory)
   readonly calls: Array<Call | undefined> = Array.from({ length: ahead })
   private readonly free = Array.from({ length: ahead }, (_, slot) => slot)
+  /** Of the call that each slot is in use for, also after the call was dropped; 0 where it is free. */
+  private readonly ids = Array.from({ length: ahead }, () => 0)
+  private sent = 0
 
   end(): void {
     this.state = "ending"
@@ -315,6 +326,7 @@ class Thread {
     this.calls[slot] = call
     call.thread = this
     call.slot = slot
+    call.id = this.ids[slot] = ++this.sent
     return slot
   }
 
@@ -331,9 +343,12 @@ class Thread {
     return call
   }
 
-  release(slot: number): Call | undefined {
+  /** The call that this is the answer to; none for what is no answer, or the second to a call. */
+  release(slot: number, id: number): Call | undefined {
+    if (!id || this.ids[slot] !== id) return undefined
     const call = this.calls[slot]
     this.calls[slot] = undefined
+    this.ids[slot] = 0
     this.free.push(slot)
     return call
   }

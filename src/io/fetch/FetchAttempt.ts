@@ -8,6 +8,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse as Response } from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
+import * as Alarm from "../../concurrency/base/Alarm.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import * as Body from "./FetchBody.ts"
@@ -45,7 +46,7 @@ export class Attempt {
 
   run(outgoing: Outgoing): Effect.Effect<Answer, FetchError> {
     return Effect.suspend(() => {
-      this.started = this.clock.currentTimeMillisUnsafe()
+      this.started = Alarm.now(this.clock)
       return this.send(outgoing, 0)
     })
   }
@@ -73,7 +74,7 @@ export class Attempt {
         ),
       onSuccess: (body) => {
         this.meter.bytes += body.length
-        const millis = this.clock.currentTimeMillisUnsafe() - this.started
+        const millis = Math.round(Alarm.now(this.clock) - this.started)
         return Effect.succeed({ outgoing, response, body, millis })
       }
     })

@@ -2,6 +2,8 @@
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
+import * as Foreign from "../../concurrency/base/Foreign.ts"
+import * as Log from "../../concurrency/base/Log.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import { failedAt, placeOf } from "../../pipeline/RunError.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
@@ -12,10 +14,10 @@ export interface Options {
   readonly hint: string
 }
 
-/** A line for each failure, with the name of its task where there are several; with `debug`, the whole cause too. */
+/** A line for each failure, with the name of its task where it comes from one; with `debug`, the whole cause too. */
 export const make = (cause: Cause.Cause<unknown>, { debug, hint }: Options): ReadonlyArray<string> => {
-  if (!Runtime.getErrorReported(Cause.squash(cause))) return []
-  const details = debug ? [Cause.pretty(cause)] : []
+  if (!Foreign.attempt(() => Runtime.getErrorReported(Cause.squash(cause)), true)) return []
+  const details = debug ? [Log.pretty(cause)] : []
   const failures = TaskGroup.failures(cause)
   if (failures.length === 0) {
     const reason = Option.map(Cancel.reasonOf(cause), ({ message }) => `: ${message}`)
@@ -24,7 +26,8 @@ export const make = (cause: Cause.Cause<unknown>, { debug, hint }: Options): Rea
   // The step is that of the first failure, which ended the run.
   const at = Option.map(failedAt(cause), (at) => `${placeOf(at)}: `)
   const lines = failures.map((failure, i) => {
-    const task = failures.length > 1 && failure.task.id > 0 ? `task "${failure.task.name}": ` : ""
+    const { path } = failure.task
+    const task = path.length > 0 ? `task "${path.join(" / ")}": ` : ""
     return "defect" in failure
       ? `error: ${task}unexpected: ${messageOf(failure.defect)}`
       : `error: ${task}${i === 0 ? Option.getOrElse(at, () => "") : ""}${messageOf(failure.error)}`
@@ -37,8 +40,7 @@ export const make = (cause: Cause.Cause<unknown>, { debug, hint }: Options): Rea
 
 /** What an error says, on one line unless it says more than one can hold. */
 const messageOf = (error: unknown): string => {
-  const [pretty] = Cause.prettyErrors(Cause.fail(error))
-  const text = pretty?.message || pretty?.name || "no reason given"
+  const text = Foreign.messageOf(error ?? "") || Foreign.nameOf(error) || "no reason given"
   // By lines: a pattern for the space around a newline is quadratic in space without one.
   const lines = text.split("\n").map((line) => line.trim())
   return lines.filter((line) => line !== "").join("\n  ")

@@ -3,6 +3,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Foreign from "../../concurrency/base/Foreign.ts"
 import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import type { DeadLetter } from "../Journal.ts"
 import { BadDeadLetter, TooManyDeadLetters } from "../RunError.ts"
@@ -97,4 +98,4 @@ const isOverBudget = (budget: DeadLetterPolicy<any>["maxDead"], dead: number, re
       ? dead > budget
       : read >= 100 && dead > (read * Number.parseFloat(budget)) / 100
 
-const inWords = (error: unknown): string => (error instanceof Error ? error.message || error.name : String(error))
+const inWords = (error: unknown): string => Foreign.messageOf(error) || (Foreign.nameOf(error) ?? "")

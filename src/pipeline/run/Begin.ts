@@ -8,7 +8,6 @@ import * as Scope from "effect/Scope"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
-import { make as makeDrain } from "../context/Drain.ts"
 import type { Delivery } from "../Guarantee.ts"
 import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
@@ -101,7 +100,7 @@ export const pour = <A, E, R>(
             restart: false,
             intake: unkept(pipeline.source)
           },
-          makeDrain()
+          Effect.never
         )
         yield* toEnd
       })

@@ -1,18 +1,19 @@
 /** A run that was accepted: the flow, the committer, and what runs beside them, as tasks of one group. */
 /* oxlint-disable typescript/no-explicit-any -- a description has lost the types of its steps */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Alarm from "../../concurrency/base/Alarm.ts"
+import { unmarked } from "../../concurrency/base/Origin.ts"
 import * as Wait from "../../concurrency/base/Wait.ts"
+import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import type { Known } from "../commit/Resume.ts"
-import { Drain } from "../context/Drain.ts"
 import { make as makeMeter, Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
 import { Fate } from "../fate/Fate.ts"
@@ -53,14 +54,13 @@ export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
   { intake, known, lease, restart }: Accepted,
-  given?: Drain
+  stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
     const { name } = options
     const { start } = intake
-    const startedAt = yield* Clock.currentTimeMillis
+    const startedAt = yield* Alarm.moment
     const meter = makeMeter()
-    const drain = given ?? (yield* Drain)
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
     const fate = new Fate({
@@ -89,8 +89,8 @@ export const open = (
 
     let state: State = "running"
     let asked: (() => void) | undefined
-    const progress = Effect.map(Clock.currentTimeMillis, (now): Progress => {
-      const elapsed = now - startedAt
+    const progress = Effect.map(Alarm.moment, (now): Progress => {
+      const elapsed = Math.round(now - startedAt)
       const { known } = fate
       const done = start.counts.bytes + known.bytes
       return {
@@ -152,7 +152,7 @@ export const open = (
         yield* TaskGroup.spawn(renewing(lease), { name: "lease" }),
         yield* TaskGroup.spawn(
           Effect.gen(function* () {
-            yield* Effect.raceFirst(drainRequested, drain.requested)
+            yield* Effect.raceFirst(drainRequested, stopRequested)
             state = "draining"
             yield* Effect.timeoutOption(
               Effect.andThen(flow.drain, Effect.andThen(flowing.exit, committing.exit)),
@@ -182,8 +182,7 @@ export const open = (
 
     const toEnd = Effect.gen(function* () {
       const [committed, flowed] = yield* TaskGroup.open(work, { name: `run ${name}` }).pipe(
-        Effect.provideService(Meter, meter),
-        (running) => listening(drain, running)
+        Effect.provideService(Meter, meter)
       )
       for (const exit of [committed, flowed]) {
         if (Exit.isFailure(exit) && !(flow.draining && Cause.hasInterruptsOnly(exit.cause))) {
@@ -191,7 +190,7 @@ export const open = (
         }
       }
       const finished = isComplete() && Exit.isSuccess(committed)
-      const elapsed = (yield* Clock.currentTimeMillis) - startedAt
+      const elapsed = Math.round((yield* Alarm.moment) - startedAt)
       const now = fate.after({ units: [], rows: [] })
       state = finished ? "done" : "drained"
       const summary: Summary = {
@@ -210,6 +209,8 @@ export const open = (
       }
       return summary
     }).pipe(
+      // The tasks of a run are its own business: its failure comes from whoever runs it.
+      Effect.catchCause((cause) => Effect.failCause(unmarked(cause))),
       Effect.onExit((exit) =>
         Effect.sync(() => {
           if (Exit.isFailure(exit)) state = "failed"
@@ -225,14 +226,6 @@ export const open = (
  */
 const leave = (committer: Committer, outlets: Outlets, lease: Lease): Effect.Effect<void, never, unknown> =>
   Effect.ignore(lease.guard(Effect.andThen(committer.settleDoubt, Effect.andThen(outlets.close, lease.leaveClean))))
-
-/** Runs an effect while it counts as one that answers a request. */
-const listening = <A, E, R>(drain: Drain, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => void (drain.listeners += 1)),
-    () => effect,
-    () => Effect.sync(() => void (drain.listeners -= 1))
-  )
 
 const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Effect<Progress>): Effect.Effect<void> =>
   options === undefined

@@ -10,6 +10,7 @@ import type * as Schedules from "../Schedules.ts"
 import { shrink } from "./Shrink.ts"
 import { table } from "../sim/Trace.ts"
 import type { Played } from "../sim/Played.ts"
+import type { Systematic } from "../sim/Systematic.ts"
 import * as World from "../sim/World.ts"
 
 /** What has to hold of a run: throws, gives `false`, or gives an effect that fails, where it does not. */
@@ -35,20 +36,23 @@ interface Failure {
   readonly cause: unknown
 }
 
-/** Runs the effect under a schedule, the `nth` of a search; fails with what it finds. */
+/** Runs the effect under a schedule, the `nth` of a search, or as `systematic` decides; fails with what it finds. */
 export const run = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   search: Search<A, E>,
   schedule: Schedules.Schedule,
-  nth: number
+  nth: number,
+  systematic?: Systematic
 ): Effect.Effect<Played<A, E>, BugFound | OutsideNondeterminism, R> =>
-  Effect.flatMap(World.play(effect, search.settings(schedule)), (played) =>
-    Effect.flatMap(judge(played, search.check), (failure) => {
-      if (failure !== undefined) return report(effect, search, schedule, nth, played, failure)
-      search.passed ??= schedule
+  Effect.flatMap(World.play(effect, { ...search.settings(schedule), systematic }), (played) => {
+    if (systematic?.isKnown === true) return Effect.succeed(played)
+    return Effect.flatMap(judge(played, search.check), (failure) => {
+      const again = systematic === undefined ? schedule : played.schedule
+      if (failure !== undefined) return report(effect, search, again, nth, played, failure)
+      search.passed ??= again
       return Effect.succeed(played)
     })
-  )
+  })
 
 const judge = <A, E>(played: Played<A, E>, check: Check<A, E>): Effect.Effect<Failure | undefined> =>
   Effect.suspend(() => {

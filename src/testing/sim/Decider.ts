@@ -8,6 +8,8 @@ export interface Runner {
   readonly number: number
   /** For `pct`: the highest goes first. */
   rank: number | undefined
+  /** The turn that it waits for since it has made room; none once it goes on, in whatever way. */
+  readonly turn: Ready | undefined
 }
 
 /** Something that waits for its turn: a fiber, or a callback that will start or resume some. */
@@ -15,6 +17,8 @@ export interface Ready {
   /** The fiber, if it is known to be one. */
   readonly runner: Runner | undefined
   rank: number | undefined
+  /** The timer that is rung, if it is that. */
+  readonly timer: { readonly pending: boolean } | undefined
 }
 
 /** `operations` is how many the run has performed so far. */
@@ -26,8 +30,8 @@ export interface Decider extends Choices {
    * started, if it was: then it may also have to make room before its first operation, which is 1.
    */
   readonly slice: (runner: Runner, by: Runner | undefined, operations: number) => number
-  /** Tells that the fiber was made to make room. */
-  readonly preempted: (runner: Runner, operations: number) => void
+  /** Whether the fiber makes room before operation `count` of its slice: asked once the slice is over, until it does. */
+  readonly preempts: (runner: Runner, operations: number, count: number) => boolean
 }
 
 /** Mulberry32: numbers from 0 up to 1. */
@@ -64,7 +68,7 @@ const replay = (choices: ReadonlyArray<number>): Decider => {
   return {
     pick: (ready, from) => from + below(ready.length - from),
     slice: next,
-    preempted: ignore,
+    preempts: always,
     choose: below,
     happens: () => below(2) === 1
   }
@@ -87,7 +91,7 @@ const random = (next: () => number, density: number): Decider => {
       if (by !== undefined && next() < 0.5) return 1
       return density === 0 ? 0 : 1 + Math.floor(Math.log(1 - next()) / length)
     },
-    preempted: ignore
+    preempts: always
   }
 }
 
@@ -129,16 +133,19 @@ const pct = (next: () => number, byOperation: boolean): Decider => {
       if (by !== undefined && rankOf(runner) < rankOf(by)) return 1
       return byOperation && change < Infinity ? Math.max(1, change - operations) : 0
     },
-    preempted: demote
+    preempts: (runner, operations) => {
+      demote(runner, operations)
+      return true
+    }
   }
 }
 
 const fifo = (quantum: number): Decider => ({
   pick: (_, from) => from,
   slice: (_, by) => (quantum === 0 ? 0 : by === undefined ? quantum : quantum + 2),
-  preempted: ignore,
+  preempts: always,
   choose: () => 0,
   happens: () => false
 })
 
-const ignore = () => {}
+const always = () => true

@@ -4,7 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import { CurrentTask } from "../../concurrency/base/TaskNode.ts"
-import type { Runner } from "./Decider.ts"
+import type { Ready, Runner } from "./Decider.ts"
 import * as Operation from "./Operation.ts"
 
 export class Member implements Runner {
@@ -14,6 +14,11 @@ export class Member implements Runner {
   readonly born: number
   rank: number | undefined
   begun = false
+  turn: Ready | undefined
+  /** It has been preempted, and has not gone on since. */
+  cut = false
+  /** The first operation of its slice takes it back to where it was preempted. */
+  resumes = false
   /** The operation of the slice before which the fiber has to make room; 0: none. */
   until = 0
   /** How many operations of the slice do not count. */

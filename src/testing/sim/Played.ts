@@ -12,6 +12,8 @@ export interface Played<A, E> {
   /** Turns of fibers and rings of timers until the end. */
   readonly steps: number
   readonly operations: number
+  /** Tells it from runs of other orders: who did each operation, and what chance brought. */
+  readonly fingerprint: number
   /** Virtual milliseconds. */
   readonly time: number
   /** The numbers of the fibers in the order of their slices. */

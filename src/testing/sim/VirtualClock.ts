@@ -9,6 +9,8 @@ export interface Timer {
   readonly at: number
   readonly owner: Fiber.Fiber<unknown, unknown> | undefined
   readonly ring: () => void
+  /** It has neither rung nor been cancelled. */
+  pending: boolean
 }
 
 export class VirtualClock implements Clock.Clock {
@@ -40,7 +42,7 @@ export class VirtualClock implements Clock.Clock {
     if (!Number.isFinite(millis)) return Effect.never
     return Effect.callback((resume) => {
       const at = Math.round((this.now + millis) * 1_000_000) / 1_000_000
-      const timer: Timer = { at, owner: Fiber.getCurrent(), ring: () => resume(Effect.void) }
+      const timer: Timer = { at, owner: Fiber.getCurrent(), ring: () => resume(Effect.void), pending: true }
       this.timers.splice(this.after(at), 0, timer)
       return Effect.sync(() => this.remove(timer))
     })
@@ -60,7 +62,7 @@ export class VirtualClock implements Clock.Clock {
 
   /** Rings the timer unless it was cancelled meanwhile. */
   ring(timer: Timer): void {
-    if (!this.timers.includes(timer, this.first)) return
+    if (!timer.pending) return
     this.remove(timer)
     timer.ring()
   }
@@ -78,6 +80,7 @@ export class VirtualClock implements Clock.Clock {
   }
 
   private remove(timer: Timer): void {
+    timer.pending = false
     const index = this.timers.indexOf(timer, this.first)
     if (index === this.first) {
       this.first++

@@ -15,15 +15,18 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import * as Registry from "../../concurrency/Registry.ts"
+import { ProgramStop, StopSignal } from "../../concurrency/base/Stop.ts"
 import { CurrentTask } from "../../concurrency/base/TaskNode.ts"
 import { Choices } from "../Choices.ts"
+import { Fingerprint } from "./Fingerprint.ts"
 import { Idle, Notes, type Probe, Probes, Victim } from "./Control.ts"
-import { chance, type Decider, make } from "./Decider.ts"
+import { chance, type Decider, make, type Runner } from "./Decider.ts"
 import { Member } from "./Member.ts"
 import type { End, Played, Waiting } from "./Played.ts"
 import { type Dispatcher, type Entry, Pool } from "./Pool.ts"
-import type { Schedule } from "../Schedules.ts"
+import type { Schedule, Stop } from "../Schedules.ts"
 import * as SimCrypto from "./SimCrypto.ts"
+import type { Systematic } from "./Systematic.ts"
 import type { Slice } from "./Trace.ts"
 import { type Timer, VirtualClock } from "./VirtualClock.ts"
 
@@ -33,6 +36,8 @@ export interface Settings {
   readonly maxOperations?: number | undefined
   /** How many operations a slice of the strategy `fifo` has at granularity `op`. */
   readonly quantum?: number | undefined
+  /** Decides instead of the strategy. */
+  readonly systematic?: Systematic | undefined
   /** Logs go into the trace and not to the loggers: for runs that are many. */
   readonly quiet?: boolean
   /** Keep what each fiber did and waits for: at some cost, so for runs that are told about. */
@@ -49,6 +54,9 @@ export const play = <A, E, R>(
 /** The first operation after a preemption resumes, and the second is the one before which the fiber was preempted. */
 const resuming = 2
 
+/** In fingerprints, where no choice is as small. */
+const stopped = -(2 ** 31)
+
 /** After so many steps the event loop gets a turn, so that promises settle and test runners see timeouts. */
 const stepsATurn = 4096
 
@@ -58,12 +66,13 @@ const maxTrace = 10_000
 class World<A, E, R> implements Scheduler.Scheduler, Choices {
   readonly executionMode = "async"
   private readonly settings: Settings
-  private readonly decider: Decider
+  private decider: Decider
   private readonly clock = new VirtualClock()
   private readonly bells = this.makeDispatcher()
   private readonly root: Fiber.Fiber<A, E>
   private readonly choices: Array<number> = []
   private readonly order: Array<number> = []
+  private readonly fingerprint = new Fingerprint()
   private readonly trace: Array<Slice> = []
   private readonly members: Array<Member> = []
   private readonly byFiber = new Map<Fiber.Fiber<unknown, unknown>, Member>()
@@ -79,11 +88,14 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   /** The next slice comes from the entries and not from the stack of a fiber. */
   private fromReady = false
   private yielding: Member | undefined
+  /** Whose turn it is, if it is known to be that of a fiber. */
+  private turnOf: Runner | undefined
   private steps = 0
   private operations = 0
   private readonly maxOperations: number
   private limit: number
   private end: End<A, E> | undefined
+  private stop: Stop | undefined
   private stopped = false
   private victim = 0
 
@@ -93,7 +105,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     this.limit = this.maxOperations
     this.byOperation = settings.schedule.granularity === "op"
     this.outerScope = Context.getOrUndefined(outer, Scope.Scope)
-    this.decider = make(settings.schedule, settings.quantum ?? 1)
+    this.stop = settings.schedule.stop
+    this.decider = settings.systematic ?? make(settings.schedule, settings.quantum ?? 1)
     // What it adds to a scope around it is for a scope of its own: nothing of it runs after the end.
     const own = this.outerScope === undefined ? effect : Effect.scoped(effect)
     // Yields first, so that no operation of the effect comes before step 0.
@@ -113,6 +126,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       Context.add(Notes, (fiber, text) => this.note(fiber, text)),
       Context.add(Registry.Registry, Registry.make()),
       Context.add(CurrentTask, undefined),
+      Context.add(ProgramStop, new StopSignal()),
       // Also where nobody listens: a program can tell whether a tracer is Effect's own, and must take the same way.
       Context.add(Tracer.Tracer, this.tracer(Context.get(outer, Tracer.Tracer))),
       Context.add(Probes, this.probes),
@@ -174,7 +188,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   /** As in an event loop, all timers of a moment ring before a fiber that one of them woke, and that yielded, goes on. */
   private bell(timer: Timer): Entry {
     const runner = timer.owner && this.byFiber.get(timer.owner)
-    return { run: () => this.clock.ring(timer), priority: 0, dispatcher: this.bells, batch: 0, runner, rank: undefined }
+    const run = () => this.clock.ring(timer)
+    return { run, priority: 0, dispatcher: this.bells, batch: 0, runner, rank: undefined, timer }
   }
 
   /** Gives one entry its turn; false if there is none. */
@@ -199,8 +214,13 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
 
   /** Stops what the schedule says, if it says so of the step that comes; true if that was the end. */
   private stopHere(): boolean {
-    const stop = this.settings.schedule.stop
-    if (stop === undefined || this.stopped || stop.step !== this.steps) return false
+    if (this.stopped) return false
+    const { steps, victim } = this
+    const how = this.settings.systematic?.stops(steps, this.members[victim])
+    if (how !== undefined) this.stop = { how, step: steps, fiber: victim }
+    const { stop } = this
+    if (stop?.step !== steps) return false
+    this.fingerprint.add(stopped)
     if (stop.how === "kill") {
       this.stopped = true
       this.end = { _tag: "Killed", where: `before step ${stop.step}` }
@@ -212,12 +232,17 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (this.settings.detail) {
       this.trace.push({ time: this.clock.now, fiber: member.number, operations: ["is interrupted"] })
     }
+    this.turnOf = undefined
+    this.fromReady = true
     member.fiber.interruptUnsafe()
+    this.fromReady = false
     return this.rootEnded()
   }
 
   private runOne(): void {
     const entry = this.ready.take(this.pick)
+    this.settings.systematic?.takes(entry, this.operations)
+    this.turnOf = entry.runner
     this.fromReady = true
     const seen = this.members.length
     entry.run()
@@ -236,7 +261,10 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     const dispatcher: Dispatcher = {
       batch: 0,
       scheduleTask: (run, priority) => {
-        this.ready.push({ run, priority, dispatcher, batch: 0, runner: this.yielding, rank: undefined })
+        const runner = this.yielding
+        const entry = { run, priority, dispatcher, batch: 0, runner, rank: undefined, timer: undefined }
+        if (runner !== undefined) runner.turn = entry
+        this.ready.push(entry)
         this.yielding = undefined
       },
       flush: () => {
@@ -250,16 +278,21 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     const member = this.last?.fiber === fiber ? this.last : this.memberOf(fiber)
     const count = fiber.currentOpCount
     this.operations++
+    this.yielding = undefined
     if (count === 1) this.begin(member)
     this.last = member
     const scope = member.newScope()
     if (scope !== undefined && scope !== this.outerScope) this.scopes.add(scope)
     // Whatever is still on the stack after the end goes no further than its next operation.
     if (this.end !== undefined || this.operations > this.limit) return true
-    if (member.until > 0 && count >= member.until) {
+    if (member.until > 0 && count >= member.until && this.decider.preempts(member, this.operations, count)) {
       this.choices[member.slot] = count - member.free
-      this.decider.preempted(member, this.operations)
-    } else if (count < fiber.cache.maxOpsBeforeYield) return false
+      member.cut = true
+    } else if (count < fiber.cache.maxOpsBeforeYield) {
+      // That one resumes is no operation of its own. Numbers follow the order of turns, ids that of forks.
+      if (count > 1 || !member.resumes) this.fingerprint.add(fiber.id - this.members[0]!.fiber.id)
+      return false
+    }
     this.yielding = member
     member.makesRoom = true
     return true
@@ -279,6 +312,9 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     const { begun } = member
     this.fromReady = false
     member.begun = true
+    member.resumes = by === undefined && this.turnOf === member && member.cut
+    member.cut = false
+    member.turn = undefined
     member.until = 0
     this.order.push(member.number)
     if (this.settings.detail) {
@@ -292,7 +328,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (!begun && member.number === 0) return
     member.slot = this.choices.length
     this.choices.push(0)
-    member.free = by !== undefined ? 0 : begun ? resuming : 1
+    member.free = by !== undefined ? 0 : member.resumes ? resuming : 1
     const length = this.decider.slice(member, by, this.operations)
     // Made to yield at its first operation, a fiber that is interrupted before its start would start all the same.
     if (length > 0) member.until = Math.max(begun ? 1 : 2, member.free + length)
@@ -302,22 +338,27 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (options < 2) return 0
     const choice = this.decider.choose(options)
     this.choices.push(choice)
+    this.fingerprint.add(~choice)
     return choice
   }
 
   happens(probability: number): boolean {
     const happens = this.decider.happens(probability)
     this.choices.push(happens ? 1 : 0)
+    this.fingerprint.add(happens ? -2 : -1)
     return happens
   }
 
   private close(end: End<A, E>): Effect.Effect<Played<A, E>> {
     const { operations, steps, stopped } = this
     const choices = this.choices.slice(0, this.choices.findLastIndex((choice) => choice !== 0) + 1)
-    const schedule = { ...this.settings.schedule, choices }
+    const schedule = { ...this.settings.schedule, choices, stop: this.stop }
+    const fingerprint = this.fingerprint.value
     const time = this.clock.now
     const order = this.order.slice()
     const trace = this.trace.slice()
+    // What comes after the end goes its natural way, as it does when the choices are replayed.
+    this.decider = make({ ...this.settings.schedule, choices: [] }, 1)
     this.settle(end)
     const left = () => {
       const names = this.names()
@@ -328,7 +369,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
         scopes: Array.from(this.scopes).filter((scope) => scope.state._tag === "Open").length,
         lent: this.probes.flatMap((probe) => probe() ?? [])
       }
-      return { end, schedule, stopped, steps, operations, time, order, trace, names, born, victim: this.victim, left }
+      const { victim } = this
+      return { end, schedule, stopped, steps, operations, fingerprint, time, order, trace, names, born, victim, left }
     }
     if (!this.members.some((member) => member.alive)) return Effect.sync(left)
     // Some of them may wait for a promise that has settled.

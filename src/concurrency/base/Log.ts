@@ -1,0 +1,51 @@
+/** S27: what this floor logs of the failures of others: a cause that cannot be printed breaks nothing. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Foreign from "./Foreign.ts"
+
+export const warning = (message: string, cause?: Cause.Cause<unknown>): Effect.Effect<void> =>
+  safely(Effect.logWarning, message, cause)
+
+export const error = (message: string, cause?: Cause.Cause<unknown>): Effect.Effect<void> =>
+  safely(Effect.logError, message, cause)
+
+/** A logger of the program may choke on a cause all the same: then it gets the words alone. */
+const safely = (log: typeof Effect.logError, message: string, cause?: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.suspend(() => (cause === undefined ? log(message) : log(message, printable(cause)))).pipe(
+    Effect.catchDefect(() => (cause === undefined ? Effect.void : log(`${message}: ${inWords(cause)}`))),
+    Effect.catchDefect(() => Effect.void)
+  )
+
+const inWords = (cause: Cause.Cause<unknown>): string =>
+  cause.reasons.flatMap((reason) => (Cause.isInterruptReason(reason) ? [] : [Foreign.describe(of(reason))])).join("; ")
+
+/** As `Cause.pretty`, of any cause. */
+export const pretty = (cause: Cause.Cause<unknown>): string =>
+  Foreign.attempt(() => Cause.pretty(cause), undefined) ?? Cause.pretty(inert(cause))
+
+const printable = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
+  Foreign.attempt(() => Cause.pretty(cause), undefined) === undefined ? inert(cause) : cause
+
+/** The cause with errors of ours in the place of those of others. */
+const inert = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
+  Cause.fromReasons(
+    cause.reasons.map((reason) => {
+      if (Cause.isInterruptReason(reason)) return reason
+      const made = remade(of(reason))
+      const instead = Cause.isFailReason(reason) ? Cause.makeFailReason(made) : Cause.makeDieReason(made)
+      return instead.annotate(Cause.reasonAnnotations(reason))
+    })
+  )
+
+/** An error that says the same, and so do the first of its causes. */
+const remade = (foreign: unknown): Error | undefined =>
+  [...Foreign.chain(foreign, 8)].reduceRight<Error | undefined>((cause, one) => {
+    const error = new Error(Foreign.messageOf(one), cause && { cause })
+    const stack = Foreign.get(one, "stack")
+    error.name = Foreign.nameOf(one) ?? error.name
+    error.stack = typeof stack === "string" ? stack : Foreign.describe(one)
+    return error
+  }, undefined)
+
+const of = (reason: Cause.Fail<unknown> | Cause.Die): unknown =>
+  Cause.isFailReason(reason) ? reason.error : reason.defect
