@@ -26,8 +26,9 @@ const folder = mkdtempSync(join(root, ".cache/docs-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const fileOf = (path: string, line: number): string => join(folder, `${path.replaceAll("/", "-")}-${line}.ts`)
 
-/** What a process has only one of: its end, and the list of what was abandoned in it. */
-const needsOwnProcess = ({ code, info }: Block): boolean => info !== "" || /\bMain\.run\(|\borphans\b/.test(code)
+/** What a process has only one of: its end, the tree of its tasks, and the list of what was abandoned in it. */
+const needsOwnProcess = ({ code, info }: Block): boolean =>
+  info !== "" || /\bMain\.run\(|\borphans\b|\bTaskGroup\.tree\b/.test(code)
 
 /** Runs programs in as few processes as it takes; gives what each failed with. */
 const runInTurn = async (files: ReadonlyArray<string>): Promise<ReadonlyMap<string, string>> => {

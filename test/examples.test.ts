@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
@@ -71,5 +71,40 @@ describe.concurrent("docs/examples/cities.ts", () => {
     const killer = resolve(import.meta.dirname, "support/killed.ts")
     const failing = promisify(execFile)(process.execPath, ["--conditions=skein-source", killer, "fails"])
     await expect(failing).rejects.toThrow("the job ended with exit code 3")
+  })
+})
+
+describe("docs/examples/migrate", () => {
+  it("gives the same after each step, and leaves nothing running from the second on", { timeout: 60_000 }, async () => {
+    const measure = resolve(import.meta.dirname, "../docs/examples/migrate/measure.ts")
+    const { stderr, stdout } = await promisify(execFile)(process.execPath, [
+      "--conditions=skein-source",
+      measure,
+      "--json"
+    ])
+    expect(stderr).toBe("")
+    const rows: Record<string, { readonly most: number }> = JSON.parse(stdout)
+    // How many meet depends on how busy this machine is.
+    expect(Object.values(rows).filter(({ most }) => most > 8)).toEqual([])
+    const same = { sum: 594, requests: 110, failed: "Error: item 0: status 404" }
+    expect(rows).toMatchObject({
+      before: { ...same, leftFailed: 7, aborted: "Error: the user left" },
+      step1: { ...same, leftFailed: 7, aborted: "AbortError: the user left" },
+      step2: { ...same, leftFailed: 0, aborted: "AbortError: the user left" },
+      after: { ...same, leftFailed: 0, aborted: "AbortError: the user left" }
+    })
+  })
+
+  it("shows the table that the guide does", () => {
+    const guide = readFileSync(resolve(import.meta.dirname, "../docs/from-promises.md"), "utf8")
+    const rows = guide
+      .match(/^\| (before|step\d|after) +\| \d.*$/gm)!
+      .map((row) => row.replaceAll(/[ |`]+/g, " ").trim())
+    expect(rows).toEqual([
+      "before 594 110 8 Error: item 0: status 404 7 Error: the user left",
+      "step1 594 110 8 Error: item 0: status 404 7 AbortError: the user left",
+      "step2 594 110 8 Error: item 0: status 404 0 AbortError: the user left",
+      "after 594 110 8 Error: item 0: status 404 0 AbortError: the user left"
+    ])
   })
 })

@@ -5,7 +5,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Foreign from "./base/Foreign.ts"
+import { Reading } from "./offload/ForeignIterable.ts"
 import * as ForeignPromise from "./offload/ForeignPromise.ts"
 import type { Limiter } from "./Limiter.ts"
 import type { OffloadError, WorkerCrashed } from "./OffloadError.ts"
@@ -55,6 +57,38 @@ export const promise = <A>(
       ? ForeignPromise.abandonable(work, options.limiter)
       : ForeignPromise.awaited(work, options.limiter)
   })
+
+export type IterableOptions = Pick<PromiseOptions, "name" | "onCancel">
+
+/**
+ * Reads an async iterable, such as an async generator, as a stream: asked for one element when one is wanted. Fails with
+ * `OffloadError` when it throws. When the stream ends early, or is cancelled, the signal is aborted and `return` called, and by
+ * default both `return` and a pending `next` are waited for; with "abandon", a `next` that is pending is not, nor what `return`
+ * does behind it. A `return` that fails is a defect.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ * import { Offload } from "skein"
+ * import { setInterval } from "node:timers/promises"
+ *
+ * const ticks = Offload.iterable((signal) => setInterval(1, "tick", { signal }), { name: "ticks" })
+ *
+ * await Effect.runPromise(ticks.pipe(Stream.take(3), Stream.runCollect)) // => ["tick", "tick", "tick"]
+ * ```
+ */
+export const iterable = <A>(
+  make: (signal: AbortSignal) => AsyncIterable<A>,
+  options: IterableOptions = {}
+): Stream.Stream<A, OffloadError> =>
+  Effect.sync(
+    () => new Reading(options.name ?? Foreign.nameOf(make) ?? "iterable", make, options.onCancel === "abandon")
+  ).pipe(
+    Effect.tap((reading) => Effect.addFinalizer(() => reading.close)),
+    Effect.map((reading) => Stream.fromPull(Effect.succeed(reading.pull))),
+    Stream.unwrap
+  )
 
 /** A module whose functions can be called in worker threads; `M` is its type. */
 export interface Definition<out M> {

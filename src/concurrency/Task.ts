@@ -4,7 +4,8 @@
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { CurrentTask } from "./base/TaskNode.ts"
+import * as Rejection from "./base/Rejection.ts"
+import { CurrentTask, type Node } from "./base/TaskNode.ts"
 import type { Kind, State } from "./Registry.ts"
 
 export type { Kind, State } from "./Registry.ts"
@@ -57,3 +58,30 @@ export interface Task<out A, out E = never> {
 export const current: Effect.Effect<Option.Option<Task<unknown, unknown>>> = Effect.withFiber((fiber) =>
   Effect.succeed(Option.fromUndefinedOr(fiber.getRef(CurrentTask)))
 )
+
+/**
+ * A promise of the value of a task, for code that knows only promises. Rejects with what the task fails with, as it is, or with
+ * an `AbortError` that has the reason where it was cancelled. It only looks on: a failure that a group owns stays the group's.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Offload, Task, TaskGroup } from "skein"
+ *
+ * const log = async (value: Promise<number>) => `the answer is ${await value}`
+ *
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   const task = yield* TaskGroup.spawn(Effect.delay(Effect.succeed(42), "1 millis"))
+ *   return yield* Offload.promise(() => log(Task.toPromise(task)))
+ * }))
+ *
+ * await Effect.runPromise(program) // => "the answer is 42"
+ * ```
+ */
+export const toPromise = <A, E>(task: Task<A, E>): Promise<A> =>
+  Rejection.promise<A, E>((end) => {
+    // Every task is a node.
+    const node = task as Node<A, E>
+    node.notice()
+    node.fiber!.addObserver(end)
+  })

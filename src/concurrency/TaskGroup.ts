@@ -13,7 +13,8 @@ import { constVoid, dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Deadline from "./Deadline.ts"
 import { CurrentGroup, type Failures, Group, type GroupOptions, type Launch, type TaskGroup } from "./group/Group.ts"
-import { reasonOf } from "./base/Reason.ts"
+import { annotate, reasonOf } from "./base/Reason.ts"
+import * as Rejection from "./base/Rejection.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
 import { restarting, type RestartOptions } from "./group/Restart.ts"
 import { CurrentTask, nameOf, type Node } from "./base/TaskNode.ts"
@@ -22,6 +23,7 @@ import { TaskCancelled } from "./TaskError.ts"
 import { type GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
 import * as Wait from "./base/Wait.ts"
 
+export { bridge, type Bridge, type RunOptions } from "./group/Bridge.ts"
 export { dropped, type Failure, failures } from "./group/Failures.ts"
 export type { Failures, TaskGroup } from "./group/Group.ts"
 export { GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
@@ -79,6 +81,42 @@ export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions, cons
     return options.within === undefined ? opened : Deadline.within(opened, options.within, { name: options.name })
   }
 )
+
+export interface RunPromiseOptions extends OpenOptions {
+  /** Cancels the group when it is aborted; one that is aborted already starts nothing. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Opens a group with the effect as its body, outside of any other, and gives a promise of its value: for the edge of a program that
+ * is made of promises. Rejects with what the group fails with, as it is, or, where it was cancelled, with an `AbortError` that
+ * has the reason, once everything in it has cleaned up. Code that is in a group already has `TaskGroup.bridge`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const controller = new AbortController()
+ * const answer = TaskGroup.runPromise(Effect.sleep("1 hour"), { signal: controller.signal })
+ * controller.abort("the user left")
+ *
+ * await answer.catch((error) => `${error.name}: ${error.message}`) // => "AbortError: the user left"
+ * await TaskGroup.runPromise(Effect.succeed(42)) // => 42
+ * ```
+ */
+export const runPromise = <A, E, R extends TaskGroup<any>>(
+  effect: Effect.Effect<A, E, R>,
+  options: RunPromiseOptions = {}
+): Promise<A> =>
+  Rejection.promise((end) =>
+    Rejection.under(options.signal, end, (end) => {
+      // The group is all that it may need.
+      const fiber = Effect.runFork(open(effect, options) as Effect.Effect<A, unknown>)
+      fiber.addObserver(end)
+      return (reason) => fiber.interruptUnsafe(undefined, annotate(reason))
+    })
+  )
 
 /**
  * Starts `effect` as a task of the innermost group and returns its handle at once. The group owns the failure: it is in

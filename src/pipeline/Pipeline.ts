@@ -10,6 +10,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
+import * as Offload from "../concurrency/Offload.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
@@ -402,7 +403,9 @@ const sourceOf = (input: Input): Source<any, any, any, any> => {
   if (Effect.isEffect(input)) throw noSource(input)
   if (Symbol.iterator in input) return unpositioned(ofIterable(input))
   if (Symbol.asyncIterator in input) {
-    return unpositioned(Stream.fromAsyncIterable(input, (reason) => reason).pipe(Stream.orDie))
+    // Nobody can tell it to stop, so nobody waits for what it may be waiting for.
+    const elements = Offload.iterable(() => input, { name: "source", onCancel: "abandon" })
+    return unpositioned(Stream.orDie(Stream.mapError(elements, (error) => error.cause)))
   }
   if ("read" in input && "fingerprint" in input) return input
   throw noSource(input)

@@ -8,6 +8,8 @@ export interface Reason {
   /** The name of the task, group or deadline that cancelled. */
   readonly by: string
   readonly message: string
+  /** What an `AbortSignal` was aborted with, where one cancelled. */
+  readonly cause?: unknown
 }
 
 const Annotation: Context.Service<Reason, Reason> = Context.Service("skein/Cancel/Reason")
