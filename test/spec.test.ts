@@ -9,7 +9,7 @@ const read = (file: string): string | undefined =>
 const spec = (name: string) => rulesOf(read(`docs/spec/${name}.md`) ?? "")
 
 const documents = [
-  ["concurrency", "S", 26],
+  ["concurrency", "S", 32],
   ["pipeline", "P", 16]
 ] as const
 
