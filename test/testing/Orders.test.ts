@@ -395,9 +395,26 @@ describe("an exhaustive search with interruptions", () => {
     const { complete, runs } = every(alone, { exhaustive: { preemptions: 1 }, stop: "interrupt" })
     const stopped = runs.filter((run) => run.stopped)
     expect([complete, runs.length]).toEqual([true, stopped.length + 1])
-    // After how many operations it was: the last one is the fourteenth.
-    expect(stopped.map(({ schedule }) => schedule.choices)).toEqual(range(13).map((i) => [13 - i]))
+    // After how many operations it was: never before the first, when nothing has begun, and the last one is the fourteenth.
+    expect(stopped.map(({ schedule }) => schedule.choices)).toEqual(range(12).map((i) => [12 - i]))
   })
+
+  it.each(["kill", "interrupt"] as const)(
+    "begins the effect before it stops it: a %s never leaves the state of the run before",
+    (stop) => {
+      let own = 0
+      const effect = Effect.suspend(() => {
+        own += 1
+        return Effect.yieldNow
+      })
+      let seen = 0
+      const check = () => {
+        expect(own).toBeGreaterThan(seen)
+        seen = own
+      }
+      Effect.runSync(Sim.explore(effect, { granularity: "op", schedules: 100, stop, check }))
+    }
+  )
 
   it.each(["interrupt", "kill"] as const)("replays an %s by its token", (stop) => {
     const program = saying((say) =>

@@ -338,7 +338,9 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     if (!begun && member.number === 0) return
     member.slot = this.choices.length
     this.choices.push(0)
-    member.free = by !== undefined ? 0 : member.resumes ? resuming : 1
+    // At step 1 the effect has begun: before that, a check would see what the run before has left.
+    const isFirst = member.number === 0 && this.steps === 1
+    member.free = by !== undefined ? 0 : member.resumes || isFirst ? resuming : 1
     const length = this.decider.slice(member, by, this.operations)
     // Made to yield at its first operation, a fiber that is interrupted before its start would start all the same.
     if (length > 0) member.until = Math.max(begun ? 1 : 2, member.free + length)
