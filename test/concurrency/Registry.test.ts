@@ -1,5 +1,5 @@
 /** What can be seen of tasks from outside: the tree, the events, handles to groups, and groups that end early. */
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import { Cancel, Deadline, Registry, Task, TaskGroup } from "skein"
 import { cancelledAfter, conforms, defectOf, failsAfter, failuresOf, leak } from "../conformance/support.ts"
 import { Leaks, Sim } from "skein/testing"
+import { it } from "skein/testing/vitest"
 
 const valueOf = <A, E>(effect: Effect.Effect<A, E>): A => {
   const { exit } = Effect.runSync(Effect.tap(Sim.run(effect), Leaks.check))
@@ -428,6 +429,35 @@ describe("S27 a listener that throws", () => {
     Effect.runSync(Effect.provideService(TaskGroup.open(Effect.void), Registry.Registry, registry))
     expect(heard).toEqual(["first started", "second exited"])
   })
+})
+
+describe("S31 what a task waits for", () => {
+  /** Whoever looks sees nobody wait for a task that has ended, and the waiter wait for one that has not. */
+  const look = Effect.flatMap(TaskGroup.tree, ({ groups }) => {
+    const names = groups[0]!.tasks.map(({ name }) => name)
+    for (const { name, waitsFor } of groups[0]!.tasks) {
+      const known = Array.from(waitsFor?.matchAll(/"(slow|quick)"/g) ?? [], ([, task]) => task!)
+      const gone = known.find((task) => !names.includes(task))
+      if (gone !== undefined) return Effect.die(`${name} waits for ${gone}, which has ended`)
+      if (name === "waiter" && names.includes("slow") && !known.includes("slow")) return Effect.die("nothing is known")
+    }
+    return Effect.void
+  })
+  const program = TaskGroup.open(
+    Effect.gen(function* () {
+      const slow = yield* TaskGroup.spawn(Effect.sleep(2), { name: "slow" })
+      const quick = yield* TaskGroup.spawn(Effect.sleep(1), { name: "quick" })
+      const waits = Effect.all([slow.join, quick.exit, Deadline.within(slow.exit, "1 minute")], { concurrency: 3 })
+      const waiter = yield* TaskGroup.spawn(waits, { name: "waiter" })
+      yield* Effect.sleep(0.5)
+      yield* TaskGroup.spawn(Effect.forEach([0, 1, 2, 3], () => Effect.andThen(look, Effect.sleep(0.5))))
+      yield* waiter.join
+    })
+  )
+
+  it.sim("is so now, in every order", program, { granularity: "op", schedules: 1000 })
+
+  it.everywhere("is so wherever it is cancelled", program)
 })
 
 describe("S31 the tree at any depth", () => {

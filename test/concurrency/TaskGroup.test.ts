@@ -668,20 +668,23 @@ describe("S29 a wait in a group with a limit that only its own waiter could end"
     expect(inSmall(1, raced)).toEqual(Exit.succeed("gave up"))
   })
 
-  it.sim(
-    "is one for the last of several that hold all turns, under any order",
-    TaskGroup.open(Effect.all([TaskGroup.spawn(start, { name: "one" }), TaskGroup.spawn(start, { name: "two" })]), {
-      limit: 2,
-      name: "small"
-    }).pipe(
-      Effect.exit,
-      Effect.map((exit) => {
-        // Where one is so early that the turn of its server comes before the other, all is well.
-        if (Exit.isFailure(exit)) expect(failuresOf(exit).map(([, error]) => error)).toEqual([dead("server")])
-      })
-    ),
-    { granularity: "op", schedules: 1000 }
+  const both = TaskGroup.open(
+    Effect.all([TaskGroup.spawn(start, { name: "one" }), TaskGroup.spawn(start, { name: "two" })]),
+    { limit: 2, name: "small" }
+  ).pipe(
+    Effect.exit,
+    Effect.map((exit) => {
+      // Where one is so early that the turn of its server comes before the other, all is well.
+      if (Exit.isFailure(exit)) expect(failuresOf(exit).map(([, error]) => error)).toEqual([dead("server")])
+    })
   )
+
+  it.sim("is one for the last of several that hold all turns, in every order", both, {
+    granularity: "op",
+    schedules: 1000
+  })
+
+  it.everywhere("leaves nothing behind, wherever it is cancelled", both, { check: Leaks.check })
 })
 
 describe("a group that is ended early", () => {

@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { Journal, Pipeline, Policy, Sink, type Source, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
+import { ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
 import { after, endsWell, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
 
@@ -489,6 +490,23 @@ describe("P9 a request to stop", () => {
       { schedules: 50, check: endsWell }
     )
   }
+
+  it("has no listeners left wherever a run is interrupted", { timeout: 60_000 }, () => {
+    let signal!: StopSignal
+    const begin = Effect.suspend(() => {
+      signal = new StopSignal()
+      const job = Pipeline.from(numbers(4)).pipe(Pipeline.map(each, { concurrency: 2 }), Pipeline.to(Sink.discard))
+      return Pipeline.run(job, { name: "i" }).pipe(
+        Effect.provide(Journal.memory),
+        Effect.provideService(ProgramStop, signal)
+      )
+    })
+    const check = (run: Sim.Run<unknown, unknown>) => {
+      Effect.runSync(Leaks.check(run))
+      expect(signal.isHeard).toBe(false)
+    }
+    Effect.runSync(Interrupt.everywhere(begin, { check }))
+  })
 })
 
 describe("what a run spawns", () => {
