@@ -14,7 +14,8 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism() - 1),
     maxConcurrency: Math.max(2, availableParallelism()),
     execArgv: [`--conditions=${condition}`],
-    testTimeout: 20_000,
+    // A machine that others load takes many times as long as one that is quiet.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     coverage: { provider: "v8", include: ["src/**/*.ts"], reporter: ["text-summary", "html"] }
   }

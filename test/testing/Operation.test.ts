@@ -144,9 +144,12 @@ describe("a fiber that waits for ever is said to wait for", () => {
     [
       "permits of limiters, outside of any task",
       Effect.flatMap(Limiter.concurrency(1), (limiter) =>
-        limiter.withPermit(Effect.forkChild(limiter.withPermit(Effect.void)).pipe(Effect.flatMap(Fiber.join)))
+        Effect.andThen(
+          Effect.forkChild(limiter.withPermit(Effect.never), { startImmediately: true }),
+          limiter.withPermit(Effect.void)
+        )
       ),
-      { main: "a fiber", "fiber 1": "permits of a limiter" }
+      { main: "permits of a limiter" }
     ],
     [
       "a task that is to say that it is ready",
