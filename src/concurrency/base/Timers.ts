@@ -12,6 +12,12 @@ export interface Teller {
 /** The timers of the process when nobody has replaced them. */
 const { clearTimeout, setTimeout } = globalThis
 
+/** With what fibers yield by, as one does that sleeps for no time; not every platform has that. */
+const names = ["clearTimeout", "setTimeout", "clearImmediate", "setImmediate"] as const
+const present = () =>
+  Object.fromEntries(names.flatMap((name) => (name in globalThis ? [[name, globalThis[name]]] : [])))
+const real = present()
+
 /** Who tells the time by the timers that the process has at the moment; nobody where they are real. */
 export const teller = (): Teller | undefined => {
   if (globalThis.setTimeout !== seen) {
@@ -26,8 +32,8 @@ let seenTeller: Teller | undefined
 
 /** Calls `f` with the timers of the process in their place. */
 export const withReal = (f: () => void): void => {
-  const current = { clearTimeout: globalThis.clearTimeout, setTimeout: globalThis.setTimeout }
-  Object.assign(globalThis, { clearTimeout, setTimeout })
+  const current = present()
+  Object.assign(globalThis, real)
   try {
     f()
   } finally {

@@ -96,14 +96,9 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
     return Wait.callback<A, E, R>("permits of a limiter", (resume) => {
       // Somebody may have left since it was asked for.
       if (this.gate.enter(permit)) return resume(effect)
-      const woken = waiting(permit.fiber!, () => `${permit.places} of ${this.gate.limit} permits`)
-      permit.resume = (refusal) => {
-        permit.resume = constVoid
-        woken()
-        resume(refusal ?? effect)
-      }
+      permit.woken = waiting(permit.fiber!, () => `${permit.places} of ${this.gate.limit} permits`)
+      permit.resume = (refusal) => resume(refusal ?? effect)
       this.gate.waiting.add(permit)
-      return Effect.sync(woken)
     })
   }
 
@@ -136,6 +131,7 @@ class Permit extends Pass implements Held {
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   outer: Held | undefined
   resume: (refusal?: Effect.Effect<never>) => void = constVoid
+  woken: () => void = constVoid
   private context: Context.Context<never> | undefined
 
   constructor(gate: Gate<Permit>, fiber: Fiber.Fiber<unknown, unknown>, permits: number) {
@@ -150,11 +146,13 @@ class Permit extends Pass implements Held {
     const fiber = this.fiber!
     this.context = fiber.context
     fiber.setContext(Context.add(this.context, Held, this))
+    this.woken()
     this.resume()
   }
 
   /** Gives the code around the permit its environment back; code that was started under it may keep it, not the fiber. */
   end(): void {
+    this.woken()
     if (this.context !== undefined) this.fiber!.setContext(this.context)
     this.context = this.fiber = undefined
   }
