@@ -340,7 +340,7 @@ describe.each(kinds)("S28 under %s", (_, fakes) => {
     fakes.use()
     const fake = start(Deadline.within(Effect.never, 10))
     real[0]!.stop()
-    while (!real[2]!.hasEnded) await realSleep(5)
+    for (let turn = 0; turn < 1000 && !real[2]!.hasEnded; turn++) await realSleep(5)
     expect([...real, fake].map((run) => run.hasEnded)).toEqual([true, true, true, false, false])
     await fakes.advance(10)
     expect(fake.hasEnded).toBe(true)
