@@ -32,8 +32,9 @@ const programOf = (seed: number): Effect.Effect<Exit.Exit<unknown, unknown>> => 
         Effect.onInterrupt(Effect.sleep(9), () => Effect.sleep(1)),
         Effect.ensuring(Effect.sleep(3), Effect.sleep(1))
       )
-    // Whoever holds a permit waits for no task outside, which might want it: that would be a deadlock of the program.
-    const part = (depth: number, holds: boolean): Part => {
+    // What would be a deadlock of the program is left out: whoever holds a permit waits for no task outside, which might want
+    // it, and the slot is asked for before a key, and one key alone.
+    const part = (depth: number, holds: "nothing" | "slot" | "key"): Part => {
       if (depth <= 0) return leaf()
       const inner = (nowHolds = holds): Part => part(depth - 1, nowHolds)
       const millis = below(6)
@@ -43,8 +44,8 @@ const programOf = (seed: number): Effect.Effect<Exit.Exit<unknown, unknown>> => 
         () => Effect.exit(some),
         () => Effect.ignore(Effect.all([some, inner()], { concurrency: 2 })),
         () => TaskGroup.open(Effect.andThen(TaskGroup.spawn(some) as Part, inner())) as Part,
-        () => slot.withPermit(inner(true)),
-        () => keys.withPermit(pick("a", "b"))(inner(true)),
+        () => (holds === "key" ? some : slot.withPermit(inner("slot"))),
+        () => (holds === "key" ? some : keys.withPermit(pick("a", "b"))(inner("key"))),
         () => Deadline.moveOn(some, millis),
         () => Effect.ignore(Deadline.within(some, millis)),
         () => Effect.ignore(Cancel.shield(some, { within: millis + 1 }) as Part),
@@ -66,9 +67,9 @@ const programOf = (seed: number): Effect.Effect<Exit.Exit<unknown, unknown>> => 
             Effect.andThen(Effect.sleep(millis), pick(task.cancel("no longer needed"), task.stop(), task.exit))
           )
       ]
-      return kinds[below(holds ? kinds.length - 3 : kinds.length)]!()
+      return kinds[below(holds === "nothing" ? kinds.length : kinds.length - 3)]!()
     }
-    return part(4 + below(3), false)
+    return part(4 + below(3), "nothing")
   }
   return Effect.gen(function* () {
     const slot = yield* Limiter.concurrency(1)
