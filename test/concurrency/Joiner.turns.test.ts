@@ -216,6 +216,7 @@ describe("effects that wait for their turn", () => {
     expect([shelf.returned, shelf.running]).toEqual([1, 0])
   })
 
+  // Virtual time would stand still: it is the event loop of the process that has to get its turn.
   it.live("S26 let timers and other tasks in, though all of them are ready", () =>
     Effect.gen(function* () {
       const endless = Iterator.from({ next: () => ({ value: Effect.fail("again") }) })

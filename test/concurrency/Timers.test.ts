@@ -19,6 +19,7 @@ const settle = ((setImmediate) => async () => {
   for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
 })(globalThis.setImmediate)
 
+/** For those who wait by real timers while others are fake: no virtual clock has both. */
 const realSleep = (
   (setTimeout) => (millis: number) =>
     new Promise<void>((resolve) => setTimeout(resolve, millis))

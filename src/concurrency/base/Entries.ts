@@ -73,7 +73,8 @@ const count = (group: GroupInfo): number => {
   const open = [group]
   for (let one = open.pop(); one !== undefined; one = open.pop()) {
     tasks += one.tasks.length
-    for (const task of one.tasks) open.push(...task.groups)
+    // One by one: a call takes only so many arguments, and a task may have more groups open.
+    for (const task of one.tasks) for (const inner of task.groups) open.push(inner)
   }
   return tasks
 }
