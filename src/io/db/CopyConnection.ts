@@ -1,0 +1,12 @@
+/** A connection that takes rows as one stream of bytes: COPY, in the transaction that is open on it. */
+import type * as Effect from "effect/Effect"
+import type { Connection } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+
+export interface CopyConnection extends Connection {
+  /**
+   * Runs a `COPY … FROM STDIN` with the bytes of `chunks`, which are pulled as the socket takes them, and gives the number of
+   * rows. Interrupted, it is undone and the connection stays usable.
+   */
+  readonly copyIn: (sql: string, chunks: Iterable<Uint8Array>) => Effect.Effect<number, SqlError>
+}
