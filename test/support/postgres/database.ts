@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
-import pg from "pg"
+import { Client } from "pg"
 
 /** The URL of a database of its own, empty, deleted with the scope together with all sessions in it. */
 export const fresh: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
@@ -20,7 +20,7 @@ export const ask = async <Row extends object = Record<string, unknown>>(
   sql: string,
   values: ReadonlyArray<unknown> = []
 ): Promise<ReadonlyArray<Row>> => {
-  const client = new pg.Client({ connectionString: url })
+  const client = new Client({ connectionString: url })
   client.on("error", () => {})
   await client.connect()
   try {
