@@ -1,4 +1,5 @@
 /** A database as pipelines see it: rows go in through a sink, exactly once, and come out decoded. */
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,18 +14,21 @@ import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
-import { Db, type TableOptions } from "./db/Contract.ts"
-import * as DbColumns from "./db/DbColumns.ts"
+import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
+import type { CopyConnection } from "./db/CopyConnection.ts"
+import type { Dialect } from "./db/Dialect.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
+import * as Fields from "./db/Fields.ts"
+import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 import * as JsonText from "../concurrency/base/JsonText.ts"
 
-export { Db, DbError, type TableOptions }
+export { type CopyConnection, Db, DbError, type Opened, type TableOptions }
 
 /** Opens databases: `Drivers.layer` of `skein/node`. */
 export interface Driver {
-  readonly open: (url: string, options: OpenOptions) => Effect.Effect<Omit<Db, "journal">, DbError, Scope.Scope>
+  readonly open: (url: string, options: OpenOptions) => Effect.Effect<Opened, DbError, Scope.Scope>
 }
 
 /**
@@ -106,8 +110,9 @@ export const open = (url: string, options: OpenOptions = {}): Layer.Layer<Db | J
       const driver = yield* Driver
       const host = yield* Host
       const opened = yield* driver.open(url, options)
-      const journal = SqlJournal.make(opened.sql, { places: opened.places, durable: opened.places.length > 0, host })
-      return Context.make(Db, { ...opened, journal }).pipe(Context.add(Journal, journal))
+      const journal = SqlJournal.make(opened.sql, { durable: opened.durable, places: opened.places, host })
+      const dialect = opened.sql.onDialectOrElse<Dialect>({ orElse: () => sqliteDialect })
+      return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
     })
   )
 
@@ -146,7 +151,7 @@ export const table = <A, I extends object>(
     guarantee: "exactly-once",
     // Of the database that the journal is in.
     identity: Effect.succeed(`table ${name}`),
-    form: Effect.succeed({ key: typeof options.key === "string" ? [options.key] : (options.key ?? []) }),
+    form: Effect.succeed({ key: DbTable.keyOf(options.key) }),
     journal: Effect.map(Db, (db) => Option.some(db.journal)),
     open: ({ committed }) => Effect.flatMap(Db, (db) => DbTable.open(db, { name, schema, options, committed }))
   })
@@ -176,32 +181,34 @@ export const query = <A, I extends object>(
   schema: Schema.Codec<A, I>
 ): ((
   query: TemplateStringsArray,
-  ...parameters: ReadonlyArray<DbColumns.Value | boolean>
+  ...parameters: ReadonlyArray<Parameter>
 ) => Effect.Effect<ReadonlyArray<A>, DbError, Db>) => {
-  const columns = DbColumns.make(schema)
+  const fields = Fields.of(schema)
   const decode = Schema.decodeUnknownExit(schema)
   return Effect.fnUntraced(function* (query, ...parameters) {
     const db = yield* Db
     const tried = `run the query "${shown(query)}"`
     const failed = (reason: string) => new DbError({ database: db.name, tried, reason })
-    if (Result.isFailure(columns)) return yield* failed(columns.failure)
+    if (Result.isFailure(fields)) return yield* failed(fields.failure)
     // An object could pass as a piece of SQL: `sql` knows its pieces by their fields.
     const odd = parameters.findIndex((value) => !isParameter(value))
     if (odd >= 0) return yield* failed(`parameter ${odd + 1} is no string, number, bigint, boolean, bytes or null`)
     const half = parameters.findIndex((value) => typeof value === "string" && !value.isWellFormed())
     if (half >= 0) return yield* failed(`parameter ${half + 1} ${JsonText.noUtf8}`)
 
-    const rows = yield* db
-      .sql(query, ...parameters)
-      .withoutTransform.pipe(
-        Effect.provideService(SqlClient.SafeIntegers, columns.success.exact),
-        Effect.mapError(fromSqlError(db.name, tried))
-      )
+    const rows = yield* db.sql(query, ...parameters).withoutTransform.pipe(
+      Effect.provideService(
+        SqlClient.SafeIntegers,
+        fields.success.list.some(({ kind }) => kind === "bigint")
+      ),
+      Effect.mapError(fromSqlError(db.name, tried))
+    )
+    const columns = Arr.getSuccesses(fields.success.list.map((field) => db.dialect.column(field)))
     const decoded: Array<A> = []
     for (const row of rows) {
       // Without a prototype, whose names a schema would take for fields.
       const encoded: Record<string, unknown> = Object.create(null)
-      for (const column of columns.success.list) {
+      for (const column of columns) {
         if (!Object.hasOwn(row, column.name)) continue
         const value = column.fromColumn(row[column.name])
         if (value !== undefined) encoded[column.name] = value
@@ -215,6 +222,9 @@ export const query = <A, I extends object>(
     return decoded
   })
 }
+
+/** What may stand in a query as a value. */
+type Parameter = string | number | bigint | boolean | Uint8Array | null
 
 const isParameter = (value: unknown): boolean =>
   ["string", "number", "bigint", "boolean"].includes(typeof value) || value === null || value instanceof Uint8Array
