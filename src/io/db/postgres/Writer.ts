@@ -99,7 +99,8 @@ const byCopy = ({ columns, table }: Shape, cells: ReadonlyArray<Cell>): WriteRow
           if (cell.write(out, fieldIn(fields, cell)) !== undefined) throw (refusal = refused(row, cell, fields))
         }
       })
-      return Effect.catchCause((connection as CopyConnection).copyIn(statement, chunks), (cause) =>
+      const copied = (connection as CopyConnection).copyIn(statement, chunks)
+      return Effect.catchCause(copied, (cause): Effect.Effect<never, RowRefused | WriteRefused> =>
         refusal === undefined
           ? Effect.failCause(Cause.map(cause, (error) => new WriteRefused(error, 0, rows.length)))
           : Effect.fail(refusal)
