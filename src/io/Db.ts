@@ -17,10 +17,10 @@ import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
-import type { Dialect } from "./db/Dialect.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
 import * as Fields from "./db/Fields.ts"
+import { postgres as postgresDialect } from "./db/PostgresDialect.ts"
 import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 import * as JsonText from "../concurrency/base/JsonText.ts"
@@ -153,7 +153,7 @@ export const open = (url: string, options: PostgresOptions = {}): Layer.Layer<Db
       const host = yield* Host
       const opened = yield* driver.open(url, options)
       const journal = SqlJournal.make(opened.sql, { durable: opened.durable, places: opened.places, host })
-      const dialect = opened.sql.onDialectOrElse<Dialect>({ orElse: () => sqliteDialect })
+      const dialect = opened.sql.onDialectOrElse({ orElse: () => sqliteDialect, pg: postgresDialect })
       return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
     })
   )
