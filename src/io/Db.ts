@@ -11,7 +11,9 @@ import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
-import { Db, type TableOptions } from "./db/Contract.ts"
+import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
+import type { CopyConnection } from "./db/CopyConnection.ts"
+import type { Dialect } from "./db/Dialect.ts"
 import * as DbMigration from "./db/DbMigration.ts"
 import * as DbParameter from "./db/DbParameter.ts"
 import type { Json, Parameter } from "./db/DbParameter.ts"
@@ -21,13 +23,24 @@ import { DbError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
 import * as DbTransaction from "./db/DbTransaction.ts"
 import type { TransactionOptions } from "./db/DbTransaction.ts"
+import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 
-export { Db, DbError, type Json, type Parameter, type Statement, type TableOptions, type TransactionOptions }
+export {
+  type CopyConnection,
+  Db,
+  DbError,
+  type Json,
+  type Opened,
+  type Parameter,
+  type Statement,
+  type TableOptions,
+  type TransactionOptions
+}
 
 /** Opens databases: `Drivers.layer` of `skein/node`. */
 export interface Driver {
-  readonly open: (url: string, options: OpenOptions) => Effect.Effect<Omit<Db, "journal">, DbError, Scope.Scope>
+  readonly open: (url: string, options: OpenOptions) => Effect.Effect<Opened, DbError, Scope.Scope>
 }
 
 /**
@@ -109,8 +122,9 @@ export const open = (url: string, options: OpenOptions = {}): Layer.Layer<Db | J
       const driver = yield* Driver
       const host = yield* Host
       const opened = yield* driver.open(url, options)
-      const journal = SqlJournal.make(opened.sql, { places: opened.places, durable: opened.places.length > 0, host })
-      return Context.make(Db, { ...opened, journal }).pipe(Context.add(Journal, journal))
+      const journal = SqlJournal.make(opened.sql, { durable: opened.durable, places: opened.places, host })
+      const dialect = opened.sql.onDialectOrElse<Dialect>({ orElse: () => sqliteDialect })
+      return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
     })
   )
 
@@ -149,7 +163,7 @@ export const table = <A, I extends object>(
     guarantee: "exactly-once",
     // Of the database that the journal is in.
     identity: Effect.succeed(`table ${name}`),
-    form: Effect.succeed({ key: typeof options.key === "string" ? [options.key] : (options.key ?? []) }),
+    form: Effect.succeed({ key: DbTable.keyOf(options.key) }),
     journal: Effect.map(Db, (db) => Option.some(db.journal)),
     open: ({ committed }) => Effect.flatMap(Db, (db) => DbTable.open(db, { name, schema, options, committed }))
   })

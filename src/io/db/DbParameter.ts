@@ -60,7 +60,7 @@ export type Dialect = "pg" | "sqlite"
 
 /** A parameter as the driver gets it, or what is wrong with it, in words that follow its name. */
 export const bind = (value: unknown, dialect: Dialect): Result.Result<Bound, string> => {
-  if (Redacted.isRedacted(value)) return bind(Redacted.value(value), dialect)
+  if (Redacted.isRedacted(value)) return Result.flatMap(revealed(value), (value) => bind(value, dialect))
   if (Array.isArray(value)) return dialect === "pg" ? pgArray(value) : Result.map(jsonArray(value), String)
   return scalar(value, dialect)
 }
@@ -103,8 +103,14 @@ const object = (value: unknown, dialect: Dialect): Result.Result<Bound, string> 
     const text = dateText(value, dialect)
     return text === undefined ? Result.fail("is an invalid date") : Result.succeed(text)
   }
-  return Result.fail("is no string, number, bigint, boolean, date, bytes, array or null. Give an object as Db.json(…)")
+  return Result.fail(typeof value === "object" ? noObject : `is a ${typeof value}`)
 }
+
+const noObject = "is an object. Give it as Db.json(…)"
+
+/** One that only looks redacted, as what came from outside may, has no value. */
+const revealed = (value: Redacted.Redacted<unknown>): Result.Result<unknown, string> =>
+  Result.try({ try: () => Redacted.value(value), catch: () => noObject })
 
 const wellFormed = (text: string): Result.Result<string, string> =>
   text.isWellFormed() ? Result.succeed(text) : Result.fail(JsonText.noUtf8)

@@ -1,4 +1,5 @@
 /** One statement with parameters: its rows decoded by a schema, or the number of rows that it changed. */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { hasProperty } from "effect/Predicate"
@@ -7,10 +8,10 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { DbError, fromSqlError } from "../DbError.ts"
 import { Db } from "./Contract.ts"
-import * as DbColumns from "./DbColumns.ts"
 import * as DbParameter from "./DbParameter.ts"
 import * as DbTable from "./DbTable.ts"
 import * as DbTransaction from "./DbTransaction.ts"
+import * as Fields from "./Fields.ts"
 
 /** SQL in backticks. */
 export type Statement<A> = (
@@ -19,23 +20,25 @@ export type Statement<A> = (
 ) => Effect.Effect<A, DbError, Db>
 
 export const query = <A, I extends object>(schema: Schema.Codec<A, I>): Statement<ReadonlyArray<A>> => {
-  const columns = DbColumns.make(schema)
+  const fields = Fields.of(schema)
   const decode = Schema.decodeUnknownExit(schema)
   return Effect.fnUntraced(function* (statement, ...parameters) {
     const db = yield* Db
     const tried = `run the query "${shown(statement)}"`
     const failed = (reason: string) => new DbError({ database: db.name, tried, reason })
-    if (Result.isFailure(columns)) return yield* failed(columns.failure)
+    if (Result.isFailure(fields)) return yield* failed(fields.failure)
     const bound = yield* bindAll(db, tried, parameters)
+    const exact = fields.success.list.some(({ kind }) => kind === "bigint")
     const rows = yield* db.sql(statement, ...bound).withoutTransform.pipe(
-      Effect.provideService(SqlClient.SafeIntegers, columns.success.exact),
+      Effect.provideService(SqlClient.SafeIntegers, exact),
       Effect.mapError((error) => hiding(parameters, fromSqlError(db.name, tried)(error)))
     )
+    const columns = Arr.getSuccesses(fields.success.list.map((field) => db.dialect.column(field)))
     const decoded: Array<A> = []
     for (const row of rows) {
       // Without a prototype, whose names a schema would take for fields.
       const encoded: Record<string, unknown> = Object.create(null)
-      for (const column of columns.success.list) {
+      for (const column of columns) {
         if (!Object.hasOwn(row, column.name)) continue
         const value = column.fromColumn(row[column.name])
         if (value !== undefined) encoded[column.name] = value
