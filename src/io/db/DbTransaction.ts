@@ -1,6 +1,7 @@
 /** Transactions of a program's own: nested ones are savepoints, and what another transaction spoiled is run again. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
@@ -57,16 +58,16 @@ export const transaction = <A, E, R>(
     }
 
     const once = Effect.suspend(() => {
-      const open: Open = { sql: db.sql, isolation: nested ? outer?.isolation : isolation, ended: false }
+      // Inside of another it is over when that is: what was forked in here may go on in there.
+      const open: Open = nested && outer !== undefined ? outer : { sql: db.sql, isolation, ended: false }
       let failedInside = false
       const body = effect.pipe(
         Effect.provideService(Around, [...around.filter(({ sql }) => sql !== db.sql), open]),
         Effect.provideService(SqlClient.BeginTransaction, undefined),
         Effect.onExit((exit) =>
           Effect.sync(() => {
-            failedInside = exit._tag === "Failure"
-            // The one around it goes on, and with it whoever was forked in here.
-            open.ended = !nested
+            failedInside = Exit.isFailure(exit)
+            open.ended = open !== outer
           })
         )
       )
