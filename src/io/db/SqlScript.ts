@@ -12,7 +12,7 @@ export const statements = (text: string): ReadonlyArray<string> => {
   }
   for (const { at, token } of tokens(text)) {
     if (token === ";") {
-      if (isTrigger(words) && words.at(-1) !== "END") words.push(";")
+      if (isTrigger(words) && !isEnd(words)) words.push(";")
       else add(at + 1)
       continue
     }
@@ -36,7 +36,9 @@ export const controls = (text: string): string | undefined => {
 
 const control = new Set(["BEGIN", "START", "COMMIT", "ROLLBACK", "ABORT"])
 
-/** As in SQLite's own `sqlite3_complete`: its statements end with `END;`. */
+/** Its statements end with a `;` each, as SQLite's own `sqlite3_complete` knows. */
+const isEnd = (words: ReadonlyArray<string>): boolean => words.at(-2) === ";" && words.at(-1) === "END"
+
 const isTrigger = ([first, second, third]: ReadonlyArray<string>): boolean =>
   first === "CREATE" && (second === "TRIGGER" || (/^TEMP(ORARY)?$/.test(second ?? "") && third === "TRIGGER"))
 
