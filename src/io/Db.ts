@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -28,7 +29,7 @@ export { type CopyConnection, Db, DbError, type Opened, type TableOptions }
 
 /** Opens databases: `Drivers.layer` of `skein/node`. */
 export interface Driver {
-  readonly open: (url: string, options: OpenOptions) => Effect.Effect<Opened, DbError, Scope.Scope>
+  readonly open: (url: string, options: PostgresOptions) => Effect.Effect<Opened, DbError, Scope.Scope>
 }
 
 /**
@@ -64,6 +65,23 @@ export interface OpenOptions {
   readonly lockTimeout?: Duration.Input | undefined
 }
 
+export interface PostgresOptions extends OpenOptions {
+  /** In place of one in the URL, in `PGPASSWORD` or in `~/.pgpass`. */
+  readonly password?: Redacted.Redacted<string> | string | undefined
+  /** How many connections there are at most; who needs one more waits. Default 10. */
+  readonly maxConnections?: number | undefined
+  /**
+   * How long to try to reach the server when it is starting, has too many connections, or was there and is not any more.
+   * Default 30 seconds, or `connect_timeout` of the URL. A server that refuses the first connection is not waited for.
+   */
+  readonly connectTimeout?: Duration.Input | undefined
+  /**
+   * How long the server may take to answer COMMIT before it is asked on another connection what became of the transaction.
+   * Default 10 seconds.
+   */
+  readonly commitTimeout?: Duration.Input | undefined
+}
+
 /**
  * The SQLite database in `file`, created where there is none; ":memory:" is one that ends with the program. Gives `Db`
  * and its `Journal`, and needs a `Driver`. Fails with a `DbError` when the file cannot be opened or is no database.
@@ -86,6 +104,30 @@ export const sqlite = (file: string, options: OpenOptions = {}): Layer.Layer<Db 
   open(`sqlite:${file}`, options)
 
 /**
+ * The PostgreSQL database at `url`, 13 or later, as in "postgres://user@host/database". What the URL leaves out comes from the
+ * environment (`PGHOST`, `PGPASSWORD` and the others) and `~/.pgpass`, as for `psql`. Gives `Db` and its `Journal`, and needs a
+ * `Driver` and the package `pg`. Fails with a `DbError` when there is no connection.
+ *
+ * @example
+ * ```ts no-run needs a PostgreSQL
+ * import { Effect } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const version = Effect.flatMap(Db.Db, ({ sql }) => sql`SHOW server_version`).pipe(
+ *   Effect.provide(Db.postgres("postgres://ada@localhost/data", { maxConnections: 4 })),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(version) // => [{ server_version: "18.4" }]
+ * ```
+ */
+export const postgres = (
+  url: string | Redacted.Redacted<string>,
+  options: PostgresOptions = {}
+): Layer.Layer<Db | Journal, DbError, Driver> => open(Redacted.isRedacted(url) ? Redacted.value(url) : url, options)
+
+/**
  * The database at `url`: the path of an SQLite file, or a `sqlite:` or `file:` URL of one. Gives `Db` and its `Journal`,
  * and needs a `Driver`. Fails with a `DbError` for a database that cannot be opened or is of a kind without a driver.
  *
@@ -104,7 +146,7 @@ export const sqlite = (file: string, options: OpenOptions = {}): Layer.Layer<Db 
  * await Effect.runPromise(error) // => "open it"
  * ```
  */
-export const open = (url: string, options: OpenOptions = {}): Layer.Layer<Db | Journal, DbError, Driver> =>
+export const open = (url: string, options: PostgresOptions = {}): Layer.Layer<Db | Journal, DbError, Driver> =>
   Layer.effectContext(
     Effect.gen(function* () {
       const driver = yield* Driver
