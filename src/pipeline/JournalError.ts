@@ -6,7 +6,9 @@ import * as Schema from "effect/Schema"
 export class JournalError extends Schema.TaggedError<JournalError>()("JournalError", {
   pipeline: Schema.String,
   tried: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  /** Whether nothing was kept, for a reason that may pass, so that the same commit can be made again. */
+  isRetryable: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
     return `Journal of pipeline "${this.pipeline}": could not ${this.tried}: ${this.reason}`
