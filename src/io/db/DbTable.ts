@@ -198,7 +198,9 @@ const writerOf = <A, I extends object>(
           Effect.mapError((error) => (isSqlError(error) ? fromSqlError(db.name, written(rows))(error) : error)),
           Effect.as(null)
         ),
-    atFault: (error) => (error instanceof DbError ? rowsAtFault(error) : "batch")
+    atFault: (error) => (error instanceof DbError ? rowsAtFault(error) : "batch"),
+    mayPass: (error) => error instanceof DbError && isSqlError(error.cause) && error.cause.isRetryable,
+    prefers: { rows: 4096 }
   }
 }
 

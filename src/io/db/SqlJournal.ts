@@ -245,11 +245,15 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
               pg: () => sql`SELECT epoch FROM skein_run WHERE ${where(key)} AND epoch = ${epoch} FOR UPDATE`
             })
           )
-          const transaction = sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save)))
-          /** The reply to a COMMIT may be lost, and the commit not (P13). */
+          let complete = false
+          const saved = Effect.map(Effect.flatMap(written, save), () => void (complete = true))
+          const transaction = sql.withTransaction(Effect.andThen(fence, saved))
+          /** The reply to a COMMIT may be lost, and the commit not (P13). Before the COMMIT there is no doubt. */
           const decide = (error: SqlError) =>
             Effect.flatMap(
-              Effect.mapError(rowOf(key), () => error),
+              Effect.mapError(rowOf(key), () =>
+                complete ? new JournalError({ pipeline, tried: "commit", reason: error.message }) : error
+              ),
               (row) => (row?.epoch === epoch && row.revision === revision + 1 ? Effect.void : Effect.fail(error))
             )
           return transaction.pipe(
@@ -332,7 +336,9 @@ const errorOf =
   (error: SqlError | Schema.SchemaError | JournalError | string): JournalError => {
     if (error instanceof JournalError) return error
     if (typeof error === "string") return new JournalError({ pipeline, tried, reason: error })
-    if (isSqlError(error)) return new JournalError({ pipeline, tried, reason: error.message })
+    if (isSqlError(error)) {
+      return new JournalError({ pipeline, tried, reason: error.message, mayPass: error.isRetryable })
+    }
     const reason = `its row is not what Skein writes; was it changed by hand? Restore it, or delete it to start over: ${error.message}`
     return new JournalError({ pipeline, tried, reason })
   }
