@@ -164,7 +164,7 @@ const held = (
           if (found?.revision === revision + 1) return Effect.void
           isInDoubt = false
           return Effect.fail(
-            new JournalError({ pipeline, tried: "commit", reason: error.message, isRetryable: error.isRetryable })
+            new JournalError({ pipeline, tried: "commit", reason: error.message, mayPass: error.isRetryable })
           )
         }
       )
