@@ -18,7 +18,7 @@ import type { Element, Fingerprint, Settled } from "../../pipeline/Source.ts"
 import { DbError, fromSqlError } from "../DbError.ts"
 import type { Db } from "./Contract.ts"
 import * as Fields from "./Fields.ts"
-import type { KeyValue, Piece } from "./Keyset.ts"
+import type { KeyValue, Piece } from "./Reading.ts"
 import * as Passed from "./Passed.ts"
 import * as RowDecoder from "./RowDecoder.ts"
 import * as RowQuery from "./RowQuery.ts"
@@ -133,7 +133,7 @@ export const size = <A, I extends object>(db: Db, rows: Rows<A, I>): Effect.Effe
     const { from } = rows
     if (typeof from !== "string") return Option.none()
     const reader = yield* readerOf(db, rows)
-    const count = yield* Effect.mapError(db.dialect.keyset.estimate(db.sql, from), reader.failed)
+    const count = yield* Effect.mapError(db.dialect.reading.estimate(db.sql, from), reader.failed)
     if (Option.isNone(count)) return count
     const last = yield* reader.last
     if (Option.isNone(last)) return Option.none()
@@ -168,7 +168,7 @@ const readerOf = <A, I extends object>(
 ): Effect.Effect<Reader<A>, DbError> =>
   Effect.gen(function* () {
     const { dialect, name: database, sql } = db
-    const { keyset } = dialect
+    const { reading } = dialect
     const tried = `read ${RowQuery.nameOf(from)}`
     const refused = (reason: string) => new DbError({ database, tried, reason })
     const failed = (error: SqlError | DbError) => (isSqlError(error) ? fromSqlError(database, tried)(error) : error)
@@ -191,7 +191,7 @@ const readerOf = <A, I extends object>(
     // Through the name of the subquery: SQLite takes a bare name in quotes that it does not know for a string.
     const columns = by.map((column) => `q.${dialect.quote(column)}`)
     const list = columns.join(", ")
-    const exactly = columns.map((column, i) => `${keyset.exactly(column)} AS ${keyName(i)}`).join(", ")
+    const exactly = columns.map((column, i) => `${reading.exactly(column)} AS ${keyName(i)}`).join(", ")
 
     const ask = (...pieces: ReadonlyArray<Piece | ReadonlyArray<string>>) => {
       const { parameters, sql: strings } = RowQuery.concat(...pieces)
@@ -203,7 +203,7 @@ const readerOf = <A, I extends object>(
 
     const comparison = (operator: string, position: RowPosition): Piece => ({
       sql: position.map((_, i) => (i === 0 ? `(${list}) ${operator} (` : ", ")).concat(")"),
-      parameters: position.map(keyset.parameter)
+      parameters: position.map(reading.parameter)
     })
     const behind = (after: RowPosition | null, upTo: RowPosition) =>
       RowQuery.concat(...(after === null ? [] : [comparison(">", after), [" AND "]]), comparison("<=", upTo), [
@@ -215,7 +215,7 @@ const readerOf = <A, I extends object>(
       const position: Array<KeyValue> = []
       for (const [i, column] of by.entries()) {
         const value = row[keyName(i)]
-        const kept = keyset.keep(value)
+        const kept = reading.keep(value)
         if (kept === undefined)
           return value === null ? isNull(column) : refused(`"${column}" holds what cannot be kept`)
         position.push(kept)
@@ -231,8 +231,8 @@ const readerOf = <A, I extends object>(
       return found instanceof DbError ? Effect.fail(found) : Effect.succeed(found)
     }
 
-    const upTo = lag === undefined ? Effect.succeed(undefined) : Effect.map(Clock.currentTimeMillis, keyset.now)
-    const instant = keyset.millis(columns[0]!, key[0]!.kind)
+    const upTo = lag === undefined ? Effect.succeed(undefined) : Effect.map(Clock.currentTimeMillis, reading.now)
+    const instant = reading.millis(columns[0]!, key[0]!.kind)
     const last = Effect.gen(function* () {
       const now = yield* upTo
       const old = now === undefined ? [] : [[` WHERE ${instant} <= `], now, [` - ${Duration.toMillis(lag!)}`]]
@@ -266,7 +266,7 @@ const readerOf = <A, I extends object>(
         failed
       ),
       types: Effect.mapError(
-        Option.match(keyset.typeOf, {
+        Option.match(reading.typeOf, {
           onNone: () =>
             // Fails for a column that is not there.
             Effect.as(

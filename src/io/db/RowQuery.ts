@@ -3,7 +3,7 @@ import { hasProperty } from "effect/Predicate"
 import * as JsonText from "../../concurrency/base/JsonText.ts"
 import { Checksum } from "../../concurrency/base/Checksum.ts"
 import type { Dialect } from "./Dialect.ts"
-import type { Piece } from "./Keyset.ts"
+import type { Piece } from "./Reading.ts"
 
 /** What may be interpolated into a query. */
 export type Parameter = string | number | bigint | boolean | Uint8Array | null

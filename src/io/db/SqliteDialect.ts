@@ -18,7 +18,7 @@ import {
   WriteRefused
 } from "./Dialect.ts"
 import { type Field, type Kind, valueOf } from "./Fields.ts"
-import { sqliteKeyset } from "./SqliteKeyset.ts"
+import { sqliteReading } from "./SqliteReading.ts"
 
 interface TableColumn {
   readonly name: string
@@ -307,6 +307,6 @@ export const sqlite: Dialect = {
         )
       )
   },
-  keyset: sqliteKeyset,
+  reading: sqliteReading,
   refusal
 }

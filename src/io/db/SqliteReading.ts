@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type { Keyset, KeyValue } from "./Keyset.ts"
+import type { Reading, KeyValue } from "./Reading.ts"
 
-export const sqliteKeyset: Keyset = {
+export const sqliteReading: Reading = {
   exactly: (column) => column,
   keep: (value): KeyValue | undefined => {
     switch (typeof value) {
@@ -30,5 +30,6 @@ export const sqliteKeyset: Keyset = {
     `CASE typeof(${column}) WHEN 'text' THEN (julianday(${column}) - 2440587.5) * 86400000.0 WHEN 'blob' THEN NULL ELSE ${column} END`,
   now: (clock) => ({ sql: ["", ""], parameters: [clock] }),
   // It would have to count them, on the thread of the program.
-  estimate: () => Effect.succeedNone
+  estimate: () => Effect.succeedNone,
+  unlocked: ""
 }

@@ -1,9 +1,9 @@
 /** Keys in PostgreSQL: as text, which is exact for every type, and of the type of what they are compared with again. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Keyset } from "./Keyset.ts"
+import type { Reading } from "./Reading.ts"
 
-export const postgresKeyset: Keyset = {
+export const postgresReading: Reading = {
   exactly: (column) => `${column}::text`,
   keep: (value) => (typeof value === "string" ? value : undefined),
   parameter: (kept) => kept,
@@ -21,5 +21,6 @@ export const postgresKeyset: Keyset = {
         readonly rows: number
       }>`SELECT reltuples::float8 AS rows FROM pg_class WHERE oid = to_regclass(quote_ident(${table}))`,
       ([found]) => Option.filter(Option.fromUndefinedOr(found?.rows), (rows) => rows > 0)
-    )
+    ),
+  unlocked: " FOR UPDATE SKIP LOCKED"
 }
