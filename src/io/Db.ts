@@ -1,6 +1,6 @@
 /** A database as pipelines see it: rows go in through a sink, exactly once, and come out decoded. */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { FileSystem } from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -8,10 +8,13 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { checkDuration } from "../concurrency/base/Options.ts"
 import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
+import type { Source } from "../pipeline/Source.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
 import * as DbMigration from "./db/DbMigration.ts"
@@ -24,6 +27,10 @@ import * as DbTable from "./db/DbTable.ts"
 import * as DbTransaction from "./db/DbTransaction.ts"
 import type { TransactionOptions } from "./db/DbTransaction.ts"
 import { postgres as postgresDialect } from "./db/PostgresDialect.ts"
+import * as DbRows from "./db/DbRows.ts"
+import type { RowPosition, RowsOptions } from "./db/DbRows.ts"
+import type { From } from "./db/RowQuery.ts"
+import * as RowQuery from "./db/RowQuery.ts"
 import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 
@@ -34,6 +41,8 @@ export {
   type Json,
   type Opened,
   type Parameter,
+  type RowPosition,
+  type RowsOptions,
   type Statement,
   type TableOptions,
   type TransactionOptions
@@ -275,6 +284,58 @@ export const execute: Statement<number> = DbStatement.execute
  * ```
  */
 export const json: (value: unknown) => Json = DbParameter.json
+
+/**
+ * The rows of a table, or of a query made with the tag it is given, as a source that is resumed behind the last row settled: by the
+ * columns of `by`, which put the rows in order and tell them apart. They are read up to the last one there is when a run begins, a
+ * thousand at most at a time; the next run goes on with those behind it, and changes to rows already passed are not seen. Fails with
+ * a `DbError` for two rows with the same key or one with NULL in it, and for rows that are not as the schema says.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const City = Schema.Struct({ id: Schema.Int, name: Schema.String, people: Schema.Int })
+ * const Size = Schema.Struct({ id: Schema.Int, large: Schema.Boolean })
+ *
+ * const least = 1000
+ * const job = Pipeline.from(Db.rows((sql) => sql`SELECT * FROM cities WHERE people > ${least}`, City, { by: "id" })).pipe(
+ *   Pipeline.map(({ id, people }) => Effect.succeed({ id, large: people >= 100_000 })),
+ *   Pipeline.to(Db.table("sizes", Size, { key: "id" }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const cities = [{ id: 1, name: "Ulm", people: 129_942 }, { id: 2, name: "Arnis", people: 263 }]
+ *   yield* Pipeline.run(Pipeline.from(cities).pipe(Pipeline.to(Db.table("cities", City, { key: "id" }))), { name: "cities" })
+ *   yield* Pipeline.run(job, { name: "sizes" })
+ *   return yield* Pipeline.collect(Pipeline.from(Db.rows("sizes", Size, { by: "id" })))
+ * }).pipe(Effect.provide(Db.sqlite("cities.db").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ id: 1, large: true }]
+ * ```
+ */
+export const rows = <A, I extends object>(
+  from: From,
+  schema: Schema.Codec<A, I>,
+  options: RowsOptions<I>
+): Source<A, DbError, Db, RowPosition> => {
+  checkDuration("Db.rows: lag", options.lag)
+  const rows: DbRows.Rows<A, I> = {
+    from: RowQuery.of(from),
+    schema,
+    by: typeof options.by === "string" ? [options.by] : options.by,
+    lag: options.lag === undefined ? undefined : Duration.fromInputUnsafe(options.lag)
+  }
+  return {
+    name: RowQuery.nameOf(rows.from),
+    resumable: true,
+    size: Effect.flatMap(Db, (db) => DbRows.size(db, rows)),
+    fingerprint: (upTo, since) => Effect.flatMap(Db, (db) => DbRows.fingerprint(db, rows, upTo, since)),
+    changed: (kept, upTo, watermark) => Effect.flatMap(Db, (db) => DbRows.changed(db, rows, kept, upTo, watermark)),
+    read: (after) => Stream.unwrap(Effect.map(Db, (db) => DbRows.read(db, rows, after)))
+  }
+}
 
 /**
  * Runs an effect in one transaction: its statements all happen, or, when it fails or is interrupted, none. Inside of another

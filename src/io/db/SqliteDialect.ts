@@ -18,6 +18,7 @@ import {
   WriteRefused
 } from "./Dialect.ts"
 import { type Field, type Kind, valueOf } from "./Fields.ts"
+import { sqliteReading } from "./SqliteReading.ts"
 
 interface TableColumn {
   readonly name: string
@@ -306,5 +307,6 @@ export const sqlite: Dialect = {
         )
       )
   },
+  reading: sqliteReading,
   refusal
 }
