@@ -18,6 +18,7 @@ import {
   WriteRefused
 } from "./Dialect.ts"
 import { type Field, type Kind, valueOf } from "./Fields.ts"
+import { sqliteReading } from "./SqliteReading.ts"
 
 interface TableColumn {
   readonly name: string
@@ -273,7 +274,7 @@ const columnIn = ({ reason }: SqlError, { columns, table }: Shape): string | und
 
 export const sqlite: Dialect = {
   name: "SQLite",
-  rowsPerCommit: 1_000,
+  rowsPerCommit: 4_096,
   whyUnusable,
   sameName,
   quote,
@@ -306,5 +307,6 @@ export const sqlite: Dialect = {
         )
       )
   },
+  reading: sqliteReading,
   refusal
 }
