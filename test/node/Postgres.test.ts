@@ -9,7 +9,7 @@ import { fresh } from "../support/postgres/database.ts"
 
 const openNew = Effect.flatMap(fresh, (url) => Postgres.open(url))
 
-const copyIn = (db: Omit<Db.Db, "journal">, sql: string, chunks: Iterable<Uint8Array>) =>
+const copyIn = (db: Db.Opened, sql: string, chunks: Iterable<Uint8Array>) =>
   Effect.flatMap(Effect.context<never>(), (context) => {
     const [connection] = Context.getUnsafe(context as Context.Context<any>, db.sql.transactionService)
     return (connection as CopyConnection).copyIn(sql, chunks)
