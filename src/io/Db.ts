@@ -14,7 +14,6 @@ import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
-import type { Dialect } from "./db/Dialect.ts"
 import * as DbMigration from "./db/DbMigration.ts"
 import * as DbParameter from "./db/DbParameter.ts"
 import type { Json, Parameter } from "./db/DbParameter.ts"
@@ -24,6 +23,7 @@ import { DbError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
 import * as DbTransaction from "./db/DbTransaction.ts"
 import type { TransactionOptions } from "./db/DbTransaction.ts"
+import { postgres as postgresDialect } from "./db/PostgresDialect.ts"
 import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 
@@ -165,7 +165,7 @@ export const open = (url: string, options: PostgresOptions = {}): Layer.Layer<Db
       const host = yield* Host
       const opened = yield* driver.open(url, options)
       const journal = SqlJournal.make(opened.sql, { durable: opened.durable, places: opened.places, host })
-      const dialect = opened.sql.onDialectOrElse<Dialect>({ orElse: () => sqliteDialect })
+      const dialect = opened.sql.onDialectOrElse({ orElse: () => sqliteDialect, pg: postgresDialect })
       return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
     })
   )
