@@ -15,6 +15,7 @@ import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
+import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
 import type { Dialect } from "./db/Dialect.ts"
 import { DbError, fromSqlError } from "./DbError.ts"
@@ -24,7 +25,7 @@ import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 import * as JsonText from "../concurrency/base/JsonText.ts"
 
-export { type CopyConnection, Db, DbError, type Opened, type TableOptions }
+export { type BulkConnection, type CopyConnection, Db, DbError, type Opened, type TableOptions }
 
 /** Opens databases: `Drivers.layer` of `skein/node`. */
 export interface Driver {

@@ -13,6 +13,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import { Host, newId } from "../../pipeline/context/Host.ts"
+import { InCommit } from "../../pipeline/context/InCommit.ts"
 import { AlreadyRunning, JournalError, LeaseLost } from "../../pipeline/Journal.ts"
 import type {
   Checkpoint,
@@ -245,7 +246,11 @@ export const make = (client: SqlClient, { durable = true, host: given, places = 
               pg: () => sql`SELECT epoch FROM skein_run WHERE ${where(key)} AND epoch = ${epoch} FOR UPDATE`
             })
           )
-          const transaction = sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save)))
+          const transaction = Effect.provideService(
+            sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save))),
+            InCommit,
+            true
+          )
           /** The reply to a COMMIT may be lost, and the commit not (P13). */
           const decide = (error: SqlError) =>
             Effect.flatMap(
