@@ -7,7 +7,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
@@ -22,6 +21,7 @@ import type { KeyValue, Piece } from "./Reading.ts"
 import * as Passed from "./Passed.ts"
 import * as RowDecoder from "./RowDecoder.ts"
 import * as RowQuery from "./RowQuery.ts"
+import { again } from "./Transient.ts"
 
 /** Where a row stands: what its key columns hold. */
 export type RowPosition = ReadonlyArray<KeyValue>
@@ -197,7 +197,7 @@ const readerOf = <A, I extends object>(
       const { parameters, sql: strings } = RowQuery.concat(...pieces)
       return sql(Object.assign([...strings], { raw: strings }), ...parameters).withoutTransform.pipe(
         Effect.provideService(SqlClient.SafeIntegers, decoder.exact),
-        Effect.retry({ while: isPassing, times: 8, schedule: patience })
+        again
       ) as Effect.Effect<ReadonlyArray<Record<string, unknown>>, SqlError>
     }
 
@@ -334,10 +334,3 @@ const isTrue = (value: unknown): boolean => value === true || value === 1 || val
 
 const keyText = (by: ReadonlyArray<string>, position: RowPosition): string =>
   JSON.stringify(Object.fromEntries(by.map((column, i) => [column, position[i]])))
-
-/** A page can be read again, whatever became of the statement. */
-const isPassing = ({ reason }: SqlError): boolean =>
-  reason._tag === "ConnectionError" || reason._tag === "SerializationError" || reason._tag === "DeadlockError"
-
-/** A server that is started again is there within seconds. */
-const patience = Schedule.jittered(Schedule.exponential("100 millis"))

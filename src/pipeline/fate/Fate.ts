@@ -41,6 +41,8 @@ export interface FateOptions {
   readonly window: Limits
   /** The most rows in a batch; what one unit became is never split. */
   readonly maxRows: number
+  /** Whether what has nothing to write is committed at once, as somebody waits for it to settle. */
+  readonly eager: boolean
   readonly resume: Settled & { readonly counts: Counts }
 }
 
@@ -55,6 +57,7 @@ export class Fate {
   readonly pressed: Signal = new Signal()
   private readonly window: Window
   private readonly maxRows: number
+  private readonly eager: boolean
   private readonly before: Counts
   private ready: Array<Unit> = []
   /** Complete units that have nothing to write: the next batch takes them along, at the latest when the window is full. */
@@ -65,9 +68,10 @@ export class Fate {
   private closed = false
   private replayed = 0
 
-  constructor({ maxRows, resume, window }: FateOptions) {
+  constructor({ eager, maxRows, resume, window }: FateOptions) {
     this.window = new Window(window, resume)
     this.maxRows = maxRows
+    this.eager = eager
     this.before = resume.counts
   }
 
@@ -152,7 +156,7 @@ export class Fate {
 
   /** Whether a commit should follow: something is to be written, or nothing else makes room in the window. */
   get isDue(): boolean {
-    return this.ready.length > 0 || (this.quiet.length > 0 && (this.closed || this.window.isFull))
+    return this.ready.length > 0 || (this.quiet.length > 0 && (this.eager || this.closed || this.window.isFull))
   }
 
   /** Whether everything that could be committed is. */

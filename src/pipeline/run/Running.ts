@@ -66,12 +66,23 @@ export const open = (
     const fate = new Fate({
       window: { items: options.window?.items ?? 1024, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
       maxRows: options.maxRows ?? 1000,
+      eager: intake.account !== undefined,
       resume: { ...intake.resume, counts: start.counts }
     })
     const letters = new DeadLetters(name, options.version, fate)
     const room = new Room(fate)
-    const keys = source.resumable ? keysOf(options) : undefined
-    const flow = new Flow({ pipeline: name, keys, fate, letters, room, steps, sink: sinkStep.name, outside })
+    const keys = source.resumable ? keysOf(source, options) : undefined
+    const flow = new Flow({
+      pipeline: name,
+      keys,
+      fate,
+      letters,
+      room,
+      // Who keeps account may wait for what is in a batch, and must not wait for ever.
+      steps: intake.account === undefined ? steps : steps.map(hurried),
+      sink: sinkStep.name,
+      outside
+    })
     const outlets = yield* lease.guard(Outlets.open(known, lease))
     const committer = new Committer({
       pipeline: name,
@@ -237,7 +248,13 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
 const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
   Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
 
-const keysOf = ({ name, partition }: RunOptions<Delivery>): string =>
-  [name, ...(partition === undefined ? [] : [partition])].map(encodeURIComponent).join("/")
+/** Whoever takes an element from an account, it is the same one. */
+const keysOf = ({ account, name: source }: Description["source"], { name, partition }: RunOptions<Delivery>): string =>
+  (account !== undefined ? [source] : partition === undefined ? [name] : [name, partition])
+    .map(encodeURIComponent)
+    .join("/")
+
+const hurried = (step: Step): Step =>
+  step._tag === "Batch" && step.within === undefined ? { ...step, within: Duration.seconds(1) } : step
 
 const perSecond = (count: number, millis: number): number => (millis === 0 ? 0 : (count / millis) * 1000)
