@@ -80,6 +80,8 @@ export interface Account<out A, out E, out R, in out P> {
    * one of them is not this run's any more, so that nothing of the transaction is kept.
    */
   readonly settle: (positions: ReadonlyArray<P>) => Effect.Effect<void, E, R>
+  /** Whether an error of `settle` passes by itself, as for a sink. Default: it does not. */
+  readonly mayPass?: ((error: unknown) => boolean) | undefined
   /** The transaction that settled these is committed. */
   readonly settled: (positions: ReadonlyArray<P>) => void
 }

@@ -239,7 +239,7 @@ describe.each(databases)("Db.rows in $database", ({ database, url }) => {
         const piece = { _tag: "Fragment" } as unknown as string
         assert.match(
           yield* refusal(all(Db.rows((sql) => sql`SELECT * FROM items WHERE name = ${piece}`, Item, { by: "id" }))),
-          /parameter 1 is no string, number, bigint, boolean, bytes or null/
+          /parameter 1 is an object\. Give it as Db\.json/
         )
         assert.throws(() => Db.rows("items", Item, { by: "id", lag: "-1 seconds" }), /lag must be a duration/)
       })

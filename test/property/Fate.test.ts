@@ -98,7 +98,6 @@ const play = (spec: Spec): void => {
   const position = start === 0 ? Option.none<number>() : Option.some(start)
   const reachBefore = ahead.length === 0 ? Option.none<number>() : Option.some(start + ahead.at(-1)!)
   const fate = new Fate({
-    eager: false,
     window: { items: spec.items, bytes: spec.bytes },
     maxRows: spec.maxRows,
     resume: { position, ahead, reach: reachBefore, counts: before }

@@ -251,6 +251,7 @@ export const account = <A, I extends object>(
             return yield* new DbError({ database: db.name, tried, reason })
           }
         }),
+      mayPass: (error) => error instanceof DbError && isSqlError(error.cause) && error.cause.isRetryable,
       settled: (keys) => {
         for (const key of keys) held.delete(key)
         moved.openUnsafe()

@@ -274,7 +274,7 @@ const columnIn = ({ reason }: SqlError, { columns, table }: Shape): string | und
 
 export const sqlite: Dialect = {
   name: "SQLite",
-  rowsPerCommit: 1_000,
+  rowsPerCommit: 4_096,
   whyUnusable,
   sameName,
   quote,

@@ -3,16 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
 
-const isTransient = ({ reason }: SqlError): boolean =>
-  reason._tag === "ConnectionError" || reason._tag === "SerializationError" || reason._tag === "DeadlockError"
-
 /** Tries a statement again that may run twice: a server that is started again is there within seconds. */
 export const again = <A, R>(statement: Effect.Effect<A, SqlError, R>): Effect.Effect<A, SqlError, R> =>
   // A schedule costs more than a statement, so it is set up only for the one that has to be tried again.
-  Effect.catchIf(statement, isTransient, () =>
-    Effect.retry(statement, {
-      while: isTransient,
-      times: 8,
-      schedule: Schedule.jittered(Schedule.exponential("50 millis"))
-    })
+  Effect.catchIf(
+    statement,
+    (error) => error.isRetryable,
+    () =>
+      Effect.retry(statement, {
+        while: (error) => error.isRetryable,
+        times: 8,
+        schedule: Schedule.jittered(Schedule.exponential("50 millis"))
+      })
   )

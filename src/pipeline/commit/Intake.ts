@@ -24,7 +24,7 @@ export interface Intake {
   readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
   readonly keep: (settled: Settled, finished: boolean) => Effect.Effect<Place, unknown, unknown>
   /** Where the source keeps account of each element by itself. */
-  readonly account?: Pick<Account<unknown, unknown, unknown, Position>, "settle" | "settled"> | undefined
+  readonly account?: Pick<Account<unknown, unknown, unknown, Position>, "settle" | "settled" | "mayPass"> | undefined
   /** Tells the source what is kept. */
   readonly settled: (position: Option.Option<Position>) => Effect.Effect<void, unknown, unknown>
 }
