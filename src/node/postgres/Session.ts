@@ -35,13 +35,19 @@ export class Session {
     // Without a listener, a connection that dies ends the process.
     client.on("error", (error: Error) => this.lose(error))
     client.on("end", () => this.lose(new Error("Connection terminated")))
-    client.connection.on("readyForQuery", () => this.ready())
+    // Later than the client itself, which notes the state of the transaction.
+    client.on("connect", () => client.connection.on("readyForQuery", () => this.ready()))
   }
 
   private ready(): void {
     const { onReady } = this
     this.onReady = undefined
     onReady?.()
+  }
+
+  /** Between transactions, in one, or in one that has failed. */
+  is(state: "I" | "T" | "E"): boolean {
+    return this.broken === undefined && this.client.getTransactionStatus() === state
   }
 
   get pid(): number {
