@@ -7,8 +7,8 @@ export class JournalError extends Schema.TaggedError<JournalError>()("JournalErr
   pipeline: Schema.String,
   tried: Schema.String,
   reason: Schema.String,
-  /** Whether nothing was kept, for a reason that may pass, so that the same commit can be made again. */
-  isRetryable: Schema.optionalKey(Schema.Boolean)
+  /** True where nothing of what was tried is kept and the reason passes by itself, as a deadlock does, so that it may be tried again. */
+  mayPass: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
     return `Journal of pipeline "${this.pipeline}": could not ${this.tried}: ${this.reason}`

@@ -8,6 +8,7 @@ import * as Random from "effect/Random"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import { Host } from "../../pipeline/context/Host.ts"
+import { InCommit } from "../../pipeline/context/InCommit.ts"
 import { AlreadyRunning, JournalError, LeaseLost } from "../../pipeline/Journal.ts"
 import type { Commit, Journal, JournalKey, Lease } from "../../pipeline/Journal.ts"
 import { checkpointOf, encodeCheckpoint, format, type Row } from "./JournalRows.ts"
@@ -165,7 +166,7 @@ const held = (
           if (found?.revision === revision + 1) return Effect.void
           isInDoubt = false
           return Effect.fail(
-            new JournalError({ pipeline, tried: "commit", reason: error.message, isRetryable: error.isRetryable })
+            new JournalError({ pipeline, tried: "commit", reason: error.message, mayPass: error.isRetryable })
           )
         }
       )
@@ -186,7 +187,11 @@ const held = (
     ): Effect.Effect<void, E | JournalError | LeaseLost, R> => {
       // The writer's error may be an SqlError itself, and is the caller's to see.
       const written = Effect.mapError(write, (error) => new WriteFailed(error))
-      const transaction = sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save)))
+      const transaction = Effect.provideService(
+        sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save))),
+        InCommit,
+        true
+      )
       return Effect.suspend(() => {
         isInDoubt = true
         return transaction
