@@ -30,10 +30,10 @@ interface Taken {
 
 export const leases =
   (store: JournalStore, options: Options): Journal["lease"] =>
-  (key, { duration }) => {
+  (key, { duration, isFenced = true }) => {
     const { dialect, ready, sql, where } = store
     return Effect.acquireRelease(
-      Effect.mapError(Effect.andThen(ready, take(store, options, key, duration)), (error) =>
+      Effect.mapError(Effect.andThen(ready, take(store, options, key, duration, isFenced)), (error) =>
         error instanceof AlreadyRunning ? error : errorOf(key.pipeline)("take its lease")(error)
       ),
       ({ epoch }) =>
@@ -47,7 +47,8 @@ const take = (
   { dialect, insert, row, settledRow, sql, where }: JournalStore,
   { host: given }: Options,
   key: JournalKey,
-  duration: Duration.Duration
+  duration: Duration.Duration,
+  isFenced: boolean
 ): Effect.Effect<Taken, AlreadyRunning | Wrong> =>
   Effect.gen(function* () {
     const host = given ?? (yield* Host)
@@ -81,7 +82,7 @@ const take = (
       seen === undefined ? Effect.succeed(null) : Effect.as(free(seen), isDead(seen) ? seen.holder : null)
     )
     return yield* Effect.catchIf(
-      dialect.taking(taking, { where: where(key), duration, check }),
+      dialect.taking(taking, { where: where(key), duration, isFenced, check }),
       (error): error is SqlError => isSqlError(error) && wanted !== undefined,
       // The reply to a COMMIT may be lost, and the commit not (P13): then the row says who has taken it.
       (error) =>

@@ -123,7 +123,10 @@ const own = (
     const sinks = sink.members ?? [sink]
     const journal = Option.getOrElse(yield* sink.journal, () => undefined) ?? (yield* Journal)
     yield* apart(name, source, sinks, journal)
-    const lease = yield* journal.lease(keyOf(name, partition), { duration: Duration.fromInputUnsafe(duration) })
+    const lease = yield* journal.lease(keyOf(name, partition), {
+      duration: Duration.fromInputUnsafe(duration),
+      isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
+    })
     return { sinks, journal, lease }
   })
 
