@@ -26,6 +26,7 @@ const all = [
   "steps",
   "fetch",
   "sqlite",
+  "postgres",
   "jsonl",
   "etl",
   "heap",

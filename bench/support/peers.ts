@@ -3,7 +3,9 @@
  * nothing here needs it for its types.
  */
 import { createRequire } from "node:module"
+import type { Writable } from "node:stream"
 import { pathToFileURL } from "node:url"
+import type { Submittable } from "pg"
 
 const { resolve } = createRequire(new URL("../peers/package.json", import.meta.url))
 
@@ -41,6 +43,7 @@ interface Peers {
     ) => AsyncIterable<B>
   }
   readonly "p-queue": { readonly default: new (options: Concurrency) => { readonly add: Run } }
+  readonly "pg-copy-streams": { readonly from: (sql: string) => Submittable & Writable }
   readonly piscina: { readonly default: new (options: Threads) => Pool }
   readonly tinypool: { readonly default: new (options: Threads) => Pool }
   readonly workerpool: {

@@ -1,31 +1,56 @@
 /** A database as pipelines see it: rows go in through a sink, exactly once, and come out decoded. */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type { FileSystem } from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as SqlClient from "effect/sql/SqlClient"
+import * as Stream from "effect/Stream"
+import { checkDuration } from "../concurrency/base/Options.ts"
 import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
-import { Db, type TableOptions } from "./db/Contract.ts"
-import * as DbColumns from "./db/DbColumns.ts"
-import { DbError, fromSqlError } from "./DbError.ts"
+import type { Source } from "../pipeline/Source.ts"
+import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
+import type { CopyConnection } from "./db/CopyConnection.ts"
+import * as DbMigration from "./db/DbMigration.ts"
+import * as DbParameter from "./db/DbParameter.ts"
+import type { Json, Parameter } from "./db/DbParameter.ts"
+import * as DbStatement from "./db/DbStatement.ts"
+import type { Statement } from "./db/DbStatement.ts"
+import { DbError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
+import * as DbTransaction from "./db/DbTransaction.ts"
+import type { TransactionOptions } from "./db/DbTransaction.ts"
+import { postgres as postgresDialect } from "./db/PostgresDialect.ts"
+import * as DbRows from "./db/DbRows.ts"
+import type { RowPosition, RowsOptions } from "./db/DbRows.ts"
+import type { From } from "./db/RowQuery.ts"
+import * as RowQuery from "./db/RowQuery.ts"
+import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
-import * as JsonText from "../concurrency/base/JsonText.ts"
 
-export { Db, DbError, type TableOptions }
+export {
+  type CopyConnection,
+  Db,
+  DbError,
+  type Json,
+  type Opened,
+  type Parameter,
+  type RowPosition,
+  type RowsOptions,
+  type Statement,
+  type TableOptions,
+  type TransactionOptions
+}
 
 /** Opens databases: `Drivers.layer` of `skein/node`. */
 export interface Driver {
-  readonly open: (url: string, options: PostgresOptions) => Effect.Effect<Omit<Db, "journal">, DbError, Scope.Scope>
+  readonly open: (url: string, options: PostgresOptions) => Effect.Effect<Opened, DbError, Scope.Scope>
 }
 
 /**
@@ -148,8 +173,9 @@ export const open = (url: string, options: PostgresOptions = {}): Layer.Layer<Db
       const driver = yield* Driver
       const host = yield* Host
       const opened = yield* driver.open(url, options)
-      const journal = SqlJournal.make(opened.sql, { places: opened.places, durable: opened.places.length > 0, host })
-      return Context.make(Db, { ...opened, journal }).pipe(Context.add(Journal, journal))
+      const journal = SqlJournal.make(opened.sql, { durable: opened.durable, places: opened.places, host })
+      const dialect = opened.sql.onDialectOrElse({ orElse: () => sqliteDialect, pg: postgresDialect })
+      return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
     })
   )
 
@@ -188,7 +214,7 @@ export const table = <A, I extends object>(
     guarantee: "exactly-once",
     // Of the database that the journal is in.
     identity: Effect.succeed(`table ${name}`),
-    form: Effect.succeed({ key: typeof options.key === "string" ? [options.key] : (options.key ?? []) }),
+    form: Effect.succeed({ key: DbTable.keyOf(options.key) }),
     journal: Effect.map(Db, (db) => Option.some(db.journal)),
     open: ({ committed }) => Effect.flatMap(Db, (db) => DbTable.open(db, { name, schema, options, committed }))
   })
@@ -214,52 +240,171 @@ export const table = <A, I extends object>(
  * await Effect.runPromise(rows) // => [{ n: 4, even: true }]
  * ```
  */
-export const query = <A, I extends object>(
-  schema: Schema.Codec<A, I>
-): ((
-  query: TemplateStringsArray,
-  ...parameters: ReadonlyArray<DbColumns.Value | boolean>
-) => Effect.Effect<ReadonlyArray<A>, DbError, Db>) => {
-  const columns = DbColumns.make(schema)
-  const decode = Schema.decodeUnknownExit(schema)
-  return Effect.fnUntraced(function* (query, ...parameters) {
-    const db = yield* Db
-    const tried = `run the query "${shown(query)}"`
-    const failed = (reason: string) => new DbError({ database: db.name, tried, reason })
-    if (Result.isFailure(columns)) return yield* failed(columns.failure)
-    // An object could pass as a piece of SQL: `sql` knows its pieces by their fields.
-    const odd = parameters.findIndex((value) => !isParameter(value))
-    if (odd >= 0) return yield* failed(`parameter ${odd + 1} is no string, number, bigint, boolean, bytes or null`)
-    const half = parameters.findIndex((value) => typeof value === "string" && !value.isWellFormed())
-    if (half >= 0) return yield* failed(`parameter ${half + 1} ${JsonText.noUtf8}`)
+export const query: <A, I extends object>(schema: Schema.Codec<A, I>) => Statement<ReadonlyArray<A>> = DbStatement.query
 
-    const rows = yield* db
-      .sql(query, ...parameters)
-      .withoutTransform.pipe(
-        Effect.provideService(SqlClient.SafeIntegers, columns.success.exact),
-        Effect.mapError(fromSqlError(db.name, tried))
-      )
-    const decoded: Array<A> = []
-    for (const row of rows) {
-      // Without a prototype, whose names a schema would take for fields.
-      const encoded: Record<string, unknown> = Object.create(null)
-      for (const column of columns.success.list) {
-        if (!Object.hasOwn(row, column.name)) continue
-        const value = column.fromColumn(row[column.name])
-        if (value !== undefined) encoded[column.name] = value
-      }
-      const exit = decode(encoded)
-      if (Exit.isFailure(exit)) {
-        return yield* failed(`row ${decoded.length + 1} is not as the schema says: ${DbTable.issueOf(exit.cause)}`)
-      }
-      decoded.push(exit.value)
-    }
-    return decoded
-  })
+/**
+ * Runs a statement and gives the number of rows that it changed, or gave. What is interpolated becomes a parameter and never
+ * SQL. Fails with a `DbError` when the database refuses it.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Name = Schema.Struct({ name: Schema.String })
+ * const program = Effect.gen(function*() {
+ *   yield* Db.execute`CREATE TABLE people (id INTEGER, name TEXT)`
+ *   const added = yield* Db.execute`INSERT INTO people VALUES (${1}, ${"Ada"}), (${2}, ${"Robert'); DROP TABLE people"})`
+ *   const found = yield* Db.query(Name)`SELECT name FROM people WHERE id IN (SELECT value FROM json_each(${[1, 3]}))`
+ *   return { added, found }
+ * }).pipe(Effect.provide(Db.sqlite(":memory:")), Effect.provide(Drivers.layer))
+ *
+ * await Effect.runPromise(program) // => { added: 2, found: [{ name: "Ada" }] }
+ * ```
+ */
+export const execute: Statement<number> = DbStatement.execute
+
+/**
+ * A value as a parameter that is JSON: an object, or an array that is not to be an array of PostgreSQL.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Row = Schema.Struct({ city: Schema.String })
+ * const program = Db.query(Row)`SELECT ${Db.json({ city: "Oslo" })} ->> 'city' AS city`.pipe(
+ *   Effect.provide(Db.sqlite(":memory:")),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(program) // => [{ city: "Oslo" }]
+ * ```
+ */
+export const json: (value: unknown) => Json = DbParameter.json
+
+/**
+ * The rows of a table, or of a query made with the tag it is given, as a source that is resumed behind the last row settled: by the
+ * columns of `by`, which put the rows in order and tell them apart. They are read up to the last one there is when a run begins, a
+ * thousand at most at a time; the next run goes on with those behind it, and changes to rows already passed are not seen. Fails with
+ * a `DbError` for two rows with the same key or one with NULL in it, and for rows that are not as the schema says.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const City = Schema.Struct({ id: Schema.Int, name: Schema.String, people: Schema.Int })
+ * const Size = Schema.Struct({ id: Schema.Int, large: Schema.Boolean })
+ *
+ * const least = 1000
+ * const job = Pipeline.from(Db.rows((sql) => sql`SELECT * FROM cities WHERE people > ${least}`, City, { by: "id" })).pipe(
+ *   Pipeline.map(({ id, people }) => Effect.succeed({ id, large: people >= 100_000 })),
+ *   Pipeline.to(Db.table("sizes", Size, { key: "id" }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const cities = [{ id: 1, name: "Ulm", people: 129_942 }, { id: 2, name: "Arnis", people: 263 }]
+ *   yield* Pipeline.run(Pipeline.from(cities).pipe(Pipeline.to(Db.table("cities", City, { key: "id" }))), { name: "cities" })
+ *   yield* Pipeline.run(job, { name: "sizes" })
+ *   return yield* Pipeline.collect(Pipeline.from(Db.rows("sizes", Size, { by: "id" })))
+ * }).pipe(Effect.provide(Db.sqlite("cities.db").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ id: 1, large: true }]
+ * ```
+ */
+export const rows = <A, I extends object>(
+  from: From,
+  schema: Schema.Codec<A, I>,
+  options: RowsOptions<I>
+): Source<A, DbError, Db, RowPosition> => {
+  checkDuration("Db.rows: lag", options.lag)
+  const rows: DbRows.Rows<A, I> = {
+    from: RowQuery.of(from),
+    schema,
+    by: typeof options.by === "string" ? [options.by] : options.by,
+    lag: options.lag === undefined ? undefined : Duration.fromInputUnsafe(options.lag)
+  }
+  return {
+    name: RowQuery.nameOf(rows.from),
+    resumable: true,
+    size: Effect.flatMap(Db, (db) => DbRows.size(db, rows)),
+    fingerprint: (upTo, since) => Effect.flatMap(Db, (db) => DbRows.fingerprint(db, rows, upTo, since)),
+    changed: (kept, upTo, watermark) => Effect.flatMap(Db, (db) => DbRows.changed(db, rows, kept, upTo, watermark)),
+    read: (after) => Stream.unwrap(Effect.map(Db, (db) => DbRows.read(db, rows, after)))
+  }
 }
 
-const isParameter = (value: unknown): boolean =>
-  ["string", "number", "bigint", "boolean"].includes(typeof value) || value === null || value instanceof Uint8Array
+/**
+ * Runs an effect in one transaction: its statements all happen, or, when it fails or is interrupted, none. Inside of another
+ * it is a savepoint. What a serialization failure or a deadlock undid runs again, the whole effect, after a pause of 10 ms at
+ * first, up to `retries` times, by default 10: let it do nothing but work in the database. Wait inside for the tasks that you
+ * start in it; in one that outlives it, statements of `Db` fail. The effect's errors pass; the database's are a `DbError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const move = (amount: number) =>
+ *   Db.transaction(Effect.gen(function*() {
+ *     yield* Db.execute`UPDATE accounts SET balance = balance + ${amount} WHERE name = 'b'`
+ *     const taken = yield* Db.execute`
+ *       UPDATE accounts SET balance = balance - ${amount} WHERE name = 'a' AND balance >= ${amount}`
+ *     if (taken === 0) return yield* Effect.fail("too little")
+ *   }))
+ * const program = Effect.gen(function*() {
+ *   yield* Db.execute`CREATE TABLE accounts (name TEXT, balance INTEGER)`
+ *   yield* Db.execute`INSERT INTO accounts VALUES ('a', 10), ('b', 0)`
+ *   yield* move(4)
+ *   const refused = yield* Effect.flip(move(7))
+ *   const Balance = Schema.Struct({ balance: Schema.Int })
+ *   return { refused, rows: yield* Db.query(Balance)`SELECT balance FROM accounts ORDER BY name` }
+ * }).pipe(Effect.provide(Db.sqlite(":memory:")), Effect.provide(Drivers.layer))
+ *
+ * await Effect.runPromise(program) // => { refused: "too little", rows: [{ balance: 6 }, { balance: 4 }] }
+ * ```
+ */
+export const transaction: <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  options?: TransactionOptions
+) => Effect.Effect<A, E | DbError, R | Db> = DbTransaction.transaction
 
-/** The query with its parameters as `?`: values have no place in messages. */
-const shown = (query: TemplateStringsArray): string => query.join("?").trim().replace(/\s+/g, " ")
+/**
+ * Applies the migrations that the database has not had yet, in the order of their numbers and in one transaction, and gives
+ * their names: a record of SQL and effects, or the path of a folder of files like `0001_create.sql`. Several programs may do
+ * so at once. Fails with a `DbError` that names the migration that failed, after which none of them is applied, or one that
+ * was changed, renamed or is missing since it was applied. What was applied is kept in the table `skein_migration`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const migrations = {
+ *   "0001_people": "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL)",
+ *   "0002_ada": Db.execute`INSERT INTO people VALUES (1, ${"Ada"})`
+ * }
+ * const program = Effect.all([Db.migrate(migrations), Db.migrate(migrations)]).pipe(
+ *   Effect.provide(Db.sqlite(":memory:")),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(program) // => [["0001_people", "0002_ada"], []]
+ * ```
+ */
+export const migrate: {
+  (folder: string): Effect.Effect<ReadonlyArray<string>, DbError, Db | FileSystem>
+  <M extends DbMigration.Migrations<unknown>>(
+    migrations: M
+  ): Effect.Effect<ReadonlyArray<string>, DbError, Db | ServicesOf<M[keyof M]>>
+} = <R>(migrations: string | DbMigration.Migrations<R>) =>
+  typeof migrations === "string"
+    ? Effect.flatMap(DbMigration.folder(migrations), DbMigration.migrate)
+    : DbMigration.migrate(migrations)
+
+type ServicesOf<Migration> = Migration extends Effect.Effect<unknown, unknown, infer R> ? R : never

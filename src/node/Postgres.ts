@@ -38,7 +38,7 @@ import * as Tls from "./postgres/Tls.ts"
 export const open = (
   url: string | Redacted.Redacted<string>,
   options: Db.PostgresOptions = {}
-): Effect.Effect<Omit<Db.Db, "journal">, DbError, Scope.Scope> => {
+): Effect.Effect<Db.Opened, DbError, Scope.Scope> => {
   checkWhole("Postgres.open: maxConnections", options.maxConnections, 1)
   checkDuration("Postgres.open: lockTimeout", options.lockTimeout)
   checkDuration("Postgres.open: connectTimeout", options.connectTimeout)
@@ -80,12 +80,9 @@ export const open = (
       isTransaction: (connection) => (connection as Connection).session.broken === undefined,
       releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
     }).pipe(Effect.provideServiceEffect(Reactivity.Reactivity, Reactivity.make))
-    return { name: target.name, sql, maxParameters, places: [], listen: Listen.listen(pool.extra) }
+    return { name: target.name, sql, durable: true, places: [], listen: Listen.listen(pool.extra) }
   })
 }
-
-/** The protocol counts them in 16 bits. */
-const maxParameters = 65_535
 
 const compiler = Statement.makeCompiler({
   dialect: "pg",

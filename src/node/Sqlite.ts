@@ -37,10 +37,7 @@ import { DbError, fromSqlError } from "../io/DbError.ts"
  * await Effect.runPromise(Effect.scoped(program)) // => [{ ab: "ab" }]
  * ```
  */
-export const open = (
-  file: string,
-  options: Db.OpenOptions = {}
-): Effect.Effect<Omit<Db.Db, "journal">, DbError, Scope.Scope> => {
+export const open = (file: string, options: Db.OpenOptions = {}): Effect.Effect<Db.Opened, DbError, Scope.Scope> => {
   checkDuration("Sqlite.open: lockTimeout", options.lockTimeout)
   const retryLock = waitForLock(Duration.fromInputUnsafe(options.lockTimeout ?? "5 seconds"))
   const opened = Effect.try({
@@ -56,7 +53,10 @@ export const open = (
         })
     ),
     Effect.flatMap((database) => clientOf(database, retryLock)),
-    Effect.map((sql) => ({ name: file, sql, maxParameters, places: placesOf(file) }))
+    Effect.map((sql) => {
+      const places = placesOf(file)
+      return { name: file, sql, places, durable: places.length > 0 }
+    })
   )
 }
 
@@ -65,9 +65,6 @@ const placesOf = (file: string): ReadonlyArray<string> => {
   const info = statSync(file, { bigint: true, throwIfNoEntry: false })
   return info === undefined ? [] : [realpathSync(file), `inode ${info.dev}:${info.ino}`]
 }
-
-/** What SQLite is compiled with unless told otherwise, as Node's is. */
-const maxParameters = 32_766
 
 const openSync = (file: string, synchronous: "full" | "normal"): NodeSqlite.DatabaseSync => {
   const database = new (loadSqlite().DatabaseSync)(file)

@@ -64,6 +64,12 @@ export type Readable<I> = I extends string
             ? "A pipeline is not a source: add steps to it with pipe"
             : "This is not a source: use a Source, such as Files.lines or Source.list, a Stream, or an iterable"
 
+/** Up to where a source is settled, and what its content up to there was known by. */
+export interface Settled<out P> {
+  readonly position: Option.Option<P>
+  readonly fingerprint: Fingerprint
+}
+
 export interface Source<out A, out E, out R, in out P> {
   readonly name: string
   /** Whether its positions mean anything: false only for `NoPosition`. */
@@ -75,9 +81,16 @@ export interface Source<out A, out E, out R, in out P> {
    * added or mended behind that position. `since` is what this run was given for an earlier position, to build on.
    */
   readonly fingerprint: (upTo: Option.Option<P>, since?: Fingerprint) => Effect.Effect<Fingerprint, E, R>
-  /** What differs from a fingerprint that an earlier run kept, in words. Default: compares with `fingerprint(upTo)`. */
+  /**
+   * What differs from a fingerprint that an earlier run kept, in words. With a `watermark`, `upTo` is the last of elements that are
+   * settled ahead of it, known by how many elements behind it they are. Default: compares with `fingerprint(upTo)`.
+   */
   readonly changed?:
-    | ((kept: Fingerprint, upTo: Option.Option<P>) => Effect.Effect<ReadonlyArray<string>, E, R>)
+    | ((
+        kept: Fingerprint,
+        upTo: Option.Option<P>,
+        watermark?: Settled<P>
+      ) => Effect.Effect<ReadonlyArray<string>, E, R>)
     | undefined
   /** The files it is in, by all of their names, so that none of them is written to (P14). Default: none. */
   readonly places?: Effect.Effect<ReadonlyArray<string>, E, R> | undefined

@@ -116,7 +116,7 @@ describe("Db.table: creating the table", () => {
     withDb(
       Effect.gen(function* () {
         const Sample = Schema.Struct({ at: Schema.Number, sensor: Schema.String, value: Schema.Number })
-        const samples = Db.table("samples", Sample, { key: ["sensor", "at"], columns: { at: "INTEGER" } })
+        const samples = Db.table("samples", Sample, { key: ["sensor", "at"], types: { at: "INTEGER" } })
         yield* writeTo(samples, [
           { at: 1, sensor: "a", value: 1 },
           { at: 1, sensor: "b", value: 2 },
@@ -530,7 +530,7 @@ describe("Db.table and Db.query: names and values are never SQL", () => {
         assert.strictEqual(
           error.message.replace(/^Database .*?: /, ""),
           `could not run the query "SELECT * FROM repos WHERE id = ? OR id = ?": ` +
-            `parameter 2 is no string, number, bigint, boolean, bytes or null`
+            `parameter 2 is an object. Give it as Db.json(…)`
         )
       })
     )

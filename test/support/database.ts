@@ -5,13 +5,27 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { join } from "node:path"
 import { Db, Journal, type Sink } from "skein"
 import { Drivers } from "skein/node"
 import * as Child from "./child.ts"
+import { fresh } from "./postgres/database.ts"
 
 /** The path of a file that is not there yet. */
 export const newFile = Effect.map(Child.folder, (folder) => join(folder, "test.db"))
+
+/** The databases that everything holds for, each with the URL of a new one: `describe.each(databases)`. */
+export const databases = [
+  { database: "SQLite", url: newFile },
+  { database: "PostgreSQL", url: fresh }
+]
+
+/** The body with `Db` and `Journal` of a new database. */
+export const within =
+  (url: Effect.Effect<string, never, Scope.Scope>) =>
+  <A, E, R>(body: Effect.Effect<A, E, R>) =>
+    Effect.scoped(Effect.flatMap(url, (url) => Effect.provide(body, Db.open(url).pipe(Layer.provide(Drivers.layer)))))
 
 /** One more connection to the database, closed with the scope. */
 export const connect = (url: string, options?: Db.OpenOptions) =>

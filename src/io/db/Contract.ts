@@ -4,20 +4,26 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type * as Stream from "effect/Stream"
 import type { Journal } from "../../pipeline/Journal.ts"
-import type * as DbColumns from "./DbColumns.ts"
+import type { Dialect, OnConflict } from "./Dialect.ts"
 
-/** One open database, with the journal that is kept in it. */
-export interface Db {
+/** What a driver gives of a database that it has opened. */
+export interface Opened {
   /** Its file or URL, for messages. */
   readonly name: string
   readonly sql: SqlClient.SqlClient
-  readonly journal: Journal
-  /** How many parameters one statement may have. */
-  readonly maxParameters: number
-  /** The files it is in, by all of their names; none where it is gone with the program. */
+  /** Whether it outlives the program. */
+  readonly durable: boolean
+  /** The files it is in, by all of their names; none of a server, or where it is in memory. */
   readonly places: ReadonlyArray<string>
   /** What others send to a channel from now on, where the database has channels; fails when the connection is lost. */
   readonly listen?: ((channel: string) => Stream.Stream<string, SqlError>) | undefined
+}
+
+/** One open database, with the journal that is kept in it. */
+export interface Db extends Opened {
+  /** What is its own: types, names, bulk writes. */
+  readonly dialect: Dialect
+  readonly journal: Journal
 }
 
 /**
@@ -47,8 +53,20 @@ export interface TableOptions<in out I> {
    * them; "replace" deletes them.
    */
   readonly existing?: "append" | "replace" | undefined
-  /** Types of columns, where those made from the schema are not what you want. */
-  readonly columns?: { readonly [K in KeyOf<I>]?: DbColumns.ColumnType } | undefined
+  /**
+   * What becomes of a row whose key the table has already. "update", the default, replaces what is there; "ignore" keeps it;
+   * "fail" refuses the row.
+   */
+  readonly onConflict?: OnConflict | undefined
+  /** With "update": whether a row that is there just so is left untouched. Default false. */
+  readonly onlyChanged?: boolean | undefined
+  /**
+   * What becomes of a field that a table has no column for. "fixed", the default, refuses the table; "extend" adds the column,
+   * which is NULL in the rows that are there, so that the field has to be one that may be absent.
+   */
+  readonly columns?: "fixed" | "extend" | undefined
+  /** Types of columns as the database names them, for the table that is created, where those made from the schema are not what you want. */
+  readonly types?: { readonly [K in KeyOf<I>]?: string } | undefined
 }
 
 type KeyOf<I> = Extract<keyof I, string>

@@ -1,21 +1,20 @@
-/** A table that a pipeline writes to: found or created, checked against the schema, filled by large statements. */
+/** A table that a pipeline writes to: found or created, checked against the schema, filled by its dialect's writer. */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import type { Connection } from "effect/sql/SqlConnection"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import type { Writer } from "../../pipeline/Sink.ts"
 import type { Db, TableOptions } from "./Contract.ts"
-import * as DbColumns from "./DbColumns.ts"
+import * as Dialect from "./Dialect.ts"
 import { DbError, fromSqlError } from "../DbError.ts"
+import * as Fields from "./Fields.ts"
 
 export interface Table<A, I extends object> {
   readonly name: string
@@ -31,58 +30,112 @@ export const open = <A, I extends object>(
   table: Table<A, I>
 ): Effect.Effect<Writer<A, DbError, Db>, DbError> => {
   const { name, options, schema } = table
+  const { dialect, sql } = db
   const tried = `open table "${name}"`
   const failed = (reason: string) => new DbError({ database: db.name, tried, reason })
 
   return Effect.gen(function* () {
-    const unusable = whyUnusable(name)
+    const unusable = dialect.whyUnusable(name)
     if (unusable !== undefined) return yield* failed(unusable)
-    const made = DbColumns.make(schema)
+    const made = Fields.of(schema)
     if (Result.isFailure(made)) return yield* failed(made.failure)
-    const columns = made.success.list.map((column) => ({
-      ...column,
-      type: typeOf(options.columns, column.name) ?? column.type
-    }))
-    const key: ReadonlyArray<string> = typeof options.key === "string" ? [options.key] : (options.key ?? [])
-    const keyless = key.find((field) => !columns.some(({ name, nullable }) => name === field && !nullable))
+    const fields = made.success.list
+    const key = keyOf(options.key)
+    const keyless = key.find((column) => !fields.some(({ name, nullable }) => name === column && !nullable))
     if (keyless !== undefined) return yield* failed(`its key "${keyless}" is no field that every row has`)
-    const insert = insertInto(name, columns, key)
-
-    yield* db.sql.withTransaction(
-      Effect.gen(function* () {
-        const found =
-          yield* db.sql<TableColumn>`SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(${name})`
-        if (found.length > 0) {
-          const misfit = whyMisfit(found, columns)
-          if (misfit !== undefined) return yield* failed(misfit)
-        } else if (Option.isSome(table.committed)) {
-          return yield* failed(
-            "it is gone, with rows that this pipeline has committed to it. Restore it, or reset the pipeline to write them again"
+    const { onConflict = "update", onlyChanged = false } = options
+    if (key.length === 0 && (options.onConflict !== undefined || onlyChanged)) {
+      return yield* failed("without a `key` no two rows are the same, so `onConflict` and `onlyChanged` mean nothing")
+    }
+    const declared = new Map<string, string>()
+    for (const [field, type] of Object.entries<string | undefined>({ ...options.types })) {
+      if (type !== undefined) declared.set(field, type)
+    }
+    /** The columns, each of the type that it has there or is declared to have. */
+    const columnsOf = (found: ReadonlyArray<Dialect.Found>) => {
+      const problems: Array<string> = []
+      const columns: Array<Dialect.Column> = []
+      const missing: Array<Dialect.Column> = []
+      for (const field of fields) {
+        const there = found.find((column) => dialect.sameName(column.name, field.name))
+        const column = dialect.column(field, there?.type ?? declared.get(field.name))
+        if (Result.isFailure(column)) {
+          problems.push(
+            there === undefined
+              ? `the type of "${field.name}" keeps no such values: ${column.failure}`
+              : `its column "${there.name}" is ${there.type} where the schema needs ${column.failure}`
           )
+        } else if (there === undefined) {
+          missing.push(column.success)
+        } else if (there.computed) {
+          problems.push(`its column "${there.name}" is computed by the database, so nobody can write it`)
         } else {
-          yield* db.sql.unsafe(createTable(name, columns, key))
+          if (field.nullable && there.notNull) {
+            problems.push(`its column "${there.name}" is NOT NULL where the schema may have no value`)
+          }
+          columns.push(column.success)
         }
-        yield* db.sql
-          .unsafe(
-            `EXPLAIN ${insert(1)}`,
-            columns.map(() => null)
-          )
-          .pipe(
-            Effect.mapError((error) =>
-              /ON CONFLICT/.test(error.message)
-                ? failed(
-                    `${list(key)} is not unique in it, so rows cannot be known by it. Add a unique index, or leave out \`key\``
-                  )
-                : error
+      }
+      return { columns, missing, problems }
+    }
+
+    const writer = yield* sql.withTransaction(
+      Effect.gen(function* () {
+        const found = yield* dialect.inspect(sql, name)
+        const { columns, missing, problems } = columnsOf(found)
+        const shapeOf = (columns: ReadonlyArray<Dialect.Column>) => ({
+          table: name,
+          columns,
+          key,
+          onConflict,
+          onlyChanged
+        })
+        if (found.length === 0) {
+          if (problems.length > 0) return yield* failed(problems.join("; "))
+          if (Option.isSome(table.committed)) {
+            return yield* failed(
+              "it is gone, with rows that this pipeline has committed to it. Restore it, or reset the pipeline to write them again"
             )
-          )
-        if (options.existing === "replace" && Option.isNone(table.committed)) {
-          yield* db.sql.unsafe(`DELETE FROM ${quote(name)}`)
+          }
+          yield* dialect.create(sql, shapeOf(missing))
+        } else {
+          for (const column of missing) {
+            if (options.columns === "extend" && column.nullable) yield* dialect.addColumn(sql, name, column)
+            else problems.push(`it has no column "${column.name}" (${column.type})${howToAdd(options.columns, column)}`)
+          }
+          for (const column of found) {
+            if (!column.filled && !fields.some((field) => dialect.sameName(column.name, field.name))) {
+              problems.push(
+                `its column "${column.name}" is NOT NULL without a default, and the schema has no such field`
+              )
+            }
+          }
+          if (problems.length > 0) {
+            return yield* failed(
+              `the table that is there does not fit: ${problems.join("; ")}. Change the table or the schema, or choose another name`
+            )
+          }
         }
+        const shape = shapeOf([...columns, ...missing])
+        const writer = yield* dialect.writer(sql, shape)
+        if (Result.isFailure(writer)) return yield* failed(writer.failure)
+        if (options.existing === "replace" && Option.isNone(table.committed)) {
+          yield* sql.unsafe(`DELETE FROM ${dialect.quote(name)}`)
+        }
+        return { shape, writer: writer.success }
       })
     )
-    return writerOf(db, table, { ...made.success, list: columns }, key, insert)
+    return writerOf(db, table, made.success.plain, writer)
   }).pipe(Effect.mapError((error) => (isSqlError(error) ? fromSqlError(db.name, tried)(error) : error)))
+}
+
+/** Names of its columns. */
+export const keyOf = (key: string | ReadonlyArray<string> = []): ReadonlyArray<string> =>
+  typeof key === "string" ? [key] : key
+
+const howToAdd = (columns: "fixed" | "extend" | undefined, { nullable }: Dialect.Column): string => {
+  if (columns !== "extend") return nullable ? ', which `columns: "extend"` would add' : ""
+  return ", and none is added for a field that every row has: the rows that are there have no value for it"
 }
 
 /** The place and expectation of the first issue of an encode or decode, in one line. */
@@ -94,111 +147,88 @@ export const issueOf = (cause: Cause.Cause<unknown>): string => {
 
 const tooDeep = "it is nested too deep"
 
-/** As many rows a statement as pay: more do not get faster, and each size is a statement of its own to prepare. */
-const largestPart = 256
-
 const writerOf = <A, I extends object>(
   db: Db,
   { name, schema }: Table<A, I>,
-  { list, plain }: DbColumns.Columns,
-  key: ReadonlyArray<string>,
-  insert: (rows: number) => string
+  plain: boolean,
+  { shape, writer }: { readonly shape: Dialect.Shape; readonly writer: Dialect.TableWriter }
 ): Writer<A, DbError, Db> => {
+  const { dialect, sql } = db
   const encode = Schema.encodeUnknownExit(schema)
-  const width = list.length
-  const largest = Math.min(largestPart, 2 ** Math.floor(Math.log2(db.maxParameters / width)))
-  // A batch is cut into powers of two, so that a handful of statements serves every size.
-  const statements = new Map<number, string>()
-  for (let rows = 1; rows <= largest; rows *= 2) statements.set(rows, insert(rows))
-
+  const keyed = shape.columns.filter((column) => shape.key.includes(column.name))
   const written = (rows: ReadonlyArray<unknown>) => `write ${rows.length} rows to table "${name}"`
-  const keyed = list.filter((column) => key.includes(column.name))
+
+  /** The row as the schema's encoded side says; its columns check what matters of that. */
+  const fieldsOf = (row: A, at: number): object | Dialect.RowRefused => {
+    if (plain) return row as object
+    const encoded = encode(row)
+    if (Exit.isSuccess(encoded)) return encoded.value
+    const { cause } = encoded
+    return new Dialect.RowRefused(at, `does not encode: ${issueOf(cause)}`, fieldIn(cause), () => row)
+  }
+
   /** `fields` are those of the row at `at`, encoded where that was possible. */
   const refused = (
     rows: ReadonlyArray<A>,
     at: number,
     fields: unknown,
     reason: string,
-    more: { readonly column?: string; readonly cause?: SqlError }
+    column: string | undefined,
+    cause?: SqlError
   ) =>
     new DbError({
       database: db.name,
       tried: written(rows),
       reason: `row ${at + 1} ${reason}`,
       row: at,
-      ...(keyed.length > 0 && { key: keyOf(keyed, fields) }),
-      ...more
+      ...(keyed.length > 0 && { key: shownKey(keyed, fields) }),
+      ...(column !== undefined && { column }),
+      ...(cause !== undefined && { cause })
     })
 
-  /** The values of `size` rows one after the other, or why there are none. */
-  const parametersOf = (rows: ReadonlyArray<A>, from: number, size: number): Array<DbColumns.Value> | DbError => {
-    const values = new Array<DbColumns.Value>(size * width)
-    let next = 0
-    for (let at = from; at < from + size; at++) {
-      let row: unknown = rows[at]
-      if (!plain) {
-        const encoded = encode(row)
-        if (Exit.isFailure(encoded)) {
-          return refused(rows, at, row, `does not encode: ${issueOf(encoded.cause)}`, fieldIn(encoded.cause))
-        }
-        row = encoded.value
-      }
-      // Plain or encoded, it is what the schema's encoded side says; the columns check what matters of that.
-      const fields = row as object
-      for (const column of list) {
-        const field = DbColumns.fieldOf(fields, column.name)
-        const value = column.toColumn(field)
-        if (value === undefined) {
-          const reason = `does not encode: field "${column.name}" ${DbColumns.refusal(column, field)}`
-          return refused(rows, at, fields, reason, { column: column.name })
-        }
-        values[next++] = value
-      }
+  /** What the database says of some rows: of a single one it is known which one it means. */
+  const refusedBy = (rows: ReadonlyArray<A>, { count, error, from }: Dialect.WriteRefused): DbError => {
+    const refusal = dialect.refusal(error, shape)
+    const at = refusal?.row ?? (refusal !== undefined && count === 1 ? 0 : undefined)
+    if (at === undefined) {
+      const column = refusal?.column
+      return new DbError({
+        database: db.name,
+        tried: written(rows),
+        reason: error.message,
+        cause: error,
+        ...(column !== undefined && { column })
+      })
     }
-    return values
-  }
-
-  const insertAll = (connection: Connection, rows: ReadonlyArray<A>) => {
-    let from = 0
-    return Effect.whileLoop({
-      while: () => from < rows.length,
-      body: (): Effect.Effect<unknown, SqlError | DbError> => {
-        let size = largest
-        while (size > rows.length - from) size /= 2
-        const values = parametersOf(rows, from, size)
-        if (values instanceof DbError) return Effect.fail(values)
-        const at = from
-        from += size
-        return Effect.mapError(connection.executeRaw(statements.get(size) ?? insert(size), values), (error) =>
-          refusedBy(error, rows, at, size)
-        )
-      },
-      step: () => {}
-    })
-  }
-
-  /** What the database says of `size` rows from `at` on: of a single one it is known which one it means. */
-  const refusedBy = (error: SqlError, rows: ReadonlyArray<A>, at: number, size: number): DbError => {
-    const more = { ...columnIn(error, name, list), cause: error }
-    if (size > 1 || !isAboutRows(error)) {
-      return new DbError({ database: db.name, tried: written(rows), reason: error.message, ...more })
-    }
-    const encoded: Exit.Exit<unknown, unknown> = plain ? Exit.succeed(rows[at]) : encode(rows[at])
-    return refused(rows, at, Exit.isSuccess(encoded) ? encoded.value : {}, `was refused: ${error.message}`, more)
+    const fields = fieldsOf(rows[from + at]!, from + at)
+    const known = fields instanceof Dialect.RowRefused ? {} : fields
+    return refused(rows, from + at, known, `was refused: ${error.message}`, refusal?.column, error)
   }
 
   return {
     write: (rows) =>
-      db.sql
+      sql
         .withTransaction(
           // The connection itself: a statement through `sql` is compiled, with all its parameters, each time.
-          Effect.withFiber((fiber) => insertAll(Context.getUnsafe(fiber.context, db.sql.transactionService)[0], rows))
+          Effect.withFiber((fiber) =>
+            writer.write(Context.getUnsafe(fiber.context, sql.transactionService)[0], {
+              length: rows.length,
+              fields: (row) => fieldsOf(rows[row]!, row)
+            })
+          )
         )
         .pipe(
-          Effect.mapError((error) => (isSqlError(error) ? fromSqlError(db.name, written(rows))(error) : error)),
+          Effect.mapError((error) => {
+            if (error instanceof Dialect.WriteRefused) return refusedBy(rows, error)
+            return error instanceof Dialect.RowRefused
+              ? refused(rows, error.row, error.fields(), error.reason, error.column)
+              : fromSqlError(db.name, written(rows))(error)
+          }),
           Effect.as(null)
         ),
-    atFault: (error) => (error instanceof DbError ? rowsAtFault(error) : "batch")
+    atFault: (error) => (error instanceof DbError ? rowsAtFault(error, shape, dialect) : "batch"),
+    mayPass: (error) => error instanceof DbError && isSqlError(error.cause) && error.cause.isRetryable,
+    prefers: { rows: dialect.rowsPerCommit }
   }
 }
 
@@ -207,84 +237,32 @@ const writerOf = <A, I extends object>(
  * is not about rows at all, so that none of them would fare better alone; undefined where some row is at fault and the
  * error does not say which one, so that writing them in parts tells.
  */
-const rowsAtFault = (error: DbError): ReadonlyArray<number> | "batch" | undefined => {
+const rowsAtFault = (
+  error: DbError,
+  shape: Dialect.Shape,
+  dialect: Dialect.Dialect
+): ReadonlyArray<number> | "batch" | undefined => {
   if (error.row !== undefined) return [error.row]
-  return isSqlError(error.cause) && isAboutRows(error.cause) ? undefined : "batch"
-}
-
-/** What is not known counts as not about rows: a row must not be given up for a disk. */
-const isAboutRows = ({ reason }: SqlError): boolean => {
-  switch (reason._tag) {
-    case "UniqueViolation":
-    case "ConstraintError":
-      return true
-    case "UnknownError":
-      return isRowCode(codeOf(reason.cause), reason.message ?? "")
-    default:
-      return false
-  }
-}
-
-/** SQLite's number, or the five characters of the SQL standard. */
-const codeOf = (cause: unknown): unknown =>
-  hasProperty(cause, "errno") ? cause.errno : hasProperty(cause, "code") ? cause.code : undefined
-
-const isRowCode = (code: unknown, message: string): boolean => {
-  // Data, integrity, and what exceeds a limit of the database.
-  if (typeof code === "string") return /^(22|23|54)...$/.test(code)
-  if (typeof code !== "number") return false
-  switch (code & 0xff) {
-    case 18: // TOOBIG
-    case 20: // MISMATCH
-      return true
-    case 1: // What CHECKs, generated columns and triggers compute of a row; else this is the number of wrong SQL.
-      return /json|integer overflow|too complex|ESCAPE expression/i.test(message)
-    default:
-      return false
-  }
-}
-
-/** The columns that a refusal of the database names, as in `NOT NULL constraint failed: table.column`; of a CHECK, its text is all there is. */
-const columnIn = (
-  { reason }: SqlError,
-  table: string,
-  list: ReadonlyArray<DbColumns.Column>
-): { readonly column?: string } => {
-  const message = hasProperty(reason.cause, "message") ? String(reason.cause.message) : ""
-  const [, names = ""] =
-    /^(?:UNIQUE|NOT NULL) constraint failed: (.+)$/s.exec(message) ??
-    /^cannot store \w+ value in \w+ column (.+)$/s.exec(message) ??
-    []
-  const [, check] = /^CHECK constraint failed: (.+)$/s.exec(message) ?? []
-  if (check !== undefined) {
-    const words = new Set(check.replaceAll(/'[^']*'/g, "").split(/[^\p{L}\p{N}_$]+/u))
-    const named = list.filter(({ name }) => words.has(name))
-    return named.length > 0 ? { column: named.map(({ name }) => name).join(", ") } : {}
-  }
-  const start = `${table}.`.toLowerCase()
-  const columns = names.split(", ")
-  return columns.every((column) => column.toLowerCase().startsWith(start))
-    ? { column: columns.map((column) => column.slice(start.length)).join(", ") }
-    : {}
+  return isSqlError(error.cause) && dialect.refusal(error.cause, shape) !== undefined ? undefined : "batch"
 }
 
 /** The field of the first issue of an encode. */
-const fieldIn = (cause: Cause.Cause<unknown>): { readonly column?: string } => {
+const fieldIn = (cause: Cause.Cause<unknown>): string | undefined => {
   const error = Cause.squash(cause)
-  if (!Schema.isSchemaError(error)) return {}
+  if (!Schema.isSchemaError(error)) return undefined
   const [first] = issues(error.issue).issues
   const [field] = first?.path ?? []
-  return field === undefined ? {} : { column: String(typeof field === "object" ? field.key : field) }
+  return field === undefined ? undefined : String(typeof field === "object" ? field.key : field)
 }
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1({ leafHook: () => "", checkHook: () => "" })
 
 /** A row that does not encode has its key in another form, or none. */
-const keyOf = (key: ReadonlyArray<DbColumns.Column>, row: unknown): string =>
+const shownKey = (key: ReadonlyArray<Dialect.Column>, row: unknown): string =>
   JSON.stringify(
     Object.fromEntries(
       key.map((column) => {
-        const value = typeof row === "object" && row !== null ? DbColumns.fieldOf(row, column.name) : undefined
+        const value = typeof row === "object" && row !== null ? Fields.valueOf(row, column.name) : undefined
         return [column.name, shown(column.toColumn(value) ?? value)]
       })
     )
@@ -295,77 +273,3 @@ const shown = (value: unknown): string | number | boolean | null => {
   if (value instanceof Uint8Array) return Hex.encode(value)
   return value === null || value === undefined ? null : typeof value === "bigint" ? `${value}` : `a ${typeof value}`
 }
-
-interface TableColumn {
-  readonly name: string
-  readonly type: string
-  readonly notnull: number
-  readonly dflt_value: unknown
-  readonly pk: number
-}
-
-const whyUnusable = (name: string): string | undefined => {
-  if (!/^[^\p{Cc}\p{Cs}]+$/u.test(name)) return "the name of a table is one or more printable characters"
-  if (/^(sqlite|skein)_/i.test(name)) return "names that begin with sqlite_ and skein_ are taken. Choose another"
-  return undefined
-}
-
-/** SQLite compares names without regard to case. */
-const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
-
-const whyMisfit = (found: ReadonlyArray<TableColumn>, columns: ReadonlyArray<DbColumns.Column>): string | undefined => {
-  const problems: Array<string> = []
-  for (const column of columns) {
-    const there = found.find(({ name }) => sameName(name, column.name))
-    if (there === undefined) problems.push(`it has no column "${column.name}" (${column.type})`)
-    else if (!fits(column.type, there.type)) {
-      problems.push(`its column "${there.name}" is ${there.type} where the schema needs ${column.type}`)
-    } else if (column.nullable && there.notnull === 1) {
-      problems.push(`its column "${there.name}" is NOT NULL where the schema may have no value`)
-    }
-  }
-  for (const { name, notnull, dflt_value, pk } of found) {
-    const filled = notnull === 0 || dflt_value !== null || pk > 0
-    if (!filled && !columns.some((column) => sameName(column.name, name))) {
-      problems.push(`its column "${name}" is NOT NULL without a default, and the schema has no such field`)
-    }
-  }
-  if (problems.length === 0) return undefined
-  return `the table that is there does not fit: ${problems.join("; ")}. Change the table or the schema, or choose another name`
-}
-
-/** Whether a column declared so keeps such values as they are: SQLite goes by what the declaration contains. */
-const fits = (needed: DbColumns.ColumnType, declared: string): boolean => {
-  const type = declared.toUpperCase()
-  if (type === "" || type === "ANY") return true
-  if (/INT/.test(type)) return needed === "INTEGER"
-  if (/CHAR|CLOB|TEXT/.test(type)) return needed === "TEXT"
-  if (/BLOB/.test(type)) return needed === "BLOB"
-  return needed === "REAL" || needed === "INTEGER"
-}
-
-const createTable = (name: string, columns: ReadonlyArray<DbColumns.Column>, key: ReadonlyArray<string>): string => {
-  const lines = columns.map((column) => `${quote(column.name)} ${column.type}${column.nullable ? "" : " NOT NULL"}`)
-  if (key.length > 0) lines.push(`PRIMARY KEY (${list(key)})`)
-  return `CREATE TABLE ${quote(name)} (${lines.join(", ")})`
-}
-
-const insertInto = (
-  name: string,
-  columns: ReadonlyArray<DbColumns.Column>,
-  key: ReadonlyArray<string>
-): ((rows: number) => string) => {
-  const row = `(${columns.map(() => "?").join(",")})`
-  const others = columns.filter((column) => !key.includes(column.name))
-  const update = others.map((column) => `${quote(column.name)} = excluded.${quote(column.name)}`).join(", ")
-  const conflict = `ON CONFLICT (${list(key)}) DO ${update === "" ? "NOTHING" : `UPDATE SET ${update}`}`
-  const head = `INSERT INTO ${quote(name)} (${list(columns.map((column) => column.name))}) VALUES `
-  return (rows) => head + Array.from({ length: rows }, () => row).join(",") + (key.length > 0 ? ` ${conflict}` : "")
-}
-
-const typeOf = (types: Readonly<Record<string, DbColumns.ColumnType | undefined>> = {}, name: string) =>
-  Object.hasOwn(types, name) ? types[name] : undefined
-
-const list = (names: ReadonlyArray<string>): string => names.map(quote).join(", ")
-
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`

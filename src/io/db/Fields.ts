@@ -1,0 +1,192 @@
+/** What the fields of a schema's encoded side are, whatever the database. */
+import * as Exit from "effect/Exit"
+import { hasProperty } from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import { isTooDeep } from "../../concurrency/base/Nesting.ts"
+import * as JsonText from "../../concurrency/base/JsonText.ts"
+
+/** Each kind has a column type in each database; whatever is none of the others is "json". */
+export type Kind = "text" | "integer" | "real" | "boolean" | "bigint" | "bytes" | "instant" | "decimal" | "json"
+
+export interface Field {
+  readonly name: string
+  readonly kind: Kind
+  readonly nullable: boolean
+  /** What the field is where its column is NULL; undefined leaves it out. */
+  readonly absent: null | undefined
+  /** Its values as text: JSON, or the bare string where that is all there ever is, as of a Date. */
+  readonly json: JsonForm
+}
+
+export interface Fields {
+  readonly list: ReadonlyArray<Field>
+  /** True when values need no encoding: what a column of each field's kind takes is all that the schema does. */
+  readonly plain: boolean
+}
+
+export interface JsonForm {
+  /** Whether its text is the string itself. */
+  readonly bare: boolean
+  /** The text of a value, or what is wrong with it; undefined where that is its type. */
+  readonly print: (value: unknown) => Result.Result<string, string | undefined>
+  /** The field's encoded value from its text, or from what a database made of that; as it is where it is neither. */
+  readonly parse: (value: unknown) => unknown
+}
+
+/** The fields of a schema, or why it has none. */
+export const of = (schema: Schema.Constraint): Result.Result<Fields, string> => {
+  const ast = SchemaAST.toEncoded(schema.ast)
+  if (!SchemaAST.isObjects(ast) || ast.indexSignatures.length > 0 || ast.propertySignatures.length === 0) {
+    return Result.fail("its schema has to encode to an object with named fields, as Schema.Struct does")
+  }
+  const list: Array<Field> = []
+  let plain = ast === schema.ast && ast.checks === undefined
+  for (const { name, type } of ast.propertySignatures) {
+    if (typeof name === "symbol") return Result.fail(`a field named by a symbol (${String(name)}) has no column`)
+    if (!String(name).isWellFormed())
+      return Result.fail(`the name of a field (${JSON.stringify(name)}) ${JsonText.noUtf8}`)
+    const { field, plain: isPlain } = fieldOf(String(name), type)
+    plain &&= isPlain
+    list.push(field)
+  }
+  return Result.succeed({ list, plain })
+}
+
+/** The value of a field. Its name is the schema's, and may be one that every object has from its prototype. */
+export const valueOf = (row: object, name: string): unknown =>
+  name in Object.prototype && !Object.hasOwn(row, name) ? undefined : (row as Record<string, unknown>)[name]
+
+const fieldOf = (name: string, ast: SchemaAST.AST): { readonly field: Field; readonly plain: boolean } => {
+  const members = SchemaAST.isUnion(ast) ? ast.types : [ast]
+  const present = members.filter((member) => !SchemaAST.isNull(member) && !SchemaAST.isUndefined(member))
+  const { kind, plain } = scalarOf(present)
+  return {
+    field: {
+      name,
+      kind,
+      nullable: present.length < members.length || SchemaAST.isOptional(ast),
+      absent: members.some(SchemaAST.isNull) ? null : undefined,
+      json: jsonForm(ast)
+    },
+    plain: plain && !(SchemaAST.isUnion(ast) && ast.checks !== undefined)
+  }
+}
+
+interface Scalar {
+  readonly kind: Kind
+  /** Whether every value of the kind is one of the schema's. */
+  readonly plain: boolean
+}
+
+/** All members of one kind share its column; anything else is kept as JSON. */
+const scalarOf = (members: ReadonlyArray<SchemaAST.AST>): Scalar => {
+  const [first, ...others] = members.map(memberOf)
+  if (first === undefined || others.some((other) => other.kind !== first.kind)) return json
+  return { kind: first.kind, plain: members.length === 1 && first.plain }
+}
+
+const json: Scalar = { kind: "json", plain: false }
+
+const memberOf = (ast: SchemaAST.AST): Scalar => {
+  switch (ast._tag) {
+    case "String":
+      return { kind: "text", plain: ast.checks === undefined }
+    case "TemplateLiteral":
+      return { kind: "text", plain: false }
+    case "Number": {
+      const checks = ast.checks ?? []
+      return checks.some(isInt)
+        ? { kind: "integer", plain: checks.length === 1 }
+        : { kind: "real", plain: checks.length === 0 }
+    }
+    case "Boolean":
+      return { kind: "boolean", plain: true }
+    case "BigInt":
+      return { kind: "bigint", plain: ast.checks === undefined }
+    case "Literal":
+      return { kind: byExample(ast.literal), plain: false }
+    case "Enum":
+      return ast.enums.every(([, value]) => typeof value === "string") ? { kind: "text", plain: false } : json
+    case "Declaration":
+      return declared(ast)
+    default:
+      return json
+  }
+}
+
+const declared = ({ annotations }: SchemaAST.Declaration): Scalar => {
+  const { representation } = annotations ?? {}
+  switch (hasProperty(representation, "id") ? representation.id : undefined) {
+    case "effect/schema/Uint8Array":
+      return { kind: "bytes", plain: true }
+    case "effect/schema/Date":
+    case "effect/schema/DateTimeUtc":
+      return { kind: "instant", plain: false }
+    case "effect/schema/BigDecimal":
+      return { kind: "decimal", plain: false }
+    default:
+      return json
+  }
+}
+
+const isInt = (check: SchemaAST.Check<never>): boolean =>
+  check.annotations?.representation?.id === "effect/schema/isInt"
+
+const byExample = (value: SchemaAST.LiteralValue): Kind => {
+  switch (typeof value) {
+    case "string":
+      return "text"
+    case "boolean":
+      return "boolean"
+    case "bigint":
+      return "bigint"
+    default:
+      return Number.isInteger(value) ? "integer" : "real"
+  }
+}
+
+/** Through the schema's own JSON form; made on first use, as most fields have no need of it. */
+const jsonForm = (field: SchemaAST.AST): JsonForm => {
+  let made: JsonForm | undefined
+  const form = () => (made ??= makeJsonForm(field))
+  return {
+    get bare() {
+      return form().bare
+    },
+    print: (value) => form().print(value),
+    parse: (value) => form().parse(value)
+  }
+}
+
+const makeJsonForm = (field: SchemaAST.AST): JsonForm => {
+  const codec = Schema.toCodecJson(Schema.make<Schema.Codec<unknown>>(field))
+  const encode = Schema.encodeUnknownExit(codec)
+  const decode = Schema.decodeUnknownExit(codec)
+  const encoded = SchemaAST.toEncoded(codec.ast)
+  const forms = SchemaAST.isUnion(encoded) ? encoded.types : [encoded]
+  const bare = forms.every((form) => SchemaAST.isString(form) || SchemaAST.isNull(form))
+  return {
+    bare,
+    print: (value) => {
+      const form = encode(value)
+      if (Exit.isFailure(form)) return Result.fail(isTooDeep(form.cause) ? JsonText.tooDeep : undefined)
+      if (!bare || typeof form.value !== "string") return JsonText.print(form.value)
+      return form.value.isWellFormed() ? Result.succeed(form.value) : Result.fail(JsonText.noUtf8)
+    },
+    parse: (value) => {
+      const form = decode(bare || typeof value !== "string" ? value : parsed(value))
+      // The schema of the row says what is wrong with it.
+      return Exit.isSuccess(form) ? form.value : value
+    }
+  }
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
