@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { execFile } from "node:child_process"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { connect, createServer, type Server as Server_, type Socket } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
+import { promisify } from "node:util"
 import { Db } from "skein"
 import { Drivers, Postgres } from "skein/node"
 import * as Target from "../../src/node/postgres/Target.ts"
@@ -296,6 +298,37 @@ describe("Postgres: what cannot be opened", () => {
       const error = yield* Db.Db.pipe(Effect.provide(layer), Effect.provide(Drivers.layer), Effect.flip)
       assert.include(error.message, "there is no driver for postgre: URLs. Is it postgres:")
       assert.notInclude(error.message, "hunter2")
+    })
+  )
+
+  it.live("without the package pg, which is to be installed", () =>
+    Effect.gen(function* () {
+      const hook = `import { registerHooks } from "node:module"
+        registerHooks({ resolve: (name, context, next) => {
+          if (name === "pg") throw Object.assign(new Error("not there"), { code: "ERR_MODULE_NOT_FOUND" })
+          return next(name, context)
+        } })`
+      const program = `import * as Effect from "effect/Effect"
+        import { Postgres } from "skein/node"
+        console.log((await Effect.runPromise(Effect.flip(Effect.scoped(Postgres.open("postgres://u:hunter2@h/d"))))).message)`
+      const { stdout } = yield* Effect.promise(() =>
+        promisify(execFile)(
+          process.execPath,
+          [
+            "--conditions=skein-source",
+            "--import",
+            `data:text/javascript,${encodeURIComponent(hook)}`,
+            "--input-type=module",
+            "-e",
+            program
+          ],
+          { cwd: resolve(import.meta.dirname, "../..") }
+        )
+      )
+      assert.strictEqual(
+        stdout,
+        "Database postgres://h:5432/d: could not open it: it needs the package pg, which is not installed: npm install pg\n"
+      )
     })
   )
 
