@@ -10,7 +10,7 @@ const Repo = Schema.Struct({ id: Schema.Int, name: Schema.String })
 const run = (statement: string) => Effect.flatMap(Db.Db, ({ sql }) => sql.unsafe(statement))
 const refusal = <A>(sink: Sink.Sink<A, Db.DbError, Db.Db, "exactly-once">) =>
   Effect.map(Effect.scoped(Effect.flip(sink.open(openingAlone()))), ({ reason }) => reason)
-/** By `id`; where integers have 64 bits, drivers give them as text. */
+/** In order; where integers have 64 bits, drivers give them as text. */
 const sorted = (table: string) =>
   Effect.map(rowsOf(table), (rows) =>
     rows
