@@ -59,7 +59,7 @@ export const valueOf = (row: object, name: string): unknown =>
   name in Object.prototype && !Object.hasOwn(row, name) ? undefined : (row as Record<string, unknown>)[name]
 
 const fieldOf = (name: string, ast: SchemaAST.AST): { readonly field: Field; readonly plain: boolean } => {
-  const members = SchemaAST.isUnion(ast) ? ast.types : [ast]
+  const members = membersOf(ast)
   const present = members.filter((member) => !SchemaAST.isNull(member) && !SchemaAST.isUndefined(member))
   const { kind, plain } = scalarOf(present)
   return {
@@ -73,6 +73,10 @@ const fieldOf = (name: string, ast: SchemaAST.AST): { readonly field: Field; rea
     plain: plain && !(SchemaAST.isUnion(ast) && ast.checks !== undefined)
   }
 }
+
+/** Of unions in it too, as that of literals is in one with null. */
+const membersOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> =>
+  SchemaAST.isUnion(ast) ? ast.types.flatMap(membersOf) : [ast]
 
 interface Scalar {
   readonly kind: Kind
