@@ -113,20 +113,22 @@ const linesOf = (
 const namesIn = (url: string, json: boolean): Effect.Effect<ReadonlyArray<string>, unknown, Main.Services> =>
   Effect.gen(function* () {
     yield* check(undefined, url)
-    const { dialect, name, sql } = yield* Db.Db
-    const columns = yield* dialect.inspect(sql, "skein_dead")
-    // Those of parts of a pipeline are listed by its own code; version 0.1 had none.
-    const whole = columns.some((column) => column.name === "part") ? sql`AND part = ''` : sql.literal("")
-    const found =
-      columns.length === 0
-        ? []
-        : yield* sql<{ pipeline: string; dead: unknown }>`
-            SELECT pipeline, count(*) AS dead FROM skein_dead WHERE replayed = 0 ${whole} GROUP BY pipeline ORDER BY pipeline`
-    const counted = found.map(({ dead, pipeline }) => ({ pipeline, dead: Number(dead) }))
-    if (json) return counted.map((row) => Shown.json(row))
-    if (counted.length === 0) return [`${Shown.text(name)}: no dead letters`]
-    return counted.map(({ dead, pipeline }) => `${Shown.text(pipeline)}: ${dead} dead`)
-  }).pipe(Effect.provide(Db.open(url)))
+    const { counts, database } = yield* Effect.provide(countsIn, Db.open(url))
+    if (json) return counts.map((count) => Shown.json(count))
+    if (counts.length === 0) return [`${Shown.text(database)}: no dead letters`]
+    return counts.map(({ dead, pipeline }) => `${Shown.text(pipeline)}: ${dead} dead`)
+  })
+
+const countsIn = Effect.gen(function* () {
+  const { dialect, name: database, sql } = yield* Db.Db
+  const columns = yield* dialect.inspect(sql, "skein_dead")
+  if (columns.length === 0) return { database, counts: [] }
+  // Those of parts of a pipeline are listed by its own code; version 0.1 had none.
+  const whole = columns.some((column) => column.name === "part") ? sql`AND part = ''` : sql.literal("")
+  const rows = yield* sql<{ pipeline: string; dead: unknown }>`
+    SELECT pipeline, count(*) AS dead FROM skein_dead WHERE replayed = 0 ${whole} GROUP BY pipeline ORDER BY pipeline`
+  return { database, counts: rows.map(({ dead, pipeline }) => ({ pipeline, dead: Number(dead) })) }
+})
 
 /** A database that is not there is not made: it would have nothing to list, and a replay would lose what it writes. */
 const check = (name: string | undefined, journal: string): Effect.Effect<void, unknown, Main.Services> =>
