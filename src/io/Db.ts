@@ -1,6 +1,6 @@
 /** A database as pipelines see it: rows go in through a sink, exactly once, and come out decoded. */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { FileSystem } from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -8,12 +8,18 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
+import type { Source } from "../pipeline/Source.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
+import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
+import * as DbQueue from "./db/DbQueue.ts"
+import type { QueueOptions } from "./db/DbQueue.ts"
 import * as DbMigration from "./db/DbMigration.ts"
 import * as DbParameter from "./db/DbParameter.ts"
 import type { Json, Parameter } from "./db/DbParameter.ts"
@@ -24,16 +30,24 @@ import * as DbTable from "./db/DbTable.ts"
 import * as DbTransaction from "./db/DbTransaction.ts"
 import type { TransactionOptions } from "./db/DbTransaction.ts"
 import { postgres as postgresDialect } from "./db/PostgresDialect.ts"
+import * as DbRows from "./db/DbRows.ts"
+import type { RowPosition, RowsOptions } from "./db/DbRows.ts"
+import type { From } from "./db/RowQuery.ts"
+import * as RowQuery from "./db/RowQuery.ts"
 import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 
 export {
+  type BulkConnection,
   type CopyConnection,
   Db,
   DbError,
   type Json,
   type Opened,
   type Parameter,
+  type QueueOptions,
+  type RowPosition,
+  type RowsOptions,
   type Statement,
   type TableOptions,
   type TransactionOptions
@@ -275,6 +289,131 @@ export const execute: Statement<number> = DbStatement.execute
  * ```
  */
 export const json: (value: unknown) => Json = DbParameter.json
+
+/**
+ * The rows of a table, or of a query made with the tag it is given, as a source that is resumed behind the last row settled: by the
+ * columns of `by`, which put the rows in order and tell them apart. They are read up to the last one there is when a run begins, a
+ * thousand at most at a time; the next run goes on with those behind it, and changes to rows already passed are not seen. Fails with
+ * a `DbError` for two rows with the same key or one with NULL in it, and for rows that are not as the schema says.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const City = Schema.Struct({ id: Schema.Int, name: Schema.String, people: Schema.Int })
+ * const Size = Schema.Struct({ id: Schema.Int, large: Schema.Boolean })
+ *
+ * const least = 1000
+ * const job = Pipeline.from(Db.rows((sql) => sql`SELECT * FROM cities WHERE people > ${least}`, City, { by: "id" })).pipe(
+ *   Pipeline.map(({ id, people }) => Effect.succeed({ id, large: people >= 100_000 })),
+ *   Pipeline.to(Db.table("sizes", Size, { key: "id" }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const cities = [{ id: 1, name: "Ulm", people: 129_942 }, { id: 2, name: "Arnis", people: 263 }]
+ *   yield* Pipeline.run(Pipeline.from(cities).pipe(Pipeline.to(Db.table("cities", City, { key: "id" }))), { name: "cities" })
+ *   yield* Pipeline.run(job, { name: "sizes" })
+ *   return yield* Pipeline.collect(Pipeline.from(Db.rows("sizes", Size, { by: "id" })))
+ * }).pipe(Effect.provide(Db.sqlite("cities.db").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ id: 1, large: true }]
+ * ```
+ */
+export const rows = <A, I extends object>(
+  from: From,
+  schema: Schema.Codec<A, I>,
+  options: RowsOptions<I>
+): Source<A, DbError, Db, RowPosition> => {
+  checkDuration("Db.rows: lag", options.lag)
+  const rows: DbRows.Rows<A, I> = {
+    from: RowQuery.of(from),
+    schema,
+    by: typeof options.by === "string" ? [options.by] : options.by,
+    lag: options.lag === undefined ? undefined : Duration.fromInputUnsafe(options.lag)
+  }
+  return {
+    name: RowQuery.nameOf(rows.from),
+    resumable: true,
+    size: Effect.flatMap(Db, (db) => DbRows.size(db, rows)),
+    fingerprint: (upTo, since) => Effect.flatMap(Db, (db) => DbRows.fingerprint(db, rows, upTo, since)),
+    changed: (kept, upTo, watermark) => Effect.flatMap(Db, (db) => DbRows.changed(db, rows, kept, upTo, watermark)),
+    read: (after) => Stream.unwrap(Effect.map(Db, (db) => DbRows.read(db, rows, after)))
+  }
+}
+
+/** Items in a table, to add to and to take from. The position of an item is its key. */
+export interface Queue<in out A> extends Source<A, DbError, Db, string>, Sink<A, DbError, Db, "exactly-once"> {
+  /** Adds items, in the transaction that is open where one is; those whose key was ever added are left out. */
+  readonly add: (items: ReadonlyArray<A>) => Effect.Effect<void, DbError, Db>
+}
+
+/**
+ * A queue in a table of that name, which is made where there is none. As a sink it takes each key once, however often it is added. As
+ * a source it gives items to any number of runs, each under a name or partition of its own, in this process and others: an item is
+ * taken by one of them, done in the transaction of what is written for it, and another's again when that run ends or is not heard of
+ * for `lease`. A run ends once nothing is left to take. Fails with a `DbError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Job = Schema.Struct({ url: Schema.String })
+ * const Page = Schema.Struct({ url: Schema.String, length: Schema.Int })
+ *
+ * const jobs = Db.queue("jobs", Job, { key: "url" })
+ * const worker = Pipeline.from(jobs).pipe(
+ *   Pipeline.map(({ url }) => Effect.succeed({ url, length: url.length })),
+ *   Pipeline.to(Db.table("pages", Page, { key: "url" }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* jobs.add([{ url: "/a" }, { url: "/bc" }, { url: "/a" }])
+ *   yield* Effect.all([Pipeline.run(worker, { name: "one" }), Pipeline.run(worker, { name: "two" })], { concurrency: 2 })
+ *   return yield* Db.query(Page)`SELECT * FROM pages ORDER BY url`
+ * }).pipe(Effect.provide(Db.sqlite("jobs.db").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ url: "/a", length: 2 }, { url: "/bc", length: 3 }]
+ * ```
+ */
+export const queue = <A, I extends object>(
+  name: string,
+  schema: Schema.Codec<A, I>,
+  options: QueueOptions<I>
+): Queue<A> => {
+  checkDuration("Db.queue: lease", options.lease)
+  checkDuration("Db.queue: poll", options.poll)
+  checkWhole("Db.queue: atOnce", options.atOnce, 1)
+  const queue: DbQueue.Queue<A, I> = {
+    name,
+    schema,
+    key: DbTable.keyOf(options.key),
+    lease: Duration.fromInputUnsafe(options.lease ?? "30 seconds"),
+    poll: Duration.fromInputUnsafe(options.poll ?? "500 millis"),
+    atOnce: options.atOnce ?? 100,
+    follow: options.follow ?? false
+  }
+  return {
+    ...Sinks.make<A, DbError, Db, "exactly-once">({
+      name: `queue ${name}`,
+      guarantee: "exactly-once",
+      identity: Effect.succeed(`table ${name}`),
+      form: Effect.succeed({ key: queue.key }),
+      journal: Effect.map(Db, (db) => Option.some(db.journal)),
+      open: ({ committed }) => Effect.flatMap(Db, (db) => DbQueue.open(db, queue, committed))
+    }),
+    resumable: true,
+    size: Effect.succeedNone,
+    fingerprint: () => Effect.succeed({ queue: name }),
+    account: Effect.flatMap(Db, (db) => DbQueue.account(db, queue)),
+    read: () => Stream.unwrap(Effect.map(Db, (db) => DbQueue.peek(db, queue))),
+    add: (items) =>
+      Effect.flatMap(Db, (db) =>
+        Effect.asVoid(Effect.flatMap(DbQueue.open(db, queue), ({ write }) => write(items, Option.none())))
+      )
+  }
+}
 
 /**
  * Runs an effect in one transaction: its statements all happen, or, when it fails or is interrupted, none. Inside of another

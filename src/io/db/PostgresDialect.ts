@@ -11,6 +11,7 @@ import * as Catalog from "./postgres/Catalog.ts"
 import { codecOf } from "./postgres/Codec.ts"
 import * as Types from "./postgres/Types.ts"
 import * as Writer from "./postgres/Writer.ts"
+import { postgresReading } from "./PostgresReading.ts"
 
 const { list, quote } = Catalog
 
@@ -37,6 +38,7 @@ export const postgres = (): Dialect => {
         sql.unsafe(`ALTER TABLE ${quote(table)} ADD COLUMN ${quote(column.name)} ${column.type}`)
       ),
     writer: (sql, shape) => writerOf(sql, shape, known, constraints),
+    reading: postgresReading,
     refusal: (error, shape) => refusalIn(error, shape, constraints.get(shape.table))
   }
 }

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { ConnectionError, SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
-import { ServerError } from "./Failure.ts"
+import { codeOf, ServerError } from "./Failure.ts"
 import * as Query from "./Query.ts"
 import type { Session } from "./Session.ts"
 
@@ -85,8 +85,7 @@ const statusIn = (session: Session, { pid, xid }: Lost): Effect.Effect<Status, S
   )
 }
 
-const isAborted = (error: SqlError): boolean =>
-  error.reason.cause instanceof ServerError && error.reason.cause.code === "25P02"
+const isAborted = (error: SqlError): boolean => codeOf(error) === "25P02"
 
 const rolledBack = (): SqlError => {
   const message = "an earlier statement of the transaction had failed, so that the database has rolled all of it back"

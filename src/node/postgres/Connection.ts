@@ -3,32 +3,33 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { SqlError } from "effect/sql/SqlError"
+import { SqlError, SqlSyntaxError, UnknownError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import type { CopyConnection } from "../../io/db/CopyConnection.ts"
 import { CopyIn } from "./CopyIn.ts"
-import { ServerError } from "./Failure.ts"
+import { codeOf } from "./Failure.ts"
 import type { Field } from "./Pg.ts"
+import * as Portal from "./Portal.ts"
+import { Prepared } from "./Prepared.ts"
 import * as Query from "./Query.ts"
 import type { Session } from "./Session.ts"
 import * as Values from "./Values.ts"
 
-/** As many statements as a program has that does not make up SQL as it goes; beyond that the oldest are forgotten. */
-const maxPrepared = 256
-
-/** Rows that a stream asks for at a time. */
-const rowsAtOnce = 1_000
-
-type Rows = ReadonlyArray<any>
+type Rows = ReadonlyArray<unknown>
+type Arrays = ReadonlyArray<ReadonlyArray<unknown>>
 type Transform = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
+
+interface Form {
+  readonly asArrays?: boolean
+  readonly portal?: string
+  readonly onColumns?: (columns: ReadonlyArray<Field>) => void
+}
 
 export class Connection implements CopyConnection {
   readonly session: Session
   private readonly controlWithin: number
-  private readonly prepared = new Map<string, string>()
-  private close: Array<string> = []
-  private names = 0
+  private readonly prepared = new Prepared()
   private portals = 0
   /** Whether `statement_timeout` is that of a deadline, for the rest of the open transaction. */
   private isBounded = false
@@ -48,62 +49,35 @@ export class Connection implements CopyConnection {
     return Effect.map(this.prepare(sql, params), ({ command, rowCount, rows }) => ({ command, rowCount, rows }))
   }
 
-  executeValues(
-    sql: string,
-    params: ReadonlyArray<unknown>
-  ): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError> {
-    return Effect.map(this.prepare(sql, params, true), ({ rows }) => rows as ReadonlyArray<ReadonlyArray<unknown>>)
+  executeValues(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<Arrays, SqlError> {
+    return Effect.map(this.prepare(sql, params, { asArrays: true }), ({ rows }) => rows as Arrays)
   }
 
-  executeValuesUnprepared(
-    sql: string,
-    params: ReadonlyArray<unknown>
-  ): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError> {
-    return Effect.map(
-      this.query({ sql, values: params.map(Values.toParameter), name: "", isPrepared: false, asArrays: true }),
-      ({ rows }) => rows as ReadonlyArray<ReadonlyArray<unknown>>
-    )
+  executeValuesUnprepared(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<Arrays, SqlError> {
+    return Effect.map(this.query(sql, params, unnamed, { asArrays: true }), ({ rows }) => rows as Arrays)
   }
 
   executeUnprepared(sql: string, params: ReadonlyArray<unknown>, transform: Transform): Effect.Effect<Rows, SqlError> {
-    const result =
-      params.length === 0
-        ? this.script(sql)
-        : this.query({ sql, values: params.map(Values.toParameter), name: "", isPrepared: false, asArrays: false })
+    const result = params.length === 0 ? this.script(sql) : this.query(sql, params, unnamed)
     return Effect.map(result, ({ rows }) => transformed(rows, transform))
   }
 
-  executeStream(sql: string, params: ReadonlyArray<unknown>, transform: Transform): Stream.Stream<any, SqlError> {
-    return Stream.unwrap(
-      Effect.gen({ self: this }, function* () {
-        yield* this.inTransaction
-        const portal = `skein_${this.portals++}`
-        let columns: ReadonlyArray<Field> = []
-        yield* Effect.acquireRelease(
-          this.query(
-            { sql, values: params.map(Values.toParameter), name: "", isPrepared: false, asArrays: false, portal },
-            (fields) => {
-              columns = fields
-            }
-          ),
-          () =>
-            this.isIn("T")
-              ? Effect.ignore(this.session.run<Query.Result>("execute", (done) => new Query.ClosePortal(portal, done)))
-              : Effect.void,
-          { interruptible: true }
-        )
-        return Stream.paginate(undefined, () =>
-          Effect.map(
-            this.session.run<Query.Result>("execute", (done) => new Query.Fetch(portal, rowsAtOnce, columns, done)),
-            ({ more, rows }) => [transformed(rows, transform), more ? Option.some(undefined) : Option.none()] as const
-          )
-        )
+  executeStream(sql: string, params: ReadonlyArray<unknown>, transform: Transform): Stream.Stream<unknown, SqlError> {
+    return Stream.suspend(() => {
+      const portal = `skein_${this.portals++}`
+      return Portal.stream({
+        session: this.session,
+        name: portal,
+        open: (onColumns) => this.query(sql, params, unnamed, { portal, onColumns }),
+        transform: (rows) => transformed(rows, transform),
+        within: this.controlWithin
       })
-    )
+    })
   }
 
   copyIn(sql: string, chunks: Iterable<Uint8Array>): Effect.Effect<number, SqlError> {
     return Effect.suspend(() => {
+      if (sql.includes("\0")) return Effect.fail(hasNul())
       let copy: CopyIn | undefined
       const copied = this.session.run<number>(
         "copy",
@@ -114,33 +88,18 @@ export class Connection implements CopyConnection {
         { abort: () => copy?.abort() === true }
       )
       // What the chunks threw is the caller's, whatever the server says of it.
-      return Effect.onExit(copied, (exit) =>
-        Exit.isFailure(exit) && copy?.thrown !== undefined ? Effect.die(copy.thrown.error) : Effect.void
+      return Effect.catchIf(
+        copied,
+        () => copy?.thrown !== undefined,
+        () => Effect.die(copy?.thrown?.error)
       )
     })
   }
 
-  /** A portal lives in a transaction: that of the caller, or one of its own that may wait for its reader for ever. */
-  private get inTransaction() {
-    return Effect.suspend(() => {
-      if (!this.isIn("I")) return Effect.void
-      return Effect.acquireRelease(
-        this.script("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0"),
-        (_, exit) => Effect.ignore(this.script(Exit.isSuccess(exit) ? "COMMIT" : "ROLLBACK", this.controlWithin)),
-        { interruptible: true }
-      )
-    })
-  }
-
-  private isIn(status: "I" | "T" | "E"): boolean {
-    return this.session.broken === undefined && this.session.client.getTransactionStatus() === status
-  }
-
-  private script(sql: string, within?: number): Effect.Effect<Query.Result, SqlError> {
-    const isControl = control.test(sql)
-    const result = this.session.run<Query.Result>("execute", (done) => new Query.Script(sql, done), {
-      within: within ?? (isControl ? this.controlWithin : undefined)
-    })
+  private script(sql: string): Effect.Effect<Query.Result, SqlError> {
+    if (sql.includes("\0")) return Effect.fail(hasNul())
+    const within = control.test(sql) ? this.controlWithin : undefined
+    const result = this.session.run<Query.Result>("execute", (done) => new Query.Script(sql, done), { within })
     if (!undoes.test(sql)) return result
     // The setting may be an older one again.
     this.isBounded = true
@@ -152,61 +111,48 @@ export class Connection implements CopyConnection {
     )
   }
 
-  private prepare(
-    sql: string,
-    params: ReadonlyArray<unknown>,
-    asArrays = false
-  ): Effect.Effect<Query.Result, SqlError> {
+  private prepare(sql: string, params: ReadonlyArray<unknown>, form: Form = {}): Effect.Effect<Query.Result, SqlError> {
     return Effect.suspend(() => {
-      const values = params.map(Values.toParameter)
-      const known = this.prepared.get(sql)
-      const name = known ?? this.newName(sql)
-      const isPrepared = known !== undefined
-      const result = this.query({ sql, values, name, isPrepared, asArrays })
-      return Effect.tapError(result, (error) => Effect.sync(() => this.mind(sql, isPrepared, error)))
+      const statement = this.prepared.of(sql)
+      const result = Effect.onExit(this.query(sql, params, statement, form), (exit) =>
+        // One that ended early may be prepared or not.
+        Exit.isFailure(exit) && !statement.isPrepared ? Effect.sync(() => this.prepared.forget(sql)) : Effect.void
+      )
+      if (!statement.isPrepared) return result
+      return Effect.catchIf(result, isOutdated, (error) => {
+        this.prepared.forget(sql)
+        return this.session.is("I") ? this.prepare(sql, params, form) : Effect.fail(error)
+      })
     })
   }
 
-  /** A statement that failed at first may be prepared or not; one whose table has changed is of no more use. */
-  private mind(sql: string, wasPrepared: boolean, error: SqlError): void {
-    const code = error.reason.cause instanceof ServerError ? error.reason.cause.code : ""
-    if (wasPrepared && code !== "0A000" && code !== "26000") return
-    const name = this.prepared.get(sql)
-    if (name === undefined) return
-    this.prepared.delete(sql)
-    this.close.push(name)
-  }
-
-  private newName(sql: string): string {
-    const [oldest] = this.prepared.size < maxPrepared ? [] : this.prepared
-    if (oldest !== undefined) {
-      this.prepared.delete(oldest[0])
-      this.close.push(oldest[1])
-    }
-    const name = `skein_${this.names++}`
-    this.prepared.set(sql, name)
-    return name
-  }
-
   private query(
-    statement: Query.Statement,
-    onColumns?: (columns: ReadonlyArray<Field>) => void
+    sql: string,
+    params: ReadonlyArray<unknown>,
+    prepared: typeof unnamed,
+    { asArrays = false, onColumns, portal }: Form = {}
   ): Effect.Effect<Query.Result, SqlError> {
-    return Effect.flatMap(Deadline.remaining, (remaining) =>
-      this.session.run<Query.Result>("execute", (done) => {
-        const close = this.close
-        this.close = []
-        const timeout = this.timeoutFor(statement.sql, remaining)
-        return new Query.Query(statement, { close, timeout }, done, onColumns)
+    return Effect.flatMap(Deadline.remaining, (remaining) => {
+      if (sql.includes("\0")) return Effect.fail(hasNul())
+      let values: Query.Statement["values"]
+      try {
+        values = params.map(Values.toParameter)
+      } catch (error) {
+        return Effect.fail(unwritable(error))
+      }
+      const statement = { ...prepared, sql, values, asArrays, portal }
+      return this.session.run<Query.Result>("execute", (done) => {
+        const before = { close: this.prepared.takeClosing(), timeout: this.timeoutFor(sql, remaining) }
+        return new Query.Query(statement, before, done, onColumns)
       })
-    )
+    })
   }
 
   /** So that a statement ends in the server even when nobody is left who would cancel it. */
   private timeoutFor(sql: string, remaining: Option.Option<Duration.Duration>): Query.Before["timeout"] {
-    if (this.isIn("I")) this.isBounded = false
+    if (this.session.is("I")) this.isBounded = false
     const isBounded = Option.isSome(remaining) && bounded.test(sql)
-    if ((!isBounded && !this.isBounded) || this.isIn("E")) return undefined
+    if ((!isBounded && !this.isBounded) || this.session.is("E")) return undefined
     const base = this.session.statementTimeout
     const left = isBounded ? Math.max(1, Math.ceil(Duration.toMillis(remaining.value))) : base
     const millis = base === 0 ? left : Math.min(base, left)
@@ -217,9 +163,11 @@ export class Connection implements CopyConnection {
   }
 }
 
+const unnamed = { name: "", isPrepared: false }
+
 const nothing: Query.Result = { command: "", rows: [], rowCount: 0, more: false }
 
-const transformed = (rows: ReadonlyArray<unknown>, transform: Transform): Rows =>
+const transformed = (rows: Rows, transform: Transform): Rows =>
   transform === undefined ? rows : transform(rows as ReadonlyArray<object>)
 
 const control = /^(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b/
@@ -227,3 +175,19 @@ const undoes = /^(?:ROLLBACK|RELEASE)\b/
 
 /** Some others must stand alone in their message. */
 const bounded = /^\s*(?:SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|VALUES|TABLE)\b/i
+
+/** Its table has other columns by now, or somebody has discarded it. It has not run. */
+const isOutdated = (error: SqlError): boolean =>
+  codeOf(error) === "26000" || (codeOf(error) === "0A000" && error.message.includes("cached plan"))
+
+const hasNul = (): SqlError => {
+  const message = "its SQL has a character NUL, which PostgreSQL has not"
+  return new SqlError({
+    reason: new SqlSyntaxError({ cause: new Error(message), message, operation: "execute" })
+  })
+}
+
+const unwritable = (cause: unknown): SqlError => {
+  const message = `a parameter cannot be written: ${String(cause)}`
+  return new SqlError({ reason: new UnknownError({ cause, message, operation: "execute" }) })
+}

@@ -58,6 +58,9 @@ const withoutValues = (code: string, message: string): string =>
     ? message.replace(/: ".*"$/s, "").replaceAll(/"(?:[^"]|"")*"(?= is out of range)/gs, "a value")
     : message
 
+/** What the server calls it; "" for what is not its. */
+export const codeOf = ({ reason: { cause } }: SqlError): string => (cause instanceof ServerError ? cause.code : "")
+
 /** The session is gone: the server has said so, or the socket is closed. */
 export const isLost = (error: Error): boolean => {
   if (Reflect.get(error, "severity") === "FATAL" || Reflect.get(error, "severity") === "PANIC") return true

@@ -59,7 +59,7 @@ export class Pool {
     return Effect.suspend(() => {
       const { session } = connection
       // In no transaction, and with nothing on its way.
-      if (session.broken === undefined && session.client.getTransactionStatus() === "I") {
+      if (session.is("I")) {
         this.idle.push(connection)
         return Effect.void
       }

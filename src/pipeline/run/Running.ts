@@ -70,13 +70,24 @@ export const open = (
     const fate = new Fate({
       window: { items, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
       maxRows,
-      fills: prefers !== undefined && options.commitEvery === undefined,
+      fills: prefers !== undefined && options.commitEvery === undefined && intake.account === undefined,
+      eager: intake.account !== undefined,
       resume: { ...intake.resume, counts: start.counts }
     })
     const letters = new DeadLetters(name, options.version, fate)
     const room = new Room(fate)
-    const keys = source.resumable ? keysOf(options) : undefined
-    const flow = new Flow({ pipeline: name, keys, fate, letters, room, steps, sink: sinkStep.name, outside })
+    const keys = source.resumable ? keysOf(source, options) : undefined
+    const flow = new Flow({
+      pipeline: name,
+      keys,
+      fate,
+      letters,
+      room,
+      // Who keeps account may wait for what is in a batch, and must not wait for ever.
+      steps: intake.account === undefined ? steps : steps.map(hurried),
+      sink: sinkStep.name,
+      outside
+    })
     const committer = new Committer({
       pipeline: name,
       lease,
@@ -275,7 +286,13 @@ const renewing = (
   })
 }
 
-const keysOf = ({ name, partition }: RunOptions<Delivery>): string =>
-  [name, ...(partition === undefined ? [] : [partition])].map(encodeURIComponent).join("/")
+/** Whoever takes an element from an account, it is the same one. */
+const keysOf = ({ account, name: source }: Description["source"], { name, partition }: RunOptions<Delivery>): string =>
+  (account !== undefined ? [source] : partition === undefined ? [name] : [name, partition])
+    .map(encodeURIComponent)
+    .join("/")
+
+const hurried = (step: Step): Step =>
+  step._tag === "Batch" && step.within === undefined ? { ...step, within: Duration.seconds(1) } : step
 
 const perSecond = (count: number, millis: number): number => (millis === 0 ? 0 : (count / millis) * 1000)
