@@ -1,9 +1,11 @@
+import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { asProgram, type Block, blocksOf, commandsOf } from "./support/examples.ts"
+import { fresh } from "./support/postgres/database.ts"
 
 const root = resolve(import.meta.dirname, "..")
 const cli = join(root, "src/cli/main.ts")
@@ -14,9 +16,20 @@ const examples = blocks.filter((block) => block.language === "ts")
 const shells = blocks.filter((block) => /^(sh|bash|console)$/.test(block.language))
 
 const run = (cwd: string, ...args: ReadonlyArray<string>): Promise<{ code: unknown; output: string }> =>
+  runWith({}, cwd, args)
+
+const runWith = (
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+  args: ReadonlyArray<string>
+): Promise<{ code: unknown; output: string }> =>
   new Promise((done) => {
-    execFile(process.execPath, args, { cwd, timeout: 60_000 }, (error, stdout, stderr) =>
-      done({ code: error === null ? 0 : (error.code ?? error.signal), output: stdout + stderr })
+    execFile(
+      process.execPath,
+      args,
+      { cwd, timeout: 60_000, env: { ...process.env, ...env } },
+      (error, stdout, stderr) =>
+        done({ code: error === null ? 0 : (error.code ?? error.signal), output: stdout + stderr })
     )
   })
 
@@ -26,9 +39,12 @@ const folder = mkdtempSync(join(root, ".cache/docs-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const fileOf = (path: string, line: number): string => join(folder, `${path.replaceAll("/", "-")}-${line}.ts`)
 
-/** What a process has only one of: its end, the tree of its tasks, and the list of what was abandoned in it. */
-const needsOwnProcess = ({ code, info }: Block): boolean =>
-  info !== "" || /\bMain\.run\(|\borphans\b|\bTaskGroup\.tree\b/.test(code)
+/** A PostgreSQL, which it gets one of its own of. */
+const needsDatabase = ({ code }: Block): boolean => code.includes("DATABASE_URL")
+
+/** What a process has only one of: its environment and end, the tree of its tasks, and the list of what was abandoned in it. */
+const needsOwnProcess = (block: Block): boolean =>
+  needsDatabase(block) || block.info !== "" || /\bMain\.run\(|\borphans\b|\bTaskGroup\.tree\b/.test(block.code)
 
 /** Runs programs in as few processes as it takes; gives what each failed with. */
 const runInTurn = async (files: ReadonlyArray<string>): Promise<ReadonlyMap<string, string>> => {
@@ -45,9 +61,14 @@ const runInTurn = async (files: ReadonlyArray<string>): Promise<ReadonlyMap<stri
   return failures
 }
 
-const runAlone = async ({ line, path, info }: Block): Promise<string> => {
+const runAlone = async (block: Block): Promise<string> => {
+  const { info, line, path } = block
   const cwd = mkdtempSync(join(tmpdir(), "skein-docs-"))
-  const { code, output } = await run(cwd, "--conditions=skein-source", fileOf(path, line))
+  const args = ["--conditions=skein-source", fileOf(path, line)]
+  const within = (url: string) => Effect.promise(() => runWith({ DATABASE_URL: url }, cwd, args))
+  const { code, output } = needsDatabase(block)
+    ? await Effect.runPromise(Effect.scoped(Effect.flatMap(fresh, within)))
+    : await run(cwd, ...args)
   rmSync(cwd, { recursive: true, force: true })
   const expected = Number(/^exit (\d+)$/.exec(info)?.[1] ?? 0)
   return code === expected ? "" : `Exit code ${code}, not ${expected}\n${output}`

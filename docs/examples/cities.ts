@@ -2,8 +2,9 @@
  * Fetches 171,075 places, page by page, from an API that limits, fails and is slow, and writes each of them once into a
  * database and a file. Stop it with Ctrl-C and run it again: it goes on where it was.
  *
- *     npm start                 all of it
- *     npm start -- --crash 5    the same, killed five times at random moments, and the proof that nothing was lost or doubled
+ *     npm start                              all of it
+ *     npm start -- --crash 5                 the same, killed five times at random moments, and the proof that nothing was lost or doubled
+ *     npm start -- --db postgres://host/db   either, into the table `places` of a PostgreSQL; the password is in PGPASSWORD
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -11,12 +12,23 @@ import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { Db, Fetch, Files, Pipeline, Sink, Source } from "skein"
 import { Main } from "skein/node"
+import { parseArgs } from "node:util"
 import { Page, Place, Size } from "./cities/place.ts"
 import * as Processes from "./cities/processes.ts"
 import * as Proof from "./cities/proof.ts"
 import * as Show from "./cities/show.ts"
 
-const out = { database: "out/cities.db", file: "out/cities.jsonl" }
+const { values: options } = parseArgs({
+  options: {
+    db: { type: "string", default: "out/cities.db" },
+    crash: { type: "string" },
+    /** Of an API that is there already, for the processes that `--crash` kills. */
+    api: { type: "string" }
+  }
+})
+
+const file = "out/cities.jsonl"
+const Database = Db.open(options.db)
 
 const getPage = Fetch.json(Page)
 
@@ -35,10 +47,7 @@ const job = (api: string, pages: number) =>
     }),
     Pipeline.flatMap((page) => page.places),
     Pipeline.to(
-      Sink.all(
-        Db.table("places", Place, { existing: "replace" }),
-        Files.jsonl(out.file, Place, { existing: "replace" })
-      )
+      Sink.all(Db.table("places", Place, { existing: "replace" }), Files.jsonl(file, Place, { existing: "replace" }))
     )
   )
 
@@ -54,28 +63,25 @@ const run = (api: string) =>
     })
     yield* Show.summary(summary)
     if (summary.outcome === "done") yield* Show.countries
-  }).pipe(Effect.provide([Fetch.layer({ retries: 8, timeout: "10 seconds", perHost: 16 }), Db.sqlite(out.database)]))
+  }).pipe(Effect.provide([Fetch.layer({ retries: 8, timeout: "10 seconds", perHost: 16 }), Database]))
 
 /** Kills the job again and again on its way, lets it finish, and counts. */
 const crash = (api: string, times: number) =>
   Effect.gen(function* () {
-    const files = yield* FileSystem.FileSystem
-    for (const file of yield* files.readDirectory("out")) yield* files.remove(`out/${file}`)
+    const args = ["--api", api, "--db", options.db]
     for (let kills = 0; kills < times;) {
-      if (yield* Processes.killOnTheWay(kills + 1, ["--api", api])) kills++
+      if (yield* Processes.killOnTheWay(kills + 1, args)) kills++
     }
-    yield* Processes.runToTheEnd(["--api", api])
-    yield* Effect.provide(Proof.show(out.file), Db.sqlite(out.database))
+    yield* Processes.runToTheEnd(args)
+    yield* Effect.provide(Proof.show(file), Database)
   })
-
-const [option, value = "5"] = process.argv.slice(2)
 
 const program = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
   yield* files.makeDirectory("out", { recursive: true })
-  if (option === "--api") return yield* run(value)
+  if (options.api !== undefined) return yield* run(options.api)
   const api = yield* Processes.server
-  return yield* option === "--crash" ? Effect.asVoid(crash(api, Number(value))) : run(api)
+  return yield* options.crash === undefined ? run(api) : crash(api, Number(options.crash))
 })
 
 Main.run(Effect.scoped(program))

@@ -1,35 +1,61 @@
 /** A database as pipelines see it: rows go in through a sink, exactly once, and come out decoded. */
-import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type { FileSystem } from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import * as Redacted from "effect/Redacted"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as SqlClient from "effect/sql/SqlClient"
+import * as Stream from "effect/Stream"
+import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
+import type { Source } from "../pipeline/Source.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
-import type { Dialect } from "./db/Dialect.ts"
-import { DbError, fromSqlError } from "./DbError.ts"
+import * as DbQueue from "./db/DbQueue.ts"
+import type { QueueOptions } from "./db/DbQueue.ts"
+import * as DbMigration from "./db/DbMigration.ts"
+import * as DbParameter from "./db/DbParameter.ts"
+import type { Json, Parameter } from "./db/DbParameter.ts"
+import * as DbStatement from "./db/DbStatement.ts"
+import type { Statement } from "./db/DbStatement.ts"
+import { DbError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
-import * as Fields from "./db/Fields.ts"
+import * as DbTransaction from "./db/DbTransaction.ts"
+import type { TransactionOptions } from "./db/DbTransaction.ts"
+import { postgres as postgresDialect } from "./db/PostgresDialect.ts"
+import * as DbRows from "./db/DbRows.ts"
+import type { RowPosition, RowsOptions } from "./db/DbRows.ts"
+import type { From } from "./db/RowQuery.ts"
+import * as RowQuery from "./db/RowQuery.ts"
 import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
-import * as JsonText from "../concurrency/base/JsonText.ts"
 
-export { type BulkConnection, type CopyConnection, Db, DbError, type Opened, type TableOptions }
+export {
+  type BulkConnection,
+  type CopyConnection,
+  Db,
+  DbError,
+  type Json,
+  type Opened,
+  type Parameter,
+  type QueueOptions,
+  type RowPosition,
+  type RowsOptions,
+  type Statement,
+  type TableOptions,
+  type TransactionOptions
+}
 
 /** Opens databases: `Drivers.layer` of `skein/node`. */
 export interface Driver {
-  readonly open: (url: string, options: OpenOptions) => Effect.Effect<Opened, DbError, Scope.Scope>
+  readonly open: (url: string, options: PostgresOptions) => Effect.Effect<Opened, DbError, Scope.Scope>
 }
 
 /**
@@ -65,6 +91,23 @@ export interface OpenOptions {
   readonly lockTimeout?: Duration.Input | undefined
 }
 
+export interface PostgresOptions extends OpenOptions {
+  /** In place of one in the URL, in `PGPASSWORD` or in `~/.pgpass`. */
+  readonly password?: Redacted.Redacted<string> | string | undefined
+  /** How many connections there are at most; who needs one more waits. Default 10. */
+  readonly maxConnections?: number | undefined
+  /**
+   * How long to try to reach the server when it is starting, has too many connections, or was there and is not any more.
+   * Default 30 seconds, or `connect_timeout` of the URL. A server that refuses the first connection is not waited for.
+   */
+  readonly connectTimeout?: Duration.Input | undefined
+  /**
+   * How long the server may take to answer COMMIT before it is asked on another connection what became of the transaction.
+   * Default 10 seconds.
+   */
+  readonly commitTimeout?: Duration.Input | undefined
+}
+
 /**
  * The SQLite database in `file`, created where there is none; ":memory:" is one that ends with the program. Gives `Db`
  * and its `Journal`, and needs a `Driver`. Fails with a `DbError` when the file cannot be opened or is no database.
@@ -87,6 +130,30 @@ export const sqlite = (file: string, options: OpenOptions = {}): Layer.Layer<Db 
   open(`sqlite:${file}`, options)
 
 /**
+ * The PostgreSQL database at `url`, 13 or later, as in "postgres://user@host/database". What the URL leaves out comes from the
+ * environment (`PGHOST`, `PGPASSWORD` and the others) and `~/.pgpass`, as for `psql`. Gives `Db` and its `Journal`, and needs a
+ * `Driver` and the package `pg`. Fails with a `DbError` when there is no connection.
+ *
+ * @example
+ * ```ts no-run needs a PostgreSQL
+ * import { Effect } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const version = Effect.flatMap(Db.Db, ({ sql }) => sql`SHOW server_version`).pipe(
+ *   Effect.provide(Db.postgres("postgres://ada@localhost/data", { maxConnections: 4 })),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(version) // => [{ server_version: "18.4" }]
+ * ```
+ */
+export const postgres = (
+  url: string | Redacted.Redacted<string>,
+  options: PostgresOptions = {}
+): Layer.Layer<Db | Journal, DbError, Driver> => open(Redacted.isRedacted(url) ? Redacted.value(url) : url, options)
+
+/**
  * The database at `url`: the path of an SQLite file, or a `sqlite:` or `file:` URL of one. Gives `Db` and its `Journal`,
  * and needs a `Driver`. Fails with a `DbError` for a database that cannot be opened or is of a kind without a driver.
  *
@@ -105,14 +172,14 @@ export const sqlite = (file: string, options: OpenOptions = {}): Layer.Layer<Db 
  * await Effect.runPromise(error) // => "open it"
  * ```
  */
-export const open = (url: string, options: OpenOptions = {}): Layer.Layer<Db | Journal, DbError, Driver> =>
+export const open = (url: string, options: PostgresOptions = {}): Layer.Layer<Db | Journal, DbError, Driver> =>
   Layer.effectContext(
     Effect.gen(function* () {
       const driver = yield* Driver
       const host = yield* Host
       const opened = yield* driver.open(url, options)
       const journal = SqlJournal.make(opened.sql, { durable: opened.durable, places: opened.places, host })
-      const dialect = opened.sql.onDialectOrElse<Dialect>({ orElse: () => sqliteDialect })
+      const dialect = opened.sql.onDialectOrElse({ orElse: () => sqliteDialect, pg: postgresDialect })
       return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
     })
   )
@@ -178,57 +245,244 @@ export const table = <A, I extends object>(
  * await Effect.runPromise(rows) // => [{ n: 4, even: true }]
  * ```
  */
-export const query = <A, I extends object>(
-  schema: Schema.Codec<A, I>
-): ((
-  query: TemplateStringsArray,
-  ...parameters: ReadonlyArray<Parameter>
-) => Effect.Effect<ReadonlyArray<A>, DbError, Db>) => {
-  const fields = Fields.of(schema)
-  const decode = Schema.decodeUnknownExit(schema)
-  return Effect.fnUntraced(function* (query, ...parameters) {
-    const db = yield* Db
-    const tried = `run the query "${shown(query)}"`
-    const failed = (reason: string) => new DbError({ database: db.name, tried, reason })
-    if (Result.isFailure(fields)) return yield* failed(fields.failure)
-    // An object could pass as a piece of SQL: `sql` knows its pieces by their fields.
-    const odd = parameters.findIndex((value) => !isParameter(value))
-    if (odd >= 0) return yield* failed(`parameter ${odd + 1} is no string, number, bigint, boolean, bytes or null`)
-    const half = parameters.findIndex((value) => typeof value === "string" && !value.isWellFormed())
-    if (half >= 0) return yield* failed(`parameter ${half + 1} ${JsonText.noUtf8}`)
+export const query: <A, I extends object>(schema: Schema.Codec<A, I>) => Statement<ReadonlyArray<A>> = DbStatement.query
 
-    const rows = yield* db.sql(query, ...parameters).withoutTransform.pipe(
-      Effect.provideService(
-        SqlClient.SafeIntegers,
-        fields.success.list.some(({ kind }) => kind === "bigint")
-      ),
-      Effect.mapError(fromSqlError(db.name, tried))
-    )
-    const columns = Arr.getSuccesses(fields.success.list.map((field) => db.dialect.column(field)))
-    const decoded: Array<A> = []
-    for (const row of rows) {
-      // Without a prototype, whose names a schema would take for fields.
-      const encoded: Record<string, unknown> = Object.create(null)
-      for (const column of columns) {
-        if (!Object.hasOwn(row, column.name)) continue
-        const value = column.fromColumn(row[column.name])
-        if (value !== undefined) encoded[column.name] = value
-      }
-      const exit = decode(encoded)
-      if (Exit.isFailure(exit)) {
-        return yield* failed(`row ${decoded.length + 1} is not as the schema says: ${DbTable.issueOf(exit.cause)}`)
-      }
-      decoded.push(exit.value)
-    }
-    return decoded
-  })
+/**
+ * Runs a statement and gives the number of rows that it changed, or gave. What is interpolated becomes a parameter and never
+ * SQL. Fails with a `DbError` when the database refuses it.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Name = Schema.Struct({ name: Schema.String })
+ * const program = Effect.gen(function*() {
+ *   yield* Db.execute`CREATE TABLE people (id INTEGER, name TEXT)`
+ *   const added = yield* Db.execute`INSERT INTO people VALUES (${1}, ${"Ada"}), (${2}, ${"Robert'); DROP TABLE people"})`
+ *   const found = yield* Db.query(Name)`SELECT name FROM people WHERE id IN (SELECT value FROM json_each(${[1, 3]}))`
+ *   return { added, found }
+ * }).pipe(Effect.provide(Db.sqlite(":memory:")), Effect.provide(Drivers.layer))
+ *
+ * await Effect.runPromise(program) // => { added: 2, found: [{ name: "Ada" }] }
+ * ```
+ */
+export const execute: Statement<number> = DbStatement.execute
+
+/**
+ * A value as a parameter that is JSON: an object, or an array that is not to be an array of PostgreSQL.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Row = Schema.Struct({ city: Schema.String })
+ * const program = Db.query(Row)`SELECT ${Db.json({ city: "Oslo" })} ->> 'city' AS city`.pipe(
+ *   Effect.provide(Db.sqlite(":memory:")),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(program) // => [{ city: "Oslo" }]
+ * ```
+ */
+export const json: (value: unknown) => Json = DbParameter.json
+
+/**
+ * The rows of a table, or of a query made with the tag it is given, as a source that is resumed behind the last row settled: by the
+ * columns of `by`, which put the rows in order and tell them apart. They are read up to the last one there is when a run begins, a
+ * thousand at most at a time; the next run goes on with those behind it, and changes to rows already passed are not seen. Fails with
+ * a `DbError` for two rows with the same key or one with NULL in it, and for rows that are not as the schema says.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const City = Schema.Struct({ id: Schema.Int, name: Schema.String, people: Schema.Int })
+ * const Size = Schema.Struct({ id: Schema.Int, large: Schema.Boolean })
+ *
+ * const least = 1000
+ * const job = Pipeline.from(Db.rows((sql) => sql`SELECT * FROM cities WHERE people > ${least}`, City, { by: "id" })).pipe(
+ *   Pipeline.map(({ id, people }) => Effect.succeed({ id, large: people >= 100_000 })),
+ *   Pipeline.to(Db.table("sizes", Size, { key: "id" }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const cities = [{ id: 1, name: "Ulm", people: 129_942 }, { id: 2, name: "Arnis", people: 263 }]
+ *   yield* Pipeline.run(Pipeline.from(cities).pipe(Pipeline.to(Db.table("cities", City, { key: "id" }))), { name: "cities" })
+ *   yield* Pipeline.run(job, { name: "sizes" })
+ *   return yield* Pipeline.collect(Pipeline.from(Db.rows("sizes", Size, { by: "id" })))
+ * }).pipe(Effect.provide(Db.sqlite("cities.db").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ id: 1, large: true }]
+ * ```
+ */
+export const rows = <A, I extends object>(
+  from: From,
+  schema: Schema.Codec<A, I>,
+  options: RowsOptions<I>
+): Source<A, DbError, Db, RowPosition> => {
+  checkDuration("Db.rows: lag", options.lag)
+  const rows: DbRows.Rows<A, I> = {
+    from: RowQuery.of(from),
+    schema,
+    by: typeof options.by === "string" ? [options.by] : options.by,
+    lag: options.lag === undefined ? undefined : Duration.fromInputUnsafe(options.lag)
+  }
+  return {
+    name: RowQuery.nameOf(rows.from),
+    resumable: true,
+    size: Effect.flatMap(Db, (db) => DbRows.size(db, rows)),
+    fingerprint: (upTo, since) => Effect.flatMap(Db, (db) => DbRows.fingerprint(db, rows, upTo, since)),
+    changed: (kept, upTo, watermark) => Effect.flatMap(Db, (db) => DbRows.changed(db, rows, kept, upTo, watermark)),
+    read: (after) => Stream.unwrap(Effect.map(Db, (db) => DbRows.read(db, rows, after)))
+  }
 }
 
-/** What may stand in a query as a value. */
-type Parameter = string | number | bigint | boolean | Uint8Array | null
+/** Items in a table, to add to and to take from. The position of an item is its key. */
+export interface Queue<in out A> extends Source<A, DbError, Db, string>, Sink<A, DbError, Db, "exactly-once"> {
+  /** Adds items, in the transaction that is open where one is; those whose key was ever added are left out. */
+  readonly add: (items: ReadonlyArray<A>) => Effect.Effect<void, DbError, Db>
+}
 
-const isParameter = (value: unknown): boolean =>
-  ["string", "number", "bigint", "boolean"].includes(typeof value) || value === null || value instanceof Uint8Array
+/**
+ * A queue in a table of that name, which is made where there is none. As a sink it takes each key once, however often it is added. As
+ * a source it gives items to any number of runs, each under a name or partition of its own, in this process and others: an item is
+ * taken by one of them, done in the transaction of what is written for it, and another's again when that run ends or is not heard of
+ * for `lease`. A run ends once nothing is left to take. Fails with a `DbError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Job = Schema.Struct({ url: Schema.String })
+ * const Page = Schema.Struct({ url: Schema.String, length: Schema.Int })
+ *
+ * const jobs = Db.queue("jobs", Job, { key: "url" })
+ * const worker = Pipeline.from(jobs).pipe(
+ *   Pipeline.map(({ url }) => Effect.succeed({ url, length: url.length })),
+ *   Pipeline.to(Db.table("pages", Page, { key: "url" }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* jobs.add([{ url: "/a" }, { url: "/bc" }, { url: "/a" }])
+ *   yield* Effect.all([Pipeline.run(worker, { name: "one" }), Pipeline.run(worker, { name: "two" })], { concurrency: 2 })
+ *   return yield* Db.query(Page)`SELECT * FROM pages ORDER BY url`
+ * }).pipe(Effect.provide(Db.sqlite("jobs.db").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ url: "/a", length: 2 }, { url: "/bc", length: 3 }]
+ * ```
+ */
+export const queue = <A, I extends object>(
+  name: string,
+  schema: Schema.Codec<A, I>,
+  options: QueueOptions<I>
+): Queue<A> => {
+  checkDuration("Db.queue: lease", options.lease)
+  checkDuration("Db.queue: poll", options.poll)
+  checkWhole("Db.queue: atOnce", options.atOnce, 1)
+  const queue: DbQueue.Queue<A, I> = {
+    name,
+    schema,
+    key: DbTable.keyOf(options.key),
+    lease: Duration.fromInputUnsafe(options.lease ?? "30 seconds"),
+    poll: Duration.fromInputUnsafe(options.poll ?? "500 millis"),
+    atOnce: options.atOnce ?? 100,
+    follow: options.follow ?? false
+  }
+  return {
+    ...Sinks.make<A, DbError, Db, "exactly-once">({
+      name: `queue ${name}`,
+      guarantee: "exactly-once",
+      identity: Effect.succeed(`table ${name}`),
+      form: Effect.succeed({ key: queue.key }),
+      journal: Effect.map(Db, (db) => Option.some(db.journal)),
+      open: ({ committed }) => Effect.flatMap(Db, (db) => DbQueue.open(db, queue, committed))
+    }),
+    resumable: true,
+    size: Effect.succeedNone,
+    fingerprint: () => Effect.succeed({ queue: name }),
+    account: Effect.flatMap(Db, (db) => DbQueue.account(db, queue)),
+    read: () => Stream.unwrap(Effect.map(Db, (db) => DbQueue.peek(db, queue))),
+    add: (items) =>
+      Effect.flatMap(Db, (db) =>
+        Effect.asVoid(Effect.flatMap(DbQueue.open(db, queue), ({ write }) => write(items, Option.none())))
+      )
+  }
+}
 
-/** The query with its parameters as `?`: values have no place in messages. */
-const shown = (query: TemplateStringsArray): string => query.join("?").trim().replace(/\s+/g, " ")
+/**
+ * Runs an effect in one transaction: its statements all happen, or, when it fails or is interrupted, none. Inside of another
+ * it is a savepoint. What a serialization failure or a deadlock undid runs again, the whole effect, after a pause of 10 ms at
+ * first, up to `retries` times, by default 10: let it do nothing but work in the database. Wait inside for the tasks that you
+ * start in it; in one that outlives it, statements of `Db` fail. The effect's errors pass; the database's are a `DbError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const move = (amount: number) =>
+ *   Db.transaction(Effect.gen(function*() {
+ *     yield* Db.execute`UPDATE accounts SET balance = balance + ${amount} WHERE name = 'b'`
+ *     const taken = yield* Db.execute`
+ *       UPDATE accounts SET balance = balance - ${amount} WHERE name = 'a' AND balance >= ${amount}`
+ *     if (taken === 0) return yield* Effect.fail("too little")
+ *   }))
+ * const program = Effect.gen(function*() {
+ *   yield* Db.execute`CREATE TABLE accounts (name TEXT, balance INTEGER)`
+ *   yield* Db.execute`INSERT INTO accounts VALUES ('a', 10), ('b', 0)`
+ *   yield* move(4)
+ *   const refused = yield* Effect.flip(move(7))
+ *   const Balance = Schema.Struct({ balance: Schema.Int })
+ *   return { refused, rows: yield* Db.query(Balance)`SELECT balance FROM accounts ORDER BY name` }
+ * }).pipe(Effect.provide(Db.sqlite(":memory:")), Effect.provide(Drivers.layer))
+ *
+ * await Effect.runPromise(program) // => { refused: "too little", rows: [{ balance: 6 }, { balance: 4 }] }
+ * ```
+ */
+export const transaction: <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  options?: TransactionOptions
+) => Effect.Effect<A, E | DbError, R | Db> = DbTransaction.transaction
+
+/**
+ * Applies the migrations that the database has not had yet, in the order of their numbers and in one transaction, and gives
+ * their names: a record of SQL and effects, or the path of a folder of files like `0001_create.sql`. Several programs may do
+ * so at once. Fails with a `DbError` that names the migration that failed, after which none of them is applied, or one that
+ * was changed, renamed or is missing since it was applied. What was applied is kept in the table `skein_migration`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Db } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const migrations = {
+ *   "0001_people": "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL)",
+ *   "0002_ada": Db.execute`INSERT INTO people VALUES (1, ${"Ada"})`
+ * }
+ * const program = Effect.all([Db.migrate(migrations), Db.migrate(migrations)]).pipe(
+ *   Effect.provide(Db.sqlite(":memory:")),
+ *   Effect.provide(Drivers.layer)
+ * )
+ *
+ * await Effect.runPromise(program) // => [["0001_people", "0002_ada"], []]
+ * ```
+ */
+export const migrate: {
+  (folder: string): Effect.Effect<ReadonlyArray<string>, DbError, Db | FileSystem>
+  <M extends DbMigration.Migrations<unknown>>(
+    migrations: M
+  ): Effect.Effect<ReadonlyArray<string>, DbError, Db | ServicesOf<M[keyof M]>>
+} = <R>(migrations: string | DbMigration.Migrations<R>) =>
+  typeof migrations === "string"
+    ? Effect.flatMap(DbMigration.folder(migrations), DbMigration.migrate)
+    : DbMigration.migrate(migrations)
+
+type ServicesOf<Migration> = Migration extends Effect.Effect<unknown, unknown, infer R> ? R : never

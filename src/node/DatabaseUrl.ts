@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 
 export type DatabaseUrl =
   | { readonly _tag: "File"; readonly path: string }
+  | { readonly _tag: "Postgres" }
   | { readonly _tag: "Server"; readonly scheme: string }
   | { readonly _tag: "Wrong"; readonly reason: string }
 
@@ -16,6 +17,9 @@ export const parse = (url: string): DatabaseUrl => {
       return { _tag: "File", path: rest }
     case "file":
       return rest.startsWith(memory) ? { _tag: "File", path: memory } : fromFileUrl(url)
+    case "postgres":
+    case "postgresql":
+      return { _tag: "Postgres" }
     default:
       return { _tag: "Server", scheme }
   }

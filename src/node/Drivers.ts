@@ -4,12 +4,13 @@ import * as Layer from "effect/Layer"
 import { DbError, Driver } from "../io/Db.ts"
 import * as DatabaseUrl from "./DatabaseUrl.ts"
 import * as Host from "./Host.ts"
+import * as Postgres from "./Postgres.ts"
 import * as Secrets from "./Secrets.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /**
- * What `Db.sqlite` and `Db.open` open databases with: SQLite, through the module that Node brings along. Other kinds of
- * URL fail with a `DbError` that says what to use.
+ * What `Db.sqlite`, `Db.postgres` and `Db.open` open databases with: SQLite, through the module that Node brings along, and
+ * PostgreSQL, through the package `pg`. Other kinds of URL fail with a `DbError` that says what to use.
  *
  * @example
  * ```ts
@@ -33,6 +34,8 @@ export const layer: Layer.Layer<Driver> = Layer.merge(
           return Sqlite.open(at.path, options)
         case "Wrong":
           return Effect.fail(new DbError({ database: Secrets.hidden(url), tried: "open it", reason: at.reason }))
+        case "Postgres":
+          return Postgres.open(url, options)
         case "Server":
           return Effect.fail(unknownKind(at.scheme))
       }
@@ -42,9 +45,6 @@ export const layer: Layer.Layer<Driver> = Layer.merge(
 
 /** Without the rest of its URL, which may hold a password. */
 const unknownKind = (scheme: string): DbError => {
-  const missing = /^postgres(ql)?$/i.test(scheme)
-    ? "this version has no driver for PostgreSQL"
-    : `there is no driver for ${scheme}: URLs`
-  const reason = `${missing}. Use a SQLite file, as in Db.sqlite("data.db")`
+  const reason = `there is no driver for ${scheme}: URLs. Use a SQLite file, as in Db.sqlite("data.db"), or PostgreSQL`
   return new DbError({ database: `${scheme}:…`, tried: "open it", reason })
 }

@@ -111,7 +111,7 @@ export interface Lease {
   /** How often it has to be renewed; none where it lasts as long as the process. */
   readonly renewEvery: Option.Option<Duration.Duration>
   readonly renew: Effect.Effect<void, JournalError | LeaseLost>
-  readonly load: Effect.Effect<Option.Option<Checkpoint>, JournalError>
+  readonly load: Effect.Effect<Option.Option<Checkpoint>, JournalError | LeaseLost>
   /**
    * Runs `work` while nobody can take the lease away, and fails before it where that has happened: what opens or closes sinks
    * goes by a checkpoint that must still be the last one. From then on there may be more than what is committed.

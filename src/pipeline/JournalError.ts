@@ -6,7 +6,9 @@ import * as Schema from "effect/Schema"
 export class JournalError extends Schema.TaggedError<JournalError>()("JournalError", {
   pipeline: Schema.String,
   tried: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  /** True where nothing of what was tried is kept and the reason passes by itself, as a deadlock does, so that it may be tried again. */
+  mayPass: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
     return `Journal of pipeline "${this.pipeline}": could not ${this.tried}: ${this.reason}`

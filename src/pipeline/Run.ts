@@ -48,13 +48,17 @@ export interface RunOptions<out G> {
    * begin with the elements that come now, and forget one that is gone.
    */
   readonly onSinkChanged?: "refuse" | "begin" | undefined
-  /** What may be open between reader and watermark. Default 1,024 elements and 64 MiB. */
+  /**
+   * What may be open between reader and watermark. Default 64 MiB, and 1,024 elements, or twice as many as `maxRows` where the sink
+   * says which batch it prefers.
+   */
   readonly window?: { readonly items?: number | undefined; readonly bytes?: number | undefined } | undefined
-  /** The most elements in one write of the sink. Default 1,000; the children of one element are never split. */
+  /** The most elements in one write of the sink; the children of one element are never split. Default: what the sink prefers, or 1,000. */
   readonly maxRows?: number | undefined
   /**
    * The least time between two commits, except when the window is full. Default none: a commit takes what came while
-   * the last one ran.
+   * the last one ran; where the sink prefers a batch, it comes once that is ready, or half a window, and at the latest 20
+   * milliseconds after something is.
    */
   readonly commitEvery?: Duration.Input | undefined
   /** How long a drain may finish what is in flight before it is cancelled. Default 20 seconds. */

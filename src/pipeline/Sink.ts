@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import type { Host } from "./context/Host.ts"
 import type { Guarantee, Weakest } from "./Guarantee.ts"
 import { ranks } from "./Guarantee.ts"
+import { routed, Router } from "./commit/Router.ts"
 import type { Journal } from "./Journal.ts"
 import type { Fingerprint } from "./Source.ts"
 
@@ -41,6 +42,13 @@ export interface Writer<in A, out E, out R> {
    * known, and halves are tried (P7). Default: not known.
    */
   readonly atFault?: ((error: unknown) => ReadonlyArray<number> | "batch" | undefined) | undefined
+  /**
+   * Whether what a write failed with passes by itself, as a lost connection or a deadlock does, so that the write is tried again
+   * without being asked for. Default: nothing does.
+   */
+  readonly mayPass?: ((error: unknown) => boolean) | undefined
+  /** The batch that pays best: a run reads as far ahead as that needs, and waits a moment for it. Default: whatever is there. */
+  readonly prefers?: { readonly rows: number } | undefined
   /** At the end of a run that knows what its last commit kept: takes away whatever else there is. */
   readonly close?: ((committed: Option.Option<Schema.Json>) => Effect.Effect<void, E, R>) | undefined
 }
@@ -146,6 +154,18 @@ export const discard: Sink<unknown, never, never, "at-least-once"> = make({
 
 type Any = Sink<any, any, any, Guarantee>
 type InputOf<S> = S extends Sink<infer A, any, any, any> ? (_: A) => void : never
+type ErrorOf<S> = S extends Sink<any, infer E, any, any> ? E : never
+type ServicesOf<S> = S extends Sink<any, any, infer R, any> ? R : never
+
+interface Named {
+  readonly [name: string]: Any
+}
+/** What goes to each sink of `route`. */
+export type Routed<Sinks extends Named> = {
+  readonly [Name in keyof Sinks]?:
+    | ReadonlyArray<Sinks[Name] extends Sink<infer A, any, any, any> ? A : never>
+    | undefined
+}
 
 /**
  * Writes every element to all of the sinks, in one transaction where one of them has a journal of its own; each keeps a
@@ -179,23 +199,68 @@ export const all = <const Sinks extends readonly [Any, ...Array<Any>]>(
   ...sinks: Sinks
 ): Sink<
   InputOf<Sinks[number]> extends (_: infer A) => void ? A : never,
-  Sinks[number] extends Sink<any, infer E, any, any> ? E : never,
-  Sinks[number] extends Sink<any, any, infer R, any> ? R : never,
+  ErrorOf<Sinks[number]>,
+  ServicesOf<Sinks[number]>,
   Weakest<Sinks[number]["guarantee"]>
-> => {
-  const members = sinks.flatMap((sink): ReadonlyArray<Any> => sink.members ?? [sink])
+> => together("Sink.all", sinks.flatMap(membersOf))
+
+/**
+ * Writes what becomes of each element to several sinks, in one transaction where they are tables of one database: `rows` gives for
+ * an element what goes to each of them, by its name: one thing, many or nothing. So one element can be rows of two tables, and
+ * elements can go to one table or the other. Where a sink refuses one of its rows, none of the element's are written, and the
+ * element is what a dead letter keeps. `rows` must give the same whenever it is asked of the same element.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline, Sink } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Order = Schema.Struct({ id: Schema.Int, customer: Schema.String })
+ * const Line = Schema.Struct({ order: Schema.Int, item: Schema.String })
+ * const sink = Sink.route(
+ *   { orders: Db.table("orders", Order, { key: "id" }), lines: Db.table("lines", Line) },
+ *   (order: { readonly id: number; readonly customer: string; readonly items: ReadonlyArray<string> }) => ({
+ *     orders: [{ id: order.id, customer: order.customer }],
+ *     lines: order.items.map((item) => ({ order: order.id, item }))
+ *   })
+ * )
+ * const job = Pipeline.from([{ id: 1, customer: "Ada", items: ["tea", "jam"] }]).pipe(Pipeline.to(sink))
+ * const program = Effect.gen(function* () {
+ *   yield* Pipeline.run(job, { name: "orders" })
+ *   return yield* Db.query(Line)`SELECT * FROM lines`
+ * }).pipe(Effect.provide(Db.sqlite(":memory:").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ order: 1, item: "tea" }, { order: 1, item: "jam" }]
+ * ```
+ */
+export const route = <A, const Sinks extends Named>(
+  sinks: Sinks,
+  rows: (element: A) => Routed<Sinks>
+): Sink<A, ErrorOf<Sinks[keyof Sinks]>, ServicesOf<Sinks[keyof Sinks]>, Weakest<Sinks[keyof Sinks]["guarantee"]>> => {
+  const router = new Router<A>(Object.keys(sinks), rows)
+  return together(
+    "Sink.route",
+    Object.entries(sinks).flatMap(([name, sink]) => membersOf(sink).map((member) => routed(member, name, router)))
+  )
+}
+
+const membersOf = (sink: Any): ReadonlyArray<Any> => sink.members ?? [sink]
+
+const together = <A, E, R, G extends Guarantee>(by: string, members: ReadonlyArray<Any>): Sink<A, E, R, G> => {
+  if (members.length === 0) throw new TypeError(`${by} needs a sink`)
   const guarantee = ranks.find((rank) => members.some((sink) => sink.guarantee === rank))!
   const name = members.map((sink) => sink.name).join(" + ")
   return make({
     name,
     // `ranks` runs from weakest to strongest, as `Weakest` does.
-    guarantee: guarantee as Weakest<Sinks[number]["guarantee"]>,
+    guarantee: guarantee as G,
     journal: Effect.flatMap(
       Effect.forEach(members, (sink) => sink.journal),
       (found) => {
         const journals = new Set(found.flatMap(Option.toArray))
         return journals.size > 1
-          ? Effect.die(new Error("Sink.all: these sinks are in different databases, so that no transaction spans them"))
+          ? Effect.die(new Error(`${by}: these sinks are in different databases, so that no transaction spans them`))
           : Effect.succeed(Option.fromUndefinedOr([...journals][0]))
       }
     ),

@@ -530,7 +530,7 @@ describe("Db.table and Db.query: names and values are never SQL", () => {
         assert.strictEqual(
           error.message.replace(/^Database .*?: /, ""),
           `could not run the query "SELECT * FROM repos WHERE id = ? OR id = ?": ` +
-            `parameter 2 is no string, number, bigint, boolean, bytes or null`
+            `parameter 2 is an object. Give it as Db.json(…)`
         )
       })
     )

@@ -1,6 +1,8 @@
 /** What a database and a table of it are to those who use them. */
 import * as Context from "effect/Context"
 import type * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type * as Stream from "effect/Stream"
 import type { Journal } from "../../pipeline/Journal.ts"
 import type { Dialect, OnConflict } from "./Dialect.ts"
 
@@ -13,6 +15,8 @@ export interface Opened {
   readonly durable: boolean
   /** The files it is in, by all of their names; none of a server, or where it is in memory. */
   readonly places: ReadonlyArray<string>
+  /** What others send to a channel from now on, where the database has channels; fails when the connection is lost. */
+  readonly listen?: ((channel: string) => Stream.Stream<string, SqlError>) | undefined
 }
 
 /** One open database, with the journal that is kept in it. */

@@ -226,7 +226,9 @@ const writerOf = <A, I extends object>(
           }),
           Effect.as(null)
         ),
-    atFault: (error) => (error instanceof DbError ? rowsAtFault(error, shape, dialect) : "batch")
+    atFault: (error) => (error instanceof DbError ? rowsAtFault(error, shape, dialect) : "batch"),
+    mayPass: (error) => error instanceof DbError && isSqlError(error.cause) && error.cause.isRetryable,
+    prefers: { rows: dialect.rowsPerCommit }
   }
 }
 

@@ -5,6 +5,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Field } from "./Fields.ts"
+import type { Reading } from "./Reading.ts"
 
 /** A column that keeps a field. */
 export interface Column extends Field {
@@ -118,6 +119,8 @@ export interface Dialect {
   readonly addColumn: (sql: SqlClient, table: string, column: Column) => Effect.Effect<unknown, SqlError>
   /** Its writer, or why there is none: a key that is not unique in it, say. */
   readonly writer: (sql: SqlClient, shape: Shape) => Effect.Effect<Result.Result<TableWriter, string>, SqlError>
+  /** How rows are read on from a key. */
+  readonly reading: Reading
   /** What an error of a write says about its rows; undefined where it is not about rows, so that none would fare better alone. */
   readonly refusal: (error: SqlError, shape: Shape) => Refusal | undefined
 }

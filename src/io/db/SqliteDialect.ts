@@ -19,6 +19,7 @@ import {
   WriteRefused
 } from "./Dialect.ts"
 import { type Field, type Kind, valueOf } from "./Fields.ts"
+import { sqliteReading } from "./SqliteReading.ts"
 
 interface TableColumn {
   readonly name: string
@@ -324,7 +325,7 @@ const columnIn = ({ reason }: SqlError, { columns, table }: Shape): string | und
 
 export const sqlite: Dialect = {
   name: "SQLite",
-  rowsPerCommit: 1_000,
+  rowsPerCommit: 4_096,
   whyUnusable,
   sameName,
   quote,
@@ -357,5 +358,6 @@ export const sqlite: Dialect = {
         )
       )
   },
+  reading: sqliteReading,
   refusal
 }

@@ -4,13 +4,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
-import type { Unit } from "../fate/Unit.ts"
-import type { Checkpoint, Commit, Lease } from "../Journal.ts"
+import { type Checkpoint, type Commit, JournalError, type Lease } from "../Journal.ts"
 import * as Policy from "../Policy.ts"
 import { explained } from "../RunError.ts"
-import type { SinkStep } from "../Step.ts"
+import type { Retry, SinkStep } from "../Step.ts"
 import type { Intake } from "./Intake.ts"
-import { type Outlets, RowsRefused, type States, WriteFailed } from "./Outlets.ts"
+import { failed, type Outlets, RowsRefused, type States, WriteFailed } from "./Outlets.ts"
 
 export interface CommitterOptions {
   readonly pipeline: string
@@ -23,6 +22,8 @@ export interface CommitterOptions {
   readonly sink: SinkStep
   /** The least time between two commits, except when the window is full. */
   readonly every: Duration.Duration
+  /** How long what is ready may wait for as much more as the sink prefers. */
+  readonly within: Duration.Duration
   /** Whether the first commit forgets what an earlier run has kept. */
   readonly restart: boolean
 }
@@ -40,20 +41,23 @@ export class Committer {
 
   /** Commits as much as is complete, again and again, until nothing will become complete any more. */
   get run(): Effect.Effect<void, unknown, unknown> {
-    const { every, fate } = this.options
+    const { every, fate, within } = this.options
     const pause = Duration.isPositive(every) ? this.pause(every) : Effect.void
+    // What else is ready in this turn of the event loop goes into the same commit.
+    const commit = Effect.andThen(
+      Effect.yieldNow,
+      Effect.andThen(
+        Effect.suspend(() => this.commit(fate.take(), false)),
+        pause
+      )
+    )
+    const filled = Effect.suspend(() => fate.due.wait(() => fate.isClosed || fate.isDue))
     return Effect.whileLoop({
       while: () => !fate.isClosed || fate.isDue,
       body: () => {
-        if (!fate.isDue) return fate.due.wait(() => fate.isClosed || fate.isDue)
-        // What else is ready in this turn of the event loop goes into the same commit.
-        return Effect.andThen(
-          Effect.yieldNow,
-          Effect.andThen(
-            Effect.suspend(() => this.commit(fate.take(), false)),
-            pause
-          )
-        )
+        if (fate.isDue) return commit
+        if (fate.isReady) return Effect.andThen(Effect.timeoutOption(filled, within), commit)
+        return fate.due.wait(() => fate.isClosed || fate.isReady || fate.isDue)
       },
       step: () => {}
     })
@@ -109,12 +113,19 @@ export class Committer {
     // A replay comes to its end, and the source may not have.
     const ends = finished && next.finished
     // Made anew each time, as the transaction may run again.
-    const attempt = Effect.suspend(() =>
+    const write = Effect.suspend(() =>
       Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written): Commit => {
         states = written
         return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
       })
     )
+    const { account } = intake
+    const taken = account === undefined ? [] : gathered(units, (unit) => unit.positions)
+    // First of all, as a lease is: what is not this run's any more must not be written.
+    const attempt =
+      account === undefined || taken.length === 0
+        ? write
+        : Effect.andThen(Effect.catchCause(account.settle(taken), failed(account)), write)
     return Effect.flatMap(this.transaction(attempt), (outcome) => {
       if (outcome instanceof RowsRefused) {
         return Effect.flatMap(this.refuse(batch, outcome, refused), (more) =>
@@ -124,6 +135,7 @@ export class Committer {
       outlets.states = states
       this.restart = false
       fate.settle(batch, instead)
+      account?.settled(taken)
       return intake.settled(next.position)
     })
   }
@@ -137,14 +149,14 @@ export class Committer {
       this.isCertain = false
       return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
     })
-    const retried =
-      sink.retry === undefined
-        ? once
-        : Policy.apply(once, {
-            ...sink.retry,
-            retryWhile: (error) =>
-              error instanceof WriteFailed && (sink.retry?.retryWhile?.(Cause.squash(error.cause)) ?? true)
-          })
+    const { retry } = sink
+    const isWorthIt = ({ cause, mayPass }: WriteFailed): boolean =>
+      retry === undefined ? mayPass : (retry.retryWhile?.(Cause.squash(cause)) ?? true)
+    const retried = Policy.apply(once, {
+      ...(retry ?? passing),
+      retryWhile: (error) =>
+        error instanceof WriteFailed ? isWorthIt(error) : error instanceof JournalError && error.mayPass === true
+    })
     return Effect.catchIf(
       retried,
       (error) => error instanceof RowsRefused || error instanceof WriteFailed,
@@ -164,10 +176,11 @@ export class Committer {
   ): Effect.Effect<ReadonlyArray<readonly [row: number, refused: Refused]>, unknown, unknown> {
     const { letters, pipeline, sink } = this.options
     const written = batch.rows.flatMap((_, row) => (before.has(row) ? [] : [row]))
+    const units = gathered(batch.units, (unit) => unit.outputs.map(() => unit))
     return Effect.forEach(rows, ([index, error]) => {
       const row = written[index]!
       const input = batch.rows[row]
-      const { position } = unitOf(batch, row)
+      const { position } = units[row]!
       if (sink.onError === "fail") {
         return Effect.failCause(explained(Cause.fail(error), { pipeline, step: sink.name, position, input }))
       }
@@ -192,11 +205,5 @@ export class Committer {
 
 const noRows: ReadonlyMap<number, Refused> = new Map()
 
-const unitOf = ({ units }: Batch, row: number): Unit => {
-  let first = 0
-  for (const unit of units) {
-    if (row < first + unit.outputs.length) return unit
-    first += unit.outputs.length
-  }
-  throw new Error(`a batch has no row ${row}`)
-}
+/** For what passes by itself: long enough for a database to start again, and soon where two only got in each other's way. */
+const passing: Retry = { retries: 10, backoff: { base: "100 millis", cap: "5 seconds" } }

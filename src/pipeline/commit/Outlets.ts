@@ -28,8 +28,11 @@ export class RowsRefused {
 /** A write that failed, and not for one of its rows. */
 export class WriteFailed {
   readonly cause: Cause.Cause<unknown>
-  constructor(cause: Cause.Cause<unknown>) {
+  /** Whether the sink says that it passes by itself. */
+  readonly mayPass: boolean
+  constructor(cause: Cause.Cause<unknown>, mayPass: boolean) {
     this.cause = cause
+    this.mayPass = mayPass
   }
 }
 
@@ -71,6 +74,12 @@ export class Outlets {
     return this.outlets.some(({ identity }) => !Object.hasOwn(this.states, identity))
   }
 
+  /** The batch that its sinks prefer, in rows: the largest that one of them does. */
+  get prefers(): number | undefined {
+    const preferred = this.outlets.flatMap(({ writer }) => writer.prefers?.rows ?? [])
+    return preferred.length === 0 ? undefined : Math.max(...preferred)
+  }
+
   /** Writes to all, from what is committed; gives what will be. Fails with `RowsRefused` or `WriteFailed`. */
   write(
     rows: ReadonlyArray<unknown>,
@@ -86,7 +95,7 @@ export class Outlets {
   }
 
   private writeTo(
-    { fingerprint, identity, writer }: Outlet,
+    { fingerprint, identity, sink, writer }: Outlet,
     rows: ReadonlyArray<unknown>,
     finished: boolean,
     halves: boolean
@@ -95,9 +104,10 @@ export class Outlets {
       ? Option.some(this.states[identity]!.state)
       : Option.none<Schema.Json>()
     const refused = new Map<number, unknown>()
+    const search = halves ? (sink.guarantee === "at-least-once" ? "halves" : "all") : "named"
     const written =
       rows.length > 0 || Option.isNone(committed)
-        ? writeHalves(writer, rows, 0, committed, refused, halves)
+        ? writeParts({ writer, refused, search }, rows, 0, committed)
         : Effect.succeed(committed)
     const next = (state: Option.Option<Schema.Json>): Next => [
       identity,
@@ -107,7 +117,7 @@ export class Outlets {
       refused.size > 0
         ? Effect.fail(new RowsRefused(refused))
         : finished && writer.finish !== undefined
-          ? Effect.map(Effect.catchCause(writer.finish(state), failed), (last) => next(Option.some(last)))
+          ? Effect.map(Effect.catchCause(writer.finish(state), failed(writer)), (last) => next(Option.some(last)))
           : Effect.succeed(next(state))
     )
   }
@@ -123,28 +133,50 @@ export class Outlets {
   )
 }
 
-const failed = (cause: Cause.Cause<unknown>): Effect.Effect<never, WriteFailed> =>
-  Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.fail(new WriteFailed(cause))
+/** What a write makes of its failure, of a sink or of what a source keeps account in. */
+export const failed =
+  ({ mayPass }: Pick<Outlet["writer"], "mayPass">) =>
+  (cause: Cause.Cause<unknown>): Effect.Effect<never, WriteFailed> =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.failCause(cause as Cause.Cause<never>)
+      : Effect.fail(
+          new WriteFailed(
+            cause,
+            cause.reasons.every((reason) => Cause.isFailReason(reason) && mayPass?.(reason.error) === true)
+          )
+        )
+
+interface Search {
+  readonly writer: Outlet["writer"]
+  readonly refused: Map<number, unknown>
+  /**
+   * How rows that fail are looked for: only as the sink names them, by halves where it does not, or, as what is written now is
+   * undone anyway, behind the one that it names as well.
+   */
+  readonly search: "named" | "halves" | "all"
+}
 
 /** Writes rows; those that it fails on alone, or that the sink names, go to `refused` (P7). */
-const writeHalves = (
-  writer: Writer<unknown, unknown, unknown>,
+const writeParts = (
+  search: Search,
   rows: ReadonlyArray<unknown>,
   from: number,
-  since: Option.Option<Schema.Json>,
-  refused: Map<number, unknown>,
-  halves: boolean
-): Effect.Effect<Option.Option<Schema.Json>, WriteFailed, unknown> =>
-  Effect.catchCause(Effect.asSome(writer.write(rows, since)), (cause) => {
+  since: Option.Option<Schema.Json>
+): Effect.Effect<Option.Option<Schema.Json>, WriteFailed, unknown> => {
+  const { refused, writer } = search
+  return Effect.catchCause(Effect.asSome(writer.write(rows, since)), (cause) => {
     const failure = cause.reasons.find(Cause.isFailReason)
-    if (failure === undefined || cause.reasons.length > 1) return failed(cause)
-    const fault = writer.atFault === undefined && !halves ? "batch" : writer.atFault?.(failure.error)
-    if (fault === "batch" || rows.length === 0) return failed(cause)
+    if (failure === undefined || cause.reasons.length > 1) return failed(writer)(cause)
+    const fault = writer.atFault === undefined && search.search === "named" ? "batch" : writer.atFault?.(failure.error)
+    if (fault === "batch" || rows.length === 0) return failed(writer)(cause)
     const named = fault ?? (rows.length === 1 ? [0] : [])
     for (const row of named) refused.set(from + row, failure.error)
-    if (named.length > 0) return Effect.succeed(since)
-    const middle = rows.length >> 1
-    return Effect.flatMap(writeHalves(writer, rows.slice(0, middle), from, since, refused, halves), (state) =>
-      writeHalves(writer, rows.slice(middle), from + middle, state, refused, halves)
-    )
+    const around = (end: number, next: number) =>
+      Effect.flatMap(end === 0 ? Effect.succeed(since) : writeParts(search, rows.slice(0, end), from, since), (state) =>
+        next === rows.length ? Effect.succeed(state) : writeParts(search, rows.slice(next), from + next, state)
+      )
+    if (named.length === 0) return around(rows.length >> 1, rows.length >> 1)
+    // Who names one may have looked no further; a transaction for each of many would take forever.
+    return search.search === "all" && named.length === 1 ? around(named[0]!, named[0]! + 1) : Effect.succeed(since)
   })
+}

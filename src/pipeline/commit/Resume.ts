@@ -59,7 +59,7 @@ export const sourceChanges = (
     }
     if (Option.isNone(kept.reach)) return []
     const { fingerprint, position } = kept.reach.value
-    const changed = yield* since(fingerprint, Option.some(position))
+    const changed = yield* since(fingerprint, Option.some(position), kept)
     return changed.length === 0
       ? []
       : [

@@ -41,6 +41,10 @@ export interface FateOptions {
   readonly window: Limits
   /** The most rows in a batch; what one unit became is never split. */
   readonly maxRows: number
+  /** Whether what has nothing to write is committed at once, as somebody waits for it to settle. Default false. */
+  readonly eager?: boolean | undefined
+  /** Whether a commit should wait for a batch of so many rows, as long as there is room for what fills it. Default false. */
+  readonly fills?: boolean | undefined
   readonly resume: Settled & { readonly counts: Counts }
 }
 
@@ -55,8 +59,16 @@ export class Fate {
   readonly pressed: Signal = new Signal()
   private readonly window: Window
   private readonly maxRows: number
+  private readonly eager: boolean
+  private readonly fills: boolean
+  private readonly half: number
   private readonly before: Counts
   private ready: Array<Unit> = []
+  /** What is ready, in rows and in elements. */
+  private readyRows = 0
+  private readyCount = 0
+  /** Units that are not complete. */
+  private underway = 0
   /** Complete units that have nothing to write: the next batch takes them along, at the latest when the window is full. */
   private quiet: Array<Unit> = []
   /** Those of the commit that is under way. */
@@ -65,15 +77,20 @@ export class Fate {
   private closed = false
   private replayed = 0
 
-  constructor({ maxRows, resume, window }: FateOptions) {
+  constructor({ eager = false, fills = false, maxRows, resume, window }: FateOptions) {
     this.window = new Window(window, resume)
     this.maxRows = maxRows
+    this.eager = eager
+    this.fills = fills
+    this.half = window.items / 2
     this.before = resume.counts
   }
 
   /** Takes a source element in; none when an earlier run has settled it already. */
   admit({ bytes, position, replays }: Arrival): Unit | undefined {
-    return this.window.admit(position, bytes, replays?.letter)
+    const unit = this.window.admit(position, bytes, replays?.letter)
+    if (unit !== undefined) this.underway += 1
+    return unit
   }
 
   /** What has nothing to write is committed for the room that it takes, where there is none left. */
@@ -91,7 +108,9 @@ export class Fate {
     const unit = units[0]!.root
     for (const each of units) {
       const other = each.root
-      if (other !== unit) unit.absorb(other)
+      if (other === unit) continue
+      unit.absorb(other)
+      this.underway -= 1
     }
     unit.live -= units.length - 1
     return unit
@@ -126,8 +145,13 @@ export class Fate {
     const { root } = unit
     root.live -= 1
     if (root.live > 0) return
+    this.underway -= 1
     const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0
-    ;(writes ? this.ready : this.quiet).push(root)
+    if (writes) {
+      this.ready.push(root)
+      this.readyRows += root.outputs.length
+      this.readyCount += root.count
+    } else this.quiet.push(root)
     this.wakeCommitter()
   }
 
@@ -150,14 +174,38 @@ export class Fate {
     return this.window.isHeavy
   }
 
-  /** Whether a commit should follow: something is to be written, or nothing else makes room in the window. */
+  /** Whether something is to be written. */
+  get isReady(): boolean {
+    return this.ready.length > 0
+  }
+
+  /** Whether a commit should follow: enough is to be written, or nothing else makes room in the window. */
   get isDue(): boolean {
-    return this.ready.length > 0 || (this.quiet.length > 0 && (this.closed || this.window.isFull))
+    if (this.ready.length === 0) return this.hasQuiet
+    return !this.fills || this.closed || this.isEnough || this.window.isHeavy || this.isStuck
+  }
+
+  /** Half a window, so that the other half is filled while the commit is under way. */
+  private get isEnough(): boolean {
+    return this.readyRows >= this.maxRows || this.readyCount >= this.half
+  }
+
+  /** Nothing will become ready before there is room. A full window whose elements are still worked on gives more yet. */
+  private get isStuck(): boolean {
+    return this.underway === 0 && this.window.isFull
+  }
+
+  private get hasQuiet(): boolean {
+    return this.quiet.length > 0 && (this.eager || this.closed || this.window.isFull)
+  }
+
+  get isCommitting(): boolean {
+    return this.committing
   }
 
   /** Whether everything that could be committed is. */
   get isAtRest(): boolean {
-    return !this.committing && !this.isDue
+    return !this.committing && this.ready.length === 0 && !this.hasQuiet
   }
 
   get read(): number {
@@ -193,6 +241,8 @@ export class Fate {
     const fits = ({ outputs }: Unit) => rows === 0 || rows + outputs.length <= this.maxRows
     while (count < ready.length && fits(ready[count]!)) rows += ready[count++]!.outputs.length
     const complete = ready.splice(0, count)
+    this.readyRows -= rows
+    for (const unit of complete) this.readyCount -= unit.count
     const units = this.quiet.length === 0 ? complete : [...this.quiet, ...complete]
     this.quietTaken = this.quiet
     this.quiet = []
@@ -230,7 +280,8 @@ export class Fate {
   }
 
   private wakeCommitter(): void {
-    if (this.isDue) this.due.wakeOne()
+    // The first that is ready begins the time that the committer waits for more.
+    if (this.ready.length === 1 || this.isDue) this.due.wakeOne()
     if (this.window.isFull) this.pressed.wakeAll()
   }
 }

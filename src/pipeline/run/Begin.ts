@@ -14,7 +14,7 @@ import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
 import type { Each, Step } from "../Step.ts"
-import { type Begun, type Description, open } from "./Running.ts"
+import { type Begun, defaultLease, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
 /** Accepts a run or refuses it; what it gives runs to the end of the run. */
@@ -119,7 +119,7 @@ const own = (
   options: RunOptions<Delivery>
 ) =>
   Effect.gen(function* () {
-    const { lease: duration = "15 seconds", name, partition } = options
+    const { lease: duration = defaultLease, name, partition } = options
     const sinks = sink.members ?? [sink]
     const journal = Option.getOrElse(yield* sink.journal, () => undefined) ?? (yield* Journal)
     yield* apart(name, source, sinks, journal)
