@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import { Host } from "../../pipeline/context/Host.ts"
@@ -159,7 +160,7 @@ const held = (
     /** The reply to a COMMIT may be lost, and the commit not (P13). */
     const decide = (error: SqlError) =>
       Effect.flatMap(
-        Effect.mapError(settledRow(key), () => error),
+        Effect.mapError(Effect.retry(settledRow(key), again), () => error),
         (found): Effect.Effect<void, LeaseLost | JournalError> => {
           const lost = lostTo(found)
           if (lost !== undefined) return Effect.fail(lost)
@@ -290,6 +291,13 @@ class WriteFailed<E> {
   constructor(error: E) {
     this.error = error
   }
+}
+
+/** For as long as it takes a server to start again, some half a minute: as long as the row cannot be read, the run cannot go on. */
+const again = {
+  while: (error: Wrong) => isSqlError(error) && error.isRetryable,
+  times: 20,
+  schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
 }
 
 /** Whole ones, as the column holds. */
