@@ -16,6 +16,7 @@ import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { NoPosition, Source } from "../pipeline/Source.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
+import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
 import * as DbListen from "./db/DbListen.ts"
 import type { ListenOptions } from "./db/DbListen.ts"
@@ -39,6 +40,7 @@ import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 
 export {
+  type BulkConnection,
   type CopyConnection,
   Db,
   DbError,

@@ -8,9 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { Checksum } from "../concurrency/base/Checksum.ts"
 import { changes } from "./commit/Changes.ts"
+import { portions } from "./flow/Portions.ts"
 import { weigh } from "./flow/Weigh.ts"
 
 /** The position of an element in its source: JSON, kept in the journal, meaningful to the source alone. */
@@ -160,12 +161,11 @@ export const list = <A extends Schema.Json>(
       ? Effect.map(sha256(items.slice(0, Number(kept["count"]))), (sha256) => changes(kept, { ...kept, sha256 }))
       : Effect.map(list(items, options).fingerprint(upTo), (now) => changes(kept, now)),
   read: (after) =>
-    Stream.suspend(() => {
-      const start = Option.getOrElse(after, () => 0)
-      return Stream.fromArray(
-        items.slice(start).map((value, i) => ({ value, position: start + i + 1, bytes: weigh(value) }))
-      )
-    })
+    portions(
+      items,
+      Option.getOrElse(after, () => 0),
+      (value, i) => ({ value, position: i + 1, bytes: weigh(value) })
+    )
 })
 
 /** What version 0.1 kept of a whole list. */

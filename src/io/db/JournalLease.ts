@@ -8,6 +8,7 @@ import * as Random from "effect/Random"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import { Host } from "../../pipeline/context/Host.ts"
+import { InCommit } from "../../pipeline/context/InCommit.ts"
 import { AlreadyRunning, JournalError, LeaseLost } from "../../pipeline/Journal.ts"
 import type { Commit, Journal, JournalKey, Lease } from "../../pipeline/Journal.ts"
 import { checkpointOf, encodeCheckpoint, format, type Row } from "./JournalRows.ts"
@@ -185,7 +186,11 @@ const held = (
     ): Effect.Effect<void, E | JournalError | LeaseLost, R> => {
       // The writer's error may be an SqlError itself, and is the caller's to see.
       const written = Effect.mapError(write, (error) => new WriteFailed(error))
-      const transaction = sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save)))
+      const transaction = Effect.provideService(
+        sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save))),
+        InCommit,
+        true
+      )
       return Effect.suspend(() => {
         isInDoubt = true
         return transaction

@@ -21,7 +21,7 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
       Effect.provideService(
         sql.withTransaction(Effect.provideService(effect, BeginTransaction, Context.get(context, BeginTransaction))),
         BeginTransaction,
-        "BEGIN ISOLATION LEVEL READ COMMITTED"
+        begin
       )
     )
 
@@ -108,6 +108,9 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
       })
   }
 }
+
+/** What opens and closes sinks in it may take long, and who freezes in it is evicted. */
+const begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0"
 
 /** Of the tables of journals, in any database; whatever else takes it only waits for a moment. */
 const createLock = "6011497862943275521"

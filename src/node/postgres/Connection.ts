@@ -88,8 +88,10 @@ export class Connection implements CopyConnection {
         { abort: () => copy?.abort() === true }
       )
       // What the chunks threw is the caller's, whatever the server says of it.
-      return Effect.onExit(copied, (exit) =>
-        Exit.isFailure(exit) && copy?.thrown !== undefined ? Effect.die(copy.thrown.error) : Effect.void
+      return Effect.catchIf(
+        copied,
+        () => copy?.thrown !== undefined,
+        () => Effect.die(copy?.thrown?.error)
       )
     })
   }

@@ -135,6 +135,12 @@ export class Query extends Rows {
     this.onColumns?.(message.fields)
   }
 
+  override handleCopyInResponse(wire: Wire): void {
+    super.handleCopyInResponse(wire)
+    // That of the message itself is not heard while the server waits for rows.
+    wire.sync()
+  }
+
   submit(wire: Wire): void {
     const { name, portal = "", sql, values } = this.statement
     const { close, timeout } = this.before

@@ -27,6 +27,7 @@ export class Session {
   private readonly turn = Semaphore.makeUnsafe(1)
   private readonly onLost: Array<(error: Error) => void> = []
   private onReady: (() => void) | undefined
+  private isBusy = false
 
   constructor(pg: Pg, client: Client, where: Where) {
     this.pg = pg
@@ -73,14 +74,17 @@ export class Session {
     this.client.connection.stream.destroy()
   }
 
-  /** Ends it in order, and by force where that takes too long. */
-  readonly end: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    const isOver = this.broken !== undefined
+  /** Ends it, and in the server what it is at; by force where that takes too long. */
+  readonly end: Effect.Effect<void> = Effect.promise(async () => {
+    const isLost = this.broken !== undefined
     this.lose(new Error("the connection is closed"))
-    const timer = setTimeout(() => this.client.connection.stream.destroy(), isOver ? 0 : cancelWithin)
-    this.client.end(() => {
-      clearTimeout(timer)
-      resume(Effect.void)
+    if (this.isBusy && !isLost) await this.cancel()
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.client.connection.stream.destroy(), isLost ? 0 : cancelWithin)
+      this.client.end(() => {
+        clearTimeout(timer)
+        resolve()
+      })
     })
   })
 
@@ -110,6 +114,7 @@ export class Session {
           if (error !== undefined && isLost(error)) this.lose(error)
           const end = () => {
             isOver = true
+            this.isBusy = false
             clearTimeout(timer)
             onOver()
             resume(
@@ -120,6 +125,7 @@ export class Session {
           if (error === undefined || this.broken !== undefined) end()
           else this.onReady = end
         })
+        this.isBusy = true
         this.client.query(exchange)
         return Effect.callback<void>((resume) => {
           if (isOver) return resume(Effect.void)
