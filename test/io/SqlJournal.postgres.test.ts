@@ -317,7 +317,7 @@ describe("a commit that is serializable", () => {
       const both = one.commit(write(a, Effect.orDie(two.commit(write(b, Effect.void)))))
       const error = yield* Effect.flip(both)
       assert.instanceOf(error, Journal.JournalError)
-      assert.isTrue(error.isRetryable)
+      assert.isTrue(error.mayPass)
       assert.isTrue(Option.isNone(yield* one.load))
       yield* one.commit(write(a, Effect.orDie(one.renew)))
       assert.strictEqual((yield* run(url, "SELECT 1 FROM written")).length, 2)
