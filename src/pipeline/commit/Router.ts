@@ -1,12 +1,4 @@
 /** Elements that become rows of several sinks. */
-/* oxlint-disable typescript/no-explicit-any -- what goes where has lost its types */
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type * as Schema from "effect/Schema"
-import type { Guarantee } from "../Guarantee.ts"
-import type { Sink, Writer } from "../Sink.ts"
-
-type Any = Sink<any, any, any, Guarantee>
 
 /** What some elements become for one sink. */
 interface Share {
@@ -55,58 +47,8 @@ export class Router<A> {
   }
 }
 
-/** The sink that writes its share of what elements become; what it refuses are elements. */
-export const routed = <A>(sink: Any, name: string, router: Router<A>): Any => ({
-  ...sink,
-  open: (opening) =>
-    Effect.map(sink.open(opening), (writer): Writer<A, any, any> => {
-      const isUndone = sink.guarantee !== "at-least-once"
-      let ends: ReadonlyArray<number> = []
-      return {
-        ...writer,
-        write: (elements, since) =>
-          Effect.suspend(() => {
-            const { ends: last, rows } = router.share(elements, name)
-            ends = last
-            if (rows.length === 0 && Option.isSome(since)) return Effect.succeed(since.value)
-            const written = writer.write(rows, since)
-            // Nobody cuts the rows of one element into halves.
-            return isUndone && elements.length === 1 && rows.length > 1
-              ? Effect.catchIf(
-                  written,
-                  (error) => writer.atFault !== undefined && writer.atFault(error) === undefined,
-                  () => oneByOne(writer, rows, since)
-                )
-              : written
-          }),
-        atFault:
-          writer.atFault &&
-          ((error) => {
-            const fault = writer.atFault!(error)
-            if (fault === undefined || fault === "batch") return fault
-            return [...new Set(fault.map((row) => owner(ends, row)))]
-          })
-      }
-    })
-})
-
-/** Fails as the row does that is refused. */
-const oneByOne = (
-  writer: Writer<any, any, any>,
-  rows: ReadonlyArray<unknown>,
-  since: Option.Option<Schema.Json>
-): Effect.Effect<Schema.Json, any, any> =>
-  Effect.map(
-    Effect.reduce(
-      rows,
-      () => since,
-      (state, row) => Effect.asSome(writer.write([row], state))
-    ),
-    Option.getOrThrow
-  )
-
 /** The first element whose rows end behind `row`. */
-const owner = (ends: ReadonlyArray<number>, row: number): number => {
+export const owner = (ends: ReadonlyArray<number>, row: number): number => {
   let [low, high] = [0, ends.length - 1]
   while (low < high) {
     const middle = (low + high) >> 1
