@@ -122,7 +122,7 @@ for (const { direct, fresh, later, mend, name, spoil } of databases) {
     )
 
     it.effect("a position and a sink's state of null are not the same as none", () =>
-      withDb((url) =>
+      withDb(() =>
         Effect.gen(function* () {
           const journal = yield* Journal.Journal
           for (const position of [Option.none(), Option.some(null), Option.some("null")]) {
@@ -140,7 +140,7 @@ for (const { direct, fresh, later, mend, name, spoil } of databases) {
     )
 
     it.effect("each pipeline and each of its partitions has its own, whatever their names", () =>
-      withDb((url) =>
+      withDb(() =>
         Effect.gen(function* () {
           const journal = yield* Journal.Journal
           const names = ["", "a", "A", "a.b", "a:b", `'; DELETE FROM skein_run; --`, "ü"]
@@ -170,7 +170,7 @@ for (const { direct, fresh, later, mend, name, spoil } of databases) {
 
   describe(`${name}: dead letters`, () => {
     it.effect("come back as they were, oldest first, until a replay has settled them", () =>
-      withDb((url) =>
+      withDb(() =>
         Effect.gen(function* () {
           const journal = yield* Journal.Journal
           assert.deepEqual(yield* journal.dead(key), [])
@@ -205,7 +205,7 @@ for (const { direct, fresh, later, mend, name, spoil } of databases) {
     )
 
     it.effect("more than a statement has parameters for", () =>
-      withDb((url) =>
+      withDb(() =>
         Effect.gen(function* () {
           const journal = yield* Journal.Journal
           const numbers = Array.from({ length: 40_000 }, (_, at) => at)
@@ -253,7 +253,7 @@ for (const { direct, fresh, later, mend, name, spoil } of databases) {
     )
 
     it.effect("are kept without a commit, and without a lease", () =>
-      withDb((url) =>
+      withDb(() =>
         Effect.gen(function* () {
           const journal = yield* Journal.Journal
           yield* journal.bury(key, [letter({ at: 1 })])
@@ -272,7 +272,7 @@ for (const { direct, fresh, later, mend, name, spoil } of databases) {
 
   describe(`${name}: a commit is all or nothing`, () => {
     it.effect("the writer's own error comes out as it is, with nothing kept", () =>
-      withDb((url) =>
+      withDb(() =>
         Effect.gen(function* () {
           const journal = yield* Journal.Journal
           yield* table

@@ -2,6 +2,7 @@
 /* oxlint-disable typescript/no-explicit-any -- what goes where has lost its types */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import type { Guarantee } from "../Guarantee.ts"
 import type { Sink, Writer } from "../Sink.ts"
 
@@ -57,30 +58,52 @@ export class Router<A> {
 /** The sink that writes its share of what elements become; what it refuses are elements. */
 export const routed = <A>(sink: Any, name: string, router: Router<A>): Any => ({
   ...sink,
-  open: (opening) => Effect.map(sink.open(opening), (writer) => sharing(writer, name, router))
+  open: (opening) =>
+    Effect.map(sink.open(opening), (writer): Writer<A, any, any> => {
+      const isUndone = sink.guarantee !== "at-least-once"
+      let ends: ReadonlyArray<number> = []
+      return {
+        ...writer,
+        write: (elements, since) =>
+          Effect.suspend(() => {
+            const { ends: last, rows } = router.share(elements, name)
+            ends = last
+            if (rows.length === 0 && Option.isSome(since)) return Effect.succeed(since.value)
+            const written = writer.write(rows, since)
+            // Nobody cuts the rows of one element into halves.
+            return isUndone && elements.length === 1 && rows.length > 1
+              ? Effect.catchIf(
+                  written,
+                  (error) => writer.atFault !== undefined && writer.atFault(error) === undefined,
+                  () => oneByOne(writer, rows, since)
+                )
+              : written
+          }),
+        atFault:
+          writer.atFault &&
+          ((error) => {
+            const fault = writer.atFault!(error)
+            if (fault === undefined || fault === "batch") return fault
+            return [...new Set(fault.map((row) => owner(ends, row)))]
+          })
+      }
+    })
 })
 
-const sharing = <A>(writer: Writer<any, unknown, unknown>, name: string, router: Router<A>): Writer<A, any, any> => {
-  let ends: ReadonlyArray<number> = []
-  return {
-    ...writer,
-    write: (elements, since) =>
-      Effect.suspend(() => {
-        const share = router.share(elements, name)
-        ends = share.ends
-        return share.rows.length === 0 && Option.isSome(since)
-          ? Effect.succeed(since.value)
-          : writer.write(share.rows, since)
-      }),
-    atFault:
-      writer.atFault &&
-      ((error) => {
-        const fault = writer.atFault!(error)
-        if (fault === undefined || fault === "batch") return fault
-        return [...new Set(fault.map((row) => owner(ends, row)))]
-      })
-  }
-}
+/** Fails as the row does that is refused. */
+const oneByOne = (
+  writer: Writer<any, any, any>,
+  rows: ReadonlyArray<unknown>,
+  since: Option.Option<Schema.Json>
+): Effect.Effect<Schema.Json, any, any> =>
+  Effect.map(
+    Effect.reduce(
+      rows,
+      () => since,
+      (state, row) => Effect.asSome(writer.write([row], state))
+    ),
+    Option.getOrThrow
+  )
 
 /** The first element whose rows end behind `row`. */
 const owner = (ends: ReadonlyArray<number>, row: number): number => {

@@ -67,10 +67,10 @@ interface Cell {
 const cellOf = (column: Column, write: Write): Cell => ({
   column,
   odd: column.name in Object.prototype,
-  write: (out, value) => {
-    if (value !== null && value !== undefined) return write(out, value)
-    return column.nullable ? void out.int32(-1) : ""
-  }
+  // Where a field cannot be absent, null may be a value: JSON's.
+  write: column.nullable
+    ? (out, value) => (value === null || value === undefined ? void out.int32(-1) : write(out, value))
+    : write
 })
 
 const fieldIn = (fields: object, { column, odd }: Cell): unknown =>
