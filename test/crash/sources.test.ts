@@ -4,7 +4,8 @@ import * as Schema from "effect/Schema"
 import { join } from "node:path"
 import { Db, Journal, Pipeline } from "skein"
 import * as Child from "../support/child.ts"
-import { connect, databases } from "../support/database.ts"
+import { connect } from "../support/database.ts"
+import { databases } from "../support/databases.ts"
 
 const isDeep = process.env["SKEIN_DEEP"] !== undefined
 const program = join(import.meta.dirname, "sources-program.ts")

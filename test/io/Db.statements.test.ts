@@ -8,7 +8,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SerializationError, SqlError } from "effect/sql/SqlError"
 import { Db } from "skein"
-import { connect, databases, within } from "../support/database.ts"
+import { connect, within } from "../support/database.ts"
+import { databases } from "../support/databases.ts"
 import { fresh } from "../support/postgres/database.ts"
 
 const Id = Schema.Struct({ id: Schema.Int })

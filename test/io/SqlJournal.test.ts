@@ -61,7 +61,7 @@ const host = (id: string, runs: { readonly [id: string]: boolean } = {}): Host =
   runs: (other) => (other === id ? true : runs[other])
 })
 
-for (const { direct, fresh, later, mend, name, spoil } of databases) {
+for (const { database: name, direct, later, mend, spoil, url: fresh } of databases) {
   const isSqlite = name === "SQLite"
   /** The journals of several processes in one database. */
   const among = <const Hosts extends ReadonlyArray<Host>>(...hosts: Hosts) =>
