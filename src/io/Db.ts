@@ -6,17 +6,22 @@ import type { FileSystem } from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { checkDuration } from "../concurrency/base/Options.ts"
+import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
-import type { Source } from "../pipeline/Source.ts"
+import type { NoPosition, Source } from "../pipeline/Source.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
+import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
+import * as DbListen from "./db/DbListen.ts"
+import type { ListenOptions } from "./db/DbListen.ts"
+import * as DbQueue from "./db/DbQueue.ts"
+import type { QueueOptions } from "./db/DbQueue.ts"
 import * as DbMigration from "./db/DbMigration.ts"
 import * as DbParameter from "./db/DbParameter.ts"
 import type { Json, Parameter } from "./db/DbParameter.ts"
@@ -35,12 +40,15 @@ import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
 import * as SqlJournal from "./db/SqlJournal.ts"
 
 export {
+  type BulkConnection,
   type CopyConnection,
   Db,
   DbError,
   type Json,
+  type ListenOptions,
   type Opened,
   type Parameter,
+  type QueueOptions,
   type RowPosition,
   type RowsOptions,
   type Statement,
@@ -334,6 +342,123 @@ export const rows = <A, I extends object>(
     fingerprint: (upTo, since) => Effect.flatMap(Db, (db) => DbRows.fingerprint(db, rows, upTo, since)),
     changed: (kept, upTo, watermark) => Effect.flatMap(Db, (db) => DbRows.changed(db, rows, kept, upTo, watermark)),
     read: (after) => Stream.unwrap(Effect.map(Db, (db) => DbRows.read(db, rows, after)))
+  }
+}
+
+/**
+ * What others send to a channel of PostgreSQL by NOTIFY, from when reading begins: texts, or, with a schema, its JSON. A source
+ * without positions, as the server keeps nothing of it: at-most-once. When the connection is lost it is made again, and what was sent
+ * meanwhile is missed; `onListening` runs then, for who has to look for it. Fails with a `DbError` in SQLite, which has no channels,
+ * for a notification that is not as the schema says, and when more than `capacity` wait to be taken.
+ *
+ * @example
+ * ```ts no-run needs a PostgreSQL
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline, Sink } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Order = Schema.Struct({ id: Schema.Int })
+ * const job = Pipeline.from(Db.listen("orders", Order)).pipe(
+ *   Pipeline.to(Sink.forEach(({ id }) => Effect.log(`order ${id}`)))
+ * )
+ *
+ * // Until it is drained. Elsewhere: NOTIFY orders, '{"id": 1}'
+ * const program = Pipeline.run(job, { name: "orders" }).pipe(
+ *   Effect.provide(Db.open("postgres://localhost/shop").pipe(Layer.provide(Drivers.layer)))
+ * )
+ * void program
+ * ```
+ */
+export const listen: {
+  (channel: string, options?: ListenOptions): Source<string, DbError, Db, NoPosition>
+  <A, I>(channel: string, schema: Schema.Codec<A, I>, options?: ListenOptions): Source<A, DbError, Db, NoPosition>
+} = (
+  channel: string,
+  first: Schema.Codec<unknown, unknown> | ListenOptions = {},
+  second: ListenOptions = {}
+): Source<never, DbError, Db, NoPosition> => {
+  const [schema, options] = Schema.isSchema(first) ? [first, second] : [undefined, first]
+  checkWhole("Db.listen: capacity", options.capacity, 1)
+  checkDuration("Db.listen: reconnectFor", options.reconnectFor)
+  return {
+    name: `channel ${JSON.stringify(channel)}`,
+    resumable: false,
+    size: Effect.succeedNone,
+    fingerprint: () => Effect.succeed({}),
+    read: () => Stream.unwrap(Effect.map(Db, (db) => DbListen.stream<never>(db, channel, schema as never, options)))
+  }
+}
+
+/** Items in a table, to add to and to take from. The position of an item is its key. */
+export interface Queue<in out A> extends Source<A, DbError, Db, string>, Sink<A, DbError, Db, "exactly-once"> {
+  /** Adds items, in the transaction that is open where one is; those whose key was ever added are left out. */
+  readonly add: (items: ReadonlyArray<A>) => Effect.Effect<void, DbError, Db>
+}
+
+/**
+ * A queue in a table of that name, which is made where there is none. As a sink it takes each key once, however often it is added. As
+ * a source it gives items to any number of runs, each under a name or partition of its own, in this process and others: an item is
+ * taken by one of them, done in the transaction of what is written for it, and another's again when that run ends or is not heard of
+ * for `lease`. A run ends once nothing is left to take. Fails with a `DbError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Job = Schema.Struct({ url: Schema.String })
+ * const Page = Schema.Struct({ url: Schema.String, length: Schema.Int })
+ *
+ * const jobs = Db.queue("jobs", Job, { key: "url" })
+ * const worker = Pipeline.from(jobs).pipe(
+ *   Pipeline.map(({ url }) => Effect.succeed({ url, length: url.length })),
+ *   Pipeline.to(Db.table("pages", Page, { key: "url" }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* jobs.add([{ url: "/a" }, { url: "/bc" }, { url: "/a" }])
+ *   yield* Effect.all([Pipeline.run(worker, { name: "one" }), Pipeline.run(worker, { name: "two" })], { concurrency: 2 })
+ *   return yield* Db.query(Page)`SELECT * FROM pages ORDER BY url`
+ * }).pipe(Effect.provide(Db.sqlite("jobs.db").pipe(Layer.provide(Drivers.layer))))
+ *
+ * await Effect.runPromise(program) // => [{ url: "/a", length: 2 }, { url: "/bc", length: 3 }]
+ * ```
+ */
+export const queue = <A, I extends object>(
+  name: string,
+  schema: Schema.Codec<A, I>,
+  options: QueueOptions<I>
+): Queue<A> => {
+  checkDuration("Db.queue: lease", options.lease)
+  checkDuration("Db.queue: poll", options.poll)
+  checkWhole("Db.queue: atOnce", options.atOnce, 1)
+  const queue: DbQueue.Queue<A, I> = {
+    name,
+    schema,
+    key: DbTable.keyOf(options.key),
+    lease: Duration.fromInputUnsafe(options.lease ?? "30 seconds"),
+    poll: Duration.fromInputUnsafe(options.poll ?? "500 millis"),
+    atOnce: options.atOnce ?? 100,
+    follow: options.follow ?? false
+  }
+  return {
+    ...Sinks.make<A, DbError, Db, "exactly-once">({
+      name: `queue ${name}`,
+      guarantee: "exactly-once",
+      identity: Effect.succeed(`table ${name}`),
+      form: Effect.succeed({ key: queue.key }),
+      journal: Effect.map(Db, (db) => Option.some(db.journal)),
+      open: ({ committed }) => Effect.flatMap(Db, (db) => DbQueue.open(db, queue, committed))
+    }),
+    resumable: true,
+    size: Effect.succeedNone,
+    fingerprint: () => Effect.succeed({ queue: name }),
+    account: Effect.flatMap(Db, (db) => DbQueue.account(db, queue)),
+    read: () => Stream.unwrap(Effect.map(Db, (db) => DbQueue.peek(db, queue))),
+    add: (items) =>
+      Effect.flatMap(Db, (db) =>
+        Effect.asVoid(Effect.flatMap(DbQueue.open(db, queue), ({ write }) => write(items, Option.none())))
+      )
   }
 }
 

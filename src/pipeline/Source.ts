@@ -7,9 +7,11 @@ import * as Digest from "effect/crypto/Digest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import { Checksum } from "../concurrency/base/Checksum.ts"
 import { changes } from "./commit/Changes.ts"
+import { portions } from "./flow/Portions.ts"
 import { weigh } from "./flow/Weigh.ts"
 
 /** The position of an element in its source: JSON, kept in the journal, meaningful to the source alone. */
@@ -70,6 +72,21 @@ export interface Settled<out P> {
   readonly fingerprint: Fingerprint
 }
 
+/** The elements that one run takes from a source, and what becomes of them. */
+export interface Account<out A, out E, out R, in out P> {
+  /** A position is the name of an element: the same in every run that takes it, and never that of another one. */
+  readonly elements: Stream.Stream<Element<A, P>, E, R>
+  /**
+   * Settles elements, in the transaction of the journal that makes durable what became of them, which may run again. Fails where
+   * one of them is not this run's any more, so that nothing of the transaction is kept.
+   */
+  readonly settle: (positions: ReadonlyArray<P>) => Effect.Effect<void, E, R>
+  /** Whether an error of `settle` passes by itself, as for a sink. Default: it does not. */
+  readonly mayPass?: ((error: unknown) => boolean) | undefined
+  /** The transaction that settled these is committed. */
+  readonly settled: (positions: ReadonlyArray<P>) => void
+}
+
 export interface Source<out A, out E, out R, in out P> {
   readonly name: string
   /** Whether its positions mean anything: false only for `NoPosition`. */
@@ -99,6 +116,11 @@ export interface Source<out A, out E, out R, in out P> {
    * (P16): for a source that keeps elements until then, as a message queue does. Default: not told.
    */
   readonly settled?: ((upTo: P) => Effect.Effect<void, E, R>) | undefined
+  /**
+   * For a source that keeps account of each element by itself, as a queue does: opened by a run and closed with it, it gives the
+   * elements instead of `read`. No position is kept of it, and `fingerprint` is that of before the first element. Default: none.
+   */
+  readonly account?: Effect.Effect<Account<A, E, R, P>, E, R | Scope.Scope> | undefined
   /** The elements behind `after`, or all of them. Reading again from the same position gives the same elements. */
   readonly read: (after: Option.Option<P>) => Stream.Stream<Element<A, P>, E, R>
 }
@@ -139,12 +161,11 @@ export const list = <A extends Schema.Json>(
       ? Effect.map(sha256(items.slice(0, Number(kept["count"]))), (sha256) => changes(kept, { ...kept, sha256 }))
       : Effect.map(list(items, options).fingerprint(upTo), (now) => changes(kept, now)),
   read: (after) =>
-    Stream.suspend(() => {
-      const start = Option.getOrElse(after, () => 0)
-      return Stream.fromArray(
-        items.slice(start).map((value, i) => ({ value, position: start + i + 1, bytes: weigh(value) }))
-      )
-    })
+    portions(
+      items,
+      Option.getOrElse(after, () => 0),
+      (value, i) => ({ value, position: i + 1, bytes: weigh(value) })
+    )
 })
 
 /** What version 0.1 kept of a whole list. */

@@ -234,12 +234,12 @@ describe.each(databases)("Db.rows in $database", ({ database, url }) => {
         const Short = Schema.Struct({ id: Schema.Int, name: Schema.Literal("item 1") })
         assert.match(
           yield* refusal(all(Db.rows("items", Short, { by: "id" }))),
-          /row \{"id":\d+\} is not as the schema says/
+          /row \{"id":"?\d+"?\} is not as the schema says/
         )
         const piece = { _tag: "Fragment" } as unknown as string
         assert.match(
           yield* refusal(all(Db.rows((sql) => sql`SELECT * FROM items WHERE name = ${piece}`, Item, { by: "id" }))),
-          /parameter 1 is no string, number, bigint, boolean, bytes or null/
+          /parameter 1 is an object\. Give it as Db\.json/
         )
         assert.throws(() => Db.rows("items", Item, { by: "id", lag: "-1 seconds" }), /lag must be a duration/)
       })
@@ -315,7 +315,7 @@ describe.each(databases)("Db.rows in $database", ({ database, url }) => {
           }),
           Pipeline.to(Db.table("copies", Item))
         )
-        const run = Pipeline.run(job, { name: "copy" })
+        const run = Pipeline.run(job, { name: "copy", commitEvery: 0 })
         const begun = yield* Effect.forkChild(run)
         const { sql } = yield* Db.Db
         yield* Effect.repeat(

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { SerializationError, SqlError } from "effect/sql/SqlError"
 import { Db } from "skein"
 import { connect, databases, within } from "../support/database.ts"
+import { fresh } from "../support/postgres/database.ts"
 
 const Id = Schema.Struct({ id: Schema.Int })
 const idsOf = (rows: ReadonlyArray<typeof Id.Type>) => rows.map(({ id }) => id)
@@ -130,6 +131,7 @@ describe.each(databases)("$database", ({ database, url }) => {
       ["a function as JSON", Db.json(() => 1), "parameter 2 has no JSON form"],
       ["JSON with a cycle", Db.json(cyclic), "parameter 2 has no JSON form"],
       ["JSON too deep", Db.json(JSON.parse("[".repeat(100_000) + "]".repeat(100_000))), "nested too deep"],
+      ["an array too deep", JSON.parse("[".repeat(100_000) + "]".repeat(100_000)), "parameter 2 is nested too deep"],
       ["what poses as redacted", { "~effect/Redacted": {} }, "parameter 2 is an object"],
       ["what poses as JSON", { ...Db.json(1) }, "parameter 2 is an object"],
       isPostgres
@@ -154,7 +156,11 @@ describe.each(databases)("$database", ({ database, url }) => {
     test("that are redacted do not show in errors of the database, which quotes what it was given", () =>
       Effect.gen(function* () {
         const quoting = (value: Db.Parameter) =>
-          Effect.flip(isPostgres ? Db.execute`SELECT ${value}::int` : Db.execute`SELECT json_extract('{}', ${value})`)
+          Effect.flip(
+            isPostgres
+              ? Db.execute`SELECT set_config(${value}, 'on', false)`
+              : Db.execute`SELECT json_extract('{}', ${value})`
+          )
         assert.include((yield* quoting("hunter2")).message, "hunter2")
         const hidden = yield* quoting(Redacted.make("hunter2"))
         assert.include(hidden.message, "***")
@@ -341,4 +347,122 @@ describe.each(databases)("$database", ({ database, url }) => {
       )
     )
   })
+})
+
+describe("Db.transaction on PostgreSQL", () => {
+  const test = (title: string, body: (other: Db.Db) => Effect.Effect<unknown, unknown, Db.Db>) =>
+    it.live(title, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const place = yield* fresh
+          const [one, two] = [yield* connect(place), yield* connect(place)]
+          yield* Effect.provideService(body(two), Db.Db, one)
+        })
+      )
+    )
+  const Level = Schema.Struct({ transaction_isolation: Schema.String })
+  const level = Effect.map(Db.query(Level)`SHOW transaction_isolation`, ([row]) => row?.transaction_isolation)
+  const Sum = Schema.Struct({ n: Schema.Int })
+  const valueOf = (id: number) =>
+    Effect.map(Db.query(Sum)`SELECT n FROM t WHERE id = ${id}`, ([row]) => row?.n ?? Number.NaN)
+  const create = Effect.andThen(
+    Db.execute`CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL)`,
+    Db.execute`INSERT INTO t VALUES (1, 1), (2, 1)`
+  )
+
+  test("has the isolation that the outermost asks for, and no longer than it lasts", () =>
+    Effect.gen(function* () {
+      for (const isolation of ["read committed", "repeatable read", "serializable"] as const) {
+        assert.strictEqual(yield* Db.transaction(level, { isolation }), isolation)
+        assert.strictEqual(yield* Db.transaction(Db.transaction(level, { isolation }), { isolation }), isolation)
+      }
+      assert.strictEqual(yield* Db.transaction(level), "read committed")
+      for (const outer of [{}, { isolation: "repeatable read" }] as const) {
+        const inner = Db.transaction(level, { isolation: "serializable" })
+        const error = yield* Effect.flip(Db.transaction(inner, outer))
+        assert.include(error.message, 'Ask for "serializable" at the outermost')
+      }
+    }))
+
+  test("that failed to serialize runs again, and both of two that cross are kept", (other) =>
+    Effect.gen(function* () {
+      yield* create
+      const gate = yield* Deferred.make<void>()
+      const met = yield* Deferred.make<void>()
+      let runs = 0
+      // Each reads what the other writes: in no order could both have seen what they saw.
+      const move = (from: number, to: number, first: Deferred.Deferred<void>, then: Deferred.Deferred<void>) =>
+        Db.transaction(
+          Effect.gen(function* () {
+            runs++
+            const n = yield* valueOf(from)
+            yield* Deferred.succeed(first, undefined)
+            yield* Deferred.await(then)
+            yield* Db.execute`UPDATE t SET n = ${n + 1} WHERE id = ${to}`
+          }),
+          { isolation: "serializable" }
+        )
+      yield* Effect.all([move(1, 2, gate, met), Effect.provideService(move(2, 1, met, gate), Db.Db, other)], {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual(runs, 3)
+      assert.deepEqual([yield* valueOf(1), yield* valueOf(2)].toSorted(), [2, 3])
+    }))
+
+  test("that was in a deadlock runs again, and both are kept", (other) =>
+    Effect.gen(function* () {
+      yield* create
+      const gate = yield* Deferred.make<void>()
+      const met = yield* Deferred.make<void>()
+      let runs = 0
+      const both = (a: number, b: number, first: Deferred.Deferred<void>, then: Deferred.Deferred<void>) =>
+        Db.transaction(
+          Effect.gen(function* () {
+            runs++
+            yield* Db.execute`UPDATE t SET n = n + 1 WHERE id = ${a}`
+            yield* Deferred.succeed(first, undefined)
+            yield* Deferred.await(then)
+            yield* Db.execute`UPDATE t SET n = n + 1 WHERE id = ${b}`
+          })
+        )
+      yield* Effect.all([both(1, 2, gate, met), Effect.provideService(both(2, 1, met, gate), Db.Db, other)], {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual(runs, 3)
+      assert.deepEqual([yield* valueOf(1), yield* valueOf(2)], [3, 3])
+    }))
+
+  test("fails where its body took an error for nothing: PostgreSQL has undone all of it", () =>
+    Effect.gen(function* () {
+      yield* create
+      const body = Effect.andThen(
+        Db.execute`INSERT INTO t VALUES (3, 3)`,
+        Effect.ignore(Db.execute`INSERT INTO t VALUES (1, 1)`)
+      )
+      const error = yield* Effect.flip(Db.transaction(body))
+      assert.include(
+        error.message,
+        "could not commit a transaction: an earlier statement of the transaction had failed"
+      )
+      assert.isNaN(yield* valueOf(3))
+    }))
+
+  test("leaves no session behind that is in it, when it is interrupted in a statement", (other) =>
+    Effect.gen(function* () {
+      yield* create
+      const begun = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        Db.transaction(
+          Effect.gen(function* () {
+            yield* Db.execute`UPDATE t SET n = 7 WHERE id = 1`
+            yield* Deferred.succeed(begun, undefined)
+            yield* Db.execute`SELECT pg_sleep(600)`
+          })
+        )
+      )
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(fiber)
+      yield* Effect.provideService(Db.execute`UPDATE t SET n = n + 1 WHERE id = 1`, Db.Db, other)
+      assert.strictEqual(yield* valueOf(1), 2)
+    }))
 })

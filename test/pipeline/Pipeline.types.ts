@@ -54,6 +54,21 @@ equals<(typeof atLeast)["guarantee"], "at-least-once">(true)
 const atMost = Pipeline.from(stream).pipe(Pipeline.map(parse), Pipeline.to(table))
 equals<(typeof atMost)["guarantee"], "at-most-once">(true)
 
+// What goes to each of several sinks is typed by that sink, and a step before says what it is made of.
+const routed = kept.pipe(
+  Pipeline.to(
+    Sink.route({ table, file, queue }, (row) => ({ table: [row], queue: row.id > 1 ? [{ id: row.id }] : [] }))
+  )
+)
+equals<(typeof routed)["guarantee"], "at-least-once">(true)
+const tables = Sink.route({ table, names: Db.table("names", Schema.Struct({ name: Schema.String })) }, (n: number) => ({
+  table: [{ id: n }],
+  names: [{ name: `${n}` }]
+}))
+equals<typeof tables, Sink.Sink<number, Db.DbError, Db.Db, "exactly-once">>(true)
+// @ts-expect-error rows of the table have a number
+Sink.route({ table }, (line: string) => ({ table: [{ id: line }] }))
+
 // @ts-expect-error a sink of rows does not take lines
 from.pipe(Pipeline.to(table))
 

@@ -14,6 +14,8 @@ const Spec = Schema.Struct({
   items: Int(1, 9),
   bytes: Schema.Literals([1, 15, 40, 1_000_000]),
   maxRows: Int(1, 4),
+  /** Whether commits wait for as many. */
+  fills: Schema.Boolean,
   /** Where an earlier run came to, and what it settled behind that. */
   watermark: Int(0, 3),
   ahead: Schema.Array(Int(2, 8)).check(Schema.isMaxLength(3)),
@@ -100,6 +102,7 @@ const play = (spec: Spec): void => {
   const fate = new Fate({
     window: { items: spec.items, bytes: spec.bytes },
     maxRows: spec.maxRows,
+    fills: spec.fills,
     resume: { position, ahead, reach: reachBefore, counts: before }
   })
 
@@ -184,9 +187,17 @@ const play = (spec: Spec): void => {
     expect(fate.isHeavy).toBe(held() >= spec.bytes)
     const isFull = window().length >= spec.items || (held() >= spec.bytes / 2 && window().length > 0)
     expect(fate.isFull).toBe(isFull)
-    const isDue = ready.some(writes) || (ready.length > 0 && (closed || isFull))
+    const toWrite = ready.filter(writes)
+    expect(fate.isReady).toBe(toWrite.length > 0)
+    const rows = toWrite.reduce((sum, one) => sum + one.rows.length, 0)
+    const count = toWrite.reduce((sum, one) => sum + one.elements.length, 0)
+    const isEnough = !spec.fills || rows >= spec.maxRows || count >= spec.items / 2
+    const isStuck = isFull && !togethers().some((one) => one.state === "open" && one.elements.length > 0)
+    const makesRoom = ready.length > 0 && (closed || isFull)
+    const isDue = toWrite.length > 0 ? isEnough || closed || held() >= spec.bytes || isStuck : makesRoom
     expect(fate.isDue).toBe(isDue)
-    expect(fate.isAtRest).toBe(batch === undefined && !isDue)
+    expect(fate.isCommitting).toBe(batch !== undefined)
+    expect(fate.isAtRest).toBe(batch === undefined && toWrite.length === 0 && !makesRoom)
   }
 
   /** What is true once the batch is settled may be asked as often as one likes, and changes nothing. */

@@ -31,7 +31,10 @@ const JobSpec = Schema.Struct({
   items: Schema.Literals([1, 2, 3, 7, 1024]),
   bytes: Schema.Literals([1, 100, 500, 1_000_000]),
   maxRows: Schema.Literals([1, 3, 1000]),
-  commitEvery: Schema.Literals([0, 4]),
+  /** Negative where it is left to the sink. */
+  commitEvery: Schema.Literals([-1, 0, 4]),
+  /** The batch that the sink would like; 0 where it takes what comes. */
+  prefers: Schema.Literals([0, 1, 4, 1000]),
   /** How long the source takes for an element. */
   slow: Schema.Literals([0, 1]),
   sink: Schema.Literals(["table", "file", "both", "elsewhere"])
@@ -240,6 +243,9 @@ const makeWorld = (spec: JobSpec) => {
     open: (committed) =>
       Effect.map(sink.open(committed), (writer) => ({
         ...writer,
+        ...(spec.prefers > 0 && { prefers: { rows: spec.prefers } }),
+        // Where it is not asked to try again, it does so by itself now and then.
+        mayPass: () => roll(spec.seed, writes, "passes") < 0.5,
         write: (rows, since) => {
           writes += 1
           if (isDue(`sink fails before write ${writes}`, 0.03)) return Effect.fail("sink")
@@ -253,7 +259,7 @@ const makeWorld = (spec: JobSpec) => {
     name: "random",
     window: { items: spec.items, bytes: spec.bytes },
     maxRows: spec.maxRows,
-    commitEvery: spec.commitEvery
+    commitEvery: spec.commitEvery < 0 ? undefined : spec.commitEvery
   }
   const job = pipeline.pipe(Pipeline.to(faulty))
   const fresh = <A>(run: Effect.Effect<A, unknown, any>): Effect.Effect<A, unknown> =>

@@ -1,8 +1,7 @@
 /** What may be interpolated into a statement, and the form in which each database takes it: always a parameter, never SQL. */
-import * as Hex from "effect/encoding/Hex"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { isTooDeep } from "../../concurrency/base/Nesting.ts"
+import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import * as JsonText from "../../concurrency/base/JsonText.ts"
 
 /**
@@ -54,14 +53,20 @@ class JsonValue implements Json {
 export const json = (value: unknown): Json => new JsonValue(value)
 
 /** What a driver binds. */
-export type Bound = string | number | bigint | boolean | Uint8Array | null
+export type Bound = string | number | bigint | boolean | Uint8Array | Date | null | ReadonlyArray<Bound>
 
 export type Dialect = "pg" | "sqlite"
 
 /** A parameter as the driver gets it, or what is wrong with it, in words that follow its name. */
-export const bind = (value: unknown, dialect: Dialect): Result.Result<Bound, string> => {
-  if (Redacted.isRedacted(value)) return Result.flatMap(revealed(value), (value) => bind(value, dialect))
-  if (Array.isArray(value)) return dialect === "pg" ? pgArray(value) : Result.map(jsonArray(value), String)
+export const bind = (value: unknown, dialect: Dialect): Result.Result<Bound, string> =>
+  unlessTooDeep(
+    () => bindValue(value, dialect),
+    () => Result.fail("is nested too deep")
+  )
+
+const bindValue = (value: unknown, dialect: Dialect): Result.Result<Bound, string> => {
+  if (Redacted.isRedacted(value)) return Result.flatMap(revealed(value), (value) => bindValue(value, dialect))
+  if (Array.isArray(value)) return dialect === "pg" ? arrayOf(value) : jsonArray(value)
   return scalar(value, dialect)
 }
 
@@ -70,8 +75,8 @@ export const secretsOf = (parameters: ReadonlyArray<unknown>): ReadonlyArray<str
   parameters.flatMap((value) => {
     if (Array.isArray(value)) return secretsOf(value)
     if (!Redacted.isRedacted(value)) return []
-    const text = Result.getOrElse(bind(value, "pg"), () => null)
-    return text === null || text === "" ? [] : [String(text)]
+    const text = String(Result.getOrElse(bind(value, "pg"), () => ""))
+    return text === "" ? [] : [text]
   })
 
 const scalar = (value: unknown, dialect: Dialect): Result.Result<Bound, string> => {
@@ -92,16 +97,15 @@ const scalar = (value: unknown, dialect: Dialect): Result.Result<Bound, string> 
     case "undefined":
       return Result.fail("is undefined. Write null for no value")
     default:
-      return object(value, dialect)
+      return object(value)
   }
 }
 
-const object = (value: unknown, dialect: Dialect): Result.Result<Bound, string> => {
+const object = (value: unknown): Result.Result<Bound, string> => {
   if (value === null || value instanceof Uint8Array) return Result.succeed(value)
   if (value instanceof JsonValue) return value.text
   if (value instanceof Date) {
-    const text = dateText(value, dialect)
-    return text === undefined ? Result.fail("is an invalid date") : Result.succeed(text)
+    return Number.isNaN(value.getTime()) ? Result.fail("is an invalid date") : Result.succeed(value)
   }
   return Result.fail(typeof value === "object" ? noObject : `is a ${typeof value}`)
 }
@@ -117,33 +121,16 @@ const wellFormed = (text: string): Result.Result<string, string> =>
 
 const nul = "has a NUL character in it, which text in PostgreSQL cannot have"
 
-/** In UTC whatever the zone of the program, also for a column without a zone. */
-const dateText = (date: Date, dialect: Dialect): string | undefined => {
-  const year = date.getUTCFullYear()
-  if (Number.isNaN(year)) return undefined
-  const text = date.toISOString()
-  if (dialect === "sqlite" || (year > 0 && year < 10_000)) return text
-  // Years of more digits have a sign in ISO 8601, and none in PostgreSQL, which counts those before 1 from 1 BC.
-  const rest = text.slice(text.indexOf("-", 1))
-  return year > 0 ? `${year}${rest}` : `${String(1 - year).padStart(4, "0")}${rest} BC`
-}
-
-const pgArray = (values: ReadonlyArray<unknown>): Result.Result<string, string> => {
-  const parts: Array<string> = []
+/** As it is, for the driver: it knows what an array of PostgreSQL looks like. */
+const arrayOf = (values: ReadonlyArray<unknown>): Result.Result<Bound, string> => {
+  const bound: Array<Bound> = []
   // By index: what is missing in an array with holes is undefined, too.
   for (let at = 0; at < values.length; at++) {
-    const value = values[at]
-    const part = Array.isArray(value) ? pgArray(value) : Result.map(bind(value, "pg"), pgElement)
-    if (Result.isFailure(part)) return Result.fail(inArray(at, part.failure))
-    parts.push(part.success)
+    const element = bindValue(values[at], "pg")
+    if (Result.isFailure(element)) return Result.fail(inArray(at, element.failure))
+    bound.push(element.success)
   }
-  return Result.succeed(`{${parts.join(",")}}`)
-}
-
-const pgElement = (value: Bound): string => {
-  if (value === null) return "NULL"
-  if (value instanceof Uint8Array) return `"\\\\x${Hex.encode(value)}"`
-  return typeof value === "string" ? `"${value.replaceAll(/["\\]/g, "\\$&")}"` : String(value)
+  return Result.succeed(bound)
 }
 
 const jsonArray = (values: ReadonlyArray<unknown>): Result.Result<string, string> => {
@@ -152,7 +139,7 @@ const jsonArray = (values: ReadonlyArray<unknown>): Result.Result<string, string
     const value = values[at]
     const part = Array.isArray(value)
       ? jsonArray(value)
-      : Result.flatMap(bind(value, "sqlite"), (bound) => jsonElement(bound, value))
+      : Result.flatMap(bindValue(value, "sqlite"), (bound) => jsonElement(bound, value))
     if (Result.isFailure(part)) return Result.fail(inArray(at, part.failure))
     parts.push(part.success)
   }

@@ -7,7 +7,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
@@ -17,11 +16,13 @@ import { weigh } from "../../pipeline/flow/Weigh.ts"
 import type { Element, Fingerprint, Settled } from "../../pipeline/Source.ts"
 import { DbError, fromSqlError } from "../DbError.ts"
 import type { Db } from "./Contract.ts"
+import * as DbStatement from "./DbStatement.ts"
 import * as Fields from "./Fields.ts"
 import type { KeyValue, Piece } from "./Reading.ts"
 import * as Passed from "./Passed.ts"
 import * as RowDecoder from "./RowDecoder.ts"
 import * as RowQuery from "./RowQuery.ts"
+import { again } from "./Transient.ts"
 
 /** Where a row stands: what its key columns hold. */
 export type RowPosition = ReadonlyArray<KeyValue>
@@ -124,7 +125,7 @@ export const changed = <A, I extends object>(
 const origin = <A, I extends object>(db: Db, rows: Rows<A, I>): Effect.Effect<Fingerprint, DbError> =>
   Effect.gen(function* () {
     const reader = yield* readerOf(db, rows)
-    return { ...RowQuery.fingerprint(rows.from), by: rows.by, types: yield* reader.types }
+    return { ...reader.known, by: rows.by, types: yield* reader.types }
   })
 
 /** About how much memory all rows take, where the database knows about how many they are. */
@@ -143,6 +144,7 @@ export const size = <A, I extends object>(db: Db, rows: Rows<A, I>): Effect.Effe
   })
 
 interface Reader<A> {
+  readonly known: Fingerprint
   readonly failed: (error: SqlError | DbError) => DbError
   readonly checkNulls: Effect.Effect<void, DbError>
   readonly types: Effect.Effect<ReadonlyArray<string>, DbError>
@@ -171,7 +173,9 @@ const readerOf = <A, I extends object>(
     const { reading } = dialect
     const tried = `read ${RowQuery.nameOf(from)}`
     const refused = (reason: string) => new DbError({ database, tried, reason })
-    const failed = (error: SqlError | DbError) => (isSqlError(error) ? fromSqlError(database, tried)(error) : error)
+    const secrets = typeof from === "string" ? [] : from.parameters
+    const failed = (error: SqlError | DbError) =>
+      DbStatement.hiding(secrets, isSqlError(error) ? fromSqlError(database, tried)(error) : error)
 
     const unusable = RowQuery.whyUnusable(from, dialect)
     if (unusable !== undefined) return yield* refused(unusable)
@@ -187,7 +191,8 @@ const readerOf = <A, I extends object>(
     }
     const decoder = RowDecoder.make(schema, fields.success, dialect)
 
-    const query = RowQuery.subquery(from, dialect)
+    const bound = typeof from === "string" ? [] : yield* DbStatement.bindAll(db, tried, from.parameters)
+    const query = RowQuery.subquery(from, bound, dialect)
     // Through the name of the subquery: SQLite takes a bare name in quotes that it does not know for a string.
     const columns = by.map((column) => `q.${dialect.quote(column)}`)
     const list = columns.join(", ")
@@ -197,7 +202,7 @@ const readerOf = <A, I extends object>(
       const { parameters, sql: strings } = RowQuery.concat(...pieces)
       return sql(Object.assign([...strings], { raw: strings }), ...parameters).withoutTransform.pipe(
         Effect.provideService(SqlClient.SafeIntegers, decoder.exact),
-        Effect.retry({ while: isPassing, times: 8, schedule: patience })
+        again
       ) as Effect.Effect<ReadonlyArray<Record<string, unknown>>, SqlError>
     }
 
@@ -253,6 +258,7 @@ const readerOf = <A, I extends object>(
     })
 
     return {
+      known: RowQuery.fingerprint(from, bound),
       failed,
       checkNulls: Effect.mapError(
         Effect.forEach(
@@ -334,10 +340,3 @@ const isTrue = (value: unknown): boolean => value === true || value === 1 || val
 
 const keyText = (by: ReadonlyArray<string>, position: RowPosition): string =>
   JSON.stringify(Object.fromEntries(by.map((column, i) => [column, position[i]])))
-
-/** A page can be read again, whatever became of the statement. */
-const isPassing = ({ reason }: SqlError): boolean =>
-  reason._tag === "ConnectionError" || reason._tag === "SerializationError" || reason._tag === "DeadlockError"
-
-/** A server that is started again is there within seconds. */
-const patience = Schedule.jittered(Schedule.exponential("100 millis"))

@@ -1,17 +1,15 @@
 /** One statement with parameters: its rows decoded by a schema, or the number of rows that it changed. */
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { DbError, fromSqlError } from "../DbError.ts"
 import { Db } from "./Contract.ts"
 import * as DbParameter from "./DbParameter.ts"
-import * as DbTable from "./DbTable.ts"
 import * as DbTransaction from "./DbTransaction.ts"
 import * as Fields from "./Fields.ts"
+import * as RowDecoder from "./RowDecoder.ts"
 
 /** SQL in backticks. */
 export type Statement<A> = (
@@ -21,33 +19,24 @@ export type Statement<A> = (
 
 export const query = <A, I extends object>(schema: Schema.Codec<A, I>): Statement<ReadonlyArray<A>> => {
   const fields = Fields.of(schema)
-  const decode = Schema.decodeUnknownExit(schema)
   return Effect.fnUntraced(function* (statement, ...parameters) {
     const db = yield* Db
     const tried = `run the query "${shown(statement)}"`
     const failed = (reason: string) => new DbError({ database: db.name, tried, reason })
     if (Result.isFailure(fields)) return yield* failed(fields.failure)
     const bound = yield* bindAll(db, tried, parameters)
-    const exact = fields.success.list.some(({ kind }) => kind === "bigint")
+    const decoder = RowDecoder.make(schema, fields.success, db.dialect)
     const rows = yield* db.sql(statement, ...bound).withoutTransform.pipe(
-      Effect.provideService(SqlClient.SafeIntegers, exact),
+      Effect.provideService(SqlClient.SafeIntegers, decoder.exact),
       Effect.mapError((error) => hiding(parameters, fromSqlError(db.name, tried)(error)))
     )
-    const columns = Arr.getSuccesses(fields.success.list.map((field) => db.dialect.column(field)))
     const decoded: Array<A> = []
     for (const row of rows) {
-      // Without a prototype, whose names a schema would take for fields.
-      const encoded: Record<string, unknown> = Object.create(null)
-      for (const column of columns) {
-        if (!Object.hasOwn(row, column.name)) continue
-        const value = column.fromColumn(row[column.name])
-        if (value !== undefined) encoded[column.name] = value
+      const value = decoder.decode(row)
+      if (Result.isFailure(value)) {
+        return yield* failed(`row ${decoded.length + 1} is not as the schema says: ${value.failure}`)
       }
-      const exit = decode(encoded)
-      if (Exit.isFailure(exit)) {
-        return yield* failed(`row ${decoded.length + 1} is not as the schema says: ${DbTable.issueOf(exit.cause)}`)
-      }
-      decoded.push(exit.value)
+      decoded.push(value.success)
     }
     return decoded
   })
@@ -64,7 +53,7 @@ export const execute: Statement<number> = Effect.fnUntraced(function* (statement
 })
 
 /** The parameters as the driver gets them. */
-const bindAll = (
+export const bindAll = (
   db: Db,
   tried: string,
   parameters: ReadonlyArray<unknown>
@@ -87,7 +76,7 @@ const bindAll = (
   )
 
 /** A database may quote in its error what it was given. */
-const hiding = (parameters: ReadonlyArray<unknown>, error: DbError): DbError => {
+export const hiding = (parameters: ReadonlyArray<unknown>, error: DbError): DbError => {
   const secrets = DbParameter.secretsOf(parameters).filter((secret) => error.reason.includes(secret))
   if (secrets.length === 0) return error
   const reason = secrets.reduce((text, secret) => text.replaceAll(secret, "***"), error.reason)

@@ -1,12 +1,9 @@
 /** A query whose rows a source reads, or a table, in pieces that more can be put around. */
 import { hasProperty } from "effect/Predicate"
-import * as JsonText from "../../concurrency/base/JsonText.ts"
 import { Checksum } from "../../concurrency/base/Checksum.ts"
+import type { Bound, Parameter } from "./DbParameter.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { Piece } from "./Reading.ts"
-
-/** What may be interpolated into a query. */
-export type Parameter = string | number | bigint | boolean | Uint8Array | null
 
 /** SQL with values in it, which are parameters wherever they stand. */
 export class RowQuery {
@@ -34,36 +31,32 @@ export const nameOf = (from: string | RowQuery): string =>
 const textOf = ({ strings }: RowQuery): string => strings.join("?").trim().replace(/\s+/g, " ")
 
 /** What it is known by, field by field. Values are known by a checksum, as they may be nobody's to see. */
-export const fingerprint = (from: string | RowQuery): { readonly [field: string]: string } => {
+export const fingerprint = (
+  from: string | RowQuery,
+  parameters: ReadonlyArray<Bound>
+): { readonly [field: string]: string } => {
   if (typeof from === "string") return { table: from }
-  if (from.parameters.length === 0) return { query: textOf(from) }
+  if (parameters.length === 0) return { query: textOf(from) }
   const checksum = new Checksum()
-  for (const value of from.parameters) checksum.addText(`${typeof value} ${String(value)}\n`)
+  for (const value of parameters) checksum.addText(`${typeof value} ${String(value)}\n`)
   return { query: textOf(from), parameters: checksum.text }
 }
 
 /** Why it cannot be read. */
 export const whyUnusable = (from: string | RowQuery, dialect: Dialect): string | undefined => {
   if (typeof from === "string") return dialect.whyUnusable(from)
-  if (!hasProperty(from, "strings"))
-    return "the query has to be made by the tag it is given, as in (sql) => sql`SELECT …`"
-  // An object could pass as a piece of SQL: `sql` knows its pieces by their fields.
-  const odd = from.parameters.findIndex((value) => !isParameter(value))
-  if (odd >= 0) return `parameter ${odd + 1} is no string, number, bigint, boolean, bytes or null`
-  const half = from.parameters.findIndex((value) => typeof value === "string" && !value.isWellFormed())
-  return half < 0 ? undefined : `parameter ${half + 1} ${JsonText.noUtf8}`
+  return hasProperty(from, "strings")
+    ? undefined
+    : "the query has to be made by the tag it is given, as in (sql) => sql`SELECT …`"
 }
 
-const isParameter = (value: unknown): boolean =>
-  ["string", "number", "bigint", "boolean"].includes(typeof value) || value === null || value instanceof Uint8Array
-
 /** In parentheses, as a subquery. */
-export const subquery = (from: string | RowQuery, dialect: Dialect): Piece => {
+export const subquery = (from: string | RowQuery, parameters: ReadonlyArray<Bound>, dialect: Dialect): Piece => {
   if (typeof from === "string") return { sql: [`(SELECT * FROM ${dialect.quote(from)})`], parameters: [] }
-  const { parameters, strings } = from
+  const { strings } = from
   // What ends it would end the whole, and a comment at its end would go on.
-  const pieces = strings.map((piece, i) => (i === strings.length - 1 ? piece.replace(/[\s;]+$/, "") : piece))
-  return concat(["("], { sql: pieces, parameters }, ["\n)"])
+  const sql = strings.map((piece, i) => (i === strings.length - 1 ? piece.replace(/[\s;]+$/, "") : piece))
+  return concat(["("], { sql, parameters }, ["\n)"])
 }
 
 /** One after the other. What is no piece is SQL without parameters, whose strings are joined. */

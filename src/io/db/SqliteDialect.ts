@@ -4,6 +4,7 @@ import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import { type BulkConnection, isBulk } from "./BulkConnection.ts"
 import * as JsonText from "../../concurrency/base/JsonText.ts"
 import {
   type Column,
@@ -180,10 +181,20 @@ const maxParameters = 32_766
 /** As many rows a statement as pay: more do not get faster, and each size is a statement of its own to prepare. */
 const largestPart = 256
 
+/**
+ * Values that are made ready in one go: less than a millisecond's worth. V8 keeps strings and arrays apart that are larger than
+ * what comes of them, at several times the cost.
+ */
+const valuesPerSlice = 4096
+
+/** The largest power of two up to it, or 1. */
+const powerBelow = (limit: number): number => 2 ** Math.max(0, Math.floor(Math.log2(limit)))
+
 const writerOf = (shape: Shape, insert: (rows: number) => string): TableWriter => {
   const { columns } = shape
   const width = columns.length
-  const largest = Math.min(largestPart, 2 ** Math.floor(Math.log2(maxParameters / width)))
+  const largest = Math.min(largestPart, powerBelow(maxParameters / width))
+  const sliceRows = Math.min(1024, powerBelow(valuesPerSlice / width))
   // A batch is cut into powers of two, so that a handful of statements serves every size.
   const statements = new Map<number, string>()
   for (let rows = 1; rows <= largest; rows *= 2) statements.set(rows, insert(rows))
@@ -205,8 +216,46 @@ const writerOf = (shape: Shape, insert: (rows: number) => string): TableWriter =
     return values
   }
 
+  /** The same, column by column. */
+  const columnsOf = (rows: Rows, from: number, size: number): ReadonlyArray<ReadonlyArray<unknown>> | RowRefused => {
+    const values = columns.map(() => new Array<unknown>(size))
+    for (let at = 0; at < size; at++) {
+      const fields = rows.fields(from + at)
+      if (fields instanceof RowRefused) return fields
+      for (let index = 0; index < width; index++) {
+        const column = columns[index]!
+        const field = valueOf(fields, column.name)
+        const value = column.toColumn(field)
+        if (value === undefined) return new RowRefused(from + at, refusalOf(column, field), column.name, () => fields)
+        values[index]![at] = value
+      }
+    }
+    return values
+  }
+
+  const handOver = (connection: BulkConnection, rows: Rows): Effect.Effect<void, WriteRefused | RowRefused> =>
+    Effect.suspend(() => {
+      let refused: RowRefused | undefined
+      const slices = function* () {
+        for (let from = 0; from < rows.length; from += sliceRows) {
+          const slice = columnsOf(rows, from, Math.min(sliceRows, rows.length - from))
+          if (slice instanceof RowRefused) return void (refused = slice)
+          yield slice
+        }
+      }
+      const insertAll = Effect.mapError(
+        connection.insertMany({ sql: (size) => statements.get(size) ?? insert(size), largest }, slices()),
+        ({ count, error, from }) => new WriteRefused(error, from, count)
+      )
+      return Effect.andThen(
+        insertAll,
+        Effect.suspend(() => (refused === undefined ? Effect.void : Effect.fail(refused)))
+      )
+    })
+
   return {
     write: (connection: Connection, rows: Rows) => {
+      if (isBulk(connection)) return handOver(connection, rows)
       let from = 0
       return Effect.whileLoop({
         while: () => from < rows.length,
@@ -217,10 +266,12 @@ const writerOf = (shape: Shape, insert: (rows: number) => string): TableWriter =
           if (values instanceof RowRefused) return Effect.fail(values)
           const at = from
           from += size
-          return Effect.mapError(
+          const inserted = Effect.mapError(
             connection.executeRaw(statements.get(size) ?? insert(size), values),
             (error) => new WriteRefused(error, at, size)
           )
+          // Others have their turn, however large the batch is.
+          return from % sliceRows === 0 ? Effect.andThen(inserted, Effect.yieldNow) : inserted
         },
         step: () => {}
       })

@@ -9,7 +9,7 @@ import * as Policy from "../Policy.ts"
 import { explained } from "../RunError.ts"
 import type { Retry, SinkStep } from "../Step.ts"
 import type { Intake } from "./Intake.ts"
-import { type Outlets, RowsRefused, type States, WriteFailed } from "./Outlets.ts"
+import { failed, type Outlets, RowsRefused, type States, WriteFailed } from "./Outlets.ts"
 
 export interface CommitterOptions {
   readonly pipeline: string
@@ -113,12 +113,19 @@ export class Committer {
     // A replay comes to its end, and the source may not have.
     const ends = finished && next.finished
     // Made anew each time, as the transaction may run again.
-    const attempt = Effect.suspend(() =>
+    const write = Effect.suspend(() =>
       Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written): Commit => {
         states = written
         return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
       })
     )
+    const { account } = intake
+    const taken = account === undefined ? [] : gathered(units, (unit) => unit.positions)
+    // First of all, as a lease is: what is not this run's any more must not be written.
+    const attempt =
+      account === undefined || taken.length === 0
+        ? write
+        : Effect.andThen(Effect.catchCause(account.settle(taken), failed(account)), write)
     return Effect.flatMap(this.transaction(attempt), (outcome) => {
       if (outcome instanceof RowsRefused) {
         return Effect.flatMap(this.refuse(batch, outcome, refused), (more) =>
@@ -128,6 +135,7 @@ export class Committer {
       outlets.states = states
       this.restart = false
       fate.settle(batch, instead)
+      account?.settled(taken)
       return intake.settled(next.position)
     })
   }

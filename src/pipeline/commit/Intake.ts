@@ -2,13 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { none } from "../fate/Counts.ts"
 import type { Arrival } from "../fate/Fate.ts"
 import type { Settled } from "../fate/Window.ts"
 import type { Checkpoint, KeptDeadLetter } from "../Journal.ts"
 import { BadDeadLetter } from "../RunError.ts"
-import type { Fingerprint, Position, Source } from "../Source.ts"
+import type { Account, Fingerprint, Position, Source } from "../Source.ts"
 import type { Failing } from "../Step.ts"
 
 /** What a checkpoint says of the source. */
@@ -22,6 +23,8 @@ export interface Intake {
   readonly size: Option.Option<number>
   readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
   readonly keep: (settled: Settled, finished: boolean) => Effect.Effect<Place, unknown, unknown>
+  /** Where the source keeps account of each element by itself. */
+  readonly account?: Pick<Account<unknown, unknown, unknown, Position>, "settle" | "settled" | "mayPass"> | undefined
   /** Tells the source what is kept. */
   readonly settled: (position: Option.Option<Position>) => Effect.Effect<void, unknown, unknown>
 }
@@ -42,7 +45,32 @@ const unsettled: Settled = { position: Option.none(), ahead: [], reach: Option.n
 export const ofSource = <E, R>(
   source: Source<unknown, E, R, Position>,
   start: Checkpoint
-): Effect.Effect<Intake, E, R> =>
+): Effect.Effect<Intake, E, R | Scope.Scope> =>
+  source.account === undefined ? byPosition(source, start) : byAccount(source, source.account, start)
+
+/** What is kept is in the account, and nothing here that could disagree with it. */
+const byAccount = <E, R>(
+  source: Source<unknown, E, R, Position>,
+  account: Effect.Effect<Account<unknown, E, R, Position>, E, R | Scope.Scope>,
+  start: Checkpoint
+): Effect.Effect<Intake, E, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const size = yield* source.size
+    const fingerprint = yield* source.fingerprint(Option.none())
+    const opened = yield* account
+    return {
+      start,
+      resume: unsettled,
+      resumable: source.resumable,
+      size,
+      arrivals: opened.elements,
+      account: opened,
+      settled: () => Effect.void,
+      keep: (_, finished) => Effect.succeed({ ...nothing, fingerprint, finished })
+    }
+  })
+
+const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Checkpoint): Effect.Effect<Intake, E, R> =>
   Effect.map(source.size, (size) => {
     let last = { position: start.position, fingerprint: start.fingerprint }
     let told: Option.Option<Position> = Option.none()

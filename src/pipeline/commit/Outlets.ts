@@ -133,8 +133,9 @@ export class Outlets {
   )
 }
 
-const failed =
-  ({ mayPass }: Outlet["writer"]) =>
+/** What a write makes of its failure, of a sink or of what a source keeps account in. */
+export const failed =
+  ({ mayPass }: Pick<Outlet["writer"], "mayPass">) =>
   (cause: Cause.Cause<unknown>): Effect.Effect<never, WriteFailed> =>
     Cause.hasInterruptsOnly(cause)
       ? Effect.failCause(cause as Cause.Cause<never>)

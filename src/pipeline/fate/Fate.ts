@@ -41,6 +41,8 @@ export interface FateOptions {
   readonly window: Limits
   /** The most rows in a batch; what one unit became is never split. */
   readonly maxRows: number
+  /** Whether what has nothing to write is committed at once, as somebody waits for it to settle. Default false. */
+  readonly eager?: boolean | undefined
   /** Whether a commit should wait for a batch of so many rows, as long as there is room for what fills it. Default false. */
   readonly fills?: boolean | undefined
   readonly resume: Settled & { readonly counts: Counts }
@@ -57,6 +59,7 @@ export class Fate {
   readonly pressed: Signal = new Signal()
   private readonly window: Window
   private readonly maxRows: number
+  private readonly eager: boolean
   private readonly fills: boolean
   private readonly half: number
   private readonly before: Counts
@@ -74,9 +77,10 @@ export class Fate {
   private closed = false
   private replayed = 0
 
-  constructor({ fills = false, maxRows, resume, window }: FateOptions) {
+  constructor({ eager = false, fills = false, maxRows, resume, window }: FateOptions) {
     this.window = new Window(window, resume)
     this.maxRows = maxRows
+    this.eager = eager
     this.fills = fills
     this.half = window.items / 2
     this.before = resume.counts
@@ -192,7 +196,7 @@ export class Fate {
   }
 
   private get hasQuiet(): boolean {
-    return this.quiet.length > 0 && (this.closed || this.window.isFull)
+    return this.quiet.length > 0 && (this.eager || this.closed || this.window.isFull)
   }
 
   get isCommitting(): boolean {

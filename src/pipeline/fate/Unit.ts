@@ -66,6 +66,11 @@ export class Unit {
     other.merged = this
   }
 
+  /** Those of all its source elements. */
+  get positions(): ReadonlyArray<Position> {
+    return [this.position, ...this.members.map(({ position }) => position)]
+  }
+
   /** Its fate is known, and that of all it absorbed. */
   settle(): void {
     this.settled = true

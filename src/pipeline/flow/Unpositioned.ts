@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { NoPosition, Source } from "../Source.ts"
+import { portions } from "./Portions.ts"
 import { weigh } from "./Weigh.ts"
 
 /** A source without positions, of any stream. */
@@ -16,7 +17,7 @@ export const unpositioned = <A, E, R>(stream: Stream.Stream<A, E, R>): Source<A,
 
 /** Closes a generator that is not read to its end, as `for … of` does. */
 export const ofIterable = <A>(items: Iterable<A>): Stream.Stream<A> => {
-  if (Array.isArray(items)) return Stream.fromArray(items)
+  if (Array.isArray(items)) return portions<A, A>(items, 0, (item) => item)
   const begun = Effect.sync(() => {
     const iterator = items[Symbol.iterator]()
     let isOpen = true

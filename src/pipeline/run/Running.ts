@@ -20,7 +20,7 @@ import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
-import { JournalError, type Lease } from "../Journal.ts"
+import type { JournalError, Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
@@ -70,13 +70,24 @@ export const open = (
     const fate = new Fate({
       window: { items, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
       maxRows,
-      fills: prefers !== undefined && options.commitEvery === undefined,
+      fills: prefers !== undefined && options.commitEvery === undefined && intake.account === undefined,
+      eager: intake.account !== undefined,
       resume: { ...intake.resume, counts: start.counts }
     })
     const letters = new DeadLetters(name, options.version, fate)
     const room = new Room(fate)
-    const keys = source.resumable ? keysOf(options) : undefined
-    const flow = new Flow({ pipeline: name, keys, fate, letters, room, steps, sink: sinkStep.name, outside })
+    const keys = source.resumable ? keysOf(source, options) : undefined
+    const flow = new Flow({
+      pipeline: name,
+      keys,
+      fate,
+      letters,
+      room,
+      // Who keeps account may wait for what is in a batch, and must not wait for ever.
+      steps: intake.account === undefined ? steps : steps.map(hurried),
+      sink: sinkStep.name,
+      outside
+    })
     const committer = new Committer({
       pipeline: name,
       lease,
@@ -154,7 +165,7 @@ export const open = (
       const flowing = yield* TaskGroup.supervise(flow.process(intake.arrivals), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
-        yield* TaskGroup.spawn(renewing(lease, options.lease ?? defaultLease), { name: "lease" }),
+        yield* TaskGroup.spawn(renewing(lease), { name: "lease" }),
         yield* TaskGroup.spawn(
           Effect.gen(function* () {
             yield* Effect.raceFirst(drainRequested, stopRequested)
@@ -239,43 +250,16 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
         Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
       )
 
-export const defaultLease: Duration.Input = "15 seconds"
+const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
+  Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
 
-/** Where the journal cannot be reached, it is tried again for as long as the lease lasts. */
-const renewing = (
-  { renew, renewEvery }: Lease,
-  lasts: Duration.Input
-): Effect.Effect<void, JournalError | LeaseLost> => {
-  if (Option.isNone(renewEvery)) return Effect.void
-  const until = (end: number): Effect.Effect<void, JournalError | LeaseLost> =>
-    Effect.catchIf(
-      renew,
-      (error) => error instanceof JournalError && error.mayPass === true,
-      (error) =>
-        Effect.flatMap(Alarm.moment, (now) =>
-          now >= end
-            ? Effect.fail(error)
-            : Effect.andThen(Effect.sleep(Duration.divideUnsafe(renewEvery.value, 10)), until(end))
-        )
-    )
-  return Effect.flatMap(Alarm.moment, (now) => {
-    let renewed = now
-    return Effect.forever(
-      Effect.andThen(
-        Effect.sleep(renewEvery.value),
-        Effect.suspend(() => {
-          const end = renewed + Duration.toMillis(lasts)
-          return Effect.andThen(
-            until(end),
-            Effect.map(Alarm.moment, (now) => void (renewed = now))
-          )
-        })
-      )
-    )
-  })
-}
+/** Whoever takes an element from an account, it is the same one. */
+const keysOf = ({ account, name: source }: Description["source"], { name, partition }: RunOptions<Delivery>): string =>
+  (account !== undefined ? [source] : partition === undefined ? [name] : [name, partition])
+    .map(encodeURIComponent)
+    .join("/")
 
-const keysOf = ({ name, partition }: RunOptions<Delivery>): string =>
-  [name, ...(partition === undefined ? [] : [partition])].map(encodeURIComponent).join("/")
+const hurried = (step: Step): Step =>
+  step._tag === "Batch" && step.within === undefined ? { ...step, within: Duration.seconds(1) } : step
 
 const perSecond = (count: number, millis: number): number => (millis === 0 ? 0 : (count / millis) * 1000)

@@ -38,9 +38,9 @@ export const columns = (
         a.attgenerated <> '' OR a.attidentity = 'a' AS "computed",
         CASE WHEN base.depth > 0 THEN pg_catalog.format_type(base.oid, base.size) END AS "base",
         CASE WHEN item.oid IS NOT NULL THEN pg_catalog.format_type(item.oid, NULL) ELSE pg_catalog.format_type(base.oid, NULL) END AS "named",
-        ARRAY(
+        ${jsonOf(sql)}(
           SELECT enumlabel::text FROM pg_catalog.pg_enum WHERE enumtypid = coalesce(item.oid, base.oid) ORDER BY enumsortorder
-        ) AS "labels",
+        ))::text AS "labels",
         -- "char" has quotes, citext has a schema.
         coalesce(item.typname, t.typname)::text AS "typeName"
       FROM there a
@@ -50,7 +50,8 @@ export const columns = (
       ORDER BY a.attnum`.withoutTransform,
     (rows) => {
       const known = new Map<string, Types.Type>()
-      for (const { labels, named, typeName } of rows) {
+      for (const { labels: text, named, typeName } of rows) {
+        const labels = namesIn(text)
         if (labels.length > 0) known.set(named, { form: "text", cast: named, sized: false, labels: new Set(labels) })
         else if (typeName === "citext") known.set(named, { form: "text", cast: named, sized: false })
       }
@@ -79,7 +80,7 @@ interface ColumnRow {
   readonly computed: boolean
   readonly base: string | null
   readonly named: string
-  readonly labels: ReadonlyArray<string>
+  readonly labels: string
   readonly typeName: string
 }
 
@@ -100,12 +101,12 @@ export const facts = (sql: SqlClient, table: string): Effect.Effect<Facts, SqlEr
       SELECT c.relkind IN ('r', 'p')
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = c.oid AND ev_type = '3')
           AND NOT pg_catalog.row_security_active(c.oid) AS "copies",
-        ARRAY(
+        ${jsonOf(sql)}(
           SELECT pg_catalog.format('%I.%I', n.nspname, o.conname)
           FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_namespace n ON n.oid = o.connamespace
           WHERE o.conrelid = c.oid AND o.condeferred
           ORDER BY o.conname
-        ) AS "deferred",
+        ))::text AS "deferred",
         (
           SELECT pg_catalog.jsonb_object_agg(named.name, named.columns)::text FROM (
             SELECT o.conname::text AS name, ${namesOf(sql, "o.conkey")} AS columns
@@ -115,29 +116,34 @@ export const facts = (sql: SqlClient, table: string): Effect.Effect<Facts, SqlEr
             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisunique
           ) named
         ) AS "constraints",
-        ARRAY(
+        ${jsonOf(sql)}(
           SELECT a.attname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT l.collisdeterministic
-        ) AS "loose"
+        ))::text AS "loose"
       FROM pg_catalog.pg_class c WHERE c.oid = (${tableId(sql, table)})`.withoutTransform,
     ([row]) => ({
       copies: row?.copies ?? false,
-      deferred: row?.deferred ?? [],
+      deferred: namesIn(row?.deferred),
       constraints: new Map(Object.entries<ReadonlyArray<string>>(JSON.parse(row?.constraints ?? "{}"))),
-      loose: new Set(row?.loose)
+      loose: new Set(namesIn(row?.loose))
     })
   )
 
 interface FactsRow {
   readonly copies: boolean
-  readonly deferred: ReadonlyArray<string>
+  readonly deferred: string
   readonly constraints: string | null
-  readonly loose: ReadonlyArray<string>
+  readonly loose: string
 }
 
 /** As SQL finds it by its bare name. */
 const tableId = (sql: SqlClient, table: string) =>
   sql`SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(${table}))::oid`
+
+/** An array as JSON, as drivers give arrays as they like. */
+const jsonOf = (sql: SqlClient) => sql.literal("pg_catalog.to_json(ARRAY")
+
+const namesIn = (text = "[]"): ReadonlyArray<string> => JSON.parse(text)
 
 /** The names of columns by their numbers, in their order. */
 const namesOf = (sql: SqlClient, numbers: string) =>

@@ -1,0 +1,331 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { Db, Pipeline, Sink } from "skein"
+import { Drivers } from "skein/node"
+import { databases, within } from "../support/database.ts"
+
+const Job = Schema.Struct({ id: Schema.Int, note: Schema.String })
+const Done = Schema.Struct({ id: Schema.Int, by: Schema.String })
+const Count = Schema.Struct({ n: Schema.Int })
+
+const jobs = Db.queue("jobs", Job, { key: "id" })
+const some = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, i) => ({ id: from + i, note: `note ${from + i}` }))
+/** Says who did what in a table without a key, so that what is done twice is there twice. */
+const work = (by: string, queue = jobs) =>
+  Pipeline.from(queue).pipe(
+    Pipeline.map(({ id }) => Effect.succeed({ id, by })),
+    Pipeline.to(Db.table("done", Done))
+  )
+const done = Effect.map(Db.query(Done)`SELECT * FROM done ORDER BY id`, (rows) => rows.map(({ id }) => id))
+const left = Effect.map(Db.query(Count)`SELECT count(*) AS n FROM jobs WHERE done = 0`, ([row]) => row?.n)
+const ids = (count: number) => some(count).map(({ id }) => id)
+
+describe.each(databases)("Db.queue in $database", ({ url }) => {
+  const inDb = within(url)
+
+  it.effect("takes each key once, however often it is added, and gives items in the order they were added", () =>
+    inDb(
+      Effect.gen(function* () {
+        const job = Pipeline.from([...some(5), ...some(3), ...some(7)]).pipe(Pipeline.to(jobs))
+        yield* Pipeline.run(job, { name: "fill" })
+        yield* jobs.add([...some(8), ...some(8)])
+        assert.deepEqual(yield* Pipeline.collect(Pipeline.from(jobs)), some(8))
+        const { outcome, settled } = yield* Pipeline.run(work("me"), { name: "work" })
+        assert.deepEqual({ outcome, settled }, { outcome: "done", settled: 8 })
+        yield* jobs.add(some(9))
+        assert.deepEqual(yield* Pipeline.collect(Pipeline.from(jobs)), some(1, 8))
+        assert.strictEqual((yield* Pipeline.run(work("me"), { name: "work" })).settled, 1)
+        assert.deepEqual(yield* done, ids(9))
+      })
+    )
+  )
+
+  it.effect("adds items in the transaction that is open, and none where that fails", () =>
+    inDb(
+      Effect.gen(function* () {
+        const { sql } = yield* Db.Db
+        yield* jobs.add(some(1))
+        yield* Effect.exit(sql.withTransaction(Effect.andThen(jobs.add(some(5)), Effect.fail("no"))))
+        assert.strictEqual(yield* left, 1)
+        yield* sql.withTransaction(jobs.add(some(5)))
+        assert.strictEqual(yield* left, 5)
+      })
+    )
+  )
+
+  it.live("gives each item to one of many runs", () =>
+    inDb(
+      Effect.gen(function* () {
+        yield* jobs.add(some(500))
+        const queue = Db.queue("jobs", Job, { key: "id", atOnce: 7 })
+        const runs = ["a", "b", "c", "d"].map((by) =>
+          Pipeline.run(work(by, queue), { name: "work", partition: by, maxRows: 3 })
+        )
+        const summaries = yield* Effect.all(runs, { concurrency: 4 })
+        assert.strictEqual(
+          summaries.reduce((sum, { settled }) => sum + settled, 0),
+          500
+        )
+        assert.deepEqual(yield* done, ids(500))
+        assert.strictEqual(yield* left, 0)
+      })
+    )
+  )
+
+  it.effect("settles what is filtered, skipped, kept as dead letters or batched, and waits for none of it", () =>
+    inDb(
+      Effect.gen(function* () {
+        yield* jobs.add(some(40))
+        const queue = Db.queue("jobs", Job, { key: "id", atOnce: 4 })
+        const job = Pipeline.from(queue).pipe(
+          Pipeline.filter(({ id }) => id >= 10),
+          Pipeline.map((item) => (item.id < 20 ? Effect.fail("bad" as const) : Effect.succeed(item)), {
+            name: "check",
+            onError: { deadLetter: Job }
+          }),
+          Pipeline.map(({ id }) => Effect.succeed({ id, by: "me" })),
+          Pipeline.to(Db.table("done", Done))
+        )
+        const { dead, filtered, outcome, written } = yield* Pipeline.run(job, { name: "work" })
+        assert.deepEqual({ dead, filtered, outcome, written }, { dead: 10, filtered: 10, outcome: "done", written: 20 })
+        assert.strictEqual(yield* left, 0)
+        assert.strictEqual((yield* Pipeline.run(job, { name: "work" })).settled, 0)
+      })
+    )
+  )
+
+  it.live("does not wait for ever for a batch that does not fill", () =>
+    inDb(
+      Effect.gen(function* () {
+        yield* jobs.add(some(10))
+        const queue = Db.queue("jobs", Job, { key: "id", atOnce: 4, poll: "10 millis" })
+        const job = Pipeline.from(queue).pipe(
+          Pipeline.batch(1000),
+          Pipeline.flatMap((all) => Effect.succeed(all.map(({ id }) => ({ id, by: "me" })))),
+          Pipeline.to(Db.table("done", Done))
+        )
+        yield* Pipeline.run(job, { name: "work" })
+        assert.deepEqual(yield* done, ids(10))
+      })
+    )
+  )
+
+  it.effect("takes what its own items add, before it ends", () =>
+    inDb(
+      Effect.gen(function* () {
+        yield* jobs.add(some(1))
+        const job = Pipeline.from(jobs).pipe(
+          Pipeline.flatMap(({ id, note }) =>
+            Effect.succeed([2 * id + 1, 2 * id + 2].filter((id) => id < 100).map((id) => ({ id, note })))
+          ),
+          Pipeline.to(jobs)
+        )
+        const { outcome, settled } = yield* Pipeline.run(job, { name: "crawl" })
+        assert.deepEqual({ outcome, settled }, { outcome: "done", settled: 100 })
+        assert.strictEqual(yield* left, 0)
+      })
+    )
+  )
+
+  it.effect("gives items back when a run ends before they are done, and to the next run as they are", () =>
+    inDb(
+      Effect.gen(function* () {
+        yield* jobs.add(some(20))
+        let bad = true
+        const job = Pipeline.from(jobs).pipe(
+          Pipeline.map(({ id }) => (bad && id === 11 ? Effect.fail("bad" as const) : Effect.succeed({ id, by: "me" }))),
+          Pipeline.to(Db.table("done", Done))
+        )
+        assert.strictEqual(yield* Effect.flip(Pipeline.run(job, { name: "work", maxRows: 1 })), "bad")
+        assert.deepEqual(yield* done, ids(11))
+        bad = false
+        assert.strictEqual((yield* Pipeline.run(work("other"), { name: "another" })).settled, 9)
+        assert.deepEqual(yield* done, ids(20))
+      })
+    )
+  )
+
+  it.effect("refuses to finish what another run has taken since, and writes nothing of it", () =>
+    inDb(
+      Effect.gen(function* () {
+        yield* jobs.add(some(3))
+        const [taken, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const slow = Pipeline.from(jobs).pipe(
+          Pipeline.map(({ id }) =>
+            Effect.andThen(
+              Effect.andThen(Deferred.succeed(taken, undefined), Deferred.await(goOn)),
+              Effect.succeed({ id, by: "slow" })
+            )
+          ),
+          Pipeline.to(Db.table("done", Done))
+        )
+        const running = yield* Effect.forkChild(Effect.flip(Pipeline.run(slow, { name: "slow" })))
+        yield* Deferred.await(taken)
+        // As after a time without a sign of life.
+        const { sql } = yield* Db.Db
+        yield* sql`UPDATE jobs SET until = -1`
+        assert.strictEqual((yield* Pipeline.run(work("quick"), { name: "quick" })).settled, 3)
+        yield* Deferred.succeed(goOn, undefined)
+        assert.match(
+          String(yield* Fiber.join(running)),
+          /could not settle 3 items of queue "jobs": 3 of them were taken by another run meanwhile/
+        )
+        assert.deepEqual(yield* Db.query(Done)`SELECT DISTINCT "by", 0 AS id FROM done`, [{ by: "quick", id: 0 }])
+        assert.deepEqual(yield* done, ids(3))
+      })
+    )
+  )
+
+  it.effect("does not take again what it holds itself, however late it is", () =>
+    inDb(
+      Effect.gen(function* () {
+        yield* jobs.add(some(6))
+        const { sql } = yield* Db.Db
+        const queue = Db.queue("jobs", Job, { key: "id", atOnce: 3 })
+        const seen: Array<number> = []
+        const job = Pipeline.from(queue).pipe(
+          Pipeline.map(({ id }) =>
+            Effect.andThen(
+              sql`UPDATE jobs SET until = -1`,
+              Effect.sync(() => {
+                seen.push(id)
+                return { id, by: "me" }
+              })
+            )
+          ),
+          Pipeline.to(Db.table("done", Done))
+        )
+        yield* Pipeline.run(job, { name: "work", maxRows: 1 })
+        assert.deepEqual(seen, ids(6))
+        assert.deepEqual(yield* done, ids(6))
+      })
+    )
+  )
+
+  it.effect("gives an item the same idempotency key in every run, and another one than any other item", () =>
+    inDb(
+      Effect.gen(function* () {
+        yield* jobs.add(some(4))
+        const keys: Array<string> = []
+        const job = (fails: boolean) =>
+          Pipeline.from(jobs).pipe(
+            Pipeline.map(() =>
+              Effect.flatMap(Pipeline.idempotencyKey, (key) =>
+                fails ? (keys.push(key), Effect.fail("bad" as const)) : Effect.sync(() => void keys.push(key))
+              )
+            ),
+            Pipeline.to(Sink.discard)
+          )
+        yield* Effect.exit(Pipeline.run(job(true), { name: "one" }))
+        const first = keys.splice(0)
+        yield* Pipeline.run(job(false), { name: "two", partition: "x" })
+        assert.strictEqual(new Set(keys).size, 4)
+        assert.includeMembers(keys, first)
+      })
+    )
+  )
+
+  it.effect("refuses items without a key or that do not encode, by name, and a table that is none of its own", () =>
+    inDb(
+      Effect.gen(function* () {
+        const Loose = Schema.Struct({ id: Schema.NullOr(Schema.String), n: Schema.Finite })
+        const loose = Db.queue("loose", Loose, { key: "id" })
+        const refused = (effect: Effect.Effect<unknown, Db.DbError, Db.Db>) =>
+          Effect.map(Effect.flip(effect), ({ message }) => message)
+        assert.match(
+          yield* refused(
+            loose.add([
+              { id: "a", n: 1 },
+              { id: null, n: 1 }
+            ])
+          ),
+          /add to queue "loose": item 2 .*key "id" is no string/
+        )
+        assert.match(yield* refused(loose.add([{ id: "a", n: NaN }])), /item 1 does not encode: .*n/)
+        assert.match(yield* refused(loose.add([{ id: "a\0b", n: 1 }])), /item 1 does not encode: its key is no text/)
+        const { sql } = yield* Db.Db
+        yield* sql`CREATE TABLE taken (id INTEGER)`
+        assert.match(
+          yield* refused(Db.queue("taken", Loose, { key: "id" }).add([])),
+          /open table "taken": the table that is there does not fit/
+        )
+        yield* loose.add([{ id: "x", n: 1 }])
+        const Other = Schema.Struct({ id: Schema.String, n: Schema.String })
+        const read = Pipeline.run(
+          Pipeline.from(Db.queue("loose", Other, { key: "id" })).pipe(Pipeline.to(Sink.discard)),
+          { name: "x" }
+        )
+        assert.match(String(yield* Effect.flip(read)), /read queue "loose": item "x" is not as the schema says/)
+        assert.throws(() => Db.queue("q", Loose, { key: "id", atOnce: 0 }), /atOnce/)
+      })
+    )
+  )
+
+  it.effect("takes any name and any key that the database keeps", () =>
+    inDb(
+      Effect.gen(function* () {
+        const Any = Schema.Struct({ a: Schema.String, b: Schema.Int, big: Schema.BigInt })
+        const queue = Db.queue(`order"; DROP TABLE "x`, Any, { key: ["a", "b", "big"] })
+        const items = ["", "'", `"`, "ä𝄞", "a\nb"].flatMap((a) =>
+          [0, 1].map((b) => ({ a, b, big: 2n ** 70n + BigInt(b) }))
+        )
+        yield* queue.add(items)
+        yield* queue.add(items)
+        const seen: Array<typeof Any.Type> = []
+        yield* Pipeline.run(
+          Pipeline.from(queue).pipe(Pipeline.to(Sink.forEach((item) => Effect.sync(() => seen.push(item))))),
+          { name: "any" }
+        )
+        assert.sameDeepMembers(seen, items)
+      })
+    )
+  )
+
+  it.live("follows: takes what is added while it runs, until it is drained", () =>
+    inDb(
+      Effect.gen(function* () {
+        const queue = Db.queue("jobs", Job, { key: "id", follow: true, poll: "5 millis" })
+        yield* jobs.add(some(2))
+        const { sql } = yield* Db.Db
+        const wait = (count: number) =>
+          Effect.repeat(
+            Effect.orElseSucceed(sql<{ n: number }>`SELECT count(*) AS n FROM done`, () => []),
+            { while: (rows) => Number(rows[0]?.n ?? 0) < count }
+          )
+        const run = yield* Pipeline.start(work("me", queue), { name: "work" })
+        yield* wait(2)
+        yield* jobs.add(some(5))
+        yield* wait(5)
+        yield* run.drain
+        const { outcome, settled } = yield* run.await
+        assert.deepEqual({ outcome, settled }, { outcome: "drained", settled: 5 })
+      })
+    )
+  )
+})
+
+describe("Db.queue in SQLite", () => {
+  it.live("is shared by connections of several programs", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const url = yield* databases[0]!.url
+        const layer = () => Db.open(url).pipe(Layer.provide(Drivers.layer))
+        yield* Effect.provide(jobs.add(some(300)), layer())
+        const queue = Db.queue("jobs", Job, { key: "id", atOnce: 5 })
+        yield* Effect.all(
+          ["a", "b"].map((by) => Effect.provide(Pipeline.run(work(by, queue), { name: by, maxRows: 5 }), layer())),
+          { concurrency: 2 }
+        )
+        yield* Effect.provide(
+          Effect.map(done, (found) => assert.deepEqual(found, ids(300))),
+          layer()
+        )
+      })
+    )
+  )
+})
