@@ -107,6 +107,6 @@ const begin = (settings: Settings, session: Session): Effect.Effect<void, SqlErr
   )
 }
 
-const questions = `SELECT current_setting('server_version_num')::int4 AS version,
-  current_setting('transaction_read_only')::bool AS standby,
+const questions = `SELECT pg_catalog.current_setting('server_version_num')::int4 AS version,
+  pg_catalog.current_setting('transaction_read_only')::bool AS standby,
   (SELECT setting::int4 FROM pg_catalog.pg_settings WHERE name = 'statement_timeout') AS timeout`
