@@ -105,6 +105,7 @@ const settingsOf = (target: Target.Target, options: Db.PostgresOptions): string 
     target.options,
     // The forms in which values are read.
     ...set("DateStyle", "ISO"),
+    ...set("TimeZone", "UTC"),
     ...set("extra_float_digits", 1),
     ...set("synchronous_commit", options.synchronous === "normal" ? "off" : undefined),
     ...set(

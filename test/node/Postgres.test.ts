@@ -445,14 +445,15 @@ describe("Postgres: a session", () => {
   it.live("has the settings of the options and of the URL", () =>
     Effect.gen(function* () {
       const url = yield* fresh
-      const given = `${url}?options=-c%20search_path%3Da%2Cb%20-c%20DateStyle%3DGerman%20-c%20statement_timeout%3D5min&application_name=mine`
+      const given = `${url}?options=-c%20search_path%3Da%2Cb%20-c%20DateStyle%3DGerman%20-c%20TimeZone%3DEurope/Berlin%20-c%20statement_timeout%3D5min&application_name=mine`
       const { sql } = yield* Postgres.open(given, { lockTimeout: "2 seconds", synchronous: "normal" })
       const shown = yield* sql`SELECT name, setting FROM pg_settings WHERE name IN
-        ('search_path', 'lock_timeout', 'synchronous_commit', 'application_name', 'DateStyle') ORDER BY name`
+        ('search_path', 'lock_timeout', 'synchronous_commit', 'application_name', 'DateStyle', 'TimeZone') ORDER BY name`
       assert.deepEqual(
         shown.map((row) => Object.values(row)),
         [
           ["DateStyle", "ISO, DMY"],
+          ["TimeZone", "UTC"],
           ["application_name", "mine"],
           ["lock_timeout", "2000"],
           ["search_path", "a,b"],
