@@ -79,7 +79,7 @@ export const open = <A, I extends object>(
       return { columns, missing, problems }
     }
 
-    const writer = yield* sql.withTransaction(
+    const opening = sql.withTransaction(
       Effect.gen(function* () {
         const found = yield* dialect.inspect(sql, name)
         const { columns, missing, problems } = columnsOf(found)
@@ -125,9 +125,14 @@ export const open = <A, I extends object>(
         return { shape, writer: writer.success }
       })
     )
+    const writer = yield* Effect.retry(opening, { times: 5, while: (error) => isSqlError(error) && isRaced(error) })
     return writerOf(db, table, made.success, writer)
   }).pipe(Effect.mapError((error) => (isSqlError(error) ? fromSqlError(db.name, tried)(error) : error)))
 }
+
+/** Others make the same table at the same time: it is there when they have. */
+const isRaced = ({ message, reason }: SqlError): boolean =>
+  reason._tag === "UniqueViolation" || reason._tag === "DeadlockError" || /already exists/i.test(message)
 
 /** Names of its columns. */
 export const keyOf = (key: string | ReadonlyArray<string> = []): ReadonlyArray<string> =>

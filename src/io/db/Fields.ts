@@ -66,7 +66,7 @@ const fieldOf = (
   name: string,
   ast: SchemaAST.AST
 ): { readonly field: Field; readonly plain: boolean; readonly isFinite: boolean } => {
-  const members = SchemaAST.isUnion(ast) ? ast.types : [ast]
+  const members = membersOf(ast)
   const present = members.filter((member) => !SchemaAST.isNull(member) && !SchemaAST.isUndefined(member))
   const { isFinite = false, kind, plain } = scalarOf(present)
   return {
@@ -81,6 +81,10 @@ const fieldOf = (
     plain: plain && !(SchemaAST.isUnion(ast) && ast.checks !== undefined)
   }
 }
+
+/** Of unions in it too, as that of literals is in one with null. */
+const membersOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> =>
+  SchemaAST.isUnion(ast) ? ast.types.flatMap(membersOf) : [ast]
 
 interface Scalar {
   readonly kind: Kind

@@ -1,7 +1,7 @@
 /**
  * Values on their way to and from PostgreSQL, all as text but bytes. What JavaScript holds without loss comes as such: bool,
- * int2, int4, float4, float8, oid, text and its like, and bytea as `Uint8Array`. All else stays the text that PostgreSQL
- * writes, for whoever knows what it means: int8, numeric, dates and times, JSON, UUID, arrays.
+ * int2, int4, float4, float8, oid, text and its like, and bytea as `Uint8Array`. Timestamps come as ISO 8601 has them. All
+ * else stays the text that PostgreSQL writes, for whoever knows what it means: int8, numeric, dates, JSON, UUID, arrays.
  */
 import type { Field } from "./Pg.ts"
 
@@ -14,8 +14,23 @@ const parsers = new Map<number, Parse>([
   [23, Number],
   [26, Number],
   [700, Number],
-  [701, Number]
+  [701, Number],
+  [1114, (text) => isoOf(text)],
+  [1115, (text) => isoIn(text)],
+  [1184, (text) => isoOf(text)],
+  [1185, (text) => isoIn(text)]
 ])
+
+/** As JavaScript reads it, of the years that ISO 8601 has without more. */
+const isoOf = (text: string): string =>
+  text.replace(
+    /^(\d{4}-\d\d-\d\d) ([\d:]{8})(?:\.(\d+))?(\+00)?$/,
+    (_, day: string, time: string, fraction = "", zone?: string) =>
+      `${day}T${time}.${String(fraction).padEnd(3, "0")}${zone === undefined ? "" : "Z"}`
+  )
+
+/** In an array's text, where timestamps stand between quotes. */
+const isoIn = (text: string): string => text.replaceAll(/"([^"]+)"/g, (_, item: string) => `"${isoOf(item)}"`)
 
 const bytesOf = (text: string): Uint8Array =>
   text.startsWith("\\x") ? new Uint8Array(Buffer.from(text.slice(2), "hex")) : unescaped(text)

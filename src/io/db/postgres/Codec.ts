@@ -34,7 +34,12 @@ export const codecOf = (field: Field, type: Type): Codec | undefined => {
     expected: expectations[kind],
     copy: form === "other" ? undefined : limited,
     wire: limited,
-    parameter: isPrinted(kind) ? (value) => Result.getOrElse(json.print(value), () => value) : (value) => value,
+    parameter: isPrinted(kind)
+      ? (value) => {
+          const text = Result.getOrElse(json.print(value), () => value)
+          return kind === "instant" && form !== "text" ? Instant.toPostgres(String(text)) : text
+        }
+      : (value) => value,
     read: readers[kind](field, form)
   }
 }
@@ -189,7 +194,6 @@ const itemWriters: { readonly [F in Form]?: Write } = {
   int2: (out, value) => integerOf(out, value, Values.int2, Values.int2OfBigint),
   float8: (out, value) => Values.float8(out, numberOf(value)),
   float4: (out, value) => Values.float4(out, numberOf(value)),
-  bytea: Values.bytea,
   timestamptz: (out, value) => (value instanceof Date ? Values.timestampOfInstant : texts.timestamptz)(out, value),
   timestamp: (out, value) => (value instanceof Date ? Values.timestampOfInstant : texts.timestamp)(out, value),
   date: (out, value) => (value instanceof Date ? Values.dateOfInstant : texts.date)(out, value)
@@ -281,14 +285,12 @@ const arrayCodec = ({ json }: Field, element: Type): Codec | undefined => {
 const isNull = (value: unknown): value is null | undefined => value === null || value === undefined
 
 /** What is the same in the field's JSON form, or can be told from it. */
-const isItem = (value: unknown): boolean =>
-  typeof value !== "object" || value === null || value instanceof Date || value instanceof Uint8Array
+const isItem = (value: unknown): boolean => typeof value !== "object" || value === null || value instanceof Date
 
-const textOf = (item: unknown): string =>
-  item instanceof Date ? item.toISOString() : item instanceof Uint8Array ? hexOf(item) : String(item)
-
-const hexOf = (bytes: Uint8Array): string =>
-  `\\x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`
+const textOf = (item: unknown): string => {
+  if (item instanceof Date) return Instant.toPostgres(item.toISOString())
+  return Object.is(item, -0) ? "-0" : String(item)
+}
 
 /** An item in the field's JSON form, of its text. */
 const itemOf = (item: unknown, form: Form): unknown => {
@@ -315,7 +317,15 @@ const itemOf = (item: unknown, form: Form): unknown => {
 type Read = (value: unknown) => unknown
 
 /** An integer that no number is. */
-const isInexact = (text: string): boolean => /^-?\d+$/.test(text) && !Number.isSafeInteger(Number(text))
+const isInexact = (text: string): boolean =>
+  /^-?\d+$/.test(text) && !Number.isSafeInteger(Number(text)) && expanded(String(Number(text))) !== text
+
+/** Without its exponent. */
+const expanded = (text: string): string => {
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:e\+(\d+))?$/.exec(text) ?? []
+  return sign + whole + fraction.padEnd(Number(exponent), "0")
+}
 
 const readNumber: Read = (value) => {
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value
@@ -372,8 +382,17 @@ const readers: Readonly<Record<Kind, (field: Field, form: Form) => Read>> = {
     (value) => {
       const parsed = json.parse(json.bare ? readText(form)(value) : value)
       if (parsed !== value || typeof value !== "string" || !value.startsWith("{")) return parsed
-      // An array of PostgreSQL's, in the result of a query.
+      // An array of PostgreSQL's, in the result of a query that does not say what of.
       const items = ArrayText.parse(value)
-      return items === undefined ? parsed : json.parse(items)
+      if (items === undefined) return parsed
+      const texts = json.parse(items)
+      return texts === items ? json.parse(items.map(guessed)) : texts
     }
+}
+
+const guessed = (item: ArrayText.Item): unknown => {
+  if (typeof item !== "string") return item
+  if (item === "t" || item === "f") return item === "t"
+  if (/^-?\d+(\.\d+)?(e[+-]?\d+)?$/.test(item)) return itemOf(item, "float8")
+  return Instant.toIso(item)
 }

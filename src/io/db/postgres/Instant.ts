@@ -85,6 +85,16 @@ export const toIso = (text: string): string => {
   return `${years}-${day}T${time}.${fraction.padEnd(3, "0")}${zone === undefined ? "" : "Z"}`
 }
 
+/** What ISO 8601 has for a point in time, as PostgreSQL reads it: it knows no signs before years, and no year 0. */
+export const toPostgres = (iso: string): string => {
+  const [, sign = "", year, rest] = /^([+-]?)(\d{4,6})(-.*)$/s.exec(iso) ?? []
+  if (year === undefined) return iso
+  const counted = Number(`${sign}${year}`)
+  return counted > 0
+    ? `${String(counted).padStart(4, "0")}${rest}`
+    : `${String(1 - counted).padStart(4, "0")}${rest} BC`
+}
+
 /** 2000-01-01, from 1970 on, in milliseconds. */
 export const epoch = 946_684_800_000
 

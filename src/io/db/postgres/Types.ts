@@ -50,7 +50,7 @@ export const of = (declared: string, known: Known = new Map()): Type | undefined
   const [matched, head = "", sizes, tail = "", brackets = ""] = declaration.exec(declared.trim()) ?? []
   if (matched === undefined) return undefined
   if (brackets !== "") {
-    const element = of(declared.slice(0, declared.lastIndexOf("[")).replace(/[[\]\d ]+$/, ""), known)
+    const element = of(declared.trim().slice(0, -brackets.length), known)
     return element === undefined || element.element !== undefined ? undefined : arrayOf(element)
   }
   const sized = sizes !== undefined

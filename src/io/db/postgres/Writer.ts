@@ -67,10 +67,10 @@ interface Cell {
 const cellOf = (column: Column, write: Write): Cell => ({
   column,
   odd: column.name in Object.prototype,
-  write: (out, value) => {
-    if (value !== null && value !== undefined) return write(out, value)
-    return column.nullable ? void out.int32(-1) : ""
-  }
+  // Where a field cannot be absent, null may be a value: JSON's.
+  write: column.nullable
+    ? (out, value) => (value === null || value === undefined ? void out.int32(-1) : write(out, value))
+    : write
 })
 
 const fieldIn = (fields: object, { column, odd }: Cell): unknown =>
@@ -127,6 +127,7 @@ const folderOf = ({ key, onConflict }: Shape, targets: ReadonlyArray<Target>, fa
       : (fields: object) => JSON.stringify([first, ...others].map((identity) => partOf(identity(fields))))
   if (identify === undefined || onConflict === "fail") return () => undefined
   return (all) => {
+    if (isAscending(all, identify)) return undefined
     const places = new Map<unknown, number>()
     for (let at = 0; at < all.length; at++) {
       const identity = identify(all[at]!)
@@ -134,6 +135,18 @@ const folderOf = ({ key, onConflict }: Shape, targets: ReadonlyArray<Target>, fa
     }
     return places.size === all.length ? undefined : new Set(places.values())
   }
+}
+
+/** As keys mostly come; then none comes twice. */
+const isAscending = (all: ReadonlyArray<object>, identify: (fields: object) => unknown): boolean => {
+  let before: number | string | bigint | undefined
+  for (const fields of all) {
+    const identity = identify(fields)
+    if (typeof identity !== "number" && typeof identity !== "string" && typeof identity !== "bigint") return false
+    if (before !== undefined && !(identity > before)) return false
+    before = identity
+  }
+  return true
 }
 
 /** The number 1 and the text "1" are never in the same column. */
@@ -150,9 +163,11 @@ const byInsert = (shape: Shape, targets: ReadonlyArray<Target>, fold: Fold | und
   const cells = targets.map(({ column, codec }) => cellOf(column, codec.wire))
   const numbers = targets.map(({ type }) => oidOf({ cast: wireOf(type), form: "other", sized: false })!)
   const scratch = new Bytes(1024)
+  /** Of the statement before, when nobody reads them any more. */
+  let idle: ReadonlyArray<Bytes> | undefined
 
   /** The arrays of as many rows from `from` on as fit, and how many those are. */
-  const arraysOf = (rows: Rows, from: number): { arrays: ReadonlyArray<Uint8Array>; count: number } | RowRefused => {
+  const arraysOf = (rows: Rows, from: number): { outs: ReadonlyArray<Bytes>; count: number } | RowRefused => {
     const wanted = Math.min(largest.rows, rows.length - from)
     const all = new Array<object>(wanted)
     for (let at = 0; at < wanted; at++) {
@@ -161,7 +176,9 @@ const byInsert = (shape: Shape, targets: ReadonlyArray<Target>, fold: Fold | und
       all[at] = fields
     }
     const written = fold?.(all)
-    const outs = cells.map(() => new Bytes(64 + wanted * 16))
+    const outs = idle ?? cells.map(() => new Bytes(64 + wanted * 16))
+    idle = undefined
+    for (const out of outs) out.length = 0
     for (const [at, out] of outs.entries()) arrayHead(out, numbers[at]!)
     let count = 0
     let kept = 0
@@ -180,7 +197,7 @@ const byInsert = (shape: Shape, targets: ReadonlyArray<Target>, fold: Fold | und
       scratch.length = 0
     }
     for (const out of outs) out.patch(12, kept)
-    return { arrays: outs.map((out) => out.written()), count }
+    return { outs, count }
   }
 
   return (connection: Connection, rows: Rows) => {
@@ -192,10 +209,11 @@ const byInsert = (shape: Shape, targets: ReadonlyArray<Target>, fold: Fold | und
         if (made instanceof RowRefused) return Effect.fail(made)
         const at = from
         from += made.count
-        return Effect.mapError(
-          connection.executeRaw(statement, made.arrays),
-          (error) => new WriteRefused(error, at, made.count)
-        )
+        const arrays = made.outs.map((out) => out.written())
+        return Effect.mapBoth(connection.executeRaw(statement, arrays), {
+          onSuccess: () => void (idle = made.outs),
+          onFailure: (error) => new WriteRefused(error, at, made.count)
+        })
       },
       step: () => {}
     })
