@@ -5,7 +5,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Field } from "./Fields.ts"
-import type { Reading } from "./Reading.ts"
+import type { Reading } from "./rows/Reading.ts"
 
 /** A column that keeps a field. */
 export interface Column extends Field {

@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Kind } from "./Fields.ts"
+import type { Kind } from "../Fields.ts"
 
 /** What a key column holds, as JSON that keeps it exactly. */
 export type KeyValue =

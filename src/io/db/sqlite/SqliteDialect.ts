@@ -4,8 +4,8 @@ import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { type BulkConnection, isBulk } from "./BulkConnection.ts"
-import * as JsonText from "../../concurrency/base/JsonText.ts"
+import { type BulkConnection, isBulk } from "../BulkConnection.ts"
+import * as JsonText from "../../../concurrency/base/JsonText.ts"
 import {
   type Column,
   type Dialect,
@@ -17,8 +17,8 @@ import {
   type Shape,
   type TableWriter,
   WriteRefused
-} from "./Dialect.ts"
-import { type Field, type Kind, valueOf } from "./Fields.ts"
+} from "../Dialect.ts"
+import { type Field, type Kind, valueOf } from "../Fields.ts"
 import { sqliteReading } from "./SqliteReading.ts"
 
 interface TableColumn {

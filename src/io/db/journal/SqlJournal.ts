@@ -4,12 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { Host } from "../../pipeline/context/Host.ts"
-import type { Journal } from "../../pipeline/Journal.ts"
+import type { Host } from "../../../pipeline/context/Host.ts"
+import type { Journal } from "../../../pipeline/Journal.ts"
 import { leases } from "./JournalLease.ts"
 import * as JournalStore from "./JournalStore.ts"
-import { postgresJournal } from "./PostgresJournal.ts"
-import { sqliteJournal } from "./SqliteJournal.ts"
+import { postgresJournal } from "../postgres/PostgresJournal.ts"
+import { sqliteJournal } from "../sqlite/SqliteJournal.ts"
 
 export interface Options {
   /** The files of the database, by all of their names. */

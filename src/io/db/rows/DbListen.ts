@@ -6,12 +6,12 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { isSqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import * as Alarm from "../../concurrency/base/Alarm.ts"
-import { weigh } from "../../pipeline/flow/Weigh.ts"
-import type { Element, NoPosition } from "../../pipeline/Source.ts"
-import { DbError, fromSqlError } from "../DbError.ts"
-import type { Db } from "./Contract.ts"
-import { issueOf } from "./DbTable.ts"
+import * as Alarm from "../../../concurrency/base/Alarm.ts"
+import { weigh } from "../../../pipeline/flow/Weigh.ts"
+import type { Element, NoPosition } from "../../../pipeline/Source.ts"
+import { DbError, fromSqlError } from "../../DbError.ts"
+import type { Db } from "../Contract.ts"
+import { issueOf } from "../DbTable.ts"
 
 export interface ListenOptions {
   /**

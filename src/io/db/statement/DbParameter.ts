@@ -1,8 +1,8 @@
 /** What may be interpolated into a statement, and the form in which each database takes it: always a parameter, never SQL. */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
-import * as JsonText from "../../concurrency/base/JsonText.ts"
+import { isTooDeep, unlessTooDeep } from "../../../concurrency/base/Nesting.ts"
+import * as JsonText from "../../../concurrency/base/JsonText.ts"
 
 /**
  * What a statement takes as a parameter. An array is an array of PostgreSQL, as in `= ANY(${ids})`, and JSON text in SQLite,

@@ -3,9 +3,9 @@ import * as Arr from "effect/Array"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { issueOf } from "./DbTable.ts"
-import type { Dialect } from "./Dialect.ts"
-import type * as Fields from "./Fields.ts"
+import { issueOf } from "../DbTable.ts"
+import type { Dialect } from "../Dialect.ts"
+import type * as Fields from "../Fields.ts"
 
 export interface RowDecoder<A> {
   /** Whether a field is a bigint, so that integers have to be read as such. */

@@ -6,9 +6,9 @@ import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { hasProperty } from "effect/Predicate"
-import { checkWhole } from "../../concurrency/base/Options.ts"
-import { DbError, fromSqlError } from "../DbError.ts"
-import { Db } from "./Contract.ts"
+import { checkWhole } from "../../../concurrency/base/Options.ts"
+import { DbError, fromSqlError } from "../../DbError.ts"
+import { Db } from "../Contract.ts"
 
 export type Isolation = "read committed" | "repeatable read" | "serializable"
 
