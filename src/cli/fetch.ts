@@ -25,7 +25,9 @@ const description = `Fetch URLs into the table "pages" of a database, a file of 
   durationMs and finalUrl. What fails for good (another status, no connection, too late, too
   large, a line that is no URL) becomes a dead letter: see \`skein dead\`.
 
-  --from, --db and --out are three different files, and regular ones.
+  --from, --db and --out are three different files, and regular ones. A database in a PostgreSQL
+  is postgres://user@host/database; give the password in PGPASSWORD or ~/.pgpass, as other users
+  see command lines. It is shown and remembered nowhere.
 
   Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a
   second one cancels. How far it is, is kept in the database; without --db in .skein/NAME.db
@@ -41,7 +43,9 @@ const config = {
   ),
   from: Paths.file("from").pipe(Flag.withDescription("Read the URLs from a file that has one a line"), Flag.optional),
   db: Paths.database.pipe(
-    Flag.withDescription('Write rows into the table "pages" of this SQLite database, one a URL, exactly once'),
+    Flag.withDescription(
+      'Write rows into the table "pages" of this database, one a URL, exactly once: a file of SQLite, or the URL of a PostgreSQL'
+    ),
     Flag.optional
   ),
   out: Paths.file("out").pipe(Flag.withDescription("Append a line of JSON for each URL to this file"), Flag.optional),
@@ -118,7 +122,11 @@ export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> 
   Command.withDescription(description),
   Command.withExamples([
     { command: "skein fetch --from urls.txt --db pages.db --out pages.jsonl", description: "Fetch what a file lists" },
-    { command: "skein fetch https://example.com/ --out page.jsonl --rate 10/s", description: "Fetch one page" }
+    { command: "skein fetch https://example.com/ --out page.jsonl --rate 10/s", description: "Fetch one page" },
+    {
+      command: "skein fetch --from urls.txt --db postgres://ada@localhost/web",
+      description: "Fetch into PostgreSQL, with the password in PGPASSWORD or ~/.pgpass"
+    }
   ]),
   Command.validate((input) => {
     const wrong = problemOf(input)

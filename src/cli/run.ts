@@ -42,7 +42,9 @@ const config = {
     Flag.optional
   ),
   db: Paths.database.pipe(
-    Flag.withDescription("The SQLite database of the job, where its layer has none. Default .skein/NAME.db"),
+    Flag.withDescription(
+      "The database of the job, where its layer has none: a file of SQLite, or postgres://user@host/database. Default .skein/NAME.db"
+    ),
     Flag.optional
   ),
   restart: Flag.Boolean("restart").pipe(
@@ -84,5 +86,11 @@ export const run: Command.Command<"run", Input, {}, unknown, Main.Services> = Co
 ).pipe(
   Command.withShortDescription("Run the job that a file exports"),
   Command.withDescription(description),
-  Command.withExamples([{ command: "skein run job.ts", description: "Run `export default` of job.ts" }])
+  Command.withExamples([
+    { command: "skein run job.ts", description: "Run `export default` of job.ts" },
+    {
+      command: "skein run job.ts --db postgres://ada@localhost/data",
+      description: "Run it into PostgreSQL, with the password in PGPASSWORD or ~/.pgpass"
+    }
+  ])
 )

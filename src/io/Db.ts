@@ -6,7 +6,7 @@ import type { FileSystem } from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
@@ -14,10 +14,12 @@ import { Host } from "../pipeline/context/Host.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
-import type { Source } from "../pipeline/Source.ts"
+import type { NoPosition, Source } from "../pipeline/Source.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
+import * as DbListen from "./db/DbListen.ts"
+import type { ListenOptions } from "./db/DbListen.ts"
 import * as DbQueue from "./db/DbQueue.ts"
 import type { QueueOptions } from "./db/DbQueue.ts"
 import * as DbMigration from "./db/DbMigration.ts"
@@ -43,6 +45,7 @@ export {
   Db,
   DbError,
   type Json,
+  type ListenOptions,
   type Opened,
   type Parameter,
   type QueueOptions,
@@ -339,6 +342,50 @@ export const rows = <A, I extends object>(
     fingerprint: (upTo, since) => Effect.flatMap(Db, (db) => DbRows.fingerprint(db, rows, upTo, since)),
     changed: (kept, upTo, watermark) => Effect.flatMap(Db, (db) => DbRows.changed(db, rows, kept, upTo, watermark)),
     read: (after) => Stream.unwrap(Effect.map(Db, (db) => DbRows.read(db, rows, after)))
+  }
+}
+
+/**
+ * What others send to a channel of PostgreSQL by NOTIFY, from when reading begins: texts, or, with a schema, its JSON. A source
+ * without positions, as the server keeps nothing of it: at-most-once. When the connection is lost it is made again, and what was sent
+ * meanwhile is missed; `onListening` runs then, for who has to look for it. Fails with a `DbError` in SQLite, which has no channels,
+ * for a notification that is not as the schema says, and when more than `capacity` wait to be taken.
+ *
+ * @example
+ * ```ts no-run needs a PostgreSQL
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline, Sink } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Order = Schema.Struct({ id: Schema.Int })
+ * const job = Pipeline.from(Db.listen("orders", Order)).pipe(
+ *   Pipeline.to(Sink.forEach(({ id }) => Effect.log(`order ${id}`)))
+ * )
+ *
+ * // Until it is drained. Elsewhere: NOTIFY orders, '{"id": 1}'
+ * const program = Pipeline.run(job, { name: "orders" }).pipe(
+ *   Effect.provide(Db.open("postgres://localhost/shop").pipe(Layer.provide(Drivers.layer)))
+ * )
+ * void program
+ * ```
+ */
+export const listen: {
+  (channel: string, options?: ListenOptions): Source<string, DbError, Db, NoPosition>
+  <A, I>(channel: string, schema: Schema.Codec<A, I>, options?: ListenOptions): Source<A, DbError, Db, NoPosition>
+} = (
+  channel: string,
+  first: Schema.Codec<unknown, unknown> | ListenOptions = {},
+  second: ListenOptions = {}
+): Source<never, DbError, Db, NoPosition> => {
+  const [schema, options] = Schema.isSchema(first) ? [first, second] : [undefined, first]
+  checkWhole("Db.listen: capacity", options.capacity, 1)
+  checkDuration("Db.listen: reconnectFor", options.reconnectFor)
+  return {
+    name: `channel ${JSON.stringify(channel)}`,
+    resumable: false,
+    size: Effect.succeedNone,
+    fingerprint: () => Effect.succeed({}),
+    read: () => Stream.unwrap(Effect.map(Db, (db) => DbListen.stream<never>(db, channel, schema as never, options)))
   }
 }
 

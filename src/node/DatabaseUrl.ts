@@ -25,8 +25,11 @@ export const parse = (url: string): DatabaseUrl => {
   }
 }
 
-/** Whether SQLite would keep nothing of it: in memory, or in a file that it deletes. */
-export const isKept = (path: string): boolean => path !== "" && !path.startsWith(memory)
+/** Whether it outlives the program: SQLite keeps nothing of what is in memory, or in a file that it deletes. */
+export const isKept = (url: string): boolean => {
+  const at = parse(url)
+  return at._tag !== "File" || (at.path !== "" && !at.path.startsWith(memory))
+}
 
 const memory = ":memory:"
 

@@ -45,6 +45,9 @@ export const layer: Layer.Layer<Driver> = Layer.merge(
 
 /** Without the rest of its URL, which may hold a password. */
 const unknownKind = (scheme: string): DbError => {
-  const reason = `there is no driver for ${scheme}: URLs. Use a SQLite file, as in Db.sqlite("data.db"), or PostgreSQL`
+  const instead = /^(?:pg|psql|post)/i.test(scheme)
+    ? "Is it postgres:?"
+    : 'Use a SQLite file, as in Db.sqlite("data.db"), or PostgreSQL, as in Db.postgres("postgres://user@host/data")'
+  const reason = `there is no driver for ${scheme}: URLs. ${instead}`
   return new DbError({ database: `${scheme}:…`, tried: "open it", reason })
 }

@@ -100,10 +100,12 @@ const settingsOf = (target: Target.Target, options: Db.PostgresOptions): string 
   const set = (name: string, value: string | number | undefined) => (value === undefined ? [] : [`-c ${name}=${value}`])
   const lock = options.lockTimeout
   return [
-    ...set("DateStyle", "ISO"),
     // One that is frozen between two statements gives its locks back.
     ...set("idle_in_transaction_session_timeout", "60s"),
     target.options,
+    // The forms in which values are read.
+    ...set("DateStyle", "ISO"),
+    ...set("extra_float_digits", 1),
     ...set("synchronous_commit", options.synchronous === "normal" ? "off" : undefined),
     ...set(
       "lock_timeout",

@@ -10,12 +10,25 @@ export const hidden = (text: string): string => {
 /** The URL of a database without the password in it; paths of files stay as they are. */
 export const withoutPassword = (url: string): string => {
   if (!url.includes("://")) return url
-  const parsed = URL.parse(url)
-  if (parsed === null) return hidden(url)
-  if (parsed.password === "" && !parsed.searchParams.has("password")) return url
+  const [head = "", ...query] = url.split("?")
+  const parsed = URL.parse(head)
+  if (parsed === null || parsed.hash !== "") return hidden(url)
   parsed.password = ""
-  parsed.searchParams.delete("password")
-  return parsed.href
+  // As it is written: a URL that is put together again has + for a space, which a database takes for a +.
+  const kept = query
+    .join("?")
+    .split("&")
+    .filter((pair) => !/^(ssl)?password$/i.test(nameIn(pair)))
+  return kept.join("&") === "" ? parsed.href : `${parsed.href}?${kept.join("&")}`
+}
+
+const nameIn = (pair: string): string => {
+  const [name = ""] = pair.split("=")
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
 }
 
 const hasUser = (text: string): boolean => {

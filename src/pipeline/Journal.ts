@@ -96,6 +96,11 @@ export interface Commit {
 export interface LeaseOptions {
   /** How long the lease lasts unless it is renewed. */
   readonly duration: Duration.Duration
+  /**
+   * Whether all that is written through it is part of the journal's transactions. Then a holder that is frozen in one can be thrown
+   * out of it; files it would go on writing to, once it wakes. Default true.
+   */
+  readonly isFenced?: boolean | undefined
 }
 
 /** The right to run a pipeline, held by one run at a time (P10). Whatever is written through it is refused once it is lost. */

@@ -169,7 +169,10 @@ export interface ToOptions<in out A> {
   readonly name?: string | undefined
   /** What becomes of an element that the sink refuses. Default "fail". */
   readonly onError?: OnError<A> | undefined
-  /** How a write that failed as a whole is tried again. Default: it is not. */
+  /**
+   * How a write that failed as a whole is tried again, and its commit, where nothing of it is kept. Default: ten times within half a
+   * minute where the sink says that it passes by itself, as a deadlock or a lost connection; no other is.
+   */
   readonly retry?: Retry | undefined
 }
 

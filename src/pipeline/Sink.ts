@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import type { Host } from "./context/Host.ts"
 import type { Guarantee, Weakest } from "./Guarantee.ts"
 import { ranks } from "./Guarantee.ts"
-import { routed, Router } from "./commit/Router.ts"
+import { owner, Router } from "./commit/Router.ts"
 import type { Journal } from "./Journal.ts"
 import type { Fingerprint } from "./Source.ts"
 
@@ -244,6 +244,56 @@ export const route = <A, const Sinks extends Named>(
     Object.entries(sinks).flatMap(([name, sink]) => membersOf(sink).map((member) => routed(member, name, router)))
   )
 }
+
+/** The sink that writes its share of what elements become; what it refuses are elements. */
+const routed = <A>(sink: Any, name: string, router: Router<A>): Any => ({
+  ...sink,
+  open: (opening) =>
+    Effect.map(sink.open(opening), (writer): Writer<A, any, any> => {
+      const isUndone = sink.guarantee !== "at-least-once"
+      let ends: ReadonlyArray<number> = []
+      return {
+        ...writer,
+        write: (elements, since) =>
+          Effect.suspend(() => {
+            const { ends: last, rows } = router.share(elements, name)
+            ends = last
+            if (rows.length === 0 && Option.isSome(since)) return Effect.succeed(since.value)
+            const written = writer.write(rows, since)
+            // Nobody cuts the rows of one element into halves.
+            return isUndone && elements.length === 1 && rows.length > 1
+              ? Effect.catchIf(
+                  written,
+                  (error) => writer.atFault !== undefined && writer.atFault(error) === undefined,
+                  () => oneByOne(writer, rows, since)
+                )
+              : written
+          }),
+        atFault:
+          writer.atFault &&
+          ((error) => {
+            const fault = writer.atFault!(error)
+            if (fault === undefined || fault === "batch") return fault
+            return [...new Set(fault.map((row) => owner(ends, row)))]
+          })
+      }
+    })
+})
+
+/** Fails as the row does that is refused. */
+const oneByOne = (
+  writer: Writer<any, any, any>,
+  rows: ReadonlyArray<unknown>,
+  since: Option.Option<Schema.Json>
+): Effect.Effect<Schema.Json, any, any> =>
+  Effect.map(
+    Effect.reduce(
+      rows,
+      () => since,
+      (state, row) => Effect.asSome(writer.write([row], state))
+    ),
+    Option.getOrThrow
+  )
 
 const membersOf = (sink: Any): ReadonlyArray<Any> => sink.members ?? [sink]
 

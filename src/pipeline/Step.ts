@@ -77,7 +77,7 @@ export interface Retry {
   /** Attempts after the first. Default 3. */
   readonly retries?: number | undefined
   readonly backoff?: Backoff | undefined
-  /** Which errors are worth another attempt; default all. */
+  /** Which errors of the sink are worth another attempt; default all. A commit that fails is tried again where that passes by itself. */
   readonly retryWhile?: ((error: any) => boolean) | undefined
 }
 

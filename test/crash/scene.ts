@@ -6,6 +6,8 @@ import * as fs from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Child from "../support/child.ts"
+import { askSync } from "../support/postgres/askSync.ts"
+import { fresh } from "../support/postgres/database.ts"
 import { rowsOf, type Work } from "./work.ts"
 
 const program = join(import.meta.dirname, "work.ts")
@@ -24,16 +26,22 @@ export const keysOf = (list: ReadonlyArray<number>): ReadonlyArray<string> =>
   sorted(list.flatMap(rowsOf).map(({ n, part }) => `${n}.${part}`))
 const sorted = (list: ReadonlyArray<string>) => list.toSorted((a, b) => Number(a) - Number(b))
 
+export type Kind = "SQLite" | "PostgreSQL"
+
 export class Scene {
   readonly folder: string
+  /** A file in the folder, or a URL. */
+  readonly database: string
 
-  constructor(folder: string) {
+  constructor(folder: string, database: string) {
     this.folder = folder
+    this.database = database
   }
 
-  static make(count: number): Effect.Effect<Scene, never, Scope.Scope> {
-    return Effect.map(Child.folder, (folder) => {
-      const scene = new Scene(fs.realpathSync(folder))
+  static make(count: number, kind: Kind = "SQLite"): Effect.Effect<Scene, never, Scope.Scope> {
+    return Effect.gen(function* () {
+      const folder = yield* Child.folder
+      const scene = new Scene(fs.realpathSync(folder), kind === "SQLite" ? "work.db" : yield* fresh)
       scene.put("in.txt", textOf(numbers(count)))
       return scene
     })
@@ -92,7 +100,8 @@ export class Scene {
   }
 
   /** Runs with a connection of its own, that writes where it is told to. */
-  query(sql: string, database = "work.db"): ReadonlyArray<Record<string, any>> {
+  query(sql: string, database = this.database): ReadonlyArray<Record<string, any>> {
+    if (database.includes("://")) return askSync(database, sql)
     const connection = new DatabaseSync(this.path(database))
     try {
       return connection.prepare(sql).all()
@@ -101,22 +110,31 @@ export class Scene {
     }
   }
 
-  script(sql: string, database = "work.db"): void {
+  script(sql: string, database = this.database): void {
+    if (database.includes("://")) return void askSync(database, sql)
     const connection = new DatabaseSync(this.path(database))
     connection.exec(sql)
     connection.close()
   }
 
   /** The keys of the rows of a table, none where there is no table. */
-  table(name: string, database = "work.db"): ReadonlyArray<string> {
-    if (!this.has(database)) return []
-    const [there] = this.query(`SELECT 1 FROM sqlite_schema WHERE name = '${name}'`, database)
-    if (there === undefined) return []
+  table(name: string, database = this.database): ReadonlyArray<string> {
+    if (!this.tables(database).includes(name)) return []
     return sorted(this.query(`SELECT n, part FROM "${name}"`, database).map((row) => `${row["n"]}.${row["part"]}`))
   }
 
+  /** The names of the tables. */
+  tables(database = this.database): ReadonlyArray<string> {
+    const isFile = !database.includes("://")
+    if (isFile && !this.has(database)) return []
+    const sql = isFile
+      ? "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+      : "SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
+    return this.query(sql, database).map((row) => row["name"] as string)
+  }
+
   /** The checkpoint of a pipeline. */
-  kept(name = "work", database = "work.db"): Record<string, any> | undefined {
+  kept(name = "work", database = this.database): Record<string, any> | undefined {
     const [row] = this.query(`SELECT checkpoint FROM skein_run WHERE pipeline = '${name}'`, database)
     return row === undefined || row["checkpoint"] === null ? undefined : JSON.parse(row["checkpoint"])
   }
@@ -138,18 +156,18 @@ export class Scene {
 
   /** All that is there: of tables every row, of files every byte, of pipelines what is committed. */
   get all(): unknown {
-    const databases = fs.readdirSync(this.folder).filter((name) => name.endsWith(".db"))
+    const files = fs.readdirSync(this.folder).filter((name) => name.endsWith(".db"))
+    const databases = new Set([...files, ...(this.database.includes("://") ? [this.database] : [])])
     return {
       files: this.files,
-      databases: databases.map((database) => {
-        const names = this.query("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", database)
-        return names.map(({ name }) => [
+      databases: [...databases].map((database) =>
+        this.tables(database).map((name) => [
           name,
           name === "skein_run"
             ? this.query("SELECT pipeline, part, revision, checkpoint FROM skein_run ORDER BY pipeline, part", database)
             : this.query(`SELECT * FROM "${name}" ORDER BY 1, 2`, database).map((row) => ({ ...row }))
         ])
-      })
+      )
     }
   }
 
@@ -166,7 +184,7 @@ export class Scene {
 
   /** Runs the job in a process of its own. */
   child(work: Omit<Work, "folder">): Effect.Effect<Child.Child, never, Scope.Scope> {
-    return Child.start([program, JSON.stringify({ ...work, folder: this.folder })])
+    return Child.start([program, JSON.stringify({ database: this.database, ...work, folder: this.folder })])
   }
 
   /** Kills the job where it comes to a point of its work. */

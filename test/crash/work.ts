@@ -30,7 +30,7 @@ export interface Work {
   readonly json?: boolean
   /** As in "table rows", "file out.jsonl", "lines out.txt", "short out.jsonl", which has the numbers alone, and "keyed rows". */
   readonly sinks?: ReadonlyArray<string>
-  /** Default "work.db". */
+  /** A file in the folder, or a URL. Default "work.db". */
   readonly database?: string
   readonly replay?: boolean
   readonly version?: string
@@ -204,8 +204,8 @@ export const start = (work: Work, tell: Told = () => {}, reached: Reached = () =
 export const run = (work: Work, tell: Told = () => {}, reached: Reached = () => {}) =>
   start(work, tell, reached).pipe(watchFiles(work, reached), Effect.provide(databaseOf(work, reached)))
 
-export const databaseOf = (work: Work, reached: Reached = () => {}) =>
-  Db.sqlite(join(work.folder, work.database ?? "work.db"), {
+export const databaseOf = ({ database = "work.db", ...work }: Work, reached: Reached = () => {}) =>
+  Db.open(database.includes("://") ? database : join(work.folder, database), {
     synchronous: work.fsync === true ? "full" : "normal",
     lockTimeout: (work.patience ?? "5 seconds") as "5 seconds"
   }).pipe(Layer.provide(watchedDriver(reached)), Layer.provideMerge(NodeServices.layer))

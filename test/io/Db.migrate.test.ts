@@ -8,7 +8,8 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Db } from "skein"
 import * as Child from "../support/child.ts"
-import { connect, databases, within } from "../support/database.ts"
+import { connect, within } from "../support/database.ts"
+import { databases } from "../support/databases.ts"
 
 const Count = Schema.Struct({ n: Schema.Int })
 const count = (table: string) =>

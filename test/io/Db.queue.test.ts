@@ -6,7 +6,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Db, Pipeline, Sink } from "skein"
 import { Drivers } from "skein/node"
-import { databases, within } from "../support/database.ts"
+import { within } from "../support/database.ts"
+import { databases } from "../support/databases.ts"
 
 const Job = Schema.Struct({ id: Schema.Int, note: Schema.String })
 const Done = Schema.Struct({ id: Schema.Int, by: Schema.String })

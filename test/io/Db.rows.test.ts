@@ -7,7 +7,8 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { Db, Pipeline, Sink, type Source } from "skein"
-import { databases, within } from "../support/database.ts"
+import { within } from "../support/database.ts"
+import { databases } from "../support/databases.ts"
 
 const Item = Schema.Struct({ id: Schema.Int, name: Schema.String })
 const Pair = Schema.Struct({ a: Schema.String, b: Schema.Int })

@@ -8,7 +8,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SerializationError, SqlError } from "effect/sql/SqlError"
 import { Db } from "skein"
-import { connect, databases, within } from "../support/database.ts"
+import { connect, within } from "../support/database.ts"
+import { databases } from "../support/databases.ts"
 import { fresh } from "../support/postgres/database.ts"
 
 const Id = Schema.Struct({ id: Schema.Int })
@@ -370,8 +371,10 @@ describe("Db.transaction on PostgreSQL", () => {
     Db.execute`INSERT INTO t VALUES (1, 1), (2, 1)`
   )
 
-  test("has the isolation that the outermost asks for, and no longer than it lasts", () =>
+  test("has the isolation that the outermost asks for, and no other transaction has it", (other) =>
     Effect.gen(function* () {
+      const inside = Effect.provideService(Db.transaction(level), Db.Db, other)
+      assert.strictEqual(yield* Db.transaction(inside, { isolation: "serializable" }), "read committed")
       for (const isolation of ["read committed", "repeatable read", "serializable"] as const) {
         assert.strictEqual(yield* Db.transaction(level, { isolation }), isolation)
         assert.strictEqual(yield* Db.transaction(Db.transaction(level, { isolation }), { isolation }), isolation)

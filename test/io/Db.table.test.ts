@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Db, type Sink } from "skein"
-import { databases, openingAlone, rowsOf, within, writeTo } from "../support/database.ts"
+import { openingAlone, rowsOf, within, writeTo } from "../support/database.ts"
+import { databases } from "../support/databases.ts"
 
 const Repo = Schema.Struct({ id: Schema.Int, name: Schema.String })
 

@@ -117,6 +117,27 @@ describe("Postgres: a session that is ended by the server", () => {
     })
   )
 
+  it.live("or does not answer when a failure of the program is rolled back: the same", () =>
+    Effect.gen(function* () {
+      const url = yield* prepared
+      const proxy = yield* Proxy.open(url)
+      const { sql } = yield* Postgres.open(proxy.url, { maxConnections: 1, commitTimeout: "200 millis" })
+      for (const fault of Proxy.faults) {
+        const broken = Effect.sync(() => {
+          proxy.fault = fault
+        })
+        const failing = Effect.andThen(sql`INSERT INTO t VALUES (1)`, Effect.andThen(broken, Effect.fail("mine")))
+        assert.deepEqual(yield* Effect.exit(sql.withTransaction(failing)), Exit.fail("mine"))
+        const nested = sql.withTransaction(sql.withTransaction(failing))
+        proxy.fault = undefined
+        assert.deepEqual(yield* Effect.exit(nested), Exit.fail("mine"))
+        proxy.fault = undefined
+        yield* works(sql)
+      }
+      assert.deepEqual(yield* Effect.promise(() => ask(url, "SELECT * FROM t")), [])
+    })
+  )
+
   it.live("while it is idle is replaced", () =>
     Effect.gen(function* () {
       const url = yield* prepared

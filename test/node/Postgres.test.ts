@@ -46,7 +46,7 @@ describe("Postgres: statements", () => {
           t: 'é"\\',
           bytes: Uint8Array.of(0, 255),
           d: "2024-02-29",
-          ts: "2024-02-29 12:00:00.123456",
+          ts: "2024-02-29T12:00:00.123456",
           j: '{"a": [1, null]}',
           a: "{1,2}",
           u: "00000000-0000-0000-0000-00000000000a",
@@ -448,10 +448,11 @@ describe("Postgres: a session", () => {
       const given = `${url}?options=-c%20search_path%3Da%2Cb%20-c%20DateStyle%3DGerman%20-c%20statement_timeout%3D5min&application_name=mine`
       const { sql } = yield* Postgres.open(given, { lockTimeout: "2 seconds", synchronous: "normal" })
       const shown = yield* sql`SELECT name, setting FROM pg_settings WHERE name IN
-        ('search_path', 'lock_timeout', 'synchronous_commit', 'application_name') ORDER BY name`
+        ('search_path', 'lock_timeout', 'synchronous_commit', 'application_name', 'DateStyle') ORDER BY name`
       assert.deepEqual(
         shown.map((row) => Object.values(row)),
         [
+          ["DateStyle", "ISO, DMY"],
           ["application_name", "mine"],
           ["lock_timeout", "2000"],
           ["search_path", "a,b"],

@@ -17,12 +17,12 @@ let folder: string
 let encrypted: Server.Server
 let plain: Server.Server
 
-/** `both` takes all, `strict` only what is encrypted, `lax` only what is not, and `known` only who has a certificate. */
+/** `either` takes all, `strict` only what is encrypted, `lax` only what is not, and `known` only who has a certificate. */
 const rules = `
 hostssl   strict all 127.0.0.1/32 scram-sha-256
 hostnossl lax    all 127.0.0.1/32 scram-sha-256
 hostssl   known  all 127.0.0.1/32 cert
-host      both   all 127.0.0.1/32 scram-sha-256
+host      either   all 127.0.0.1/32 scram-sha-256
 host postgres    all 127.0.0.1/32 scram-sha-256
 `
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
     settings: { hba_file: join(folder, "hba"), ssl_ca_file: join(folder, "authority.crt") }
   })
   plain = await Server.open()
-  for (const name of ["strict", "lax", "known", "both"]) await ask(encrypted.url(), `CREATE DATABASE ${name}`)
+  for (const name of ["strict", "lax", "known", "either"]) await ask(encrypted.url(), `CREATE DATABASE ${name}`)
 }, 60_000)
 
 afterAll(async () => {
@@ -64,18 +64,18 @@ const isEncrypted = (url: string) =>
 
 describe("Postgres: sslmode", () => {
   it.live.each<readonly [string, string, boolean]>([
-    ["both", "", true],
-    ["both", "sslmode=disable", false],
-    ["both", "sslmode=allow", false],
-    ["both", "sslmode=prefer", true],
-    ["both", "sslmode=require", true],
-    ["both", "ssl=true", true],
+    ["either", "", true],
+    ["either", "sslmode=disable", false],
+    ["either", "sslmode=allow", false],
+    ["either", "sslmode=prefer", true],
+    ["either", "sslmode=require", true],
+    ["either", "ssl=true", true],
     ["strict", "sslmode=allow", true],
     ["lax", "sslmode=prefer", false],
-    ["both", "sslmode=require&sslrootcert=FOLDER/authority.crt", true],
-    ["both", "sslmode=verify-ca&sslrootcert=FOLDER/authority.crt", true],
-    ["both", "sslmode=verify-full&sslrootcert=FOLDER/authority.crt", true],
-    ["both", "sslmode=require&channel_binding=require", true],
+    ["either", "sslmode=require&sslrootcert=FOLDER/authority.crt", true],
+    ["either", "sslmode=verify-ca&sslrootcert=FOLDER/authority.crt", true],
+    ["either", "sslmode=verify-full&sslrootcert=FOLDER/authority.crt", true],
+    ["either", "sslmode=require&channel_binding=require", true],
     ["known", "sslmode=require&sslcert=FOLDER/client.crt&sslkey=FOLDER/client.key", true]
   ])("%s?%s", ([database, parameters, expected]) =>
     Effect.gen(function* () {
@@ -85,7 +85,7 @@ describe("Postgres: sslmode", () => {
 
   it.live("verify-ca does not look at the name of the server", () =>
     Effect.gen(function* () {
-      const url = `${encrypted.url("both")}?sslmode=verify-ca&sslrootcert=${folder}/authority.crt`
+      const url = `${encrypted.url("either")}?sslmode=verify-ca&sslrootcert=${folder}/authority.crt`
       assert.strictEqual(yield* isEncrypted(url), true)
     })
   )
@@ -95,24 +95,24 @@ describe("Postgres: sslmode", () => {
     ["only TLS will do", () => at("strict", "sslmode=disable"), "Add sslmode=require"],
     [
       "the certificate is of somebody else",
-      () => at("both", `sslmode=verify-ca&sslrootcert=${folder}/stranger.crt`),
+      () => at("either", `sslmode=verify-ca&sslrootcert=${folder}/stranger.crt`),
       "is not accepted"
     ],
     [
       "the name is another",
-      () => `${encrypted.url("both")}?sslmode=verify-full&sslrootcert=${folder}/authority.crt`,
+      () => `${encrypted.url("either")}?sslmode=verify-full&sslrootcert=${folder}/authority.crt`,
       "ERR_TLS_CERT_ALTNAME_INVALID"
     ],
     [
       "no authority is given",
-      () => at("both", `sslmode=verify-full&sslrootcert=${folder}/none.crt`),
+      () => at("either", `sslmode=verify-full&sslrootcert=${folder}/none.crt`),
       "does not exist. Name it with sslrootcert=FILE"
     ],
-    ["the system knows no such authority", () => at("both", "sslrootcert=system"), "is not accepted"],
+    ["the system knows no such authority", () => at("either", "sslrootcert=system"), "is not accepted"],
     ["a certificate is asked for", () => at("known", "sslmode=require"), `lets user "postgres" not in`],
     [
       "there is no channel to bind to",
-      () => at("both", "sslmode=disable&channel_binding=require"),
+      () => at("either", "sslmode=disable&channel_binding=require"),
       "offers no channel binding"
     ]
   ])("says so when %s", ([, url, reason]) =>

@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs"
+import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Db } from "skein"
@@ -20,7 +20,7 @@ const plain = (rows: ReadonlyArray<object>) => rows.map((row) => ({ ...row }))
 const other = (file: string) =>
   Effect.acquireRelease(
     Effect.sync(() => new DatabaseSync(file)),
-    (database) => Effect.sync(() => database.close())
+    (database) => Effect.sync(() => database.isOpen && database.close())
   )
 
 /** Runs as a user who owns nothing: for root every permission is granted. */
@@ -216,6 +216,116 @@ describe("Sqlite: statements", () => {
   )
 })
 
+describe("Sqlite: streams of rows", () => {
+  const numbers = (count: number) =>
+    `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count}) SELECT i AS x FROM n`
+
+  it.effect.each([["a file"], ["memory"]] as const)("give all rows, in order, of a database in %s", ([where]) =>
+    Effect.gen(function* () {
+      const { sql } = yield* where === "memory" ? Sqlite.open(":memory:") : openNew
+      const rows = yield* Stream.runCollect(sql.unsafe<{ x: number }>(numbers(3000)).stream)
+      assert.deepEqual(
+        rows.map(({ x }) => x),
+        Array.from({ length: 3000 }, (_, i) => i + 1)
+      )
+      assert.deepEqual(yield* Stream.runCollect(sql.unsafe("SELECT 1 WHERE 0").stream), [])
+      const exact = Effect.provideService(SqlClient.SafeIntegers, true)
+      assert.deepEqual(plain(yield* exact(Stream.runCollect(sql`SELECT 9007199254740993 AS n`.stream))), [
+        { n: 9007199254740993n }
+      ])
+      const bad =
+        "SELECT CASE i WHEN 700 THEN json('{') ELSE i END AS x FROM (" + numbers(1000).replace("AS x", "") + ")"
+      let before = 0
+      const error = yield* Effect.flip(Stream.runForEach(sql.unsafe(bad).stream, () => Effect.sync(() => before++)))
+      assert.include(error.message, "malformed JSON")
+      assert.isAtLeast(before, 400)
+      assert.include((yield* Effect.flip(Stream.runDrain(sql`nonsense`.stream))).message, "syntax error")
+    })
+  )
+
+  it.effect("let statements go on meanwhile, and see what was there when they began", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* openNew
+      yield* sql`CREATE TABLE t (x)`
+      yield* sql.unsafe(`INSERT INTO t ${numbers(2000)}`)
+      let seen = 0
+      yield* Stream.runForEach(sql`SELECT x FROM t`.stream, () => {
+        seen++
+        return seen % 500 === 0 ? sql.withTransaction(sql`INSERT INTO t VALUES (0)`) : Effect.void
+      })
+      assert.strictEqual(seen, 2000)
+      assert.deepEqual(plain(yield* sql`SELECT count(*) AS n FROM t WHERE x = 0`), [{ n: 4 }])
+    })
+  )
+
+  it.effect("end with who reads them: nothing is held after that", () =>
+    Effect.gen(function* () {
+      const file = yield* newFile
+      const { sql } = yield* Sqlite.open(file)
+      yield* sql`CREATE TABLE t (x)`
+      yield* sql.unsafe(`INSERT INTO t ${numbers(2000)}`)
+      const emptied = "PRAGMA wal_checkpoint(TRUNCATE)"
+      const during = yield* Stream.runCollect(
+        Stream.mapEffect(Stream.take(sql`SELECT x FROM t`.stream, 3), () =>
+          Effect.andThen(sql`INSERT INTO t VALUES (0)`, Effect.exit(sql.unsafe(emptied)))
+        )
+      )
+      assert.strictEqual(during.length, 3)
+      assert.deepEqual(plain(yield* sql.unsafe(emptied)), [{ busy: 0, log: 0, checkpointed: 0 }])
+      yield* sql`DROP TABLE t`
+    })
+  )
+
+  it.effect("see what their transaction has written, and hinder no COMMIT when they end early", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* openNew
+      yield* sql`CREATE TABLE t (x)`
+      const first = yield* sql.withTransaction(
+        Effect.andThen(
+          sql.unsafe(`INSERT INTO t ${numbers(2000)}`),
+          Stream.runCollect(Stream.take(sql`SELECT x FROM t`.stream, 2))
+        )
+      )
+      assert.deepEqual(plain(first), [{ x: 1 }, { x: 2 }])
+      assert.deepEqual(plain(yield* sql`SELECT count(*) AS n FROM t`), [{ n: 2000 }])
+    })
+  )
+
+  it.effect("may write, and see what only this connection has", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* openNew
+      yield* sql`CREATE TABLE t (x)`
+      const written = yield* Stream.runCollect(sql`INSERT INTO t VALUES (1), (2) RETURNING x`.stream)
+      assert.deepEqual(plain(written), [{ x: 1 }, { x: 2 }])
+      assert.deepEqual(plain(yield* sql`SELECT x FROM t`), [{ x: 1 }, { x: 2 }])
+      yield* sql`CREATE TEMP TABLE mine AS SELECT 3 AS x`
+      assert.deepEqual(plain(yield* Stream.runCollect(sql`SELECT x FROM mine`.stream)), [{ x: 3 }])
+    })
+  )
+
+  it.effect("never have many rows in memory: 400,000 of them, 400 MB, in a process with 64", () =>
+    Effect.gen(function* () {
+      const folder = yield* Child.folder
+      const program = join(folder, "program.ts")
+      writeFileSync(
+        program,
+        `import * as Effect from ${JSON.stringify(import.meta.resolve("effect/Effect"))}
+         import * as Stream from ${JSON.stringify(import.meta.resolve("effect/Stream"))}
+         import * as Sqlite from ${JSON.stringify(new URL("../../src/node/Sqlite.ts", import.meta.url).href)}
+         const rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) SELECT i, hex(zeroblob(500)) AS x FROM n"
+         let count = 0
+         await Effect.runPromise(Effect.scoped(Effect.flatMap(Sqlite.open(process.argv[2]), ({ sql }) =>
+           Stream.runForEach(sql.unsafe(rows).stream, ({ x }) => Effect.sync(() => (count += x.length / 1000))))))
+         console.log(count)`
+      )
+      const child = yield* Child.start(["--max-old-space-size=64", program, join(folder, "test.db")])
+      const { code, stderr, stdout } = yield* child.end
+      assert.strictEqual(code, 0, stderr)
+      assert.strictEqual(stdout, "400000\n")
+    })
+  )
+})
+
 describe("Sqlite: transactions", () => {
   it.effect("one at a time: what other fibers do waits for its end", () =>
     Effect.gen(function* () {
@@ -380,6 +490,126 @@ describe("Sqlite: a lock of another process", () => {
     Effect.gen(function* () {
       const { sql } = yield* locked
       assert.deepEqual(yield* sql`SELECT x FROM t`, [])
+    })
+  )
+})
+
+describe("Sqlite: a database that another process has for itself", () => {
+  const exclusive = Effect.gen(function* () {
+    const file = yield* newFile
+    const holder = yield* other(file)
+    holder.exec(
+      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)"
+    )
+    return { file, holder }
+  })
+
+  it.effect("is waited for by who opens it, as long as `lockTimeout` says, and then that is said", () =>
+    Effect.gen(function* () {
+      const { file } = yield* exclusive
+      const fiber = yield* Effect.forkChild(Effect.flip(Sqlite.open(file, { lockTimeout: "2 seconds" })))
+      yield* TestClock.adjust("1900 millis")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("200 millis")
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(
+        error.message,
+        `Database ${file}: could not open it: another process or connection holds its lock (SQLITE_BUSY). ` +
+          "End that one's transaction, or allow a longer `lockTimeout`"
+      )
+    })
+  )
+
+  it.effect("is opened once that one has let go", () =>
+    Effect.gen(function* () {
+      const { file, holder } = yield* exclusive
+      const fiber = yield* Effect.forkChild(Effect.map(Sqlite.open(file), ({ sql }) => sql))
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(fiber.pollUnsafe())
+      holder.close()
+      yield* TestClock.adjust("1 second")
+      const sql = yield* Fiber.join(fiber)
+      assert.deepEqual(plain(yield* sql`SELECT x FROM t`), [{ x: 1 }])
+    })
+  )
+
+  it.effect("is waited for by streams too", () =>
+    Effect.gen(function* () {
+      const file = yield* newFile
+      const { sql } = yield* Sqlite.open(file)
+      yield* sql`CREATE TABLE t (x)`
+      yield* sql`PRAGMA journal_mode = DELETE`
+      const holder = yield* other(file)
+      holder.exec("BEGIN EXCLUSIVE")
+      const fiber = yield* Effect.forkChild(Stream.runCollect(sql`SELECT x FROM t`.stream))
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(fiber.pollUnsafe())
+      holder.exec("INSERT INTO t VALUES (1); COMMIT")
+      yield* TestClock.adjust("1 second")
+      assert.deepEqual(plain(yield* Fiber.join(fiber)), [{ x: 1 }])
+    })
+  )
+})
+
+describe("Sqlite: a database that can only be read", () => {
+  /** In a folder that is not ours: left by a program that ended, or that was killed. */
+  const kept = (state: "closed" | "killed" | "killed, with its index") =>
+    Effect.gen(function* () {
+      const folder = yield* Child.folder
+      chmodSync(folder, 0o755)
+      const from = join(folder, "from.db")
+      const inside = join(folder, "in")
+      mkdirSync(inside)
+      const file = join(inside, "test.db")
+      const database = new DatabaseSync(from)
+      database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+      if (state === "closed") database.close()
+      const files = state === "closed" ? [""] : state === "killed" ? ["", "-wal"] : ["", "-wal", "-shm"]
+      for (const name of files) {
+        copyFileSync(from + name, file + name)
+        chmodSync(file + name, 0o444)
+      }
+      if (state !== "closed") database.close()
+      chmodSync(inside, 0o555)
+      return file
+    })
+
+  it.effect.each([["closed"], ["killed, with its index"]] as const)("is opened for that: %s", ([state]) =>
+    Effect.gen(function* () {
+      const file = yield* kept(state)
+      yield* asNobody(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const { sql } = yield* Sqlite.open(file)
+            assert.deepEqual(plain(yield* sql`SELECT x FROM t`), [{ x: 1 }])
+            assert.deepEqual(plain(yield* Stream.runCollect(sql`SELECT x FROM t`.stream)), [{ x: 1 }])
+            assert.deepEqual(plain(yield* sql.withTransaction(sql`SELECT x FROM t`)), [{ x: 1 }])
+            const refusal = "it can only be read (SQLITE_READONLY). Check the permissions of the file and its folder"
+            assert.include((yield* Effect.flip(sql`INSERT INTO t VALUES (2)`)).message, refusal)
+            assert.include((yield* Effect.flip(sql.withTransaction(sql`INSERT INTO t VALUES (2)`))).message, refusal)
+            assert.deepEqual(plain(yield* sql`SELECT x FROM t`), [{ x: 1 }])
+          })
+        )
+      )
+    })
+  )
+
+  it.effect("is not read as if it had no last commits: killed", () =>
+    Effect.gen(function* () {
+      const file = yield* kept("killed")
+      const error = yield* Effect.flip(asNobody(Effect.scoped(Sqlite.open(file))))
+      assert.include(error.message, `its last commits are in ${file}-wal still`)
+    })
+  )
+
+  it.effect("has the commits of a program that was killed, where it may be written", () =>
+    Effect.gen(function* () {
+      const file = yield* kept("killed")
+      chmodSync(dirname(file), 0o755)
+      for (const name of ["", "-wal"]) chmodSync(file + name, 0o644)
+      const { sql } = yield* Sqlite.open(file)
+      assert.deepEqual(plain(yield* sql`SELECT x FROM t`), [{ x: 1 }])
+      yield* sql`INSERT INTO t VALUES (2)`
     })
   )
 })

@@ -1,4 +1,4 @@
-/** What passes by itself: a write, a commit or a renewal that is tried again, with nothing lost and nothing twice (P13). */
+/** What passes by itself: a write or a commit that is tried again, with nothing lost and nothing twice (P13). */
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -6,7 +6,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { DeadlockError, SqlError } from "effect/sql/SqlError"
 import { Db, Deadline, Journal, Pipeline, Sink, Source } from "skein"
@@ -198,59 +197,6 @@ describe("a commit that fails", () => {
   })
 })
 
-describe("a renewal of the lease", () => {
-  /** A journal that cannot be reached between two moments. */
-  const cut = (from: number, until: number, mayPass: boolean) => {
-    const store = Store.make<number>()
-    const told: Array<number> = []
-    const journal: Journal.Journal = {
-      ...store.journal,
-      lease: (key, options) =>
-        Effect.map(store.journal.lease(key, options), (lease) => ({
-          ...lease,
-          renewEvery: Option.some(Duration.seconds(5)),
-          renew: Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            told.push(now)
-            return now >= from && now < until
-              ? Effect.fail(
-                  new Journal.JournalError({ pipeline: "r", tried: "renew its lease", reason: "gone", mayPass })
-                )
-              : lease.renew
-          })
-        }))
-    }
-    const sink = { ...store.table, journal: Effect.succeedSome(journal) }
-    const run = Pipeline.run(
-      Pipeline.from(numbers(2)).pipe(
-        Pipeline.map((n) => after(30_000, n)),
-        Pipeline.to(sink)
-      ),
-      { name: "r" }
-    )
-    return { told, run: Effect.provideService(run, Journal.Journal, journal) }
-  }
-
-  it("is tried again while the journal cannot be reached, and in time when it can", () => {
-    const { run, told } = cut(9_000, 18_000, true)
-    expect(valueOf(run)).toMatchObject({ outcome: "done", settled: 2 })
-    const success = told.find((at) => at >= 18_000)!
-    expect(success).toBeLessThanOrEqual(18_500)
-    // Every 5 seconds from then on.
-    expect(told.filter((at) => at > success)[0]).toBe(success + 5000)
-  })
-
-  it("ends the run once the lease has run out, or where it does not pass", () => {
-    const { run, told } = cut(9_000, Infinity, true)
-    expect(errorOf(run)).toMatchObject({ _tag: "JournalError", reason: "gone" })
-    // The last one that was heard of was at 5 seconds.
-    expect(told.at(-1)).toBeGreaterThanOrEqual(20_000)
-    expect(told.at(-1)).toBeLessThanOrEqual(20_500)
-    const at = cut(9_000, Infinity, false)
-    expect(errorOf(at.run)).toMatchObject({ reason: "gone" })
-    expect(at.told).toEqual([5_000, 10_000])
-  })
-})
-
 describe("a database that fails and comes back", () => {
   const Row = Schema.Struct({ n: Schema.Int })
   const rows = Array.from({ length: 10 }, (_, n) => ({ n }))
@@ -292,6 +238,22 @@ describe("a database that fails and comes back", () => {
       expect(found).toEqual(rows)
     }
   )
+
+  it.each([
+    ["for less than its lease lasts", 8, "done"],
+    ["for longer", 1000, "JournalError"]
+  ] as const)("keeps its run though it cannot be told of it %s", (_, times, outcome) => {
+    const slow = Pipeline.from(Source.list(rows, { name: "rows" })).pipe(
+      Pipeline.map((row) => after(10_000, row)),
+      Pipeline.to(Db.table("rows", Row))
+    )
+    // Only commits would be left to renew it.
+    const on = ({ sql }: Fault.SqlCall) => sql.startsWith("UPDATE skein_run SET expires")
+    const still = Pipeline.run(slow, { name: "rows", commitEvery: "1 hour" })
+    const run = Effect.map(still, (summary): string => summary.outcome)
+    const told = Effect.catchTag(run, "JournalError", (error) => Effect.succeed(error._tag))
+    expect(valueOf(over([{ on, fault: "disconnected", times }], told))).toBe(outcome)
+  })
 
   it("is not asked again blindly where nobody can say whether a COMMIT was kept", () => {
     const lost = commits()

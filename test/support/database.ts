@@ -10,16 +10,9 @@ import { join } from "node:path"
 import { Db, Journal, type Sink } from "skein"
 import { Drivers } from "skein/node"
 import * as Child from "./child.ts"
-import { fresh } from "./postgres/database.ts"
 
 /** The path of a file that is not there yet. */
 export const newFile = Effect.map(Child.folder, (folder) => join(folder, "test.db"))
-
-/** The databases that everything holds for, each with the URL of a new one: `describe.each(databases)`. */
-export const databases = [
-  { database: "SQLite", url: newFile },
-  { database: "PostgreSQL", url: fresh }
-]
 
 /** The body with `Db` and `Journal` of a new database. */
 export const within =

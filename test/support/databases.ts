@@ -8,9 +8,9 @@ import { newFile } from "./database.ts"
 import { ask, fresh } from "./postgres/database.ts"
 
 export interface Database {
-  readonly name: string
+  readonly database: string
   /** The URL of an empty one, gone with the scope. */
-  readonly fresh: Effect.Effect<string, never, Scope.Scope>
+  readonly url: Effect.Effect<string, never, Scope.Scope>
   /** Rows of one statement. */
   readonly direct: (url: string, sql: string) => Effect.Effect<ReadonlyArray<Record<string, any>>>
   /** Makes every row that is written in this way fail, as in `INSERT ON skein_dead`, until it is mended. */
@@ -23,8 +23,8 @@ export interface Database {
 const tableOf = (what: string): string => what.split(" ON ")[1]!
 
 const sqlite: Database = {
-  name: "SQLite",
-  fresh: newFile,
+  database: "SQLite",
+  url: newFile,
   direct: (url, sql) =>
     Effect.sync(() => {
       const database = new DatabaseSync(url)
@@ -46,8 +46,8 @@ const sqlite: Database = {
 }
 
 const postgres: Database = {
-  name: "PostgreSQL",
-  fresh,
+  database: "PostgreSQL",
+  url: fresh,
   direct: (url, sql) => Effect.promise(() => ask<Record<string, any>>(url, sql)),
   spoil: (url, what) =>
     postgres
@@ -74,4 +74,5 @@ const postgres: Database = {
   }
 }
 
+/** Everything holds for each: `describe.each(databases)`. */
 export const databases: ReadonlyArray<Database> = [sqlite, postgres]

@@ -45,12 +45,8 @@ export const save = (
     const path = yield* Path.Path
     const folder = yield* Paths.real(".")
     const state = StateFolder.of(folder)
-    const file = journal === undefined ? undefined : Paths.fileOf(journal)
-    const entry = {
-      ...command,
-      folder,
-      ...(journal !== undefined && { journal: file === undefined ? journal : path.resolve(file) })
-    }
+    const place = journal === undefined ? undefined : (serverOf(command, journal) ?? path.resolve(journal))
+    const entry = { ...command, folder, ...(place !== undefined && { journal: place }) }
     const text = yield* Effect.orDie(Schema.encodeEffect(EntryText)(entry))
     yield* Effect.mapError(
       fs.makeDirectory(state, { recursive: true, mode: 0o700 }),
@@ -62,6 +58,10 @@ export const save = (
       Console.error(`warning: \`skein dead ${name}\` will not know this run: ${Shown.indented("  ", error.message)}`)
     )
   )
+
+/** What it can be opened by again: the name of a server's database says not who was let in, and how. */
+const serverOf = ({ options }: Command, journal: string): string | undefined =>
+  Paths.fileOf(journal) === undefined ? (options.db ?? journal) : undefined
 
 /** What ran last under this name. */
 export const load = (name: string): Effect.Effect<Entry, unknown, Main.Services> =>

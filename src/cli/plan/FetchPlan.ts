@@ -117,7 +117,8 @@ const fetchPage = (line: string) =>
       contentType: page.contentType ?? null,
       size: page.body.length,
       sha256: createHash("sha256").update(page.body).digest("hex"),
-      body: page.text ?? null,
+      // What has a NUL in it is no text, and none that a PostgreSQL takes.
+      body: page.text?.includes("\0") === true ? null : (page.text ?? null),
       fetchedAt: DateTime.formatIso(yield* DateTime.now),
       durationMs: Duration.toMillis(page.duration),
       finalUrl: page.url

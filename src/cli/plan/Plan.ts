@@ -6,7 +6,6 @@ import * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Db from "../../io/Db.ts"
-import * as DatabaseUrl from "../../node/DatabaseUrl.ts"
 import type * as Main from "../../node/Main.ts"
 import * as Journals from "../../pipeline/Journal.ts"
 import { Journal, type JournalKey } from "../../pipeline/Journal.ts"
@@ -92,7 +91,7 @@ const journalOf = (plan: Plan): Effect.Effect<Journal, never, Needs> =>
 const placeOf = (journal: Journal): Effect.Effect<string | undefined> =>
   Effect.map(Effect.serviceOption(Db.Db), (db) => {
     if (Option.isNone(db) || db.value.journal !== journal) return undefined
-    return DatabaseUrl.isKept(db.value.name) ? db.value.name : undefined
+    return db.value.durable ? db.value.name : undefined
   })
 
 const provide =

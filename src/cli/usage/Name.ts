@@ -37,7 +37,8 @@ export const ofFile = (file: string): Effect.Effect<string, never, FileSystem.Fi
 /** From the URL of a database that is no file. */
 export const ofServer = (url: string): string => {
   const parsed = URL.parse(url)
-  const place = `${parsed?.host ?? ""}${parsed?.pathname ?? ""}`
+  // Said or not, it is the port that PostgreSQL has.
+  const place = `${(parsed?.host ?? "").replace(/:5432$/, "")}${parsed?.pathname ?? ""}`
   return hashed(asName(place.split("/").at(-1) ?? ""), place)
 }
 

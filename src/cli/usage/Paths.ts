@@ -1,4 +1,5 @@
 /** Files and databases as a command line names them, and what one name may not be. */
+import * as CliError from "effect/cli/CliError"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -26,12 +27,35 @@ export const file = (name: string): Flag.Flag<string> =>
     )
   )
 
+/** The file or URL of a database. What is wrong with it is told without it: it may have a password in it. */
 export const database: Flag.Flag<string> = file("db").pipe(
+  Flag.withMetavar("<file|url>"),
   Flag.filter(
-    (url) => DatabaseUrl.isKept(fileOf(url) ?? url),
+    DatabaseUrl.isKept,
     () => "a file: this database would be gone with the command, and all that was written with it"
-  )
+  ),
+  Flag.mapEffect((url) => {
+    const wrong = problemOf(url)
+    return wrong === undefined ? Effect.succeed(url) : Effect.fail(new CliError.ValidationError({ message: wrong }))
+  })
 )
+
+const problemOf = (url: string): string | undefined => {
+  const at = DatabaseUrl.parse(url)
+  switch (at._tag) {
+    case "Server":
+      return `--db names a database of a kind that is not known: ${at.scheme}:. Give a file of SQLite, or ${example}`
+    case "File":
+      // SQLite would look for a folder of that name.
+      return /^postgres(ql)?[:/]+[^/]*@/i.test(url)
+        ? `--db has no URL that can be read. Give it as in ${example}`
+        : undefined
+    default:
+      return undefined
+  }
+}
+
+const example = "postgres://user@host:5432/database"
 
 /** The file of a database, where it is one. */
 export const fileOf = (database: string): string | undefined => {

@@ -1,5 +1,6 @@
 /** What a database and a table of it are to those who use them. */
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type * as Stream from "effect/Stream"
@@ -16,7 +17,14 @@ export interface Opened {
   /** The files it is in, by all of their names; none of a server, or where it is in memory. */
   readonly places: ReadonlyArray<string>
   /** What others send to a channel from now on, where the database has channels; fails when the connection is lost. */
-  readonly listen?: ((channel: string) => Stream.Stream<string, SqlError>) | undefined
+  readonly listen?: ((channel: string, options?: Listening) => Stream.Stream<string, SqlError>) | undefined
+}
+
+export interface Listening {
+  /** Runs once what is sent from now on is heard, before any of it is given. */
+  readonly begun?: Effect.Effect<void> | undefined
+  /** How many may wait to be taken; it fails where there are more. Default: any number. */
+  readonly capacity?: number | undefined
 }
 
 /** One open database, with the journal that is kept in it. */

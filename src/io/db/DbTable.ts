@@ -79,7 +79,7 @@ export const open = <A, I extends object>(
       return { columns, missing, problems }
     }
 
-    const writer = yield* sql.withTransaction(
+    const opening = sql.withTransaction(
       Effect.gen(function* () {
         const found = yield* dialect.inspect(sql, name)
         const { columns, missing, problems } = columnsOf(found)
@@ -125,9 +125,14 @@ export const open = <A, I extends object>(
         return { shape, writer: writer.success }
       })
     )
-    return writerOf(db, table, made.success.plain, writer)
+    const writer = yield* Effect.retry(opening, { times: 5, while: (error) => isSqlError(error) && isRaced(error) })
+    return writerOf(db, table, made.success, writer)
   }).pipe(Effect.mapError((error) => (isSqlError(error) ? fromSqlError(db.name, tried)(error) : error)))
 }
+
+/** Others make the same table at the same time: it is there when they have. */
+const isRaced = ({ message, reason }: SqlError): boolean =>
+  reason._tag === "UniqueViolation" || reason._tag === "DeadlockError" || /already exists/i.test(message)
 
 /** Names of its columns. */
 export const keyOf = (key: string | ReadonlyArray<string> = []): ReadonlyArray<string> =>
@@ -150,7 +155,7 @@ const tooDeep = "it is nested too deep"
 const writerOf = <A, I extends object>(
   db: Db,
   { name, schema }: Table<A, I>,
-  plain: boolean,
+  { finite, plain }: Fields.Fields,
   { shape, writer }: { readonly shape: Dialect.Shape; readonly writer: Dialect.TableWriter }
 ): Writer<A, DbError, Db> => {
   const { dialect, sql } = db
@@ -160,7 +165,7 @@ const writerOf = <A, I extends object>(
 
   /** The row as the schema's encoded side says; its columns check what matters of that. */
   const fieldsOf = (row: A, at: number): object | Dialect.RowRefused => {
-    if (plain) return row as object
+    if (plain && finite.every((name) => isNoneOrFinite(Fields.valueOf(row as object, name)))) return row as object
     const encoded = encode(row)
     if (Exit.isSuccess(encoded)) return encoded.value
     const { cause } = encoded
@@ -245,6 +250,9 @@ const rowsAtFault = (
   if (error.row !== undefined) return [error.row]
   return isSqlError(error.cause) && dialect.refusal(error.cause, shape) !== undefined ? undefined : "batch"
 }
+
+/** What else a number is, the encoder says; of anything else the column says what it is. */
+const isNoneOrFinite = (value: unknown): boolean => typeof value !== "number" || Number.isFinite(value)
 
 /** The field of the first issue of an encode. */
 const fieldIn = (cause: Cause.Cause<unknown>): string | undefined => {

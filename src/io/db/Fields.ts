@@ -24,6 +24,8 @@ export interface Fields {
   readonly list: ReadonlyArray<Field>
   /** True when values need no encoding: what a column of each field's kind takes is all that the schema does. */
   readonly plain: boolean
+  /** Fields of which that is so as long as they are no number beyond the finite ones. */
+  readonly finite: ReadonlyArray<string>
 }
 
 export interface JsonForm {
@@ -42,26 +44,31 @@ export const of = (schema: Schema.Constraint): Result.Result<Fields, string> => 
     return Result.fail("its schema has to encode to an object with named fields, as Schema.Struct does")
   }
   const list: Array<Field> = []
+  const finite: Array<string> = []
   let plain = ast === schema.ast && ast.checks === undefined
   for (const { name, type } of ast.propertySignatures) {
     if (typeof name === "symbol") return Result.fail(`a field named by a symbol (${String(name)}) has no column`)
     if (!String(name).isWellFormed())
       return Result.fail(`the name of a field (${JSON.stringify(name)}) ${JsonText.noUtf8}`)
-    const { field, plain: isPlain } = fieldOf(String(name), type)
+    const { field, isFinite, plain: isPlain } = fieldOf(String(name), type)
     plain &&= isPlain
+    if (isFinite) finite.push(field.name)
     list.push(field)
   }
-  return Result.succeed({ list, plain })
+  return Result.succeed({ list, plain, finite })
 }
 
 /** The value of a field. Its name is the schema's, and may be one that every object has from its prototype. */
 export const valueOf = (row: object, name: string): unknown =>
   name in Object.prototype && !Object.hasOwn(row, name) ? undefined : (row as Record<string, unknown>)[name]
 
-const fieldOf = (name: string, ast: SchemaAST.AST): { readonly field: Field; readonly plain: boolean } => {
+const fieldOf = (
+  name: string,
+  ast: SchemaAST.AST
+): { readonly field: Field; readonly plain: boolean; readonly isFinite: boolean } => {
   const members = membersOf(ast)
   const present = members.filter((member) => !SchemaAST.isNull(member) && !SchemaAST.isUndefined(member))
-  const { kind, plain } = scalarOf(present)
+  const { isFinite = false, kind, plain } = scalarOf(present)
   return {
     field: {
       name,
@@ -70,6 +77,7 @@ const fieldOf = (name: string, ast: SchemaAST.AST): { readonly field: Field; rea
       absent: members.some(SchemaAST.isNull) ? null : undefined,
       json: jsonForm(ast)
     },
+    isFinite,
     plain: plain && !(SchemaAST.isUnion(ast) && ast.checks !== undefined)
   }
 }
@@ -82,13 +90,15 @@ interface Scalar {
   readonly kind: Kind
   /** Whether every value of the kind is one of the schema's. */
   readonly plain: boolean
+  /** Whether only finite numbers are. */
+  readonly isFinite?: boolean
 }
 
 /** All members of one kind share its column; anything else is kept as JSON. */
 const scalarOf = (members: ReadonlyArray<SchemaAST.AST>): Scalar => {
   const [first, ...others] = members.map(memberOf)
   if (first === undefined || others.some((other) => other.kind !== first.kind)) return json
-  return { kind: first.kind, plain: members.length === 1 && first.plain }
+  return { ...first, plain: members.length === 1 && first.plain }
 }
 
 const json: Scalar = { kind: "json", plain: false }
@@ -101,8 +111,9 @@ const memberOf = (ast: SchemaAST.AST): Scalar => {
       return { kind: "text", plain: false }
     case "Number": {
       const checks = ast.checks ?? []
-      return checks.some(isInt)
-        ? { kind: "integer", plain: checks.length === 1 }
+      if (checks.some(isInt)) return { kind: "integer", plain: checks.length === 1 }
+      return checks.length === 1 && isFiniteCheck(checks[0]!)
+        ? { kind: "real", plain: true, isFinite: true }
         : { kind: "real", plain: checks.length === 0 }
     }
     case "Boolean":
@@ -137,6 +148,9 @@ const declared = ({ annotations }: SchemaAST.Declaration): Scalar => {
 
 const isInt = (check: SchemaAST.Check<never>): boolean =>
   check.annotations?.representation?.id === "effect/schema/isInt"
+
+const isFiniteCheck = (check: SchemaAST.Check<never>): boolean =>
+  check.annotations?.representation?.id === "effect/schema/isFinite"
 
 const byExample = (value: SchemaAST.LiteralValue): Kind => {
   switch (typeof value) {

@@ -10,6 +10,8 @@ export interface Wait<E> {
   readonly where: Fragment
   /** How long a lease lasts. */
   readonly duration: Duration.Duration
+  /** Whether a holder that lives may be thrown out. */
+  readonly isFenced: boolean
   /** Fails where there is nothing to wait for any more; gives the id of a holder that is dead, lease or no lease. */
   readonly check: Effect.Effect<string | null, E>
 }

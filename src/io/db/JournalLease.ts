@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import { Host } from "../../pipeline/context/Host.ts"
@@ -30,10 +31,10 @@ interface Taken {
 
 export const leases =
   (store: JournalStore, options: Options): Journal["lease"] =>
-  (key, { duration }) => {
+  (key, { duration, isFenced = true }) => {
     const { dialect, ready, sql, where } = store
     return Effect.acquireRelease(
-      Effect.mapError(Effect.andThen(ready, take(store, options, key, duration)), (error) =>
+      Effect.mapError(Effect.andThen(ready, take(store, options, key, duration, isFenced)), (error) =>
         error instanceof AlreadyRunning ? error : errorOf(key.pipeline)("take its lease")(error)
       ),
       ({ epoch }) =>
@@ -47,7 +48,8 @@ const take = (
   { dialect, insert, row, settledRow, sql, where }: JournalStore,
   { host: given }: Options,
   key: JournalKey,
-  duration: Duration.Duration
+  duration: Duration.Duration,
+  isFenced: boolean
 ): Effect.Effect<Taken, AlreadyRunning | Wrong> =>
   Effect.gen(function* () {
     const host = given ?? (yield* Host)
@@ -81,7 +83,7 @@ const take = (
       seen === undefined ? Effect.succeed(null) : Effect.as(free(seen), isDead(seen) ? seen.holder : null)
     )
     return yield* Effect.catchIf(
-      dialect.taking(taking, { where: where(key), duration, check }),
+      dialect.taking(taking, { where: where(key), duration, isFenced, check }),
       (error): error is SqlError => isSqlError(error) && wanted !== undefined,
       // The reply to a COMMIT may be lost, and the commit not (P13): then the row says who has taken it.
       (error) =>
@@ -158,7 +160,7 @@ const held = (
     /** The reply to a COMMIT may be lost, and the commit not (P13). */
     const decide = (error: SqlError) =>
       Effect.flatMap(
-        Effect.mapError(settledRow(key), () => error),
+        Effect.mapError(Effect.retry(settledRow(key), again), () => error),
         (found): Effect.Effect<void, LeaseLost | JournalError> => {
           const lost = lostTo(found)
           if (lost !== undefined) return Effect.fail(lost)
@@ -289,6 +291,13 @@ class WriteFailed<E> {
   constructor(error: E) {
     this.error = error
   }
+}
+
+/** For as long as it takes a server to start again, some half a minute: as long as the row cannot be read, the run cannot go on. */
+const again = {
+  while: (error: Wrong) => isSqlError(error) && error.isRetryable,
+  times: 20,
+  schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
 }
 
 /** Whole ones, as the column holds. */

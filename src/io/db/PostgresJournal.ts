@@ -27,7 +27,7 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
 
   /** The waiting for a row goes from session to session through `tuple` locks; the first of them waits for who holds it. */
   const holders = <E>(pid: number, { duration }: Wait<E>) => {
-    // Who holds it for a moment only, as another one that takes it, is left alone.
+    // A session that does something now and then is at work: another one that takes it, or a commit about to end.
     const age = Math.min(Duration.toMillis(duration) / 2, 5000)
     return sql<{ pid: number }>`WITH RECURSIVE waiting (pid) AS (
         SELECT ${pid}::int
@@ -38,7 +38,7 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
       SELECT DISTINCT session.pid FROM waiting
       JOIN pg_locks l ON l.pid = waiting.pid AND NOT l.granted AND l.locktype = 'transactionid'
       JOIN pg_stat_activity session ON session.pid = ANY (pg_blocking_pids(waiting.pid))
-      WHERE coalesce(session.xact_start < clock_timestamp() - ${age}::float8 * interval '1 millisecond', true)`
+      WHERE coalesce(session.state_change < clock_timestamp() - ${age}::float8 * interval '1 millisecond', true)`
   }
 
   const evict = <E>(pid: number, wait: Wait<E>, dead: string | null) =>
@@ -85,9 +85,10 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
       Effect.flatMap(isInside, (inside) => {
         if (inside) return transaction(effect)
         let session: number | undefined
-        // It is waited for as long as that may take: the one who holds it lives, or is evicted.
+        // Who lives, or can be evicted, is waited for as long as that may take.
+        const limit = wait.isFenced ? sql`'0'` : sql`coalesce(nullif(current_setting('lock_timeout'), '0'), '5s')`
         const patient = Effect.map(
-          sql<{ pid: number }>`SELECT pg_backend_pid() AS pid, set_config('lock_timeout', '0', true),
+          sql<{ pid: number }>`SELECT pg_backend_pid() AS pid, set_config('lock_timeout', ${limit}, true),
             set_config('statement_timeout', '0', true)`,
           ([row]) => void (session = Number(row?.pid))
         )
@@ -95,13 +96,17 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
           session === undefined
             ? Effect.void
             : Effect.catchIf(
-                Effect.flatMap(wait.check, (dead) => evict(session!, wait, dead)),
+                Effect.flatMap(wait.check, (dead) =>
+                  wait.isFenced || dead !== null ? evict(session!, wait, dead) : Effect.void
+                ),
                 isSqlError,
                 () => Effect.void
               )
         )
         return Effect.raceFirst(
-          transaction(Effect.andThen(patient, effect)),
+          Effect.mapError(transaction(Effect.andThen(patient, effect)), (error) =>
+            isSqlError(error) && error.reason._tag === "LockTimeoutError" ? isLocked : error
+          ),
           // Outside of the transaction, whose connection waits.
           Effect.forever(Effect.andThen(Effect.sleep("1 second"), evicting))
         )
@@ -114,6 +119,10 @@ const begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transacti
 
 /** Of the tables of journals, in any database; whatever else takes it only waits for a moment. */
 const createLock = "6011497862943275521"
+
+const isLocked =
+  "its lease has ended, but another process or connection holds its lock: who had it is in the middle of a commit, or frozen in " +
+  "one. As it writes to more than this database, it is not thrown out: wake it, or end it, and run again"
 
 const notAllowed = (pid: number): string =>
   `its lease has ended, but session ${pid} of the server still has its row locked, and belongs to another role, so that this one ` +

@@ -182,15 +182,19 @@ const maxParameters = 32_766
 const largestPart = 256
 
 /**
- * Rows that are made ready in one go: less than a millisecond's worth. V8 keeps strings and arrays apart that are larger than
+ * Values that are made ready in one go: less than a millisecond's worth. V8 keeps strings and arrays apart that are larger than
  * what comes of them, at several times the cost.
  */
-const sliceRows = 1024
+const valuesPerSlice = 4096
+
+/** The largest power of two up to it, or 1. */
+const powerBelow = (limit: number): number => 2 ** Math.max(0, Math.floor(Math.log2(limit)))
 
 const writerOf = (shape: Shape, insert: (rows: number) => string): TableWriter => {
   const { columns } = shape
   const width = columns.length
-  const largest = Math.min(largestPart, 2 ** Math.floor(Math.log2(maxParameters / width)))
+  const largest = Math.min(largestPart, powerBelow(maxParameters / width))
+  const sliceRows = Math.min(1024, powerBelow(valuesPerSlice / width))
   // A batch is cut into powers of two, so that a handful of statements serves every size.
   const statements = new Map<number, string>()
   for (let rows = 1; rows <= largest; rows *= 2) statements.set(rows, insert(rows))

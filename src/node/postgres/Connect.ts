@@ -23,10 +23,15 @@ export interface Settings {
 }
 
 /** Opens a session; where a server that was there before is not, again and again until the time is up. */
-export const open = (settings: Settings, wasThere: boolean): Effect.Effect<Session, SqlError> =>
+export const open = (
+  settings: Settings,
+  wasThere: boolean,
+  /** Hears of each that is tried, before it is open. */
+  onSession: (session: Session) => void
+): Effect.Effect<Session, SqlError> =>
   Effect.clockWith((clock) => {
     const until = Alarm.now(clock) + Duration.toMillis(settings.within)
-    return Effect.retry(attempt(settings), {
+    return Effect.retry(attempt(settings, onSession), {
       while: (error) => Alarm.now(clock) < until && Refusal.mayPass(error, wasThere),
       schedule: backoff
     })
@@ -34,15 +39,21 @@ export const open = (settings: Settings, wasThere: boolean): Effect.Effect<Sessi
 
 const backoff = Schedule.min([Schedule.exponential("20 millis"), Schedule.spaced("1 second")])
 
-const attempt = (settings: Settings): Effect.Effect<Session, SqlError> => {
+const attempt = (settings: Settings, onSession: (session: Session) => void): Effect.Effect<Session, SqlError> => {
   const [first, second] = settings.attempts
-  const opened = connect(settings, first!)
+  const opened = connect(settings, first!, onSession)
   const other =
-    second === undefined ? opened : Effect.catchIf(opened, Refusal.isOfEncryption, () => connect(settings, second))
+    second === undefined
+      ? opened
+      : Effect.catchIf(opened, Refusal.isOfEncryption, () => connect(settings, second, onSession))
   return Effect.tap(other, (session) => begin(settings, session))
 }
 
-const connect = (settings: Settings, ssl: ConnectionOptions | false): Effect.Effect<Session, SqlError> =>
+const connect = (
+  settings: Settings,
+  ssl: ConnectionOptions | false,
+  onSession: (session: Session) => void
+): Effect.Effect<Session, SqlError> =>
   Wait.callback<Session, SqlError>("a connection to the database", (resume) => {
     const { pg, target } = settings
     const fail = (error: Error) => resume(Effect.fail(Refusal.toSqlError(error, target, ssl !== false)))
@@ -53,6 +64,7 @@ const connect = (settings: Settings, ssl: ConnectionOptions | false): Effect.Eff
       return fail(error instanceof Error ? error : new Error(String(error)))
     }
     const session = new Session(pg, client, { host: target.host, port: target.port, ssl })
+    onSession(session)
     const millis = Duration.toMillis(settings.within)
     const timer = setTimeout(() => give(timedOut(`no answer within ${millis} ms`)), Math.min(millis, 2 ** 31 - 1))
     const give = (error: Error) => {
@@ -107,6 +119,6 @@ const begin = (settings: Settings, session: Session): Effect.Effect<void, SqlErr
   )
 }
 
-const questions = `SELECT current_setting('server_version_num')::int4 AS version,
-  current_setting('transaction_read_only')::bool AS standby,
+const questions = `SELECT pg_catalog.current_setting('server_version_num')::int4 AS version,
+  pg_catalog.current_setting('transaction_read_only')::bool AS standby,
   (SELECT setting::int4 FROM pg_catalog.pg_settings WHERE name = 'statement_timeout') AS timeout`

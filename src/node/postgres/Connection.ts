@@ -3,10 +3,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import type * as SqlConnection from "effect/sql/SqlConnection"
 import { SqlError, SqlSyntaxError, UnknownError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import * as Deadline from "../../concurrency/Deadline.ts"
-import type { CopyConnection } from "../../io/db/CopyConnection.ts"
 import { CopyIn } from "./CopyIn.ts"
 import { codeOf } from "./Failure.ts"
 import type { Field } from "./Pg.ts"
@@ -26,7 +26,8 @@ interface Form {
   readonly onColumns?: (columns: ReadonlyArray<Field>) => void
 }
 
-export class Connection implements CopyConnection {
+/** What the sinks of `Db` know as a connection that takes COPY. */
+export class Connection implements SqlConnection.Connection {
   readonly session: Session
   private readonly controlWithin: number
   private readonly prepared = new Prepared()

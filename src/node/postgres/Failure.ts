@@ -93,7 +93,7 @@ const reasonOf = (cause: ServerError, original: Error, operation: string): SqlEr
   if (code.startsWith("28")) return new AuthenticationError(fields)
   if (code === "42501") return new AuthorizationError(fields)
   if (code.startsWith("42")) return new SqlSyntaxError(fields)
-  return isLost(original) || code.startsWith("53") ? new ConnectionError(fields) : new UnknownError(fields)
+  return isLost(original) || code === "53300" ? new ConnectionError(fields) : new UnknownError(fields)
 }
 
 const explain = ({ code, message, detail }: ServerError): string => {

@@ -1,5 +1,6 @@
 /** As many connections as are needed at a time, up to a limit; those that broke are thrown away. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { SqlError } from "effect/sql/SqlError"
@@ -19,14 +20,13 @@ export class Pool {
   /** A session past the limit, ended with the scope. */
   readonly extra: Effect.Effect<Session, SqlError, Scope.Scope>
   private readonly settings: Connect.Settings
-  private readonly options: Options
   private readonly idle: Array<Connection> = []
   private readonly sessions = new Set<Session>()
   private wasThere = false
 
   constructor(settings: Connect.Settings, options: Options) {
     this.settings = settings
-    this.options = options
+    const connectionOf = (session: Session) => new Connection(session, options.controlWithin)
     const permits = Semaphore.makeUnsafe(options.maxConnections)
     this.acquire = Effect.uninterruptibleMask((restore) =>
       Effect.andThen(
@@ -34,13 +34,15 @@ export class Pool {
         Effect.acquireRelease(
           Effect.suspend(() => {
             const idle = this.takeIdle()
-            return idle === undefined ? restore(this.connect) : Effect.succeed(idle)
+            return idle === undefined ? Effect.map(this.open(restore), connectionOf) : Effect.succeed(idle)
           }),
           (connection) => this.giveBack(connection)
         )
       )
     )
-    this.extra = Effect.acquireRelease(this.session, (session) => session.end, { interruptible: true })
+    this.extra = Effect.uninterruptibleMask((restore) =>
+      Effect.acquireRelease(this.open(restore), (session) => session.end)
+    )
   }
 
   /** Ends all sessions, those in use too. */
@@ -67,19 +69,23 @@ export class Pool {
     })
   }
 
-  private get session(): Effect.Effect<Session, SqlError> {
-    return Effect.suspend(() => Connect.open(this.settings, this.wasThere)).pipe(
-      Effect.tap((session) =>
-        Effect.sync(() => {
+  /** One that opens while nobody wants it any more is ended. */
+  private open(restore: typeof Effect.interruptible): Effect.Effect<Session, SqlError> {
+    return Effect.suspend(() => {
+      let last: Session | undefined
+      const opening = Connect.open(this.settings, this.wasThere, (session) => {
+        last = session
+      })
+      return Effect.onExit(restore(opening), (exit) =>
+        Effect.suspend(() => {
+          if (Exit.isFailure(exit)) return last?.end ?? Effect.void
+          const session = exit.value
           this.wasThere = true
           this.sessions.add(session)
           session.whenLost(() => this.sessions.delete(session))
+          return Effect.void
         })
       )
-    )
-  }
-
-  private get connect(): Effect.Effect<Connection, SqlError> {
-    return Effect.map(this.session, (session) => new Connection(session, this.options.controlWithin))
+    })
   }
 }

@@ -53,6 +53,9 @@ const explain = ({ code, message }: ServerError, target: Target, encrypted: bool
       return `the server knows no such setting: ${message}. Check options in the URL or PGOPTIONS`
   }
   if (message === noPassword) return askForPassword(target)
+  if (message.includes("unsupported startup parameter")) {
+    return `a pooler stands before the server (${message}). Let it ignore "options", or go to the server itself`
+  }
   if (message.includes("does not support SSL")) {
     return `the server speaks no TLS, which sslmode=${target.sslMode} asks for. Turn it on in the server, or use sslmode=prefer`
   }

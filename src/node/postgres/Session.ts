@@ -80,7 +80,13 @@ export class Session {
     this.lose(new Error("the connection is closed"))
     if (this.isBusy && !isLost) await this.cancel()
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => this.client.connection.stream.destroy(), isLost ? 0 : cancelWithin)
+      const timer = setTimeout(
+        () => {
+          this.client.connection.stream.destroy()
+          resolve()
+        },
+        isLost ? 0 : cancelWithin
+      )
       this.client.end(() => {
         clearTimeout(timer)
         resolve()

@@ -38,6 +38,8 @@ export const parse = (url: string, password: string | undefined, env: Environmen
   const match = /^postgres(?:ql)?:\/\/(?:([^/?#@]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/is.exec(url)
   if (match === null) return malformed(url)
   const [, credentials, authority = "", path = "", query = ""] = match
+  const isCut = credentials === undefined && `${path}${query}`.includes("@")
+  if (isCut || authority.includes("@") || path.includes("@")) return unescaped
   try {
     return read(credentials, authority, path, query, password, env)
   } catch (error) {
@@ -49,9 +51,11 @@ export const parse = (url: string, password: string | undefined, env: Environmen
 class Wrong extends Error {}
 
 const malformed = (url: string): string =>
-  url.includes("#") || /^[^/]*\/\/[^@]*[/?][^@]*@/.test(url)
-    ? "its URL cannot be read: characters such as / ? # @ : in user and password are written as %2F %3F %23 %40 %3A"
-    : "its URL cannot be read. It is written postgres://user@host:5432/database"
+  /[#@]/.test(url) ? unescaped : "its URL cannot be read. It is written postgres://user@host:5432/database"
+
+/** What was meant cannot be known, nor shown: it may be a part of the password. */
+const unescaped =
+  "its URL cannot be read: characters such as / ? # @ : in user and password are written as %2F %3F %23 %40 %3A"
 
 const read = (
   credentials: string | undefined,
@@ -116,15 +120,19 @@ const read = (
 
 const hostAndPort = (authority: string): readonly [string | undefined, string | undefined] => {
   const match = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(authority)
-  if (match === null) throw new Wrong(`its URL has no host and port in "${authority}". Write an IPv6 address in [ ]`)
+  if (match === null) throw new Wrong("its URL has no host and port behind ://")
   const [, host = "", port] = match
+  if (port?.includes(":") === true)
+    throw new Wrong(`its URL has more than one : behind its host. Write an IPv6 address in [ ]`)
   return [host.replace(/^\[|\]$/g, ""), port]
 }
 
 const portOf = (text: string): number => {
   const port = Number(text)
   if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port
-  throw new Wrong(`its port is "${text}", and has to be a number up to 65535`)
+  // What is no number may be a password without its host.
+  const shown = /^\d+$/.test(text) ? ` ${text}` : ""
+  throw new Wrong(`its port${shown} is no number from 1 to 65535. It is written postgres://user@host:5432/database`)
 }
 
 const secondsOf = (text: string | undefined): number | undefined => {

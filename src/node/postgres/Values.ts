@@ -1,7 +1,7 @@
 /**
  * Values on their way to and from PostgreSQL, all as text but bytes. What JavaScript holds without loss comes as such: bool,
- * int2, int4, float4, float8, oid, text and its like, and bytea as `Uint8Array`. Timestamps come as ISO 8601 has them. All else stays the text that PostgreSQL
- * writes, for whoever knows what it means: int8, numeric, dates, JSON, UUID, arrays.
+ * int2, int4, float4, float8, oid, text and its like, and bytea as `Uint8Array`. Timestamps come as ISO 8601 has them. All
+ * else stays the text that PostgreSQL writes, for whoever knows what it means: int8, numeric, dates, JSON, UUID, arrays.
  */
 import type { Field } from "./Pg.ts"
 

@@ -104,6 +104,7 @@ class Mover {
   private parameters = 0
   private made: Thread.ThreadConnection | undefined
   private isClosed = false
+  private failures = 0
 
   constructor(start: Start, database: Database.Database, retryLock: RetryLock) {
     this.start = start
@@ -114,11 +115,12 @@ class Mover {
   /** Parameters of a statement that was run on the thread of the program, in a transaction. */
   count(parameters: number): void {
     this.parameters += parameters
-    if (this.parameters < manyParameters || this.made !== undefined || this.isClosed || this.database.isPersonal) return
-    const thread = new Thread.Thread(this.start, (wasReady) => {
+    if (this.parameters < manyParameters || this.made !== undefined || this.isClosed) return
+    if (this.database.isPersonal || this.failures >= mostFailures) return
+    const thread = new Thread.Thread(this.start, (wasOpen) => {
       this.made = undefined
-      // One that cannot start will not the next time either.
-      this.parameters = wasReady ? 0 : -Infinity
+      this.parameters = 0
+      if (!wasOpen) this.failures++
     })
     this.made = Thread.connectionOf(thread, this.retryLock)
   }
@@ -142,3 +144,6 @@ class Mover {
 
 /** Some thousands of rows. */
 const manyParameters = 10_000
+
+/** Where threads cannot start, as in a bundle without the file they run, all goes on without them. */
+const mostFailures = 3

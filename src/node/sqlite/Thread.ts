@@ -49,17 +49,17 @@ class Answer {
 }
 
 export class Thread {
-  /** Whether it can be asked: it has opened the database, and has not ended. */
-  isReady = false
   isTransaction = false
+  private state: "opening" | "open" | "closing" | "ended" = "opening"
   private readonly worker: Threads.Worker
   private readonly asked: Array<Answer> = []
   private readonly ended: Promise<void>
   private cursors = 0
+  private wasOpen = false
   private why = "it was not there yet"
 
   /** `onEnd` is told when it has ended for whatever reason. */
-  constructor(start: Start, onEnd: (wasReady: boolean) => void) {
+  constructor(start: Start, onEnd: (wasOpen: boolean) => void) {
     const code = new URL(import.meta.url.endsWith(".ts") ? "./ThreadMain.ts" : "./ThreadMain.js", import.meta.url)
     // Nothing of the program runs in it, so the options and preloads of the program are nothing to it.
     this.worker = new Threads.Worker(code, {
@@ -68,51 +68,57 @@ export class Thread {
       execArgv: [],
       env: Threads.SHARE_ENV
     })
-    // By itself it keeps no process running.
-    this.worker.unref()
     let cause: unknown
     this.worker.on("message", (reply: Reply) => this.receive(reply))
     this.worker.on("error", (error) => void (cause = error))
     this.ended = new Promise((resolve) => {
       this.worker.on("exit", (code) => {
-        const wasReady = this.isReady
-        this.isReady = false
+        const { wasOpen } = this
+        this.state = "ended"
         this.isTransaction = false
         this.why = cause instanceof Error ? cause.message : `code ${code}`
         for (const answer of this.asked.splice(0)) answer.settle(Effect.fail(lost(this.why, answer.operation, cause)))
-        onEnd(wasReady)
+        onEnd(wasOpen)
         resolve()
       })
     })
+    // By itself it keeps no process running. What listens to it would.
+    this.worker.unref()
   }
 
-  /** Ends it, after what it was asked for. */
+  /** Ends it, after what it was asked for. One that begins only is not stopped in the middle of that. */
   readonly close: Effect.Effect<void> = Effect.promise(() => {
-    if (this.isReady) this.send({ _tag: "Close" })
-    else this.end()
+    this.state = "closing"
+    this.worker.ref()
+    this.post({ _tag: "Close" }, new Answer("close"))
     return this.ended
   })
 
   /** Ends it at once, whatever it does. */
   end(): void {
-    this.isReady = false
+    this.state = "ended"
     void this.worker.terminate()
+  }
+
+  /** Whether it can be asked: it has opened the database, and has not ended. */
+  get isReady(): boolean {
+    return this.state === "open"
   }
 
   send(request: Request, operation = "execute", transfer: ReadonlyArray<ArrayBuffer> = []): Answer {
     const answer = new Answer(operation)
-    if (!this.isReady) {
-      answer.settle(Effect.fail(lost(this.why, operation)))
-      return answer
-    }
+    if (this.isReady) this.post(request, answer, transfer)
+    else answer.settle(Effect.fail(lost(this.why, operation)))
+    return answer
+  }
+
+  private post(request: Request, answer: Answer, transfer: ReadonlyArray<ArrayBuffer> = []): void {
     try {
       this.worker.postMessage(request, transfer)
+      if (this.asked.push(answer) === 1) this.worker.ref()
     } catch (error) {
-      answer.settle(Effect.fail(sqlErrorOf(error, operation)))
-      return answer
+      answer.settle(Effect.fail(sqlErrorOf(error, answer.operation)))
     }
-    if (this.asked.push(answer) === 1) this.worker.ref()
-    return answer
   }
 
   nextCursor(): number {
@@ -120,13 +126,15 @@ export class Thread {
   }
 
   private receive({ error, isTransaction, value }: Reply): void {
-    if (!this.isReady) {
-      this.isReady = true
+    if (!this.wasOpen) {
+      this.wasOpen = true
+      if (this.state === "opening") this.state = "open"
       return
     }
     this.isTransaction = isTransaction
-    const answer = this.asked.shift()!
-    if (this.asked.length === 0) this.worker.unref()
+    const answer = this.asked.shift()
+    if (answer === undefined) return
+    if (this.asked.length === 0 && this.state !== "closing") this.worker.unref()
     answer.settle(error === undefined ? Effect.succeed(value) : Effect.fail(errorOf(error, answer.operation)))
   }
 }

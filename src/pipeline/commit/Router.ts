@@ -1,11 +1,4 @@
 /** Elements that become rows of several sinks. */
-/* oxlint-disable typescript/no-explicit-any -- what goes where has lost its types */
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type { Guarantee } from "../Guarantee.ts"
-import type { Sink, Writer } from "../Sink.ts"
-
-type Any = Sink<any, any, any, Guarantee>
 
 /** What some elements become for one sink. */
 interface Share {
@@ -54,36 +47,8 @@ export class Router<A> {
   }
 }
 
-/** The sink that writes its share of what elements become; what it refuses are elements. */
-export const routed = <A>(sink: Any, name: string, router: Router<A>): Any => ({
-  ...sink,
-  open: (opening) => Effect.map(sink.open(opening), (writer) => sharing(writer, name, router))
-})
-
-const sharing = <A>(writer: Writer<any, unknown, unknown>, name: string, router: Router<A>): Writer<A, any, any> => {
-  let ends: ReadonlyArray<number> = []
-  return {
-    ...writer,
-    write: (elements, since) =>
-      Effect.suspend(() => {
-        const share = router.share(elements, name)
-        ends = share.ends
-        return share.rows.length === 0 && Option.isSome(since)
-          ? Effect.succeed(since.value)
-          : writer.write(share.rows, since)
-      }),
-    atFault:
-      writer.atFault &&
-      ((error) => {
-        const fault = writer.atFault!(error)
-        if (fault === undefined || fault === "batch") return fault
-        return [...new Set(fault.map((row) => owner(ends, row)))]
-      })
-  }
-}
-
 /** The first element whose rows end behind `row`. */
-const owner = (ends: ReadonlyArray<number>, row: number): number => {
+export const owner = (ends: ReadonlyArray<number>, row: number): number => {
   let [low, high] = [0, ends.length - 1]
   while (low < high) {
     const middle = (low + high) >> 1

@@ -14,7 +14,7 @@ import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
 import type { Each, Step } from "../Step.ts"
-import { type Begun, defaultLease, type Description, open } from "./Running.ts"
+import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
 /** Accepts a run or refuses it; what it gives runs to the end of the run. */
@@ -119,11 +119,14 @@ const own = (
   options: RunOptions<Delivery>
 ) =>
   Effect.gen(function* () {
-    const { lease: duration = defaultLease, name, partition } = options
+    const { lease: duration = "15 seconds", name, partition } = options
     const sinks = sink.members ?? [sink]
     const journal = Option.getOrElse(yield* sink.journal, () => undefined) ?? (yield* Journal)
     yield* apart(name, source, sinks, journal)
-    const lease = yield* journal.lease(keyOf(name, partition), { duration: Duration.fromInputUnsafe(duration) })
+    const lease = yield* journal.lease(keyOf(name, partition), {
+      duration: Duration.fromInputUnsafe(duration),
+      isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
+    })
     return { sinks, journal, lease }
   })
 

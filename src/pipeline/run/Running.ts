@@ -20,7 +20,7 @@ import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
-import { JournalError, type Lease } from "../Journal.ts"
+import type { JournalError, Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
@@ -165,7 +165,7 @@ export const open = (
       const flowing = yield* TaskGroup.supervise(flow.process(intake.arrivals), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
-        yield* TaskGroup.spawn(renewing(lease, options.lease ?? defaultLease), { name: "lease" }),
+        yield* TaskGroup.spawn(renewing(lease), { name: "lease" }),
         yield* TaskGroup.spawn(
           Effect.gen(function* () {
             yield* Effect.raceFirst(drainRequested, stopRequested)
@@ -250,41 +250,8 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
         Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
       )
 
-export const defaultLease: Duration.Input = "15 seconds"
-
-/** Where the journal cannot be reached, it is tried again for as long as the lease lasts. */
-const renewing = (
-  { renew, renewEvery }: Lease,
-  lasts: Duration.Input
-): Effect.Effect<void, JournalError | LeaseLost> => {
-  if (Option.isNone(renewEvery)) return Effect.void
-  const until = (end: number): Effect.Effect<void, JournalError | LeaseLost> =>
-    Effect.catchIf(
-      renew,
-      (error) => error instanceof JournalError && error.mayPass === true,
-      (error) =>
-        Effect.flatMap(Alarm.moment, (now) =>
-          now >= end
-            ? Effect.fail(error)
-            : Effect.andThen(Effect.sleep(Duration.divideUnsafe(renewEvery.value, 10)), until(end))
-        )
-    )
-  return Effect.flatMap(Alarm.moment, (now) => {
-    let renewed = now
-    return Effect.forever(
-      Effect.andThen(
-        Effect.sleep(renewEvery.value),
-        Effect.suspend(() => {
-          const end = renewed + Duration.toMillis(lasts)
-          return Effect.andThen(
-            until(end),
-            Effect.map(Alarm.moment, (now) => void (renewed = now))
-          )
-        })
-      )
-    )
-  })
-}
+const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
+  Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
 
 /** Whoever takes an element from an account, it is the same one. */
 const keysOf = ({ account, name: source }: Description["source"], { name, partition }: RunOptions<Delivery>): string =>

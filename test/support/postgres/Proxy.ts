@@ -1,11 +1,11 @@
-/** Stands between a client and a server, and breaks the connection around a COMMIT. */
+/** Stands between a client and a server, and breaks the connection around a COMMIT or ROLLBACK. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { once } from "node:events"
 import { connect, createServer, type Socket } from "node:net"
 
 /**
- * What becomes of the next COMMIT. Swallowed: the connection stays open, and nothing passes any more. Cut: it is closed on both
+ * What becomes of a COMMIT or ROLLBACK. Swallowed: the connection stays open, and nothing passes any more. Cut: it is closed on both
  * sides. "both cut" sends the request on and closes both sides at once, so that nobody knows who is first.
  */
 export type Fault = "request swallowed" | "request cut" | "reply swallowed" | "reply cut" | "both cut"
@@ -23,7 +23,7 @@ export interface Proxy {
   readonly url: string
   /** What to do from now on; `undefined` to pass everything. */
   fault: Fault | undefined
-  /** How many COMMITs it was done to. */
+  /** How many it was done to. */
   done: number
 }
 
@@ -56,7 +56,8 @@ const start = async (to: string) => {
     client.on("data", (data) => {
       if (isDeaf) return
       const { fault } = proxy
-      if (fault === undefined || !data.includes("COMMIT\0")) return void upstream.write(data)
+      if (fault === undefined || !/(?:COMMIT|ROLLBACK)\0/.test(data.toString("latin1")))
+        return void upstream.write(data)
       proxy.done++
       if (fault === "request swallowed") isDeaf = true
       if (fault === "request cut") cut()

@@ -24,6 +24,8 @@ export interface Options {
   readonly tls?: { readonly certificate: string; readonly key: string } | undefined
   /** The folder its data is in, made by whoever asks for one: a disk of its own. Default: a temporary one. */
   readonly folder?: string | undefined
+  /** How large a file may become, in MiB, until it is started again: to PostgreSQL a disk that is full. Default: as the system says. */
+  readonly fileLimit?: number | undefined
 }
 
 export interface Server {
@@ -53,7 +55,7 @@ const isRoot = process.getuid?.() === 0
 const identity = isRoot ? { uid: nobody, gid: nobody } : {}
 
 /** Makes the data of a server and starts it. */
-export const open = async ({ folder, settings = {}, tls }: Options = {}): Promise<Server> => {
+export const open = async ({ fileLimit, folder, settings = {}, tls }: Options = {}): Promise<Server> => {
   const home = folder ?? mkdtempSync(join(tmpdir(), "skein-postgres-"))
   const native = binaries()
   const data = join(home, "data")
@@ -73,6 +75,7 @@ export const open = async ({ folder, settings = {}, tls }: Options = {}): Promis
       "UTF8",
       "--locale=C",
       "--no-sync",
+      "--wal-segsize=1",
       "-c",
       "scram_iterations=1"
     ]),
@@ -95,12 +98,15 @@ export const open = async ({ folder, settings = {}, tls }: Options = {}): Promis
   const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`])
   let child: ChildProcess | undefined
 
-  const start = async () => {
+  const start = async (limit?: number) => {
     const command = [binary(native, "postgres"), "-D", data, ...flags]
     const started =
       process.platform === "win32"
         ? spawn(command[0]!, command.slice(1), { ...how, stdio: ["pipe", "ignore", "pipe"] })
-        : spawn("sh", ["-c", guard, "sh", ...command], { ...how, stdio: ["pipe", "ignore", "pipe"] })
+        : spawn("sh", ["-c", guard, "sh", limit === undefined ? "unlimited" : `${limit * 2048}`, ...command], {
+            ...how,
+            stdio: ["pipe", "ignore", "pipe"]
+          })
     child = started
     started.stdin?.on("error", () => {})
     let said = ""
@@ -143,18 +149,19 @@ export const open = async ({ folder, settings = {}, tls }: Options = {}): Promis
           }
         }
       }),
-    start,
+    start: () => start(),
     close: async () => {
       await stop()
       rmSync(home, { recursive: true, force: true })
     }
   }
-  await start()
+  await start(fileLimit)
   return server
 }
 
 /** Ends the server when whoever started it is gone, however that came about: its end of the pipe is closed then. */
-const guard = `exec 3<&0
+const guard = `ulimit -f "$1"; shift
+exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
 (cat <&3 >/dev/null; kill -QUIT $server 2>/dev/null) 2>/dev/null >/dev/null &
