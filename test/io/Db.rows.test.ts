@@ -27,7 +27,7 @@ const items = (count: number) =>
 const refusal = (effect: Effect.Effect<unknown, Db.DbError, Db.Db>) =>
   Effect.map(Effect.flip(effect), ({ message }) => message)
 
-describe.each(databases)("Db.rows in $database", ({ database, url }) => {
+describe.each(databases)("P10 Db.rows in $database", ({ database, url }) => {
   const inDb = within(url)
   const isPostgres = database === "PostgreSQL"
 
