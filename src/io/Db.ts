@@ -15,7 +15,7 @@ import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { NoPosition, Source } from "../pipeline/Source.ts"
-import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
+import { Db, type Listening, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
 import * as DbListen from "./db/rows/DbListen.ts"
@@ -33,7 +33,8 @@ import * as DbTransaction from "./db/statement/DbTransaction.ts"
 import type { TransactionOptions } from "./db/statement/DbTransaction.ts"
 import { postgres as postgresDialect } from "./db/postgres/PostgresDialect.ts"
 import * as DbRows from "./db/rows/DbRows.ts"
-import type { RowPosition, RowsOptions } from "./db/rows/DbRows.ts"
+import type { RowsOptions } from "./db/rows/DbRows.ts"
+import type { RowPosition } from "./db/rows/Reading.ts"
 import type { From } from "./db/rows/RowQuery.ts"
 import * as RowQuery from "./db/rows/RowQuery.ts"
 import { sqlite as sqliteDialect } from "./db/sqlite/SqliteDialect.ts"
@@ -45,6 +46,7 @@ export {
   Db,
   DbError,
   type Json,
+  type Listening,
   type ListenOptions,
   type Opened,
   type Parameter,

@@ -4,7 +4,7 @@
  */
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import type { Fingerprint } from "../../../pipeline/Source.ts"
-import type { RowPosition } from "./DbRows.ts"
+import type { RowPosition } from "./Reading.ts"
 
 /** The rows behind a key, null being before the first. */
 export interface Passed {

@@ -13,6 +13,9 @@ export type KeyValue =
   | { readonly bytes: string }
   | { readonly real: string }
 
+/** Where a row stands: what its key columns hold. */
+export type RowPosition = ReadonlyArray<KeyValue>
+
 /** Pieces of SQL with a parameter between each two. */
 export interface Piece {
   readonly sql: ReadonlyArray<string>

@@ -12,6 +12,8 @@ export interface RowDecoder<A> {
   readonly exact: boolean
   /** The row, or what is wrong with it. */
   readonly decode: (row: object) => Result.Result<A, string>
+  /** About how much memory it takes. */
+  readonly bytes: (row: object) => number
 }
 
 export const make = <A, I extends object>(
@@ -23,6 +25,11 @@ export const make = <A, I extends object>(
   const columns = Arr.getSuccesses(fields.list.map((field) => dialect.column(field)))
   return {
     exact: fields.list.some(({ kind }) => kind === "bigint"),
+    bytes: (row) => {
+      let bytes = 32
+      for (const { name } of columns) bytes += weightOf((row as Record<string, unknown>)[name])
+      return bytes
+    },
     decode: (row) => {
       // Without a prototype, whose names a schema would take for fields.
       const encoded: Record<string, unknown> = Object.create(null)
@@ -35,4 +42,9 @@ export const make = <A, I extends object>(
       return Exit.isSuccess(exit) ? Result.succeed(exit.value) : Result.fail(issueOf(exit.cause))
     }
   }
+}
+
+const weightOf = (value: unknown): number => {
+  if (typeof value === "string") return 24 + value.length
+  return value instanceof Uint8Array ? 72 + value.byteLength : 16
 }
