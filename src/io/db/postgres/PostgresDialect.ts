@@ -153,25 +153,35 @@ const writerOf = Effect.fnUntraced(function* (
     return type === undefined || codec === undefined ? [] : [{ column, type, codec }]
   })
   const nothing = targets.map(({ type }) => `NULL::${Types.wireOf(type)}[]`)
+  const statement = Writer.insertInto(
+    shape.onConflict === "fail" ? { ...shape, onConflict: "ignore" } : shape,
+    targets,
+    nothing,
+    true
+  )
   // A transaction of its own, as the one around goes on where this fails.
-  const explain = (shape: Shape) =>
-    sql.withTransaction(sql.unsafe(`EXPLAIN ${Writer.insertInto(shape, targets, nothing, true)}`))
-  const unfit = yield* explain(shape.onConflict === "fail" ? { ...shape, onConflict: "ignore" } : shape).pipe(
-    Effect.as(undefined),
+  const isUnique = yield* sql.withTransaction(sql.unsafe(`EXPLAIN ${statement}`)).pipe(
+    Effect.as(true),
     Effect.catchIf(
-      (error) => codeOf(error) === "42P10" || (codeOf(error) === "55000" && shape.key.length > 0),
-      (error) =>
-        Effect.succeed(
-          codeOf(error) === "42P10"
-            ? `${list(shape.key)} is not unique in it, so rows cannot be known by it. Add a unique index, or leave out \`key\``
-            : shape.onConflict === "fail"
-              ? undefined
-              : `what makes ${list(shape.key)} unique in it is deferrable, which \`onConflict: "${shape.onConflict}"\` cannot go by. Make it NOT DEFERRABLE, or choose "fail"`
-        )
+      (error) => codeOf(error) === "42P10",
+      () => Effect.succeed(false)
     )
   )
-  return unfit === undefined ? Result.succeed(Writer.make(shape, targets, facts)) : Result.fail(unfit)
+  if (shape.onConflict !== "fail" && facts.late.some((columns) => isSame(columns, shape.key))) {
+    return Result.fail(
+      `what makes ${list(shape.key)} unique in it is deferrable, which \`onConflict: "${shape.onConflict}"\` cannot go by. Make it NOT DEFERRABLE, or choose "fail"`
+    )
+  }
+  const isKnown = isUnique || (shape.onConflict === "fail" && facts.late.some((columns) => isSame(columns, shape.key)))
+  return isKnown
+    ? Result.succeed(Writer.make(shape, targets, facts))
+    : Result.fail(
+        `${list(shape.key)} is not unique in it, so rows cannot be known by it. Add a unique index, or leave out \`key\``
+      )
 })
+
+const isSame = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
+  a.length === b.length && a.every((name) => b.includes(name))
 
 const codeOf = ({ reason: { cause } }: SqlError): string => textIn(cause, "code")
 
