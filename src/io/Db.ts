@@ -15,7 +15,7 @@ import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { NoPosition, Source } from "../pipeline/Source.ts"
-import { Db, type Listening, type Opened, type TableOptions } from "./db/Contract.ts"
+import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
 import * as DbListen from "./db/rows/DbListen.ts"
@@ -46,7 +46,6 @@ export {
   Db,
   DbError,
   type Json,
-  type Listening,
   type ListenOptions,
   type Opened,
   type Parameter,
@@ -183,8 +182,8 @@ export const open = (url: string, options: PostgresOptions = {}): Layer.Layer<Db
       const driver = yield* Driver
       const host = yield* Host
       const opened = yield* driver.open(url, options)
-      const journal = SqlJournal.make(opened.sql, { durable: opened.durable, places: opened.places, host })
       const dialect = opened.sql.onDialectOrElse({ orElse: () => sqliteDialect, pg: postgresDialect })
+      const journal = SqlJournal.make({ ...opened, dialect }, host)
       return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
     })
   )

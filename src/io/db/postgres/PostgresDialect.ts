@@ -4,13 +4,15 @@ import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Column, Dialect, Refusal, Shape, TableWriter } from "../Dialect.ts"
+import type { Column, Dialect, Isolation, Refusal, Shape, TableWriter } from "../Dialect.ts"
 import type { Field } from "../Fields.ts"
 import { Bytes } from "./Bytes.ts"
 import * as Catalog from "./Catalog.ts"
 import { codecOf } from "./Codec.ts"
 import * as Types from "./Types.ts"
 import * as Writer from "./Writer.ts"
+import { postgresJournal } from "./PostgresJournal.ts"
+import { postgresParameter } from "./PostgresParameter.ts"
 import { postgresReading } from "./PostgresReading.ts"
 
 const { list, quote } = Catalog
@@ -39,9 +41,36 @@ export const postgres = (): Dialect => {
       ),
     writer: (sql, shape) => writerOf(sql, shape, known, constraints),
     reading: postgresReading,
-    refusal: (error, shape) => refusalIn(error, shape, constraints.get(shape.table))
+    refusal: (error, shape) => refusalIn(error, shape, constraints.get(shape.table)),
+    parameter: postgresParameter,
+    begin: (isolation) => `BEGIN ISOLATION LEVEL ${levels[isolation]}`,
+    script: (sql, text) => sql.unsafe(text).unprepared,
+    createOnce,
+    journal: postgresJournal
   }
 }
+
+const levels: { readonly [I in Isolation]: string } = {
+  "read committed": "READ COMMITTED",
+  "repeatable read": "REPEATABLE READ",
+  serializable: "SERIALIZABLE"
+}
+
+/** IF NOT EXISTS alone fails for all but one of those who do it at once. Who may not create may still find it. */
+const createOnce: Dialect["createOnce"] = (sql, table, columns) =>
+  Effect.flatMap(sql`SELECT to_regclass(${quote(table)}) IS NOT NULL AS there`, ([row]) =>
+    row?.["there"] === true
+      ? Effect.void
+      : sql.withTransaction(
+          Effect.andThen(
+            sql`SELECT pg_advisory_xact_lock(${lock})`,
+            sql.unsafe(`CREATE TABLE IF NOT EXISTS ${quote(table)} (${columns("TIMESTAMPTZ")})`)
+          )
+        )
+  )
+
+/** A number of its own among the advisory locks of a database. */
+const lock = 0x736b65696e
 
 /** What PostgreSQL would cut off without a word. */
 const longest = 63

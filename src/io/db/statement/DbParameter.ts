@@ -1,4 +1,4 @@
-/** What may be interpolated into a statement, and the form in which each database takes it: always a parameter, never SQL. */
+/** What may be interpolated into a statement, and what a driver binds for it: always a parameter, never SQL. */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { isTooDeep, unlessTooDeep } from "../../../concurrency/base/Nesting.ts"
@@ -55,45 +55,68 @@ export const json = (value: unknown): Json => new JsonValue(value)
 /** What a driver binds. */
 export type Bound = string | number | bigint | boolean | Uint8Array | Date | null | ReadonlyArray<Bound>
 
-export type Dialect = "pg" | "sqlite"
+/** A value as the driver gets it, or what is wrong with it, in words that follow its name. */
+export type Bind = (value: unknown) => Result.Result<Bound, string>
 
-/** A parameter as the driver gets it, or what is wrong with it, in words that follow its name. */
-export const bind = (value: unknown, dialect: Dialect): Result.Result<Bound, string> =>
-  unlessTooDeep(
-    () => bindValue(value, dialect),
-    () => Result.fail("is nested too deep")
-  )
-
-const bindValue = (value: unknown, dialect: Dialect): Result.Result<Bound, string> => {
-  if (Redacted.isRedacted(value)) return Result.flatMap(revealed(value), (value) => bindValue(value, dialect))
-  if (Array.isArray(value)) return dialect === "pg" ? arrayOf(value) : jsonArray(value)
-  return scalar(value, dialect)
+/** What is not the same in all databases. */
+export interface Form {
+  /** What is wrong with a value that others have. */
+  readonly flaw: (value: string | number | bigint) => string | undefined
+  readonly array: (values: ReadonlyArray<unknown>, bind: Bind) => Result.Result<Bound, string>
 }
+
+export const binder = ({ array, flaw }: Form): Bind => {
+  const bind: Bind = (value) => {
+    if (Redacted.isRedacted(value)) return Result.flatMap(revealed(value), bind)
+    return Array.isArray(value) ? array(value, bind) : scalar(value, flaw)
+  }
+  return (value) =>
+    unlessTooDeep(
+      () => bind(value),
+      () => Result.fail("is nested too deep")
+    )
+}
+
+/** Each of the elements, or what is wrong with the first that is none. */
+export const elements = <A>(
+  values: ReadonlyArray<unknown>,
+  element: (value: unknown) => Result.Result<A, string>
+): Result.Result<ReadonlyArray<A>, string> => {
+  const made: Array<A> = []
+  // By index: what is missing in an array with holes is undefined, too.
+  for (let at = 0; at < values.length; at++) {
+    const one = element(values[at])
+    if (Result.isFailure(one)) return Result.fail(`has an element (${at + 1}) that ${one.failure}`)
+    made.push(one.success)
+  }
+  return Result.succeed(made)
+}
+
+/** Whether what is bound for it is JSON text. */
+export const isJson = (value: unknown): boolean =>
+  (Redacted.isRedacted(value) ? Redacted.value(value) : value) instanceof JsonValue
 
 /** The texts that must not show in a message. */
 export const secretsOf = (parameters: ReadonlyArray<unknown>): ReadonlyArray<string> =>
   parameters.flatMap((value) => {
     if (Array.isArray(value)) return secretsOf(value)
     if (!Redacted.isRedacted(value)) return []
-    const text = String(Result.getOrElse(bind(value, "pg"), () => ""))
+    const text = String(Result.getOrElse(plain(value), () => ""))
     return text === "" ? [] : [text]
   })
 
-const scalar = (value: unknown, dialect: Dialect): Result.Result<Bound, string> => {
+const plain = binder({ flaw: () => undefined, array: elements })
+
+const scalar = (value: unknown, flaw: Form["flaw"]): Result.Result<Bound, string> => {
   switch (typeof value) {
     case "string":
-      return dialect === "pg" && value.includes("\0") ? Result.fail(nul) : wellFormed(value)
+    case "number":
+    case "bigint": {
+      const reason = flaw(value) ?? (typeof value === "string" && !value.isWellFormed() ? JsonText.noUtf8 : undefined)
+      return reason === undefined ? Result.succeed(value) : Result.fail(reason)
+    }
     case "boolean":
       return Result.succeed(value)
-    case "number":
-      // SQLite keeps it as NULL, which nobody would see.
-      return dialect === "sqlite" && Number.isNaN(value)
-        ? Result.fail("is NaN, which SQLite does not have")
-        : Result.succeed(value)
-    case "bigint":
-      return dialect === "sqlite" && BigInt.asIntN(64, value) !== value
-        ? Result.fail("is an integer of more than 64 bits, which SQLite does not have")
-        : Result.succeed(value)
     case "undefined":
       return Result.fail("is undefined. Write null for no value")
     default:
@@ -115,42 +138,3 @@ const noObject = "is an object. Give it as Db.json(…)"
 /** One that only looks redacted, as what came from outside may, has no value. */
 const revealed = (value: Redacted.Redacted<unknown>): Result.Result<unknown, string> =>
   Result.try({ try: () => Redacted.value(value), catch: () => noObject })
-
-const wellFormed = (text: string): Result.Result<string, string> =>
-  text.isWellFormed() ? Result.succeed(text) : Result.fail(JsonText.noUtf8)
-
-const nul = "has a NUL character in it, which text in PostgreSQL cannot have"
-
-/** As it is, for the driver: it knows what an array of PostgreSQL looks like. */
-const arrayOf = (values: ReadonlyArray<unknown>): Result.Result<Bound, string> => {
-  const bound: Array<Bound> = []
-  // By index: what is missing in an array with holes is undefined, too.
-  for (let at = 0; at < values.length; at++) {
-    const element = bindValue(values[at], "pg")
-    if (Result.isFailure(element)) return Result.fail(inArray(at, element.failure))
-    bound.push(element.success)
-  }
-  return Result.succeed(bound)
-}
-
-const jsonArray = (values: ReadonlyArray<unknown>): Result.Result<string, string> => {
-  const parts: Array<string> = []
-  for (let at = 0; at < values.length; at++) {
-    const value = values[at]
-    const part = Array.isArray(value)
-      ? jsonArray(value)
-      : Result.flatMap(bindValue(value, "sqlite"), (bound) => jsonElement(bound, value))
-    if (Result.isFailure(part)) return Result.fail(inArray(at, part.failure))
-    parts.push(part.success)
-  }
-  return Result.succeed(`[${parts.join(",")}]`)
-}
-
-const jsonElement = (bound: Bound, value: unknown): Result.Result<string, string> => {
-  if (bound instanceof Uint8Array) return Result.fail("is bytes, which have no JSON form")
-  if (typeof bound === "number" && !Number.isFinite(bound)) return Result.fail(`is ${bound}, which has no JSON form`)
-  const isJson = (Redacted.isRedacted(value) ? Redacted.value(value) : value) instanceof JsonValue
-  return Result.succeed(isJson || typeof bound === "bigint" ? String(bound) : JSON.stringify(bound))
-}
-
-const inArray = (at: number, reason: string): string => `has an element (${at + 1}) that ${reason}`

@@ -61,10 +61,9 @@ export const bindAll = (
   Effect.andThen(
     DbTransaction.check(db, tried),
     Effect.suspend(() => {
-      const dialect: DbParameter.Dialect = db.sql.onDialectOrElse({ orElse: () => "sqlite", pg: () => "pg" })
       const bound: Array<DbParameter.Bound> = []
       for (const parameter of parameters) {
-        const value = DbParameter.bind(parameter, dialect)
+        const value = db.dialect.parameter(parameter)
         if (Result.isFailure(value)) {
           const reason = `parameter ${bound.length + 1} ${value.failure}`
           return Effect.fail(new DbError({ database: db.name, tried, reason }))
