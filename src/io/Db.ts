@@ -18,26 +18,27 @@ import type { NoPosition, Source } from "../pipeline/Source.ts"
 import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { BulkConnection } from "./db/BulkConnection.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
-import * as DbListen from "./db/DbListen.ts"
-import type { ListenOptions } from "./db/DbListen.ts"
-import * as DbQueue from "./db/DbQueue.ts"
-import type { QueueOptions } from "./db/DbQueue.ts"
-import * as DbMigration from "./db/DbMigration.ts"
-import * as DbParameter from "./db/DbParameter.ts"
-import type { Json, Parameter } from "./db/DbParameter.ts"
-import * as DbStatement from "./db/DbStatement.ts"
-import type { Statement } from "./db/DbStatement.ts"
+import * as DbListen from "./db/rows/DbListen.ts"
+import type { ListenOptions } from "./db/rows/DbListen.ts"
+import * as DbQueue from "./db/rows/DbQueue.ts"
+import type { QueueOptions } from "./db/rows/DbQueue.ts"
+import * as DbMigration from "./db/statement/DbMigration.ts"
+import * as DbParameter from "./db/statement/DbParameter.ts"
+import type { Json, Parameter } from "./db/statement/DbParameter.ts"
+import * as DbStatement from "./db/statement/DbStatement.ts"
+import type { Statement } from "./db/statement/DbStatement.ts"
 import { DbError } from "./DbError.ts"
 import * as DbTable from "./db/DbTable.ts"
-import * as DbTransaction from "./db/DbTransaction.ts"
-import type { TransactionOptions } from "./db/DbTransaction.ts"
-import { postgres as postgresDialect } from "./db/PostgresDialect.ts"
-import * as DbRows from "./db/DbRows.ts"
-import type { RowPosition, RowsOptions } from "./db/DbRows.ts"
-import type { From } from "./db/RowQuery.ts"
-import * as RowQuery from "./db/RowQuery.ts"
-import { sqlite as sqliteDialect } from "./db/SqliteDialect.ts"
-import * as SqlJournal from "./db/SqlJournal.ts"
+import * as DbTransaction from "./db/statement/DbTransaction.ts"
+import type { TransactionOptions } from "./db/statement/DbTransaction.ts"
+import { postgres as postgresDialect } from "./db/postgres/PostgresDialect.ts"
+import * as DbRows from "./db/rows/DbRows.ts"
+import type { RowsOptions } from "./db/rows/DbRows.ts"
+import type { RowPosition } from "./db/rows/Reading.ts"
+import type { From } from "./db/rows/RowQuery.ts"
+import * as RowQuery from "./db/rows/RowQuery.ts"
+import { sqlite as sqliteDialect } from "./db/sqlite/SqliteDialect.ts"
+import * as SqlJournal from "./db/journal/SqlJournal.ts"
 
 export {
   type BulkConnection,
@@ -181,8 +182,8 @@ export const open = (url: string, options: PostgresOptions = {}): Layer.Layer<Db
       const driver = yield* Driver
       const host = yield* Host
       const opened = yield* driver.open(url, options)
-      const journal = SqlJournal.make(opened.sql, { durable: opened.durable, places: opened.places, host })
       const dialect = opened.sql.onDialectOrElse({ orElse: () => sqliteDialect, pg: postgresDialect })
+      const journal = SqlJournal.make({ ...opened, dialect }, host)
       return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
     })
   )

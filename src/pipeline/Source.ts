@@ -10,7 +10,7 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { Checksum } from "../concurrency/base/Checksum.ts"
-import { changes } from "./commit/Changes.ts"
+import { changes } from "./context/Changes.ts"
 import { portions } from "./flow/Portions.ts"
 import { weigh } from "./flow/Weigh.ts"
 

@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Journal } from "skein"
-import { make } from "../../src/io/db/SqlJournal.ts"
+import { make } from "../../src/io/db/journal/SqlJournal.ts"
 import * as Child from "../support/child.ts"
 import { connect, kept, leaseOf } from "../support/database.ts"
 import { ask, fresh } from "../support/postgres/database.ts"
@@ -47,11 +47,11 @@ describe("P10 a run that is frozen in its transaction", () => {
       () =>
         Effect.gen(function* () {
           const { child, url } = yield* frozen(freeze)
-          const { sql } = yield* connect(url)
-          const journal = make(sql, { host: stranger })
+          const db = yield* connect(url)
+          const journal = make(db, stranger)
           const lease = yield* taken(journal)
           assert.deepEqual(Option.getOrThrow(yield* lease.load).ahead, [2])
-          yield* lease.commit(Effect.as(sql`INSERT INTO written VALUES (3), (4), (5), (6)`, kept({ ahead: [6] })))
+          yield* lease.commit(Effect.as(db.sql`INSERT INTO written VALUES (3), (4), (5), (6)`, kept({ ahead: [6] })))
           child.kill("SIGCONT")
           const { stdout } = yield* child.end
           assert.include(stdout, `"LeaseLost"`)
@@ -80,7 +80,7 @@ describe("P10 a run that is frozen in its transaction", () => {
         const as = new URL(url)
         as.username = name
         as.password = "secret"
-        const journal = make((yield* connect(as.href)).sql, { host: stranger })
+        const journal = make(yield* connect(as.href), stranger)
         const refused = yield* Effect.result(Effect.scoped(taken(journal)))
         const said = Result.isFailure(refused) ? refused.failure.message : ""
         assert.match(said, /session (\d+) of the server still has its row locked, and belongs to another role/)

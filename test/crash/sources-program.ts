@@ -10,11 +10,16 @@ import { writeSync } from "node:fs"
 const Item = Schema.Struct({ id: Schema.Int, note: Schema.String })
 const [url = "", what = "", name = ""] = process.argv.slice(2)
 
-const copy = <P>(source: Source.Source<typeof Item.Type, Db.DbError, Db.Db, P>, table: string, maxRows: number) => {
+const copy = <P>(
+  source: Source.Source<typeof Item.Type, Db.DbError, Db.Db, P>,
+  table: string,
+  maxRows: number,
+  pause: Effect.Effect<void>
+) => {
   let read = 0
   const job = Pipeline.from(source).pipe(
     Pipeline.map((item) =>
-      Effect.sync(() => {
+      Effect.map(pause, () => {
         read += 1
         if (read % 50 === 0) writeSync(1, `read ${read}.\n`)
         return item
@@ -27,8 +32,8 @@ const copy = <P>(source: Source.Source<typeof Item.Type, Db.DbError, Db.Db, P>, 
 
 await Effect.runPromise(
   (what === "rows"
-    ? copy(Db.rows("items", Item, { by: "id" }), "copies", 100)
-    : copy(Db.queue("jobs", Item, { key: "id", lease: "2 seconds", atOnce: 40 }), "done", 20)
+    ? copy(Db.rows("items", Item, { by: "id" }), "copies", 100, Effect.void)
+    : copy(Db.queue("jobs", Item, { key: "id", lease: "2 seconds", atOnce: 40 }), "done", 20, Effect.sleep("1 millis"))
   ).pipe(
     Effect.tap(({ outcome }) => Console.log(outcome)),
     Effect.provide(Db.open(url).pipe(Layer.provide(Drivers.layer)))

@@ -26,7 +26,7 @@ const counted = (url: string, table: "copies" | "done") =>
     })
   )
 
-describe.each(databases)("Sources in $database whose program is killed with SIGKILL", ({ url }) => {
+describe.each(databases)("Sources in $database whose program is killed with SIGKILL", ({ database, url }) => {
   it.live(
     "rows are resumed behind the last one that was committed",
     () =>
@@ -84,13 +84,17 @@ describe.each(databases)("Sources in $database whose program is killed with SIGK
               Effect.gen(function* () {
                 const workers = [yield* start, yield* start, yield* start]
                 const [frozen, killed] = [workers[0]!, workers[1]!]
-                yield* frozen.says("read 50.")
-                frozen.kill("SIGSTOP")
-                yield* killed.says("read 50.")
+                // One that finds nothing to take ends without it.
+                yield* Effect.exit(killed.says("read 50."))
                 killed.kill("SIGKILL")
-                // Past its lease, within which the third may take what it holds.
-                yield* Effect.sleep("2500 millis")
-                frozen.kill("SIGCONT")
+                // In SQLite one that is frozen in a commit has locked out all others.
+                if (database === "PostgreSQL") {
+                  yield* Effect.exit(frozen.says("read 50."))
+                  frozen.kill("SIGSTOP")
+                  // Past its lease, after which the third may take what it holds.
+                  yield* Effect.sleep("2500 millis")
+                  frozen.kill("SIGCONT")
+                }
                 // It goes on, or is refused what another has taken since.
                 yield* Effect.exit(frozen.says("read 100."))
                 for (const { kill } of workers) kill("SIGKILL")

@@ -21,7 +21,7 @@ const program = Effect.gen(function* () {
   const writer = yield* table.open({ committed: state, clean, host, owner, durable })
   let written = Option.match(kept, { onNone: () => 0, onSome: ({ counts }) => counts.written })
   while (true) {
-    const rows = Array.from({ length: 700 }, (_, i) => ({ n: written + i, text: "x".repeat(32) }))
+    const rows = Array.from({ length: 1000 }, (_, i) => ({ n: written + i, text: "x".repeat(32) }))
     const next = written + rows.length
     yield* lease.commit(
       Effect.map(writer.write(rows, state), (after) => {

@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Journal } from "skein"
-import { make } from "../../src/io/db/SqlJournal.ts"
+import { make } from "../../src/io/db/journal/SqlJournal.ts"
 import type { Host } from "../../src/pipeline/context/Host.ts"
 import * as Child from "../support/child.ts"
 import { connect, kept, leaseOf } from "../support/database.ts"
@@ -19,7 +19,7 @@ const run = (url: string, sql: string) => Effect.promise(() => ask<Record<string
 
 const host = (id: string): Host => ({ id, label: `process ${id}`, runs: (other) => (other === id ? true : undefined) })
 
-const journalOf = (url: string, id: string) => Effect.map(connect(url), ({ sql }) => make(sql, { host: host(id) }))
+const journalOf = (url: string, id: string) => Effect.map(connect(url), (db) => make(db, host(id)))
 
 const committed = (journal: Journal.Journal, ahead: ReadonlyArray<number> = [1]) =>
   Effect.scoped(
@@ -279,13 +279,13 @@ describe("a commit on its way", () => {
     Effect.gen(function* () {
       const url = yield* fresh
       const [a, b] = [yield* connect(url), yield* connect(url)]
-      const lease = yield* leaseOf(make(a.sql, { host: host("a") }), { pipeline: "p" })
+      const lease = yield* leaseOf(make(a, host("a")), { pipeline: "p" })
       yield* later(url)
       let wrote = 0
       const zombie = Effect.flip(lease.commit(Effect.sync(() => (wrote++, kept()))))
       const fiber = yield* b.sql.withTransaction(
         Effect.gen(function* () {
-          yield* leaseOf(make(b.sql, { host: host("b") }), { pipeline: "p" })
+          yield* leaseOf(make(b, host("b")), { pipeline: "p" })
           const fiber = yield* Effect.forkDetach(zombie)
           yield* isWaitedFor(url)
           return fiber

@@ -12,7 +12,7 @@ import { setImmediate } from "node:timers/promises"
 import { Db, Journal } from "skein"
 import { Drivers } from "skein/node"
 import { Fault, Interrupt, Leaks, type Sim } from "skein/testing"
-import { make } from "../../src/io/db/SqlJournal.ts"
+import { make } from "../../src/io/db/journal/SqlJournal.ts"
 import type { Host } from "../../src/pipeline/context/Host.ts"
 import { checkpoint, connect, kept, leaseOf, newFile, rowsOf } from "../support/database.ts"
 import { databases } from "../support/databases.ts"
@@ -68,7 +68,7 @@ for (const { database: name, direct, later, mend, spoil, url: fresh } of databas
     Effect.gen(function* () {
       const url = yield* fresh
       const journals = yield* Effect.forEach(hosts, (host) =>
-        Effect.map(connect(url), ({ sql }) => ({ url, sql, journal: make(sql, { host }) }))
+        Effect.map(connect(url), (db) => ({ url, sql: db.sql, journal: make(db, host) }))
       )
       return journals as {
         [H in keyof Hosts]: { readonly url: string; readonly sql: Db.Db["sql"]; readonly journal: Journal.Journal }
@@ -555,8 +555,8 @@ for (const { database: name, direct, later, mend, spoil, url: fresh } of databas
         const a = yield* connect(url)
         const b = yield* connect(url, { lockTimeout: 1 })
         yield* b.journal.load(key)
-        const { lease } = yield* held(make(a.sql, { host: host("a") }))
-        const taking = held(make(b.sql, { host: host("b", { a: false }) }))
+        const { lease } = yield* held(make(a, host("a")))
+        const taking = held(make(b, host("b", { a: false })))
         if (isSqlite) {
           yield* lease.commit(
             Effect.map(Effect.flip(taking), (error) => {
@@ -697,7 +697,7 @@ describe("SqlJournal: interrupted", () => {
         )
       // Every run finds a new journal and an empty database: also one that is interrupted before it begins.
       const empty = Effect.suspend(() => {
-        journal = make(db.sql)
+        journal = make(db)
         return Effect.all([db.sql`DROP TABLE IF EXISTS skein_run`, db.sql`DELETE FROM written`]).pipe(
           Effect.andThen(db.sql`DROP TABLE IF EXISTS skein_dead`)
         )
@@ -721,7 +721,7 @@ describe("SqlJournal: interrupted", () => {
           Effect.gen(function* () {
             const rows = (yield* db.sql`SELECT n FROM written ORDER BY n`).map(({ n }) => n)
             // Another process than the one that was interrupted: the lease has to be given back.
-            const next = make(db.sql, { host: host("next") })
+            const next = make(db, host("next"))
             const dead = (yield* next.dead(key)).map(({ at }) => at)
             const last = Option.map(yield* next.load(key), ({ position }) => position)
             const clean = yield* Effect.scoped(

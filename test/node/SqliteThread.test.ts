@@ -147,6 +147,17 @@ describe("Sqlite: commits in a thread", () => {
     })
   )
 
+  it.effect("name a refused row that had a statement of its own, by its place in the batch", () =>
+    Effect.gen(function* () {
+      const at = yield* moved()
+      const table = Db.table("t", Row, { key: "id", onConflict: "fail" })
+      const error = yield* Effect.flip(write(at, table, [...many(1024), { id: 5, name: "again" }]))
+      assert.instanceOf(error, Db.DbError)
+      assert.deepInclude({ ...error }, { row: 1024, key: `{"id":5}`, column: "id" })
+      assert.deepEqual(yield* Effect.provideService(rowsOf("t"), Db.Db, at.db), [])
+    })
+  )
+
   it.effect("keep nothing of a batch with a row that does not encode", () =>
     Effect.gen(function* () {
       const at = yield* moved()

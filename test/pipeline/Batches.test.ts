@@ -59,7 +59,7 @@ const trickle = (n: number, millis: number) => {
   return { told, source }
 }
 
-describe("a sink that prefers a batch", () => {
+describe("P2 a sink that prefers a batch", () => {
   const run = (
     source: Source.Source<number, never, never, number>,
     rows: number | undefined,

@@ -106,7 +106,7 @@ describe("Sink.route", () => {
     expect(() => Sink.route({}, () => ({}))).toThrow("Sink.route needs a sink")
   })
 
-  describe("an element one of whose rows is refused", () => {
+  describe("P7 an element one of whose rows is refused", () => {
     const kept = { deadLetter: Schema.Number }
 
     it.each(["first", "all", "nothing"] as const)("is in none of them, and kept as it was; it names %s", (says) => {

@@ -38,7 +38,7 @@ export const problemsOf = (rule: Rule, read: (file: string) => string | undefine
 }
 
 /** The names of rules in a text, such as a comment. */
-export const namesIn = (text: string): ReadonlyArray<string> => text.match(/\b[SP]\d{1,2}\b/g) ?? []
+export const namesIn = (text: string): ReadonlyArray<string> => text.match(/\b[SP][1-9]\d?\b/g) ?? []
 
 /** The title with those of the describes around it, told by their indentation. */
 const titlesOf = (text: string, title: string): ReadonlyArray<string> | undefined => {

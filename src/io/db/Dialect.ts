@@ -1,11 +1,13 @@
-/** What differs from database to database. A file beside this one is a dialect; the rest of the code knows none. */
+/** What differs from database to database: each has a dialect in a folder of its own, and the rest of the code knows none. */
 import type * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Field } from "./Fields.ts"
-import type { Reading } from "./Reading.ts"
+import type { JournalDialect } from "./journal/JournalDialect.ts"
+import type { Reading } from "./rows/Reading.ts"
+import type { Bind } from "./statement/DbParameter.ts"
 
 /** A column that keeps a field. */
 export interface Column extends Field {
@@ -17,7 +19,7 @@ export interface Column extends Field {
   readonly toColumn: (value: unknown) => unknown
   /** What is wrong with a value that is of the right type, and that the column cannot hold all the same. */
   readonly flaw?: ((value: unknown) => string | undefined) | undefined
-  /** The field's encoded value from what the driver gives; undefined leaves the field out. */
+  /** The field's encoded value from what the driver gives. */
   readonly fromColumn: (value: unknown) => unknown
 }
 
@@ -32,6 +34,8 @@ export interface Found {
   /** Whether the database computes it, so that nobody may write it. */
   readonly computed: boolean
 }
+
+export type Isolation = "read committed" | "repeatable read" | "serializable"
 
 export type OnConflict = "update" | "ignore" | "fail"
 
@@ -123,6 +127,20 @@ export interface Dialect {
   readonly reading: Reading
   /** What an error of a write says about its rows; undefined where it is not about rows, so that none would fare better alone. */
   readonly refusal: (error: SqlError, shape: Shape) => Refusal | undefined
+  /** A value as a parameter of a statement, or what is wrong with it, in words that follow its name. */
+  readonly parameter: Bind
+  /** What begins a transaction of that isolation; undefined where all are serializable. */
+  readonly begin: (isolation: Isolation) => string | undefined
+  /** Runs the statements of a text. */
+  readonly script: (sql: SqlClient, text: string) => Effect.Effect<unknown, SqlError>
+  /** Makes a table where there is none, whoever else does so at once. `columns` is given the type of a point in time. */
+  readonly createOnce: (
+    sql: SqlClient,
+    table: string,
+    columns: (instant: string) => string
+  ) => Effect.Effect<unknown, SqlError>
+  /** How a journal is kept in it. */
+  readonly journal: (sql: SqlClient) => JournalDialect
 }
 
 /** Why a column does not hold this value, in words that follow the name of the field. */

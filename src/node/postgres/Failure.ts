@@ -31,6 +31,8 @@ export class ServerError extends Error {
   /** In which line of a COPY. */
   readonly where: string | undefined
   readonly position: string | undefined
+  /** The function of the server that raised it. */
+  readonly routine: string | undefined
 
   constructor(error: Error, message?: string) {
     const said = (name: string): string | undefined => {
@@ -47,7 +49,12 @@ export class ServerError extends Error {
     this.constraint = said("constraint")
     this.detail = code === "23505" || code === "23503" ? said("detail") : undefined
     this.hint = said("hint")
-    this.where = /^COPY .*?, line \d+(, column [^:]+)?/s.exec(said("where") ?? "")?.[0]
+    // Below what a trigger was at, and in the server's own language.
+    this.where = said("where")
+      ?.split("\n")
+      .findLast((line) => line.startsWith("COPY "))
+      ?.replace(/: ".*$/s, "")
+    this.routine = said("routine")
     this.position = said("position")
   }
 }

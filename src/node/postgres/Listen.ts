@@ -5,15 +5,15 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import type { Listening } from "../../io/db/Contract.ts"
+import type { Opened } from "../../io/Db.ts"
 import { toSqlError } from "./Failure.ts"
 import * as Query from "./Query.ts"
 import type { Session } from "./Session.ts"
 
 /** The payloads sent to the channel from when the stream has started; it fails when the connection is lost. */
 export const listen =
-  (extra: Effect.Effect<Session, SqlError, Scope.Scope>) =>
-  (channel: string, { begun = Effect.void, capacity = Infinity }: Listening = {}): Stream.Stream<string, SqlError> =>
+  (extra: Effect.Effect<Session, SqlError, Scope.Scope>): NonNullable<Opened["listen"]> =>
+  (channel, { begun = Effect.void, capacity = Infinity } = {}) =>
     Stream.callback<string, SqlError>(
       (queue) =>
         Effect.gen(function* () {

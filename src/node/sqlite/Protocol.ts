@@ -6,6 +6,14 @@ export interface Start {
   readonly synchronous: Synchronous
 }
 
+/** One number that says who was first: the thread, which opens the database, or who has no more need of it. */
+export interface Begin extends Start {
+  readonly first: SharedArrayBuffer
+}
+
+/** Whether nobody was first before. */
+export const isFirst = (first: SharedArrayBuffer): boolean => Atomics.add(new Int32Array(first), 0, 1) === 0
+
 export type Request =
   | {
       readonly _tag: "Run"

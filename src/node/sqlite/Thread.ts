@@ -9,7 +9,17 @@ import type { Row } from "./Cursor.ts"
 import type { Form } from "./Database.ts"
 import { lost, rolledBack, sqlErrorOf } from "./Failure.ts"
 import type { RetryLock } from "./Lock.ts"
-import { type Failed, pack, type Packed, type Reply, type Request, sendable, type Start } from "./Protocol.ts"
+import {
+  type Begin,
+  type Failed,
+  isFirst,
+  pack,
+  type Packed,
+  type Reply,
+  type Request,
+  sendable,
+  type Start
+} from "./Protocol.ts"
 import * as Rows from "./Rows.ts"
 
 /** What a part of an insert failed with, and its rows. */
@@ -52,6 +62,7 @@ export class Thread {
   isTransaction = false
   private state: "opening" | "open" | "closing" | "ended" = "opening"
   private readonly worker: Threads.Worker
+  private readonly first = new SharedArrayBuffer(4)
   private readonly asked: Array<Answer> = []
   private readonly ended: Promise<void>
   private cursors = 0
@@ -64,7 +75,7 @@ export class Thread {
     // Nothing of the program runs in it, so the options and preloads of the program are nothing to it.
     this.worker = new Threads.Worker(code, {
       name: "skein-sqlite",
-      workerData: start,
+      workerData: { ...start, first: this.first } satisfies Begin,
       execArgv: [],
       env: Threads.SHARE_ENV
     })
@@ -86,9 +97,10 @@ export class Thread {
     this.worker.unref()
   }
 
-  /** Ends it, after what it was asked for. One that begins only is not stopped in the middle of that. */
+  /** Ends it, after what it was asked for. One that has not opened the database yet does not, and ends by itself. */
   readonly close: Effect.Effect<void> = Effect.promise(() => {
     this.state = "closing"
+    if (!this.wasOpen && isFirst(this.first)) return Promise.resolve()
     this.worker.ref()
     this.post({ _tag: "Close" }, new Answer("close"))
     return this.ended

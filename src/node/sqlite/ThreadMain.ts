@@ -1,12 +1,12 @@
 /** Runs in a thread of its own: has a connection, and does what it is asked one after the other. */
 import { parentPort, workerData } from "node:worker_threads"
-import { codeOf, open } from "./Database.ts"
+import { codeOf, type Database, open } from "./Database.ts"
 import { Cursor } from "./Cursor.ts"
-import { type Failed, type Reply, type Request, type Start, unpack } from "./Protocol.ts"
+import { type Begin, type Failed, isFirst, type Reply, type Request, unpack } from "./Protocol.ts"
 
 const port = parentPort!
-const { file, synchronous } = workerData as Start
-const database = open(file, synchronous)
+const { file, first, synchronous } = workerData as Begin
+let database: Database
 const cursors = new Map<number, Cursor>()
 
 class PartRefused {
@@ -79,6 +79,8 @@ const reply = (request: Request): Reply => {
   }
 }
 
-port.on("message", (request: Request) => port.postMessage(reply(request)))
-// It is open.
-port.postMessage({ isTransaction: false } satisfies Reply)
+if (isFirst(first)) {
+  database = open(file, synchronous)
+  port.on("message", (request: Request) => port.postMessage(reply(request)))
+  port.postMessage({ isTransaction: false } satisfies Reply)
+}

@@ -6,7 +6,7 @@ import type { Checkpoint, Journal, SinkState } from "../Journal.ts"
 import { SamePlace, SinkChanged, SourceChanged } from "../RunError.ts"
 import type { Guarantee, Sink } from "../Sink.ts"
 import type { Position, Source } from "../Source.ts"
-import { changes } from "./Changes.ts"
+import { changes } from "../context/Changes.ts"
 
 type AnySource = Source<unknown, unknown, unknown, Position>
 type AnySink = Sink<unknown, unknown, unknown, Guarantee>

@@ -89,6 +89,8 @@ export interface Facts {
   readonly copies: boolean
   /** Constraints that are checked at the end of a transaction, as SQL names them. */
   readonly deferred: ReadonlyArray<string>
+  /** What is unique only at the end of a statement or transaction: the columns of each such constraint. */
+  readonly late: ReadonlyArray<ReadonlyArray<string>>
   /** The columns of each constraint and unique index. */
   readonly constraints: ReadonlyMap<string, ReadonlyArray<string>>
   /** Columns whose texts may be the same without being equal. */
@@ -107,6 +109,10 @@ export const facts = (sql: SqlClient, table: string): Effect.Effect<Facts, SqlEr
           WHERE o.conrelid = c.oid AND o.condeferred
           ORDER BY o.conname
         ))::text AS "deferred",
+        ${jsonOf(sql)}(
+          SELECT pg_catalog.to_json(${namesOf(sql, "i.indkey::int2[]")})
+          FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indimmediate
+        ))::text AS "late",
         (
           SELECT pg_catalog.jsonb_object_agg(named.name, named.columns)::text FROM (
             SELECT o.conname::text AS name, ${namesOf(sql, "o.conkey")} AS columns
@@ -124,6 +130,7 @@ export const facts = (sql: SqlClient, table: string): Effect.Effect<Facts, SqlEr
     ([row]) => ({
       copies: row?.copies ?? false,
       deferred: namesIn(row?.deferred),
+      late: JSON.parse(row?.late ?? "[]"),
       constraints: new Map(Object.entries<ReadonlyArray<string>>(JSON.parse(row?.constraints ?? "{}"))),
       loose: new Set(namesIn(row?.loose))
     })
@@ -132,6 +139,7 @@ export const facts = (sql: SqlClient, table: string): Effect.Effect<Facts, SqlEr
 interface FactsRow {
   readonly copies: boolean
   readonly deferred: string
+  readonly late: string
   readonly constraints: string | null
   readonly loose: string
 }

@@ -62,7 +62,7 @@ export const of = (declared: string, known: Known = new Map()): Type | undefined
   return { form, cast, sized, length }
 }
 
-export const arrayOf = (element: Type): Type => ({
+const arrayOf = (element: Type): Type => ({
   form: "other",
   cast: `${element.cast}[]`,
   sized: element.sized,

@@ -5,9 +5,9 @@ import { hasProperty } from "effect/Predicate"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { Checksum } from "../../concurrency/base/Checksum.ts"
-import { DbError, fromSqlError } from "../DbError.ts"
-import { Db } from "./Contract.ts"
+import { Checksum } from "../../../concurrency/base/Checksum.ts"
+import { DbError, fromSqlError } from "../../DbError.ts"
+import { Db } from "../Contract.ts"
 import * as DbTransaction from "./DbTransaction.ts"
 import * as SqlScript from "./SqlScript.ts"
 
@@ -149,40 +149,17 @@ const script = (db: Db, text: string): Effect.Effect<void, SqlError | string> =>
     if (word !== undefined) {
       return Effect.fail(`it has a ${word}, and would end the transaction that it is applied in. Leave it out`)
     }
-    return db.sql.onDialectOrElse({
-      pg: () => Effect.asVoid(db.sql.unsafe(text).unprepared),
-      orElse: (): Effect.Effect<void, SqlError> =>
-        Effect.forEach(SqlScript.statements(text), (statement) => db.sql.unsafe(statement).raw, { discard: true })
-    })
+    return Effect.asVoid(db.dialect.script(db.sql, text))
   })
 
 /** Before Effect's `Migrator` would: with room for numbers made of a date, and for checksums. */
-const createTable = (db: Db): Effect.Effect<void, SqlError> => {
-  const { sql } = db
-  const columns = (time: string) => sql`(
-    migration_id BIGINT PRIMARY KEY, created_at ${sql.literal(time)} NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    name TEXT NOT NULL, checksum TEXT)`
-  return sql.onDialectOrElse({
-    orElse: () => Effect.asVoid(sql`CREATE TABLE IF NOT EXISTS ${sql(table)} ${columns("TEXT")}`),
-    pg: () => {
-      const there = Effect.map(
-        sql`SELECT to_regclass(${table}) IS NOT NULL AS there`,
-        ([row]) => row?.["there"] === true
-      )
-      // IF NOT EXISTS alone fails for all but one of those who do it at once. Who may not create may still find it.
-      const create = sql.withTransaction(
-        Effect.andThen(
-          sql`SELECT pg_advisory_xact_lock(${lock})`,
-          sql`CREATE TABLE IF NOT EXISTS ${sql(table)} ${columns("TIMESTAMPTZ")}`
-        )
-      )
-      return Effect.flatMap(there, (there) => (there ? Effect.void : Effect.asVoid(create)))
-    }
-  })
-}
-
-/** A number of its own among the advisory locks of a database. */
-const lock = 0x736b65696e
+const createTable = ({ dialect, sql }: Db): Effect.Effect<unknown, SqlError> =>
+  dialect.createOnce(
+    sql,
+    table,
+    (instant) =>
+      `migration_id BIGINT PRIMARY KEY, created_at ${instant} NOT NULL DEFAULT CURRENT_TIMESTAMP, name TEXT NOT NULL, checksum TEXT`
+  )
 
 const applied = ({ sql }: Db): Effect.Effect<ReadonlyArray<Applied>, SqlError> =>
   Effect.map(

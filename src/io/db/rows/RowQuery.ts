@@ -1,8 +1,8 @@
 /** A query whose rows a source reads, or a table, in pieces that more can be put around. */
 import { hasProperty } from "effect/Predicate"
-import { Checksum } from "../../concurrency/base/Checksum.ts"
-import type { Bound, Parameter } from "./DbParameter.ts"
-import type { Dialect } from "./Dialect.ts"
+import { Checksum } from "../../../concurrency/base/Checksum.ts"
+import type { Bound, Parameter } from "../statement/DbParameter.ts"
+import type { Dialect } from "../Dialect.ts"
 import type { Piece } from "./Reading.ts"
 
 /** SQL with values in it, which are parameters wherever they stand. */

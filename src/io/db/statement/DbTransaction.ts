@@ -6,11 +6,10 @@ import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { hasProperty } from "effect/Predicate"
-import { checkWhole } from "../../concurrency/base/Options.ts"
-import { DbError, fromSqlError } from "../DbError.ts"
-import { Db } from "./Contract.ts"
-
-export type Isolation = "read committed" | "repeatable read" | "serializable"
+import { checkWhole } from "../../../concurrency/base/Options.ts"
+import { DbError, fromSqlError } from "../../DbError.ts"
+import { Db } from "../Contract.ts"
+import type { Isolation } from "../Dialect.ts"
 
 export interface TransactionOptions {
   /**
@@ -52,7 +51,8 @@ export const transaction = <A, E, R>(
     const around = yield* Around
     const outer = of(around, db)
     const nested = Context.getOrUndefined(yield* Effect.context<never>(), db.sql.transactionService) !== undefined
-    if (nested && isolation !== undefined && isolation !== outer?.isolation && isPostgres(db)) {
+    const begin = isolation === undefined ? undefined : db.dialect.begin(isolation)
+    if (nested && begin !== undefined && isolation !== outer?.isolation) {
       const reason = `it is inside of another, which ${outer?.isolation === undefined ? "asks for no isolation" : `is ${outer.isolation}`}. Ask for "${isolation}" at the outermost`
       return yield* new DbError({ database: db.name, tried, reason })
     }
@@ -77,26 +77,15 @@ export const transaction = <A, E, R>(
       )
     })
     if (nested) return yield* once
-    const begun =
-      isolation !== undefined && isPostgres(db)
-        ? Effect.provideService(once, SqlClient.BeginTransaction, `BEGIN ISOLATION LEVEL ${levels[isolation]}`)
-        : once
+    const begun = begin === undefined ? once : Effect.provideService(once, SqlClient.BeginTransaction, begin)
     return yield* retries === 0 ? begun : Effect.retry(begun, { while: isSpoiled, schedule: backoff, times: retries })
   })
-}
-
-const levels: { readonly [K in Isolation]: string } = {
-  "read committed": "READ COMMITTED",
-  "repeatable read": "REPEATABLE READ",
-  serializable: "SERIALIZABLE"
 }
 
 /** Two that meet again and again would, without chance, do so for ever. */
 const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")]))
 
 const of = (around: ReadonlyArray<Open>, db: Db): Open | undefined => around.find(({ sql }) => sql === db.sql)
-
-const isPostgres = (db: Db): boolean => db.sql.onDialectOrElse({ orElse: () => false, pg: () => true })
 
 const triedBy = ({ reason }: SqlError): string =>
   reason.operation === "commit" ? "commit a transaction" : "run a transaction"

@@ -3,26 +3,15 @@
  * transaction keeps all of them or none.
  */
 import * as Effect from "effect/Effect"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { Host } from "../../pipeline/context/Host.ts"
-import type { Journal } from "../../pipeline/Journal.ts"
+import type { Host } from "../../../pipeline/context/Host.ts"
+import type { Journal } from "../../../pipeline/Journal.ts"
+import type { Db } from "../Contract.ts"
 import { leases } from "./JournalLease.ts"
 import * as JournalStore from "./JournalStore.ts"
-import { postgresJournal } from "./PostgresJournal.ts"
-import { sqliteJournal } from "./SqliteJournal.ts"
-
-export interface Options {
-  /** The files of the database, by all of their names. */
-  readonly places?: ReadonlyArray<string> | undefined
-  /** Whether it outlives the process. Default true. */
-  readonly durable?: boolean | undefined
-  /** Who holds its leases. Default: the `Host` of whoever takes one. */
-  readonly host?: Host | undefined
-}
 
 /**
- * The journal in the database of `sql`, in the tables `skein_run` and `skein_dead`, which are created by the first run; what version
- * 0.1 kept in `skein_checkpoint` is taken over. A commit is one transaction, or a savepoint where one is open already, and
+ * The journal in a database, in the tables `skein_run` and `skein_dead`, which are created by the first run; what version
+ * 0.1 kept in `skein_checkpoint` is taken over. Its leases are held by `host`, or by the `Host` of whoever takes one. A commit is one transaction, or a savepoint where one is open already, and
  * is fenced by its lease: once another run has taken that, nothing is written through it.
  *
  * @example
@@ -41,10 +30,10 @@ export interface Options {
  * await Effect.runPromise(fresh) // => true
  * ```
  */
-export const make = (client: SqlClient, { durable = true, host, places = [] }: Options = {}): Journal => {
-  const sql = client.withoutTransforms()
-  const dialect = sql.onDialectOrElse({ orElse: () => sqliteJournal(sql), pg: () => postgresJournal(sql) })
-  const store = JournalStore.make(sql, dialect)
+export const make = (db: Omit<Db, "journal">, host?: Host): Journal => {
+  const { dialect, durable, places } = db
+  const sql = db.sql.withoutTransforms()
+  const store = JournalStore.make(sql, dialect.journal(sql))
   const failed = (pipeline: string, tried: string) => JournalStore.errorOf(pipeline)(tried)
   return {
     places,

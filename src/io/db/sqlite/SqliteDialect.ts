@@ -4,8 +4,8 @@ import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { type BulkConnection, isBulk } from "./BulkConnection.ts"
-import * as JsonText from "../../concurrency/base/JsonText.ts"
+import { type BulkConnection, isBulk } from "../BulkConnection.ts"
+import * as JsonText from "../../../concurrency/base/JsonText.ts"
 import {
   type Column,
   type Dialect,
@@ -17,8 +17,11 @@ import {
   type Shape,
   type TableWriter,
   WriteRefused
-} from "./Dialect.ts"
-import { type Field, type Kind, valueOf } from "./Fields.ts"
+} from "../Dialect.ts"
+import { type Field, type Kind, valueOf } from "../Fields.ts"
+import { statements } from "../statement/SqlScript.ts"
+import { sqliteJournal } from "./SqliteJournal.ts"
+import { sqliteParameter } from "./SqliteParameter.ts"
 import { sqliteReading } from "./SqliteReading.ts"
 
 interface TableColumn {
@@ -359,5 +362,10 @@ export const sqlite: Dialect = {
       )
   },
   reading: sqliteReading,
-  refusal
+  refusal,
+  parameter: sqliteParameter,
+  begin: () => undefined,
+  script: (sql, text) => Effect.forEach(statements(text), (statement) => sql.unsafe(statement).raw, { discard: true }),
+  createOnce: (sql, table, columns) => sql.unsafe(`CREATE TABLE IF NOT EXISTS ${quote(table)} (${columns("TEXT")})`),
+  journal: sqliteJournal
 }

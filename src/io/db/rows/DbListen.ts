@@ -6,12 +6,11 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { isSqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import * as Alarm from "../../concurrency/base/Alarm.ts"
-import { weigh } from "../../pipeline/flow/Weigh.ts"
-import type { Element, NoPosition } from "../../pipeline/Source.ts"
-import { DbError, fromSqlError } from "../DbError.ts"
-import type { Db } from "./Contract.ts"
-import { issueOf } from "./DbTable.ts"
+import * as Alarm from "../../../concurrency/base/Alarm.ts"
+import type { Element, NoPosition } from "../../../pipeline/Source.ts"
+import { DbError, fromSqlError } from "../../DbError.ts"
+import type { Db } from "../Contract.ts"
+import { issueOf } from "../DbTable.ts"
 
 export interface ListenOptions {
   /**
@@ -68,14 +67,18 @@ export const stream = <A>(
 }
 
 const elementOf = <A>(schema: Schema.Codec<A, unknown> | undefined, refused: (reason: string) => DbError) => {
-  const element = (value: A): Element<A, NoPosition> => ({ value, position: nowhere, bytes: weigh(value) })
+  const element = (value: A, payload: string): Element<A, NoPosition> => ({
+    value,
+    position: nowhere,
+    bytes: 64 + payload.length
+  })
   // Without a schema it is the text, and `A` is string.
-  if (schema === undefined) return (payload: string) => Effect.succeed(element(payload as A))
+  if (schema === undefined) return (payload: string) => Effect.succeed(element(payload as A, payload))
   const decode = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.toCodecJson(schema)))
   return (payload: string) => {
     const exit = decode(payload)
     return Exit.isSuccess(exit)
-      ? Effect.succeed(element(exit.value))
+      ? Effect.succeed(element(exit.value, payload))
       : Effect.fail(refused(`a notification is not as the schema says: ${issueOf(exit.cause)}`))
   }
 }

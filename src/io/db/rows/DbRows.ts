@@ -11,21 +11,17 @@ import type * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import { changes } from "../../pipeline/commit/Changes.ts"
-import { weigh } from "../../pipeline/flow/Weigh.ts"
-import type { Element, Fingerprint, Settled } from "../../pipeline/Source.ts"
-import { DbError, fromSqlError } from "../DbError.ts"
-import type { Db } from "./Contract.ts"
-import * as DbStatement from "./DbStatement.ts"
-import * as Fields from "./Fields.ts"
-import type { KeyValue, Piece } from "./Reading.ts"
+import { changes } from "../../../pipeline/context/Changes.ts"
+import type { Element, Fingerprint, Settled } from "../../../pipeline/Source.ts"
+import { DbError, fromSqlError } from "../../DbError.ts"
+import type { Db } from "../Contract.ts"
+import * as DbStatement from "../statement/DbStatement.ts"
+import * as Fields from "../Fields.ts"
+import type { KeyValue, Piece, RowPosition } from "./Reading.ts"
 import * as Passed from "./Passed.ts"
 import * as RowDecoder from "./RowDecoder.ts"
 import * as RowQuery from "./RowQuery.ts"
-import { again } from "./Transient.ts"
-
-/** Where a row stands: what its key columns hold. */
-export type RowPosition = ReadonlyArray<KeyValue>
+import { again } from "../Transient.ts"
 
 export interface RowsOptions<in out I> {
   /**
@@ -320,7 +316,7 @@ const readerOf = <A, I extends object>(
             if (Result.isFailure(value)) {
               return yield* refused(`row ${keyText(by, position)} is not as the schema says: ${value.failure}`)
             }
-            elements.push({ value: value.success, position, bytes: weigh(value.success) })
+            elements.push({ value: value.success, position, bytes: decoder.bytes(row) })
           }
           return { elements, isLast: found.length <= limit }
         }).pipe(Effect.mapError(failed))

@@ -1,7 +1,7 @@
 /** Keys in PostgreSQL: as text, which is exact for every type, and of the type of what they are compared with again. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Reading } from "./Reading.ts"
+import type { Reading } from "../rows/Reading.ts"
 
 export const postgresReading: Reading = {
   exactly: (column) => `${column}::text`,

@@ -2,9 +2,9 @@
  * Which rows a run has read, so that those settled ahead of the watermark are known by more than their number: the rows of a table
  * come and go between two runs. It is kept in fingerprints, as counts and sums that can be subtracted.
  */
-import { Checksum } from "../../concurrency/base/Checksum.ts"
-import type { Fingerprint } from "../../pipeline/Source.ts"
-import type { RowPosition } from "./DbRows.ts"
+import { Checksum } from "../../../concurrency/base/Checksum.ts"
+import type { Fingerprint } from "../../../pipeline/Source.ts"
+import type { RowPosition } from "./Reading.ts"
 
 /** The rows behind a key, null being before the first. */
 export interface Passed {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type { Reading, KeyValue } from "./Reading.ts"
+import type { Reading, KeyValue } from "../rows/Reading.ts"
 
 export const sqliteReading: Reading = {
   exactly: (column) => column,

@@ -4,12 +4,12 @@ import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import { DbError, fromSqlError } from "../DbError.ts"
-import { Db } from "./Contract.ts"
+import { DbError, fromSqlError } from "../../DbError.ts"
+import { Db } from "../Contract.ts"
 import * as DbParameter from "./DbParameter.ts"
 import * as DbTransaction from "./DbTransaction.ts"
-import * as Fields from "./Fields.ts"
-import * as RowDecoder from "./RowDecoder.ts"
+import * as Fields from "../Fields.ts"
+import * as RowDecoder from "../rows/RowDecoder.ts"
 
 /** SQL in backticks. */
 export type Statement<A> = (
@@ -61,10 +61,9 @@ export const bindAll = (
   Effect.andThen(
     DbTransaction.check(db, tried),
     Effect.suspend(() => {
-      const dialect: DbParameter.Dialect = db.sql.onDialectOrElse({ orElse: () => "sqlite", pg: () => "pg" })
       const bound: Array<DbParameter.Bound> = []
       for (const parameter of parameters) {
-        const value = DbParameter.bind(parameter, dialect)
+        const value = db.dialect.parameter(parameter)
         if (Result.isFailure(value)) {
           const reason = `parameter ${bound.length + 1} ${value.failure}`
           return Effect.fail(new DbError({ database: db.name, tried, reason }))

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
-import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../pipeline/Journal.ts"
+import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
 
 /** Of what this version writes; a row of a later one is refused. */
 export const format = 2

@@ -13,19 +13,18 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import * as JsonText from "../../concurrency/base/JsonText.ts"
-import { newId } from "../../pipeline/context/Host.ts"
-import { weigh } from "../../pipeline/flow/Weigh.ts"
-import type { Writer } from "../../pipeline/Sink.ts"
-import type { Account, Element } from "../../pipeline/Source.ts"
-import { DbError, fromSqlError } from "../DbError.ts"
-import type { Db } from "./Contract.ts"
+import * as JsonText from "../../../concurrency/base/JsonText.ts"
+import { newId } from "../../../pipeline/context/Host.ts"
+import type { Writer } from "../../../pipeline/Sink.ts"
+import type { Account, Element } from "../../../pipeline/Source.ts"
+import { DbError, fromSqlError } from "../../DbError.ts"
+import type { Db } from "../Contract.ts"
 import * as DbRows from "./DbRows.ts"
-import * as DbTable from "./DbTable.ts"
-import { valueOf } from "./Fields.ts"
+import * as DbTable from "../DbTable.ts"
+import { valueOf } from "../Fields.ts"
 import type { Piece } from "./Reading.ts"
 import { concat, RowQuery } from "./RowQuery.ts"
-import { again } from "./Transient.ts"
+import { again } from "../Transient.ts"
 
 export interface QueueOptions<in out I> {
   /** The field, or fields, that an item is known by: strings, numbers, bigints or booleans, as they are encoded. */
@@ -305,7 +304,7 @@ const decoderOf = <A, I extends object>(db: Db, queue: Queue<A, I>) => {
   const decode = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.toCodecJson(queue.schema)))
   return (key: string, item: string): Effect.Effect<Element<A, string>, DbError> => {
     const exit = decode(item)
-    if (Exit.isSuccess(exit)) return Effect.succeed({ value: exit.value, position: key, bytes: weigh(exit.value) })
+    if (Exit.isSuccess(exit)) return Effect.succeed({ value: exit.value, position: key, bytes: 64 + item.length })
     const reason = `item ${JSON.stringify(key)} is not as the schema says: ${DbTable.issueOf(exit.cause)}`
     return Effect.fail(new DbError({ database: db.name, tried: `read queue "${queue.name}"`, reason }))
   }

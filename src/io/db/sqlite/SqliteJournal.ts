@@ -2,7 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { JournalDialect } from "./JournalDialect.ts"
+import type { JournalDialect } from "../journal/JournalDialect.ts"
 
 /** A transaction locks the whole database, before it has read anything. */
 export const sqliteJournal = (sql: SqlClient): JournalDialect => {

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { BeginTransaction, type SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
-import type { JournalDialect, Wait } from "./JournalDialect.ts"
+import type { JournalDialect, Wait } from "../journal/JournalDialect.ts"
 
 export const postgresJournal = (sql: SqlClient): JournalDialect => {
   const isInside = Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)

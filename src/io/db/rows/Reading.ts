@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Kind } from "./Fields.ts"
+import type { Kind } from "../Fields.ts"
 
 /** What a key column holds, as JSON that keeps it exactly. */
 export type KeyValue =
@@ -12,6 +12,9 @@ export type KeyValue =
   | { readonly bigint: string }
   | { readonly bytes: string }
   | { readonly real: string }
+
+/** Where a row stands: what its key columns hold. */
+export type RowPosition = ReadonlyArray<KeyValue>
 
 /** Pieces of SQL with a parameter between each two. */
 export interface Piece {

@@ -4,13 +4,15 @@ import { hasProperty } from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Column, Dialect, Refusal, Shape, TableWriter } from "./Dialect.ts"
-import type { Field } from "./Fields.ts"
-import { Bytes } from "./postgres/Bytes.ts"
-import * as Catalog from "./postgres/Catalog.ts"
-import { codecOf } from "./postgres/Codec.ts"
-import * as Types from "./postgres/Types.ts"
-import * as Writer from "./postgres/Writer.ts"
+import type { Column, Dialect, Isolation, Refusal, Shape, TableWriter } from "../Dialect.ts"
+import type { Field } from "../Fields.ts"
+import { Bytes } from "./Bytes.ts"
+import * as Catalog from "./Catalog.ts"
+import { codecOf } from "./Codec.ts"
+import * as Types from "./Types.ts"
+import * as Writer from "./Writer.ts"
+import { postgresJournal } from "./PostgresJournal.ts"
+import { postgresParameter } from "./PostgresParameter.ts"
 import { postgresReading } from "./PostgresReading.ts"
 
 const { list, quote } = Catalog
@@ -39,9 +41,36 @@ export const postgres = (): Dialect => {
       ),
     writer: (sql, shape) => writerOf(sql, shape, known, constraints),
     reading: postgresReading,
-    refusal: (error, shape) => refusalIn(error, shape, constraints.get(shape.table))
+    refusal: (error, shape) => refusalIn(error, shape, constraints.get(shape.table)),
+    parameter: postgresParameter,
+    begin: (isolation) => `BEGIN ISOLATION LEVEL ${levels[isolation]}`,
+    script: (sql, text) => sql.unsafe(text).unprepared,
+    createOnce,
+    journal: postgresJournal
   }
 }
+
+const levels: { readonly [I in Isolation]: string } = {
+  "read committed": "READ COMMITTED",
+  "repeatable read": "REPEATABLE READ",
+  serializable: "SERIALIZABLE"
+}
+
+/** IF NOT EXISTS alone fails for all but one of those who do it at once. Who may not create may still find it. */
+const createOnce: Dialect["createOnce"] = (sql, table, columns) =>
+  Effect.flatMap(sql`SELECT to_regclass(${quote(table)}) IS NOT NULL AS there`, ([row]) =>
+    row?.["there"] === true
+      ? Effect.void
+      : sql.withTransaction(
+          Effect.andThen(
+            sql`SELECT pg_advisory_xact_lock(${lock})`,
+            sql.unsafe(`CREATE TABLE IF NOT EXISTS ${quote(table)} (${columns("TIMESTAMPTZ")})`)
+          )
+        )
+  )
+
+/** A number of its own among the advisory locks of a database. */
+const lock = 0x736b65696e
 
 /** What PostgreSQL would cut off without a word. */
 const longest = 63
@@ -124,25 +153,35 @@ const writerOf = Effect.fnUntraced(function* (
     return type === undefined || codec === undefined ? [] : [{ column, type, codec }]
   })
   const nothing = targets.map(({ type }) => `NULL::${Types.wireOf(type)}[]`)
+  const statement = Writer.insertInto(
+    shape.onConflict === "fail" ? { ...shape, onConflict: "ignore" } : shape,
+    targets,
+    nothing,
+    true
+  )
   // A transaction of its own, as the one around goes on where this fails.
-  const explain = (shape: Shape) =>
-    sql.withTransaction(sql.unsafe(`EXPLAIN ${Writer.insertInto(shape, targets, nothing, true)}`))
-  const unfit = yield* explain(shape.onConflict === "fail" ? { ...shape, onConflict: "ignore" } : shape).pipe(
-    Effect.as(undefined),
+  const isUnique = yield* sql.withTransaction(sql.unsafe(`EXPLAIN ${statement}`)).pipe(
+    Effect.as(true),
     Effect.catchIf(
-      (error) => codeOf(error) === "42P10" || (codeOf(error) === "55000" && shape.key.length > 0),
-      (error) =>
-        Effect.succeed(
-          codeOf(error) === "42P10"
-            ? `${list(shape.key)} is not unique in it, so rows cannot be known by it. Add a unique index, or leave out \`key\``
-            : shape.onConflict === "fail"
-              ? undefined
-              : `what makes ${list(shape.key)} unique in it is deferrable, which \`onConflict: "${shape.onConflict}"\` cannot go by. Make it NOT DEFERRABLE, or choose "fail"`
-        )
+      (error) => codeOf(error) === "42P10",
+      () => Effect.succeed(false)
     )
   )
-  return unfit === undefined ? Result.succeed(Writer.make(shape, targets, facts)) : Result.fail(unfit)
+  if (shape.onConflict !== "fail" && facts.late.some((columns) => isSame(columns, shape.key))) {
+    return Result.fail(
+      `what makes ${list(shape.key)} unique in it is deferrable, which \`onConflict: "${shape.onConflict}"\` cannot go by. Make it NOT DEFERRABLE, or choose "fail"`
+    )
+  }
+  const isKnown = isUnique || (shape.onConflict === "fail" && facts.late.some((columns) => isSame(columns, shape.key)))
+  return isKnown
+    ? Result.succeed(Writer.make(shape, targets, facts))
+    : Result.fail(
+        `${list(shape.key)} is not unique in it, so rows cannot be known by it. Add a unique index, or leave out \`key\``
+      )
 })
+
+const isSame = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
+  a.length === b.length && a.every((name) => b.includes(name))
 
 const codeOf = ({ reason: { cause } }: SqlError): string => textIn(cause, "code")
 
