@@ -19,7 +19,7 @@ export interface Column extends Field {
   readonly toColumn: (value: unknown) => unknown
   /** What is wrong with a value that is of the right type, and that the column cannot hold all the same. */
   readonly flaw?: ((value: unknown) => string | undefined) | undefined
-  /** The field's encoded value from what the driver gives; undefined leaves the field out. */
+  /** The field's encoded value from what the driver gives. */
   readonly fromColumn: (value: unknown) => unknown
 }
 

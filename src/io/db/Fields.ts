@@ -14,8 +14,10 @@ export interface Field {
   readonly name: string
   readonly kind: Kind
   readonly nullable: boolean
-  /** What the field is where its column is NULL; undefined leaves it out. */
+  /** What the field is where its column is NULL. */
   readonly absent: null | undefined
+  /** Whether it may be left out, and not only be undefined. */
+  readonly optional: boolean
   /** Its values as text: JSON, or the bare string where that is all there ever is, as of a Date. */
   readonly json: JsonForm
 }
@@ -75,6 +77,7 @@ const fieldOf = (
       kind,
       nullable: present.length < members.length || SchemaAST.isOptional(ast),
       absent: members.some(SchemaAST.isNull) ? null : undefined,
+      optional: SchemaAST.isOptional(ast),
       json: jsonForm(ast)
     },
     isFinite,

@@ -36,7 +36,7 @@ export const make = <A, I extends object>(
       for (const column of columns) {
         if (!Object.hasOwn(row, column.name)) continue
         const value = column.fromColumn((row as Record<string, unknown>)[column.name])
-        if (value !== undefined) encoded[column.name] = value
+        if (value !== undefined || !column.optional) encoded[column.name] = value
       }
       const exit = decode(encoded)
       return Exit.isSuccess(exit) ? Result.succeed(exit.value) : Result.fail(issueOf(exit.cause))
