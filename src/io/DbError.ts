@@ -1,6 +1,6 @@
 /** Why a database did not do what it was asked. */
 import * as Schema from "effect/Schema"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 
 /** A database, or a table in it, that could not be opened, read or written. No message holds a value of a row but its key. */
 export class DbError extends Schema.TaggedError<DbError>()("DbError", {
@@ -27,8 +27,12 @@ export class DbError extends Schema.TaggedError<DbError>()("DbError", {
 
 const shortened = (key: string): string => (key.length > 200 ? `${key.slice(0, 200).toWellFormed()}…` : key)
 
-/** What the driver says, with what was tried. */
+/** What the driver says, with what was tried; what somebody has said already stays. */
 export const fromSqlError =
-  (database: string, tried: string): ((error: SqlError) => DbError) =>
+  (database: string, tried: string): ((error: SqlError | DbError) => DbError) =>
   (error) =>
-    new DbError({ database, tried, reason: error.message, cause: error })
+    isSqlError(error) ? new DbError({ database, tried, reason: error.message, cause: error }) : error
+
+/** Whether it passes by itself, so that the same may succeed a little later. */
+export const mayPass = (error: unknown): boolean =>
+  error instanceof DbError && isSqlError(error.cause) && error.cause.isRetryable

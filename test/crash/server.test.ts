@@ -70,6 +70,21 @@ const whileRunning = (times: number, act: () => Promise<unknown>) => {
   }
 }
 
+/** A run to its end with `act` done so many times on its way. */
+const disturbed = (
+  times: number,
+  act: () => Promise<unknown>,
+  { url, ...options }: Options & { readonly url: string }
+) =>
+  Effect.gen(function* () {
+    const acts = whileRunning(times, act)
+    const summary = yield* run(url, { ...options, onNumber: acts.onNumber })
+    yield* acts.ended
+    assert.strictEqual(acts.done, times)
+    assert.strictEqual(summary.outcome, "done")
+    return summary
+  })
+
 const ownServer = (options?: Server.Options): Effect.Effect<Server.Server, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(() => Server.open(options)),
@@ -83,17 +98,9 @@ describe("P13 a run into PostgreSQL, exactly once, while", () => {
       Effect.gen(function* () {
         const url = yield* fresh
         const database = new URL(url).pathname.slice(1)
-        const kills = whileRunning(20, () =>
-          ask(
-            url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'skein'",
-            [database]
-          )
-        )
-        const summary = yield* run(url, { onNumber: kills.onNumber })
-        yield* kills.ended
-        assert.strictEqual(kills.done, 20)
-        assert.strictEqual(summary.outcome, "done")
+        const kill =
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'skein'"
+        const summary = yield* disturbed(20, () => ask(url, kill, [database]), { url })
         assert.strictEqual(summary.written, count)
         yield* isWhole(url)
       }),
@@ -105,14 +112,11 @@ describe("P13 a run into PostgreSQL, exactly once, while", () => {
     () =>
       Effect.gen(function* () {
         const server = yield* ownServer()
-        const kills = whileRunning(2, async () => {
+        const restart = async () => {
           await server.kill()
           await server.start()
-        })
-        const summary = yield* run(server.url(), { onNumber: kills.onNumber })
-        yield* kills.ended
-        assert.strictEqual(kills.done, 2)
-        assert.strictEqual(summary.outcome, "done")
+        }
+        yield* disturbed(2, restart, { url: server.url() })
         yield* isWhole(server.url())
       }),
     slow
@@ -126,16 +130,13 @@ describe("P13 a run into PostgreSQL, exactly once, while", () => {
         const proxy = yield* Proxy.open(url)
         let next = 0
         // One COMMIT at a time, each in another way; a swallowed one takes as long as `commitTimeout`.
-        const faults = whileRunning(10, async () => {
+        const lose = async () => {
           const before = proxy.done
           proxy.fault = Proxy.faults[next++ % Proxy.faults.length]
           while (proxy.done === before) await new Promise((resolve) => setTimeout(resolve, 1))
           proxy.fault = undefined
-        })
-        const summary = yield* run(proxy.url, { onNumber: faults.onNumber })
-        yield* faults.ended
-        assert.strictEqual(faults.done, 10)
-        assert.strictEqual(summary.outcome, "done")
+        }
+        const summary = yield* disturbed(10, lose, { url: proxy.url })
         assert.strictEqual(summary.written, count)
         yield* isWhole(url)
       }),
@@ -203,12 +204,9 @@ describe("P13 a run into PostgreSQL, exactly once, while", () => {
         })
         // What every session of the run has: its upserts meet rows that changed since its snapshot.
         const strict = `${url}?options=-c%20default_transaction_isolation%3Dserializable`
-        const touches = whileRunning(40, () =>
+        const touch = () =>
           ask(url, "UPDATE rows SET text = text || '!' WHERE id % 97 = $1", [Math.floor(Math.random() * 97)])
-        )
-        const summary = yield* run(strict, { table: { key: "id" }, onNumber: touches.onNumber })
-        yield* touches.ended
-        assert.strictEqual(summary.outcome, "done")
+        yield* disturbed(40, touch, { url: strict, table: { key: "id" } })
         yield* isWhole(url)
       }),
     slow

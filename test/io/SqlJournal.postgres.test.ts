@@ -218,15 +218,21 @@ describe("a commit on its way", () => {
       return { end: Effect.andThen(Deferred.succeed(end, undefined), Effect.flatten(Fiber.join(fiber))) }
     })
 
+  /** By one that would take its lease, which has ended. */
+  const waitedFor = Effect.gen(function* () {
+    const url = yield* fresh
+    const [a, b] = [yield* journalOf(url, "a"), yield* journalOf(url, "b")]
+    const lease = yield* leaseOf(a, { pipeline: "p", duration: "1 hour" })
+    const { end } = yield* open(lease, { ahead: [7] })
+    yield* later(url)
+    const taking = yield* Effect.forkChild(Effect.flip(Effect.scoped(leaseOf(b, { pipeline: "p" }))))
+    yield* isWaitedFor(url)
+    return { b, end, lease, taking }
+  })
+
   it.live("does not keep its lease from being renewed, and whoever finds it renewed does not wait", () =>
     Effect.gen(function* () {
-      const url = yield* fresh
-      const [a, b] = [yield* journalOf(url, "a"), yield* journalOf(url, "b")]
-      const lease = yield* leaseOf(a, { pipeline: "p", duration: "1 hour" })
-      const { end } = yield* open(lease, { ahead: [7] })
-      yield* later(url)
-      const taking = yield* Effect.forkChild(Effect.flip(Effect.scoped(leaseOf(b, { pipeline: "p" }))))
-      yield* isWaitedFor(url)
+      const { b, end, lease, taking } = yield* waitedFor
       yield* lease.renew
       // It looks once a second, and the commit is still open.
       assert.instanceOf(yield* Fiber.join(taking), Journal.AlreadyRunning)
@@ -238,13 +244,7 @@ describe("a commit on its way", () => {
 
   it.live("that comes to its end keeps the lease from who waits for it", () =>
     Effect.gen(function* () {
-      const url = yield* fresh
-      const [a, b] = [yield* journalOf(url, "a"), yield* journalOf(url, "b")]
-      const lease = yield* leaseOf(a, { pipeline: "p", duration: "1 hour" })
-      const { end } = yield* open(lease, { ahead: [7] })
-      yield* later(url)
-      const taking = yield* Effect.forkChild(Effect.flip(Effect.scoped(leaseOf(b, { pipeline: "p" }))))
-      yield* isWaitedFor(url)
+      const { b, end, lease, taking } = yield* waitedFor
       yield* end
       assert.instanceOf(yield* Fiber.join(taking), Journal.AlreadyRunning)
       yield* lease.commit(Effect.succeed(kept({ ahead: [8] })))

@@ -3,9 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
-import { Journal, Pipeline, Sink, type Source } from "skein"
-import { after, numbers, upTo, valueOf } from "../support/jobs.ts"
+import { Pipeline, Sink, type Source } from "skein"
+import { after, counted, numbers, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
 
 type AnySink = Sink.Sink<number, never, never, Sink.Guarantee>
@@ -40,25 +39,6 @@ const preferring = (
 
 const sizes = ({ writes }: { readonly writes: ReadonlyArray<Write> }) => writes.map(({ rows }) => rows.length)
 
-const given = (store: Store.Store<number>) => Effect.provideService(Journal.Journal, store.journal)
-
-/** The numbers, one at a time, each after so many milliseconds; and how many of them were read. */
-const trickle = (n: number, millis: number) => {
-  const told = { read: 0 }
-  const source: Source.Source<number, never, never, number> = {
-    ...numbers(n),
-    read: (from) =>
-      numbers(n)
-        .read(from)
-        .pipe(
-          Stream.rechunk(1),
-          Stream.tap(() => Effect.sync(() => void (told.read += 1))),
-          millis === 0 ? (same) => same : Stream.tap(() => Effect.sleep(millis))
-        )
-  }
-  return { told, source }
-}
-
 describe("P2 a sink that prefers a batch", () => {
   const run = (
     source: Source.Source<number, never, never, number>,
@@ -70,33 +50,33 @@ describe("P2 a sink that prefers a batch", () => {
     const store = Store.make<number>()
     const sink = preferring(rows, store.table)
     const job = Pipeline.from(source).pipe(Pipeline.map(step, { concurrency }), Pipeline.to(sink))
-    valueOf(given(store)(Pipeline.run(job, { name: "r", ...options })))
+    valueOf(Store.given(store)(Pipeline.run(job, { name: "r", ...options })))
     expect(store.rows).toEqual(upTo(store.rows.length))
     return { store, sink }
   }
 
   it("is given it, whatever the portions of the source, and what is left at the end", () => {
-    for (const source of [numbers(5500), trickle(5500, 0).source]) {
+    for (const source of [numbers(5500), counted(5500).source]) {
       const { sink } = run(source, 2000)
       expect(sizes(sink)).toEqual([2000, 2000, 1500])
     }
   })
 
   it("is given what is there where it prefers nothing", () => {
-    const { sink } = run(trickle(5, 30).source, undefined)
+    const { sink } = run(counted(5, 30).source, undefined)
     expect(sizes(sink)).toEqual([1, 1, 1, 1, 1])
     expect(sink.writes.map(({ at }) => at)).toEqual([30, 60, 90, 120, 150])
   })
 
   it("waits no longer for it than 20 milliseconds after the first element is ready", () => {
-    const lone = run(trickle(3, 1000).source, 2000).sink
+    const lone = run(counted(3, 1000).source, 2000).sink
     // The last one comes with the end of the source.
     expect(lone.writes).toEqual([
       { at: 1020, rows: [1] },
       { at: 2020, rows: [2] },
       { at: 3000, rows: [3] }
     ])
-    const many = run(trickle(100, 1).source, 2000).sink
+    const many = run(counted(100, 1).source, 2000).sink
     expect(sizes(many)).toEqual([21, 21, 21, 21, 16])
   })
 
@@ -109,25 +89,25 @@ describe("P2 a sink that prefers a batch", () => {
       [700, { maxRows: 2000 }, 4000],
       [undefined, { maxRows: 2000 }, 1024]
     ] as const) {
-      const { source, told } = trickle(10_000, 0)
+      const { seen, source } = counted(10_000)
       const store = Store.make<number>()
       const sink = preferring(rows, store.table, 1000)
       let ahead = 0
       const job = Pipeline.from(source).pipe(
         Pipeline.map((n) => {
-          ahead = Math.max(ahead, told.read - (store.checkpoint?.counts.settled ?? 0))
+          ahead = Math.max(ahead, seen.read - (store.checkpoint?.counts.settled ?? 0))
           return n
         }),
         Pipeline.to(sink)
       )
-      valueOf(given(store)(Pipeline.run(job, { name: "r", ...options })))
+      valueOf(Store.given(store)(Pipeline.run(job, { name: "r", ...options })))
       expect(ahead).toBe(most)
       expect(store.rows.length).toBe(10_000)
     }
   })
 
   it("gets half a window where that is less, so that the other half is read meanwhile", () => {
-    const { sink } = run(trickle(100, 1).source, 2000, { window: { items: 20 } })
+    const { sink } = run(counted(100, 1).source, 2000, { window: { items: 20 } })
     expect(sizes(sink)).toEqual(Array.from({ length: 10 }, () => 10))
   })
 
@@ -146,7 +126,7 @@ describe("P2 a sink that prefers a batch", () => {
   })
 
   it("is committed as the user says where the user does", () => {
-    const { sink } = run(trickle(5, 30).source, 2000, { commitEvery: 0 })
+    const { sink } = run(counted(5, 30).source, 2000, { commitEvery: 0 })
     expect(sink.writes.map(({ at }) => at)).toEqual([30, 60, 90, 120, 150])
   })
 
@@ -155,7 +135,7 @@ describe("P2 a sink that prefers a batch", () => {
     const table = preferring(30, store.table)
     const file = preferring(200, store.file)
     const job = Pipeline.from(numbers(600)).pipe(Pipeline.to(Sink.all(table, file)))
-    valueOf(given(store)(Pipeline.run(job, { name: "r" })))
+    valueOf(Store.given(store)(Pipeline.run(job, { name: "r" })))
     expect([sizes(table), sizes(file)]).toEqual([
       [200, 200, 200],
       [200, 200, 200]
@@ -175,7 +155,7 @@ describe("P2 a sink that prefers a batch", () => {
         yield* Effect.sleep(1000)
         yield* run.drain
         return yield* run.await
-      }).pipe(Effect.scoped, given(store))
+      }).pipe(Effect.scoped, Store.given(store))
     )
     expect(summary).toMatchObject({ outcome: "drained", settled: 1 })
     expect([store.rows, store.checkpoint?.position]).toEqual([[1], Option.some(1)])
@@ -184,7 +164,7 @@ describe("P2 a sink that prefers a batch", () => {
   it("is written what waits for more when the run is paused", () => {
     const store = Store.make<number>()
     const sink = preferring(2000, store.table)
-    const { source } = trickle(3, 5)
+    const { source } = counted(3, 5)
     valueOf(
       Effect.gen(function* () {
         const run = yield* Pipeline.start(Pipeline.from(source).pipe(Pipeline.to(sink)), { name: "r" })
@@ -194,7 +174,7 @@ describe("P2 a sink that prefers a batch", () => {
         expect(store.rows).toEqual([1, 2])
         yield* run.resume
         yield* run.await
-      }).pipe(Effect.scoped, given(store))
+      }).pipe(Effect.scoped, Store.given(store))
     )
     expect(store.rows).toEqual([1, 2, 3])
   })

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Deadline, Journal, Pipeline, Sink, type Source } from "skein"
 import { Interrupt, Kill, Leaks, Sim } from "skein/testing"
-import { after, exitOf, numbers, sorted, upTo, valueOf } from "../support/jobs.ts"
+import { after, committing, exitOf, numbers, sorted, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
 
 type AnySink = Sink.Sink<number, string, never, Sink.Guarantee>
@@ -32,22 +32,6 @@ const writing = (
     }))
 })
 
-/** Around each commit of a journal; `turn` counts them. */
-const committing = (
-  journal: Journal.Journal,
-  around: <E, R>(commit: Effect.Effect<void, E, R>, turn: number) => Effect.Effect<void, E | Journal.JournalError, R>
-): Journal.Journal => {
-  let turn = 0
-  return {
-    ...journal,
-    lease: (key, options) =>
-      Effect.map(journal.lease(key, options), (lease) => ({
-        ...lease,
-        commit: (write) => Effect.suspend(() => around(lease.commit(write), ++turn))
-      }))
-  }
-}
-
 /** The sink of a store brings its journal along; here it is replaced. */
 const keptIn = (sink: AnySink, journal: Journal.Journal): AnySink =>
   ({ ...sink, journal: Effect.succeedSome(journal) }) as AnySink
@@ -67,7 +51,7 @@ describe.each(kinds)("P9 a write that hangs, to %s,", (kind) => {
     )
     const job = Pipeline.from(numbers(6)).pipe(Pipeline.map(slow), Pipeline.to(sink))
     const options = { name: "hangs", drainWithin: "5 seconds" } as const
-    const given = Effect.provideService(Journal.Journal, store.journal)
+    const given = Store.given(store)
     const finish = () => {
       // Nothing is left behind but what is committed.
       for (const rows of contentOf(store, kind)) expect(rows).toEqual([1, 2])
@@ -133,7 +117,7 @@ describe("P9 what a sink writes at the end", () => {
     }
     const job = Pipeline.from(numbers(3)).pipe(Pipeline.to(sink))
     const options = { name: "ends", drainWithin: "5 seconds" } as const
-    const given = Effect.provideService(Journal.Journal, store.journal)
+    const given = Store.given(store)
     const [took, summary] = valueOf(
       Effect.gen(function* () {
         const run = yield* Pipeline.start(job, options)

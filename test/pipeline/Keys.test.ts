@@ -69,7 +69,7 @@ describe("P15 the idempotency key", () => {
     const bad = (owner: string) => odd && /[13]$|b$|1ac/.test(owner)
     const run = job(retried, bad).pipe(Pipeline.to(store.table))
     const options = { name: "keys", maxRows: 2 }
-    const given = Effect.provideService(Journal.Journal, store.journal)
+    const given = Store.given(store)
     valueOf(given(Pipeline.run(run, { ...options, restart: true })))
     const letters = store.letters.map(({ step }) => step)
     expect(new Set(letters)).toEqual(

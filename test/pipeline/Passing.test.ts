@@ -11,7 +11,7 @@ import { DeadlockError, SqlError } from "effect/sql/SqlError"
 import { Db, Deadline, Journal, Pipeline, Sink, Source } from "skein"
 import { Drivers } from "skein/node"
 import { Fault, Leaks, Sim } from "skein/testing"
-import { after, causeOf, errorOf, exitOf, numbers, upTo, valueOf } from "../support/jobs.ts"
+import { after, causeOf, committing, errorOf, exitOf, numbers, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
 
 class Gone extends Schema.TaggedError<Gone>()("Gone", { passes: Schema.Boolean }) {}
@@ -44,38 +44,26 @@ const failing = (
   }
 }
 
-const given = (store: Store.Store<number>) => Effect.provideService(Journal.Journal, store.journal)
-
 /** A journal some of whose commits fail: before anything of them is kept, or after all is. */
 const flaky = (
   journal: Journal.Journal,
   fails: (turn: number) => "before" | "after" | undefined,
   error: (pipeline: string) => Journal.JournalError
-): Journal.Journal => {
-  let turn = 0
-  return {
-    ...journal,
-    lease: (key, options) =>
-      Effect.map(journal.lease(key, options), (lease) => ({
-        ...lease,
-        commit: (write) =>
-          Effect.suspend(() => {
-            const when = fails(++turn)
-            if (when === undefined) return lease.commit(write)
-            if (when === "after") return Effect.andThen(lease.commit(write), error(key.pipeline))
-            // As far as a COMMIT that fails.
-            return Effect.andThen(write, error(key.pipeline))
-          })
-      }))
-  }
-}
+): Journal.Journal =>
+  committing(journal, (commit, turn, { pipeline, write }) => {
+    const when = fails(turn)
+    if (when === undefined) return commit
+    // As far as a COMMIT that fails.
+    const done = when === "before" ? Effect.asVoid(write) : commit
+    return Effect.andThen(done, error(pipeline))
+  })
 
 const deadlock = (pipeline: string) =>
   new Journal.JournalError({ pipeline, tried: "commit", reason: "deadlock", mayPass: true })
 
 describe("a write that fails with what passes by itself", () => {
   const run = (sink: AnySink, store: Store.Store<number>, options: Pipeline.ToOptions<number> = {}) =>
-    given(store)(Pipeline.run(Pipeline.from(numbers(5)).pipe(Pipeline.to(sink, options)), { name: "r" }))
+    Store.given(store)(Pipeline.run(Pipeline.from(numbers(5)).pipe(Pipeline.to(sink, options)), { name: "r" }))
 
   it("is tried again without being asked for, in growing intervals, and written once", () => {
     for (const kind of ["table", "file"] as const) {
@@ -130,7 +118,7 @@ describe("a write that fails with what passes by itself", () => {
         yield* Effect.sleep(100)
         yield* handle.drain
         return yield* Effect.timed(handle.await)
-      }).pipe(Effect.scoped, given(store))
+      }).pipe(Effect.scoped, Store.given(store))
     )
     expect(Duration.toMillis(took)).toBeLessThanOrEqual(1000)
     expect(summary).toMatchObject({ outcome: "drained", settled: 0 })
@@ -159,7 +147,7 @@ describe("a commit that fails", () => {
         },
         deadlock
       )
-      const summary = valueOf(Pipeline.run(job(store, journal), { name: "r" }).pipe(given(store)))
+      const summary = valueOf(Pipeline.run(job(store, journal), { name: "r" }).pipe(Store.given(store)))
       expect(summary).toMatchObject({ outcome: "done", settled: 9, written: 9 })
       expect([store.rows, store.file.lines]).toEqual([upTo(9), upTo(9)])
       expect(store.checkpoint).toMatchObject({ finished: true, counts: { settled: 9, written: 9 } })
@@ -170,9 +158,9 @@ describe("a commit that fails", () => {
     const store = Store.make<number>()
     const lost = (pipeline: string) => new Journal.JournalError({ pipeline, tried: "commit", reason: "lost" })
     const journal = flaky(store.journal, (turn) => (turn === 3 ? "after" : undefined), lost)
-    const exit = exitOf(Pipeline.run(job(store, journal), { name: "r" }).pipe(given(store)))
+    const exit = exitOf(Pipeline.run(job(store, journal), { name: "r" }).pipe(Store.given(store)))
     expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toEqual(lost("r"))
-    valueOf(Pipeline.run(job(store, store.journal), { name: "r" }).pipe(given(store)))
+    valueOf(Pipeline.run(job(store, store.journal), { name: "r" }).pipe(Store.given(store)))
     expect([store.rows, store.file.lines]).toEqual([upTo(9), upTo(9)])
   })
 
@@ -184,12 +172,12 @@ describe("a commit that fails", () => {
         store = Store.make<number>()
         runs += 1
         const fails = (turn: number) => ((turn * 7 + runs) % 3 === 0 ? ("before" as const) : undefined)
-        return Pipeline.run(job(store, flaky(store.journal, fails, deadlock)), { name: "r" }).pipe(given(store))
+        return Pipeline.run(job(store, flaky(store.journal, fails, deadlock)), { name: "r" }).pipe(Store.given(store))
       })
       const check = (run: Sim.Run<unknown, unknown>) => {
         if (!run.stopped) Effect.runSync(Effect.andThen(run.exit, Leaks.check(run)))
         store.free()
-        valueOf(Pipeline.run(job(store, store.journal), { name: "r" }).pipe(given(store)))
+        valueOf(Pipeline.run(job(store, store.journal), { name: "r" }).pipe(Store.given(store)))
         expect([store.rows, store.file.lines]).toEqual([upTo(9), upTo(9)])
       }
       Effect.runSync(Sim.explore(start, { check, schedules: 60, stop }))

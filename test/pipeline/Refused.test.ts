@@ -48,7 +48,6 @@ const poisoned = (
   }
 }
 
-const given = (store: Store.Store<number>) => Effect.provideService(Journal.Journal, store.journal)
 const kept = { deadLetter: Schema.Number }
 const subsets = (n: number) =>
   Array.from({ length: 2 ** n }, (_, bits) => upTo(n).filter((i) => (bits & (1 << (i - 1))) !== 0))
@@ -68,7 +67,7 @@ describe("P7 rows that a sink refuses", () => {
           const sink = poisoned(store[kind], (n) => bad.includes(n), says, late)
           const job = Pipeline.from(numbers(6)).pipe(Pipeline.to(sink, { name: "out", onError: kept }))
           const good = upTo(6).filter((n) => !bad.includes(n))
-          expect(valueOf(given(store)(Pipeline.run(job, { name: "r" })))).toMatchObject({
+          expect(valueOf(Store.given(store)(Pipeline.run(job, { name: "r" })))).toMatchObject({
             outcome: "done",
             settled: 6,
             written: good.length,
@@ -89,7 +88,7 @@ describe("P7 rows that a sink refuses", () => {
     const bad = [17, 300, 301, 999]
     const sink = poisoned(store.table, (n) => bad.includes(n), "nothing")
     const job = Pipeline.from(numbers(1000)).pipe(Pipeline.to(sink, { onError: "skip" }))
-    const summary = valueOf(given(store)(Pipeline.run(job, { name: "r" })))
+    const summary = valueOf(Store.given(store)(Pipeline.run(job, { name: "r" })))
     expect(summary).toMatchObject({ outcome: "done", settled: 1000, written: 996, skipped: 4 })
     expect(store.rows).toEqual(upTo(1000).filter((n) => !bad.includes(n)))
     expect(sink.writes.length).toBeLessThan(100)
@@ -110,7 +109,7 @@ describe("P7 rows that a sink refuses", () => {
           )
           const all = Sink.all(members[0]!, members[1]!, members[2]!)
           const job = Pipeline.from(numbers(8)).pipe(Pipeline.to(all, { onError: kept }))
-          const summary = valueOf(given(store)(Pipeline.run(job, { name: "r", maxRows: 5 })))
+          const summary = valueOf(Store.given(store)(Pipeline.run(job, { name: "r", maxRows: 5 })))
           expect(summary).toMatchObject({ outcome: "done", written: good.length, dead: 2 })
           expect([store.rows, store.file.lines]).toEqual([good, good])
           // What was written there cannot be taken back, but what is refused has never been there.
@@ -132,9 +131,9 @@ describe("P7 rows that a sink refuses", () => {
       Pipeline.to(sink, { name: "out", onError: kept })
     )
     const options = { name: "r" }
-    expect(valueOf(given(store)(Pipeline.run(job, options)))).toMatchObject({ dead: 2 })
+    expect(valueOf(Store.given(store)(Pipeline.run(job, options)))).toMatchObject({ dead: 2 })
     bad.delete(5)
-    expect(valueOf(given(store)(Pipeline.replay(job, options)))).toMatchObject({
+    expect(valueOf(Store.given(store)(Pipeline.replay(job, options)))).toMatchObject({
       settled: 2,
       written: 1,
       dead: 1,
@@ -142,7 +141,7 @@ describe("P7 rows that a sink refuses", () => {
     })
     expect(store.rows).toEqual([1, 3, 4, 6, 5])
     bad.delete(2)
-    expect(valueOf(given(store)(Pipeline.replay(job, options)))).toMatchObject({
+    expect(valueOf(Store.given(store)(Pipeline.replay(job, options)))).toMatchObject({
       settled: 1,
       total: { settled: 6, written: 6, dead: 0 }
     })
@@ -163,12 +162,15 @@ describe("P7 rows that a sink refuses", () => {
         Pipeline.map((n) => after(1, n)),
         Pipeline.to(sink, { name: "out", onError: { ...kept, maxDead } })
       )
-    const error = errorOf(given(store)(Pipeline.run(job(3), { name: "r" })))
+    const error = errorOf(Store.given(store)(Pipeline.run(job(3), { name: "r" })))
     expect(error).toBeInstanceOf(Pipeline.TooManyDeadLetters)
     expect(error).toMatchObject({ step: "out", dead: 4, budget: "3", last: "poison" })
     expect(store.letters.map(({ input }) => input)).toEqual([2, 4, 6])
     expect(store.rows).toEqual([1, 3, 5, 7])
-    expect(valueOf(given(store)(Pipeline.run(job(99), { name: "r" })))).toMatchObject({ outcome: "done", settled: 5 })
+    expect(valueOf(Store.given(store)(Pipeline.run(job(99), { name: "r" })))).toMatchObject({
+      outcome: "done",
+      settled: 5
+    })
     expect(store.rows).toEqual([1, 3, 5, 7, 9, 11])
     expect(store.letters.length).toBe(6)
   })
@@ -178,7 +180,7 @@ describe("P7 rows that a sink refuses", () => {
     let broken = true
     const sink = poisoned(store.table, (n) => broken && n === 4, "rows")
     const job = Pipeline.from(numbers(6)).pipe(Pipeline.to(sink, { name: "out" }))
-    const run = given(store)(Pipeline.run(job, { name: "r" }))
+    const run = Store.given(store)(Pipeline.run(job, { name: "r" }))
     const cause = causeOf(run)
     expect(Cause.squash(cause)).toBeInstanceOf(Poison)
     expect(Pipeline.failedAt(cause)).toEqual(Option.some({ pipeline: "r", step: "out", position: 4, input: 4 }))
@@ -195,7 +197,11 @@ describe("P7 rows that a sink refuses", () => {
       Pipeline.flatMap((n) => [n * 10, n * 10 + 2]),
       Pipeline.to(sink, { onError: kept })
     )
-    expect(valueOf(given(store)(Pipeline.run(job, { name: "r" })))).toMatchObject({ settled: 3, written: 5, dead: 1 })
+    expect(valueOf(Store.given(store)(Pipeline.run(job, { name: "r" })))).toMatchObject({
+      settled: 3,
+      written: 5,
+      dead: 1
+    })
     expect(store.rows).toEqual([10, 20, 22, 30, 32])
     expect(store.letters).toMatchObject([{ input: 12, position: 1 }])
   })
@@ -208,7 +214,7 @@ describe("P7 rows that a sink refuses", () => {
         Pipeline.map((n) => after(n % 3, n), { concurrency: 3 }),
         Pipeline.to(Sink.all(...sinks), { onError: kept })
       )
-      return given(store)(Pipeline.run(job, { name: "r", maxRows: 4 }))
+      return Store.given(store)(Pipeline.run(job, { name: "r", maxRows: 4 }))
     }
     const start = Effect.suspend(() => run((store = Store.make())))
     const check = (played: Sim.Run<unknown, unknown>) => {
@@ -242,7 +248,7 @@ describe("a write that fails as a whole", () => {
       Pipeline.to(sink, { onError: "skip", retry: { retries: 5, backoff } })
     )
     // Each of the three rows of the one batch counts.
-    const summary = valueOf(given(store)(Pipeline.run(job, { name: "b" })))
+    const summary = valueOf(Store.given(store)(Pipeline.run(job, { name: "b" })))
     expect(summary).toMatchObject({ outcome: "done", written: 3, skipped: 0, retries: attempts() - 1 })
     expect(attempts()).toBeGreaterThan(1)
     expect(store.rows).toEqual([1, 2, 3])
@@ -257,7 +263,7 @@ describe("a write that fails as a whole", () => {
     ] as const) {
       const { attempts, sink, store } = failing(Infinity)
       const job = Pipeline.from(numbers(3)).pipe(Pipeline.to(sink, { onError: kept, retry }))
-      expect(errorOf(given(store)(Pipeline.run(job, { name: "b" })))).toBeInstanceOf(Poison)
+      expect(errorOf(Store.given(store)(Pipeline.run(job, { name: "b" })))).toBeInstanceOf(Poison)
       expect(attempts()).toBe(tries)
       expect([store.rows, store.letters]).toEqual([[], []])
       expect(store.checkpoint).toMatchObject({ position: Option.none(), counts: { settled: 0 } })
@@ -267,7 +273,7 @@ describe("a write that fails as a whole", () => {
   it("is retried by default where a row would fail the run anyway", () => {
     const { sink, store } = failing(1, "nothing")
     const job = Pipeline.from(numbers(1)).pipe(Pipeline.to(sink, { retry: { backoff } }))
-    expect(valueOf(given(store)(Pipeline.run(job, { name: "b" })))).toMatchObject({ outcome: "done", retries: 1 })
+    expect(valueOf(Store.given(store)(Pipeline.run(job, { name: "b" })))).toMatchObject({ outcome: "done", retries: 1 })
     expect(store.rows).toEqual([1])
   })
 
@@ -276,7 +282,7 @@ describe("a write that fails as a whole", () => {
     const asked: Array<unknown> = []
     const retryWhile = (error: unknown) => asked.push(error) < 2
     const job = Pipeline.from(numbers(2)).pipe(Pipeline.to(sink, { retry: { retryWhile, backoff } }))
-    expect(errorOf(given(store)(Pipeline.run(job, { name: "b" })))).toBeInstanceOf(Poison)
+    expect(errorOf(Store.given(store)(Pipeline.run(job, { name: "b" })))).toBeInstanceOf(Poison)
     expect([attempts(), ...asked.map((error) => error instanceof Poison)]).toEqual([2, true, true])
   })
 })

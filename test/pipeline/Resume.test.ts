@@ -44,8 +44,6 @@ const log = (name: string, parts: Partial<Sink.Sink<number, string, never, "effe
   return { seen, sink }
 }
 
-const given = (store: Store.Store<number>) => Effect.provideService(Journal.Journal, store.journal)
-
 describe("P14 what is in one place", () => {
   const at = (...places: ReadonlyArray<string>) => ({ places: Effect.succeed(places) })
   const cases = (store: Store.Store<number>) => {
@@ -107,7 +105,8 @@ describe("P10 the sinks of a run", () => {
     n: number,
     sink: Sink.Sink<number, string, never, Sink.Guarantee>,
     options: { readonly onSinkChanged?: "begin"; readonly restart?: boolean } = {}
-  ) => Pipeline.run(Pipeline.from(numbers(n)).pipe(Pipeline.to(sink)), { name: "s", ...options }).pipe(given(store))
+  ) =>
+    Pipeline.run(Pipeline.from(numbers(n)).pipe(Pipeline.to(sink)), { name: "s", ...options }).pipe(Store.given(store))
 
   it("go on from their own state, in whatever order and grouping", () => {
     const store = Store.make<number>()
@@ -198,7 +197,7 @@ describe("P10 the sinks of a run", () => {
           return numbers(3).read(from)
         })
     }
-    valueOf(Pipeline.run(Pipeline.from(watching).pipe(Pipeline.to(sink)), { name: "s" }).pipe(given(store)))
+    valueOf(Pipeline.run(Pipeline.from(watching).pipe(Pipeline.to(sink)), { name: "s" }).pipe(Store.given(store)))
     expect(states).toEqual([{ a: { fingerprint: {}, state: 2 } }])
     expect(seen.writes).toEqual([
       [[], Option.none()],
@@ -247,44 +246,46 @@ describe("what a sink writes at the end", () => {
 
   it("is written once, behind all, from the last state; a source that grew goes on in its place", () => {
     const { seen, sink, store } = ended()
-    valueOf(Pipeline.run(job(5, sink), { name: "e", maxRows: 2 }).pipe(given(store)))
+    valueOf(Pipeline.run(job(5, sink), { name: "e", maxRows: 2 }).pipe(Store.given(store)))
     expect(seen.lines).toEqual([...upTo(5), 0])
     expect(seen.finished).toEqual([Option.some(5)])
     expect(store.checkpoint).toMatchObject({ finished: true, sinks: { ended: { state: 5 } } })
-    valueOf(Pipeline.run(job(8, sink), { name: "e", maxRows: 2 }).pipe(given(store)))
+    valueOf(Pipeline.run(job(8, sink), { name: "e", maxRows: 2 }).pipe(Store.given(store)))
     expect(seen.lines).toEqual([...upTo(8), 0])
     expect(seen.finished).toEqual([Option.some(5), Option.some(8)])
     // Nothing has come: the same end once more.
-    valueOf(Pipeline.run(job(8, sink), { name: "e" }).pipe(given(store)))
+    valueOf(Pipeline.run(job(8, sink), { name: "e" }).pipe(Store.given(store)))
     expect(seen.lines).toEqual([...upTo(8), 0])
   })
 
   it("is not written by a run that fails or is drained, nor by a replay before the end", () => {
     const { seen, sink, store } = ended()
     const bad = new Set([2, -4])
-    expect(errorOf(Pipeline.run(job(5, sink, bad), { name: "e" }).pipe(given(store)))).toBe("broken")
+    expect(errorOf(Pipeline.run(job(5, sink, bad), { name: "e" }).pipe(Store.given(store)))).toBe("broken")
     bad.clear()
-    expect(valueOf(Pipeline.replay(job(5, sink, bad), { name: "e" }).pipe(given(store)))).toMatchObject({ written: 1 })
+    expect(valueOf(Pipeline.replay(job(5, sink, bad), { name: "e" }).pipe(Store.given(store)))).toMatchObject({
+      written: 1
+    })
     expect(seen.lines).toEqual([1, 3, 2])
     const drained = Effect.gen(function* () {
       const run = yield* Pipeline.start(job(5, sink), { name: "e" })
       yield* run.drain
       return yield* run.await
     })
-    expect(valueOf(given(store)(Effect.scoped(drained)))).toMatchObject({ outcome: "drained" })
+    expect(valueOf(Store.given(store)(Effect.scoped(drained)))).toMatchObject({ outcome: "drained" })
     expect(seen.finished).toEqual([])
     bad.add(5)
-    valueOf(Pipeline.run(job(5, sink, bad), { name: "e" }).pipe(given(store)))
+    valueOf(Pipeline.run(job(5, sink, bad), { name: "e" }).pipe(Store.given(store)))
     expect(seen.lines).toEqual([1, 3, 2, 4, 0])
     bad.clear()
     // What is replayed after the end comes before the end.
-    valueOf(Pipeline.replay(job(5, sink, bad), { name: "e" }).pipe(given(store)))
+    valueOf(Pipeline.replay(job(5, sink, bad), { name: "e" }).pipe(Store.given(store)))
     expect(seen.lines).toEqual([1, 3, 2, 4, 5, 0])
   })
 
   it("P13 is written once, killed anywhere, in transactions that run twice", () => {
     let now!: ReturnType<typeof ended>
-    const run = () => Pipeline.run(job(3, now.sink), { name: "e", maxRows: 2 }).pipe(given(now.store))
+    const run = () => Pipeline.run(job(3, now.sink), { name: "e", maxRows: 2 }).pipe(Store.given(now.store))
     const start = Effect.suspend(() => {
       now = ended()
       now.store.twice = true
@@ -317,8 +318,8 @@ describe("P10 what was read of a source", () => {
         Pipeline.to(store.table)
       )
     const run = (list: ReadonlyArray<number>, options: { readonly onChanged?: "restart" } = {}) =>
-      given(store)(Pipeline.run(job(list, false), { name: "r", ...options }))
-    expect(errorOf(given(store)(Pipeline.run(job(upTo(8), true), { name: "r" })))).toBe("three")
+      Store.given(store)(Pipeline.run(job(list, false), { name: "r", ...options }))
+    expect(errorOf(Store.given(store)(Pipeline.run(job(upTo(8), true), { name: "r" })))).toBe("three")
     expect(store.checkpoint).toMatchObject({ position: Option.some(2), ahead: [3, 4] })
     expect(Option.getOrThrow(store.checkpoint!.reach).position).toBe(6)
     expect(store.rows).toEqual([1, 2, 5, 6])
@@ -369,7 +370,7 @@ describe("P10 what was read of a source", () => {
       Pipeline.to(store.table)
     )
     const again = { name: "r", window: { items: 1 } }
-    expect(errorOf(given(store)(Pipeline.run(stopped, again)))).toBe("four")
+    expect(errorOf(Store.given(store)(Pipeline.run(stopped, again)))).toBe("four")
     expect(store.checkpoint).toMatchObject({ position: Option.some(3), ahead: [2, 3] })
     expect(errorOf(run([1, 2, 3, 4, 5, 66, 7, 8]))).toBeInstanceOf(Pipeline.SourceChanged)
     valueOf(run([1, 2, 3, 4, 5, 6, 77, 8]))
@@ -399,7 +400,7 @@ describe("P16 a source that keeps elements until they are settled", () => {
       Pipeline.map((n) => (broken && n === 4 ? Effect.fail("four") : after(1, n))),
       Pipeline.to(store.table)
     )
-    const run = given(store)(Pipeline.run(job, { name: "told", maxRows: 1 }))
+    const run = Store.given(store)(Pipeline.run(job, { name: "told", maxRows: 1 }))
     expect(errorOf(run)).toBe("four")
     const first = heard.splice(0)
     expect(first).toEqual([1, 2, 3].map((n) => [n, n]))
@@ -412,7 +413,7 @@ describe("P16 a source that keeps elements until they are settled", () => {
     const store = Store.make<number>()
     const { heard, source } = told(store)
     expect(await Effect.runPromise(Pipeline.collect(Pipeline.from(source)))).toEqual(upTo(6))
-    valueOf(given(store)(Pipeline.replay(Pipeline.from(source).pipe(Pipeline.to(store.table)), { name: "none" })))
+    valueOf(Store.given(store)(Pipeline.replay(Pipeline.from(source).pipe(Pipeline.to(store.table)), { name: "none" })))
     expect(heard).toEqual([])
   })
 })

@@ -12,8 +12,6 @@ import * as Store from "../support/store.ts"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 
-const given = <A>(store: Store.Store<A>) => Effect.provideService(Journal.Journal, store.journal)
-
 class Poison extends Schema.TaggedError<Poison>()("Poison", { row: Schema.Int }) {}
 
 /** Refuses some rows, and names the first of those it is given, all of them, or none. */
@@ -55,7 +53,7 @@ describe("Sink.route", () => {
     const job = Pipeline.from(numbers(40)).pipe(
       Pipeline.to(Sink.route({ table: store.table, file: store.file }, (n: number) => spread(n)))
     )
-    expect(valueOf(given(store)(Pipeline.run(job, { name: "r", maxRows: 7 })))).toMatchObject({
+    expect(valueOf(Store.given(store)(Pipeline.run(job, { name: "r", maxRows: 7 })))).toMatchObject({
       settled: 40,
       written: 40
     })
@@ -81,7 +79,7 @@ describe("Sink.route", () => {
     const store = Store.make<number>()
     const inner = Sink.route({ both: Sink.all(store.table, store.file) }, (n: number) => ({ both: [n, -n] }))
     const job = Pipeline.from(numbers(3)).pipe(Pipeline.to(Sink.all(inner, store.elsewhere)))
-    valueOf(given(store)(Pipeline.run(job, { name: "r" })))
+    valueOf(Store.given(store)(Pipeline.run(job, { name: "r" })))
     expect(store.rows).toEqual([1, -1, 2, -2, 3, -3])
     expect(store.file.lines).toEqual(store.rows)
     expect(store.elsewhere.received).toEqual([1, 2, 3])
@@ -91,7 +89,7 @@ describe("Sink.route", () => {
   it("has a sink that is named twice twice", () => {
     const store = Store.make<number>()
     const sink = Sink.route({ a: store.table, b: store.table }, (n: number) => ({ a: [n], b: [n * 100] }))
-    valueOf(given(store)(Pipeline.run(Pipeline.from(numbers(2)).pipe(Pipeline.to(sink)), { name: "r" })))
+    valueOf(Store.given(store)(Pipeline.run(Pipeline.from(numbers(2)).pipe(Pipeline.to(sink)), { name: "r" })))
     expect(store.rows).toEqual([1, 2, 100, 200])
     expect(Object.keys(store.checkpoint!.sinks)).toEqual(["table", "table #2"])
   })
@@ -100,7 +98,7 @@ describe("Sink.route", () => {
     const store = Store.make<number>()
     const rows = (n: number) => ({ [n === 2 ? "tabel" : "table"]: [n] })
     const job = Pipeline.from(numbers(3)).pipe(Pipeline.to(Sink.route({ table: store.table }, rows)))
-    const cause = causeOf(given(store)(Pipeline.run(job, { name: "r" })))
+    const cause = causeOf(Store.given(store)(Pipeline.run(job, { name: "r" })))
     expect(String(Cause.squash(cause))).toContain('Sink.route has no sink "tabel"')
     expect(store.rows).toEqual([])
     expect(() => Sink.route({}, () => ({}))).toThrow("Sink.route needs a sink")
@@ -123,7 +121,7 @@ describe("Sink.route", () => {
         const job = Pipeline.from(numbers(40)).pipe(Pipeline.to(sink, { name: "out", onError: kept }))
         const good = upTo(40).filter((n) => !isBad(n))
         expect(good.length).toBeLessThan(40)
-        const summary = valueOf(given(store)(Pipeline.run(job, { name: "r", maxRows: 25 })))
+        const summary = valueOf(Store.given(store)(Pipeline.run(job, { name: "r", maxRows: 25 })))
         expect(summary).toMatchObject({ settled: 40, written: good.length, dead: 40 - good.length })
         expect(store.rows).toEqual(tableOf(good))
         expect(store.file.lines).toEqual(fileOf(good))
@@ -140,7 +138,7 @@ describe("Sink.route", () => {
         table: spread(n).table
       }))
       const cause = causeOf(
-        given(store)(Pipeline.run(Pipeline.from(numbers(9)).pipe(Pipeline.to(sink)), { name: "r" }))
+        Store.given(store)(Pipeline.run(Pipeline.from(numbers(9)).pipe(Pipeline.to(sink)), { name: "r" }))
       )
       expect(Pipeline.failedAt(cause)).toEqual(Option.some({ pipeline: "r", step: "table", position: 7, input: 7 }))
     })
@@ -154,7 +152,7 @@ describe("Sink.route", () => {
       return run()
     })
     const run = () =>
-      given(store)(
+      Store.given(store)(
         Pipeline.run(
           Pipeline.from(numbers(9)).pipe(
             Pipeline.to(
@@ -232,7 +230,7 @@ describe("Sink.route into tables", () => {
     const job = Pipeline.from(numbers(1)).pipe(
       Pipeline.to(Sink.route({ one: one.table, other }, (n: number) => ({ one: [n], other: [n] })))
     )
-    const exit = exitOf(given(one)(Pipeline.run(job, { name: "r" })))
+    const exit = exitOf(Store.given(one)(Pipeline.run(job, { name: "r" })))
     expect(Exit.isFailure(exit) && String(Cause.squash(exit.cause))).toContain(
       "Sink.route: these sinks are in different"
     )
@@ -247,7 +245,10 @@ describe("rows that a sink names one at a time", () => {
       const store = Store.make<number>()
       const sink = refusing(store[kind], (n) => n % 10 === 0, "first")
       const job = Pipeline.from(numbers(1000)).pipe(Pipeline.to(sink, { onError: "skip" }))
-      expect(valueOf(given(store)(Pipeline.run(job, { name: "r" })))).toMatchObject({ written: 900, skipped: 100 })
+      expect(valueOf(Store.given(store)(Pipeline.run(job, { name: "r" })))).toMatchObject({
+        written: 900,
+        skipped: 100
+      })
       expect(kind === "table" ? store.rows : store.file.lines).toEqual(upTo(1000).filter((n) => n % 10 !== 0))
       // One that fails and one of what is before it for each of them, and all of the rest at the end.
       expect(sink.writes.length).toBe(2 * bads(1000).length + 1)
@@ -259,7 +260,7 @@ describe("rows that a sink names one at a time", () => {
     const store = Store.make<number>()
     const sink = refusing(store.elsewhere, (n) => n % 10 === 0, "first")
     const job = Pipeline.from(numbers(100)).pipe(Pipeline.to(sink, { onError: "skip" }))
-    valueOf(given(store)(Pipeline.run(job, { name: "r" })))
+    valueOf(Store.given(store)(Pipeline.run(job, { name: "r" })))
     expect(store.elsewhere.received).toEqual(upTo(100).filter((n) => n % 10 !== 0))
   })
 
@@ -267,7 +268,7 @@ describe("rows that a sink names one at a time", () => {
     const store = Store.make<number>()
     const sink = refusing(store.table, (n) => n % 10 === 0, "first")
     const job = Pipeline.from(numbers(100)).pipe(Pipeline.to(sink))
-    expect(errorOf(given(store)(Pipeline.run(job, { name: "r" })))).toEqual(new Poison({ row: 9 }))
+    expect(errorOf(Store.given(store)(Pipeline.run(job, { name: "r" })))).toEqual(new Poison({ row: 9 }))
     expect(sink.writes).toEqual([100])
   })
 })

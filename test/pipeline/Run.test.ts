@@ -11,7 +11,7 @@ import { Journal, Pipeline, Policy, Sink, type Source, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import { ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
-import { after, endsWell, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
+import { after, counted, endsWell, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
 
 /** Counts what is opened and closed of a sink. */
@@ -226,22 +226,6 @@ describe("P10 a run whose lease was taken by another", () => {
     expect(seen.closed).toEqual([])
   })
 })
-
-/** A source that counts what is read of it, one element at a time. */
-const counted = (n: number) => {
-  const seen = { read: 0 }
-  const source: Source.Source<number, never, never, number> = {
-    ...numbers(n),
-    read: (from) =>
-      numbers(n)
-        .read(from)
-        .pipe(
-          Stream.rechunk(1),
-          Stream.tap(() => Effect.sync(() => void (seen.read += 1)))
-        )
-  }
-  return { seen, source }
-}
 
 const slow = (n: number) => after(10, n)
 

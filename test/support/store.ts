@@ -23,6 +23,9 @@ export interface Store<A> {
   readonly free: () => void
 }
 
+/** Its journal, to an effect. */
+export const given = <A>(store: Store<A>) => Effect.provideService(Journal.Journal, store.journal)
+
 export const make = <A>(): Store<A> => {
   let staged: Array<A> = []
   let epoch = 0

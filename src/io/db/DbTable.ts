@@ -13,7 +13,7 @@ import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import type { Writer } from "../../pipeline/Sink.ts"
 import type { Db, TableOptions } from "./Contract.ts"
 import * as Dialect from "./Dialect.ts"
-import { DbError, fromSqlError } from "../DbError.ts"
+import { DbError, fromSqlError, mayPass } from "../DbError.ts"
 import * as Fields from "./Fields.ts"
 
 export interface Table<A, I extends object> {
@@ -127,7 +127,7 @@ export const open = <A, I extends object>(
     )
     const writer = yield* Effect.retry(opening, { times: 5, while: (error) => isSqlError(error) && isRaced(error) })
     return writerOf(db, table, made.success, writer)
-  }).pipe(Effect.mapError((error) => (isSqlError(error) ? fromSqlError(db.name, tried)(error) : error)))
+  }).pipe(Effect.mapError(fromSqlError(db.name, tried)))
 }
 
 /** Others make the same table at the same time: it is there when they have. */
@@ -232,7 +232,7 @@ const writerOf = <A, I extends object>(
           Effect.as(null)
         ),
     atFault: (error) => (error instanceof DbError ? rowsAtFault(error, shape, dialect) : "batch"),
-    mayPass: (error) => error instanceof DbError && isSqlError(error.cause) && error.cause.isRetryable,
+    mayPass,
     prefers: { rows: dialect.rowsPerCommit }
   }
 }

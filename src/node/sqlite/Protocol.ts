@@ -49,6 +49,18 @@ export interface Reply {
   readonly isTransaction: boolean
 }
 
+/** What a part of an insert failed with, and its rows. */
+export class PartRefused<out E> {
+  readonly error: E
+  readonly from: number
+  readonly count: number
+  constructor(error: E, from: number, count: number) {
+    this.error = error
+    this.from = from
+    this.count = count
+  }
+}
+
 export interface Failed {
   readonly message: string
   readonly errcode?: number | undefined

@@ -15,6 +15,7 @@ import {
   isFirst,
   pack,
   type Packed,
+  PartRefused,
   type Reply,
   type Request,
   sendable,
@@ -22,37 +23,25 @@ import {
 } from "./Protocol.ts"
 import * as Rows from "./Rows.ts"
 
-/** What a part of an insert failed with, and its rows. */
-class PartRefused {
-  readonly error: SqlError
-  readonly from: number
-  readonly count: number
-  constructor(error: SqlError, from: number, count: number) {
-    this.error = error
-    this.from = from
-    this.count = count
-  }
-}
-
 type Insert = Parameters<BulkConnection["insertMany"]>[0]
 type Slices = Parameters<BulkConnection["insertMany"]>[1]
 type Slice = ReadonlyArray<ReadonlyArray<unknown>>
 
 /** An answer that is awaited, or has come already. */
 class Answer {
-  exit: Effect.Effect<unknown, SqlError | PartRefused> | undefined
-  private waiter: ((exit: Effect.Effect<unknown, SqlError | PartRefused>) => void) | undefined
+  exit: Effect.Effect<unknown, SqlError | PartRefused<SqlError>> | undefined
+  private waiter: ((exit: Effect.Effect<unknown, SqlError | PartRefused<SqlError>>) => void) | undefined
   readonly operation: string
   constructor(operation: string) {
     this.operation = operation
   }
 
   /** What was asked for is done to its end: SQLite cannot be stopped in the middle of it. */
-  readonly wait: Effect.Effect<unknown, SqlError | PartRefused> = Effect.uninterruptible(
+  readonly wait: Effect.Effect<unknown, SqlError | PartRefused<SqlError>> = Effect.uninterruptible(
     Effect.suspend(() => this.exit ?? Effect.callback((resume) => void (this.waiter = resume)))
   )
 
-  settle(exit: Effect.Effect<unknown, SqlError | PartRefused>): void {
+  settle(exit: Effect.Effect<unknown, SqlError | PartRefused<SqlError>>): void {
     this.exit = exit
     this.waiter?.(exit)
   }
@@ -218,9 +207,9 @@ export const connectionOf = (thread: Thread, retryLock: RetryLock): ThreadConnec
 /** Slices that are under way at most: one is written, one is in the queue, and one is made. */
 const mostUnderWay = 3
 
-const insertMany = (thread: Thread, insert: Insert, slices: Slices): Effect.Effect<void, PartRefused> =>
+const insertMany = (thread: Thread, insert: Insert, slices: Slices): Effect.Effect<void, PartRefused<SqlError>> =>
   Effect.suspend(() => {
-    const underWay: Array<Effect.Effect<unknown, PartRefused>> = []
+    const underWay: Array<Effect.Effect<unknown, PartRefused<SqlError>>> = []
     let from = 0
     const send = (slice: Slice) => {
       const at = from
@@ -241,7 +230,7 @@ const insertMany = (thread: Thread, insert: Insert, slices: Slices): Effect.Effe
     let isDone = false
     return Effect.whileLoop({
       while: () => !isDone || underWay.length > 0,
-      body: (): Effect.Effect<unknown, PartRefused> => {
+      body: (): Effect.Effect<unknown, PartRefused<SqlError>> => {
         if (isDone || underWay.length >= mostUnderWay) return underWay.shift()!
         const next = iterator.next()
         if (next.done === true) isDone = true

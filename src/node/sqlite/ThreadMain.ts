@@ -2,23 +2,12 @@
 import { parentPort, workerData } from "node:worker_threads"
 import { codeOf, type Database, open } from "./Database.ts"
 import { Cursor } from "./Cursor.ts"
-import { type Begin, type Failed, isFirst, type Reply, type Request, unpack } from "./Protocol.ts"
+import { type Begin, type Failed, isFirst, PartRefused, type Reply, type Request, unpack } from "./Protocol.ts"
 
 const port = parentPort!
 const { file, first, synchronous } = workerData as Begin
 let database: Database
 const cursors = new Map<number, Cursor>()
-
-class PartRefused {
-  readonly cause: unknown
-  readonly from: number
-  readonly count: number
-  constructor(cause: unknown, from: number, count: number) {
-    this.cause = cause
-    this.from = from
-    this.count = count
-  }
-}
 
 const rolledBack = Symbol("rolled back")
 
@@ -66,7 +55,7 @@ const insert = ({ columns, parts }: Extract<Request, { readonly _tag: "Insert" }
 
 const failed = (error: unknown): Failed => {
   if (error === rolledBack) return { message: "", isRolledBack: true }
-  if (error instanceof PartRefused) return { ...failed(error.cause), from: error.from, count: error.count }
+  if (error instanceof PartRefused) return { ...failed(error.error), from: error.from, count: error.count }
   return { message: error instanceof Error ? error.message : String(error), errcode: codeOf(error) }
 }
 

@@ -5,11 +5,6 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Found } from "../Dialect.ts"
 import * as Types from "./Types.ts"
 
-/** A name as SQL has it. */
-export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
-
-export const list = (names: ReadonlyArray<string>): string => names.map(quote).join(", ")
-
 /** The columns of a table, and which of their types are no part of PostgreSQL; none where there is no table. */
 export const columns = (
   sql: SqlClient,

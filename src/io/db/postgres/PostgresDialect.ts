@@ -6,6 +6,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Column, Dialect, Isolation, Refusal, Shape, TableWriter } from "../Dialect.ts"
 import type { Field } from "../Fields.ts"
+import * as Sql from "../Sql.ts"
 import { Bytes } from "./Bytes.ts"
 import * as Catalog from "./Catalog.ts"
 import { codecOf } from "./Codec.ts"
@@ -15,7 +16,7 @@ import { postgresJournal } from "./PostgresJournal.ts"
 import { postgresParameter } from "./PostgresParameter.ts"
 import { postgresReading } from "./PostgresReading.ts"
 
-const { list, quote } = Catalog
+const { list, quote } = Sql
 
 /** The dialect of one database: it remembers which types of the database's own there are. */
 export const postgres = (): Dialect => {
@@ -33,12 +34,8 @@ export const postgres = (): Dialect => {
         for (const [name, type] of more) known.set(name, type)
         return found
       }),
-    create: (sql, shape) => Effect.andThen(checkNames(shape.columns), sql.unsafe(createTable(shape))),
-    addColumn: (sql, table, column) =>
-      Effect.andThen(
-        checkNames([column]),
-        sql.unsafe(`ALTER TABLE ${quote(table)} ADD COLUMN ${quote(column.name)} ${column.type}`)
-      ),
+    create: (sql, shape) => Effect.andThen(checkNames(shape.columns), sql.unsafe(Sql.createTable(shape))),
+    addColumn: (sql, table, column) => Effect.andThen(checkNames([column]), sql.unsafe(Sql.addColumn(table, column))),
     writer: (sql, shape) => writerOf(sql, shape, known, constraints),
     reading: postgresReading,
     refusal: (error, shape) => refusalIn(error, shape, constraints.get(shape.table)),
@@ -78,10 +75,10 @@ const longest = 63
 const isTooLong = (name: string): boolean => new TextEncoder().encode(name).length > longest
 
 const whyUnusable = (name: string): string | undefined => {
-  if (!/^[^\p{Cc}\p{Cs}]+$/u.test(name)) return "the name of a table is one or more printable characters"
-  if (/^(pg|skein)_/i.test(name)) return "names that begin with pg_ and skein_ are taken. Choose another"
-  if (isTooLong(name)) return `its name is longer than the ${longest} bytes that PostgreSQL keeps of one`
-  return undefined
+  const why = Sql.whyUnusable(name, "pg_")
+  return why === undefined && isTooLong(name)
+    ? `its name is longer than the ${longest} bytes that PostgreSQL keeps of one`
+    : why
 }
 
 const checkNames = (columns: ReadonlyArray<Column>): Effect.Effect<void, SqlError> => {
@@ -132,12 +129,6 @@ const columnOf = (field: Field, declared: string | undefined, known: Types.Known
   return Result.succeed(column)
 }
 
-const createTable = ({ columns, key, table }: Shape): string => {
-  const lines = columns.map((column) => `${quote(column.name)} ${column.type}${column.nullable ? "" : " NOT NULL"}`)
-  if (key.length > 0) lines.push(`PRIMARY KEY (${list(key)})`)
-  return `CREATE TABLE ${quote(table)} (${lines.join(", ")})`
-}
-
 const writerOf = Effect.fnUntraced(function* (
   sql: SqlClient,
   shape: Shape,
@@ -168,17 +159,13 @@ const writerOf = Effect.fnUntraced(function* (
       () => Effect.succeed(false)
     )
   )
-  if (shape.onConflict !== "fail" && facts.late.some((columns) => isSame(columns, shape.key))) {
+  const isLate = facts.late.some((columns) => isSame(columns, shape.key))
+  if (isLate && shape.onConflict !== "fail") {
     return Result.fail(
       `what makes ${list(shape.key)} unique in it is deferrable, which \`onConflict: "${shape.onConflict}"\` cannot go by. Make it NOT DEFERRABLE, or choose "fail"`
     )
   }
-  const isKnown = isUnique || (shape.onConflict === "fail" && facts.late.some((columns) => isSame(columns, shape.key)))
-  return isKnown
-    ? Result.succeed(Writer.make(shape, targets, facts))
-    : Result.fail(
-        `${list(shape.key)} is not unique in it, so rows cannot be known by it. Add a unique index, or leave out \`key\``
-      )
+  return isUnique || isLate ? Result.succeed(Writer.make(shape, targets, facts)) : Result.fail(Sql.notUnique(shape.key))
 })
 
 const isSame = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>

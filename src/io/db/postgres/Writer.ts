@@ -14,8 +14,9 @@ import {
   WriteRefused
 } from "../Dialect.ts"
 import { valueOf } from "../Fields.ts"
+import { list, quote } from "../Sql.ts"
 import { Bytes } from "./Bytes.ts"
-import { type Facts, lastingIdentity, list, quote } from "./Catalog.ts"
+import { type Facts, lastingIdentity } from "./Catalog.ts"
 import { type Codec, identityOf } from "./Codec.ts"
 import * as Copy from "./Copy.ts"
 import { oidOf, type Type, wireOf } from "./Types.ts"

@@ -17,13 +17,13 @@ import * as JsonText from "../../../concurrency/base/JsonText.ts"
 import { newId } from "../../../pipeline/context/Host.ts"
 import type { Writer } from "../../../pipeline/Sink.ts"
 import type { Account, Element } from "../../../pipeline/Source.ts"
-import { DbError, fromSqlError } from "../../DbError.ts"
+import { DbError, fromSqlError, mayPass } from "../../DbError.ts"
 import type { Db } from "../Contract.ts"
 import * as DbRows from "./DbRows.ts"
 import * as DbTable from "../DbTable.ts"
 import { valueOf } from "../Fields.ts"
 import type { Piece } from "./Reading.ts"
-import { concat, RowQuery } from "./RowQuery.ts"
+import { concat, RowQuery, statementOf } from "./RowQuery.ts"
 import { again } from "../Transient.ts"
 
 export interface QueueOptions<in out I> {
@@ -95,7 +95,7 @@ export const open = <A, I extends object>(
   return sql.withTransaction(opened).pipe(
     // Others may be making it at the same time.
     Effect.retry({ times: 3, while: (error) => isSqlError(error) || isSqlError(error.cause) }),
-    Effect.mapError(failedTo(db, `open queue "${name}"`)),
+    Effect.mapError(fromSqlError(db.name, `open queue "${name}"`)),
     Effect.map((writer): Writer<A, DbError, Db> => {
       const encode = encoderOf(db, queue)
       return {
@@ -105,7 +105,7 @@ export const open = <A, I extends object>(
             const now = (yield* Clock.currentTimeMillis) * 1000
             const [last] = yield* Effect.mapError(
               sql.unsafe<{ readonly place: unknown }>(`SELECT max(place) AS place FROM ${table} WHERE done = 0`),
-              failedTo(db, `add to queue "${name}"`)
+              fromSqlError(db.name, `add to queue "${name}"`)
             )
             const first = Math.max(now, Number(last?.place ?? 0) + 1)
             const rows: Array<Row> = []
@@ -146,13 +146,10 @@ export const account = <A, I extends object>(
     const owner = yield* newId
     const table = dialect.quote(queue.name)
     const lease = Math.max(1, Math.round(Duration.toMillis(queue.lease)))
-    const failed = failedTo(db, `take items of queue "${queue.name}"`)
+    const failed = fromSqlError(db.name, `take items of queue "${queue.name}"`)
     const decode = decoderOf(db, queue)
 
-    const ask = (...pieces: ReadonlyArray<Piece | ReadonlyArray<string>>) => {
-      const { parameters, sql: strings } = concat(...pieces)
-      return sql<Kept>(Object.assign([...strings], { raw: strings }), ...parameters).withoutTransform
-    }
+    const ask = statementOf<Kept>(sql)
     const parameter = (value: unknown): Piece => ({ sql: ["", ""], parameters: [value] })
     const now = Effect.map(Clock.currentTimeMillis, (clock) =>
       concat(["CAST("], dialect.reading.now(clock), [" AS BIGINT)"])
@@ -243,14 +240,17 @@ export const account = <A, I extends object>(
           const tried = `settle ${keys.length} items of queue "${queue.name}"`
           let settled = 0
           for (let from = 0; from < keys.length; from += mostKeys) {
-            settled += yield* Effect.mapError(settlePart(keys.slice(from, from + mostKeys)), failedTo(db, tried))
+            settled += yield* Effect.mapError(
+              settlePart(keys.slice(from, from + mostKeys)),
+              fromSqlError(db.name, tried)
+            )
           }
           if (settled < keys.length) {
             const reason = `${keys.length - settled} of them were taken by another run meanwhile, as this one did not renew its lease of ${Duration.format(queue.lease)} in time. Nothing of them is written here; run it again, with a longer \`lease\` where something stops the program for so long`
             return yield* new DbError({ database: db.name, tried, reason })
           }
         }),
-      mayPass: (error) => error instanceof DbError && isSqlError(error.cause) && error.cause.isRetryable,
+      mayPass,
       settled: (keys) => {
         for (const key of keys) held.delete(key)
         moved.openUnsafe()
@@ -309,8 +309,3 @@ const decoderOf = <A, I extends object>(db: Db, queue: Queue<A, I>) => {
     return Effect.fail(new DbError({ database: db.name, tried: `read queue "${queue.name}"`, reason }))
   }
 }
-
-const failedTo =
-  (db: Db, tried: string) =>
-  (error: SqlError | DbError): DbError =>
-    isSqlError(error) ? fromSqlError(db.name, tried)(error) : error

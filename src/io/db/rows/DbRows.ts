@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { changes } from "../../../pipeline/context/Changes.ts"
 import type { Element, Fingerprint, Settled } from "../../../pipeline/Source.ts"
@@ -170,8 +170,7 @@ const readerOf = <A, I extends object>(
     const tried = `read ${RowQuery.nameOf(from)}`
     const refused = (reason: string) => new DbError({ database, tried, reason })
     const secrets = typeof from === "string" ? [] : from.parameters
-    const failed = (error: SqlError | DbError) =>
-      DbStatement.hiding(secrets, isSqlError(error) ? fromSqlError(database, tried)(error) : error)
+    const failed = (error: SqlError | DbError) => DbStatement.hiding(secrets, fromSqlError(database, tried)(error))
 
     const unusable = RowQuery.whyUnusable(from, dialect)
     if (unusable !== undefined) return yield* refused(unusable)
@@ -194,13 +193,9 @@ const readerOf = <A, I extends object>(
     const list = columns.join(", ")
     const exactly = columns.map((column, i) => `${reading.exactly(column)} AS ${keyName(i)}`).join(", ")
 
-    const ask = (...pieces: ReadonlyArray<Piece | ReadonlyArray<string>>) => {
-      const { parameters, sql: strings } = RowQuery.concat(...pieces)
-      return sql(Object.assign([...strings], { raw: strings }), ...parameters).withoutTransform.pipe(
-        Effect.provideService(SqlClient.SafeIntegers, decoder.exact),
-        again
-      ) as Effect.Effect<ReadonlyArray<Record<string, unknown>>, SqlError>
-    }
+    const statement = RowQuery.statementOf<Record<string, unknown>>(sql)
+    const ask = (...pieces: ReadonlyArray<Piece | ReadonlyArray<string>>) =>
+      again(Effect.provideService(statement(...pieces), SqlClient.SafeIntegers, decoder.exact))
 
     const comparison = (operator: string, position: RowPosition): Piece => ({
       sql: position.map((_, i) => (i === 0 ? `(${list}) ${operator} (` : ", ")).concat(")"),

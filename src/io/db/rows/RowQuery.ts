@@ -1,5 +1,8 @@
 /** A query whose rows a source reads, or a table, in pieces that more can be put around. */
+import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import type { Bound, Parameter } from "../statement/DbParameter.ts"
 import type { Dialect } from "../Dialect.ts"
@@ -71,3 +74,11 @@ export const concat = (...pieces: ReadonlyArray<Piece | ReadonlyArray<string>>):
   }
   return { sql, parameters }
 }
+
+/** The rows of the statement that pieces make up. */
+export const statementOf =
+  <Row extends object>(client: SqlClient) =>
+  (...pieces: ReadonlyArray<Piece | ReadonlyArray<string>>): Effect.Effect<ReadonlyArray<Row>, SqlError> => {
+    const { parameters, sql } = concat(...pieces)
+    return client<Row>(Object.assign([...sql], { raw: sql }), ...parameters).withoutTransform
+  }

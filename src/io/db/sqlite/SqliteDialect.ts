@@ -19,10 +19,13 @@ import {
   WriteRefused
 } from "../Dialect.ts"
 import { type Field, type Kind, valueOf } from "../Fields.ts"
+import * as Sql from "../Sql.ts"
 import { statements } from "../statement/SqlScript.ts"
 import { sqliteJournal } from "./SqliteJournal.ts"
 import { sqliteParameter } from "./SqliteParameter.ts"
 import { sqliteReading } from "./SqliteReading.ts"
+
+const { list, quote } = Sql
 
 interface TableColumn {
   readonly name: string
@@ -42,18 +45,8 @@ const foundOf = ({ dflt_value, hidden, name, notnull, pk, type }: TableColumn): 
   computed: hidden > 1
 })
 
-const whyUnusable = (name: string): string | undefined => {
-  if (!/^[^\p{Cc}\p{Cs}]+$/u.test(name)) return "the name of a table is one or more printable characters"
-  if (/^(sqlite|skein)_/i.test(name)) return "names that begin with sqlite_ and skein_ are taken. Choose another"
-  return undefined
-}
-
 /** SQLite compares names without regard to case. */
 const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
-
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
-
-const list = (names: ReadonlyArray<string>): string => names.map(quote).join(", ")
 
 type Affinity = "INTEGER" | "REAL" | "TEXT" | "BLOB"
 
@@ -155,12 +148,6 @@ const forms: Readonly<Record<Exclude<Kind, "instant" | "decimal" | "json">, Form
     toColumn: (value) => (value instanceof Uint8Array ? value : undefined),
     fromColumn: same
   }
-}
-
-const createTable = ({ columns, key, table }: Shape): string => {
-  const lines = columns.map((column) => `${quote(column.name)} ${column.type}${column.nullable ? "" : " NOT NULL"}`)
-  if (key.length > 0) lines.push(`PRIMARY KEY (${list(key)})`)
-  return `CREATE TABLE ${quote(table)} (${lines.join(", ")})`
 }
 
 const insertInto = ({ columns, key, onConflict, onlyChanged, table }: Shape): ((rows: number) => string) => {
@@ -329,7 +316,7 @@ const columnIn = ({ reason }: SqlError, { columns, table }: Shape): string | und
 export const sqlite: Dialect = {
   name: "SQLite",
   rowsPerCommit: 4_096,
-  whyUnusable,
+  whyUnusable: (table) => Sql.whyUnusable(table, "sqlite_"),
   sameName,
   quote,
   column,
@@ -338,9 +325,8 @@ export const sqlite: Dialect = {
       sql<TableColumn>`SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(${table})`,
       (rows) => rows.filter(({ hidden }) => hidden !== 1).map(foundOf)
     ),
-  create: (sql, shape) => sql.unsafe(createTable(shape)),
-  addColumn: (sql, table, column) =>
-    sql.unsafe(`ALTER TABLE ${quote(table)} ADD COLUMN ${quote(column.name)} ${column.type}`),
+  create: (sql, shape) => sql.unsafe(Sql.createTable(shape)),
+  addColumn: (sql, table, column) => sql.unsafe(Sql.addColumn(table, column)),
   writer: (sql, shape) => {
     const insert = insertInto(shape)
     return sql
@@ -352,12 +338,7 @@ export const sqlite: Dialect = {
         Effect.as(Result.succeed(writerOf(shape, insert))),
         Effect.catchIf(
           (error) => /ON CONFLICT/.test(error.message),
-          () =>
-            Effect.succeed(
-              Result.fail(
-                `${list(shape.key)} is not unique in it, so rows cannot be known by it. Add a unique index, or leave out \`key\``
-              )
-            )
+          () => Effect.succeed(Result.fail(Sql.notUnique(shape.key)))
         )
       )
   },
