@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Found } from "../Dialect.ts"
+import { quote } from "../Sql.ts"
 import * as Types from "./Types.ts"
 
 /** The columns of a table, and which of their types are no part of PostgreSQL; none where there is no table. */
