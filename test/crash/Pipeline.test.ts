@@ -6,7 +6,11 @@ import * as fs from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Child from "../support/child.ts"
+import { askSync } from "../support/postgres/askSync.ts"
+import { fresh } from "../support/postgres/database.ts"
+import { isAlone, until } from "../support/postgres/watch.ts"
 import { isUnwanted, type Order, pathsIn, points, rowsOf, run, type SinkName } from "./job.ts"
+import type { Kind } from "./scene.ts"
 
 const deep = process.env["SKEIN_DEEP"] !== undefined
 const kills = deep ? 200 : 4
@@ -35,13 +39,22 @@ const newFolder = (count = elements): Effect.Effect<string, never, Scope.Scope> 
 const keyOf = ({ n, part }: { readonly n: number; readonly part: number }) => n * 10 + part
 const ascending = (list: ReadonlyArray<number>) => list.toSorted((a, b) => a - b)
 
+/** The URL of a database, or none where it is a file in the folder of the job. */
+const newDatabase = (kind: Kind): Effect.Effect<string | undefined, never, Scope.Scope> =>
+  kind === "SQLite" ? Effect.undefined : fresh
+
 /** What the journal says that is settled, and what is there. */
-const inspect = (folder: string) => {
+const inspect = (folder: string, url?: string) => {
   const { database: path, input, output } = pathsIn(folder)
-  const database = new DatabaseSync(path)
+  const database = url === undefined ? new DatabaseSync(path) : undefined
+  const all = (sql: string): ReadonlyArray<Record<string, any>> =>
+    url === undefined ? database!.prepare(sql).all() : askSync(url, sql)
   try {
-    const all = (sql: string) => database.prepare(sql).all() as Array<Record<string, any>>
-    const tables = new Set(all("SELECT name FROM sqlite_schema WHERE type = 'table'").map(({ name }) => name))
+    const names =
+      url === undefined
+        ? "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        : "SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    const tables = new Set(all(names).map(({ name }) => name))
     const [row] = tables.has("skein_run") ? all("SELECT checkpoint FROM skein_run") : []
     const kept = JSON.parse(row?.["checkpoint"] ?? "null") ?? undefined
     const position: number = kept?.position ?? 0
@@ -54,11 +67,13 @@ const inspect = (folder: string) => {
     const lines = bytes.subarray(0, length).toString("utf8").split("\n")
     assert.strictEqual(lines.pop(), "", "what was committed of the file does not end with a line")
     return {
-      check: all("PRAGMA integrity_check")[0]!["integrity_check"],
+      check: url === undefined ? all("PRAGMA integrity_check")[0]!["integrity_check"] : "ok",
       settled: ascending(settled),
       counts: kept?.counts,
       finished: kept?.finished === true,
-      table: tables.has("rows") ? ascending(all("SELECT n, part FROM rows").map((row) => keyOf(row as never))) : [],
+      table: tables.has("rows")
+        ? ascending(all("SELECT n, part FROM rows").map(({ n, part }) => keyOf({ n: Number(n), part: Number(part) })))
+        : [],
       file: ascending(lines.map((line) => keyOf(JSON.parse(line)))),
       /** What stands behind the committed lines. */
       uncommitted: bytes.length - (length ?? bytes.length),
@@ -68,13 +83,13 @@ const inspect = (folder: string) => {
         : []
     }
   } finally {
-    database.close()
+    database?.close()
   }
 }
 
 /** Nothing is there twice, nothing is missing, and the journal knows it all. */
-const verify = (folder: string, sink: SinkName): ReturnType<typeof inspect> => {
-  const found = inspect(folder)
+const verify = (folder: string, sink: SinkName, url?: string): ReturnType<typeof inspect> => {
+  const found = inspect(folder, url)
   const rows = ascending(found.settled.flatMap((n) => rowsOf(n).map(keyOf)))
   const dead = found.settled.filter(isUnwanted)
   assert.strictEqual(found.check, "ok")
@@ -87,8 +102,8 @@ const verify = (folder: string, sink: SinkName): ReturnType<typeof inspect> => {
   return found
 }
 
-const verifyDone = (folder: string, sink: SinkName, count = elements): void => {
-  const found = verify(folder, sink)
+const verifyDone = (folder: string, sink: SinkName, count = elements, url?: string): void => {
+  const found = verify(folder, sink, url)
   assert.strictEqual(found.settled.length, count)
   assert.isTrue(found.finished)
   assert.strictEqual(found.uncommitted, 0)
@@ -97,53 +112,59 @@ const verifyDone = (folder: string, sink: SinkName, count = elements): void => {
 
 const lockIn = (folder: string): string => join(folder, ".output.jsonl.skein")
 
-const started = (folder: string, sink: SinkName, order: Order, crash?: string) =>
-  Child.start([program, folder, sink, order, ...(crash === undefined ? [] : [crash])])
+const started = (folder: string, sink: SinkName, order: Order, crash = "none:0", url?: string) =>
+  Child.start([program, folder, sink, order, crash, ...(url === undefined ? [] : [url])])
+
+/** What a session of the dead was told to commit is committed, or not, once it is gone. */
+const settledIn = (url: string | undefined) => (url === undefined ? Effect.void : until(url, isAlone))
 
 /** Kills the job once it has worked on as many elements; tells whether it was done before that. */
-const killAfter = (folder: string, sink: SinkName, order: Order, count: number, spin: number) =>
+const killAfter = (folder: string, sink: SinkName, order: Order, count: number, spin: number, url?: string) =>
   Effect.gen(function* () {
-    const child = yield* started(folder, sink, order)
+    const child = yield* started(folder, sink, order, undefined, url)
     yield* Effect.exit(child.says(`done ${count}\n`))
     for (let i = 0; i < spin; i++) Math.sqrt(i)
     child.kill("SIGKILL")
     const { code, signal, stderr } = yield* child.end
     assert.isTrue(code === 0 || signal === "SIGKILL", stderr)
+    yield* settledIn(url)
     return code === 0
   }).pipe(Effect.scoped)
 
-const runToEnd = (folder: string, sink: SinkName, order: Order) =>
+const runToEnd = (folder: string, sink: SinkName, order: Order, url?: string) =>
   Effect.gen(function* () {
-    const { code, stderr } = yield* (yield* started(folder, sink, order)).end
+    const { code, stderr } = yield* (yield* started(folder, sink, order, undefined, url)).end
     assert.strictEqual(code, 0, stderr)
   }).pipe(Effect.scoped)
 
 describe("a job that is killed with SIGKILL at random moments", () => {
   const variants = [
-    ["table", "input"],
-    ["file", "completion"],
-    ["both", "completion"]
+    ["table", "input", "SQLite"],
+    ["table", "completion", "PostgreSQL"],
+    ["file", "completion", "SQLite"],
+    ["both", "completion", "SQLite"]
   ] as const
-  for (const [sink, order] of variants) {
-    it.effect(
-      `loses nothing and doubles nothing: ${sink}, order "${order}"`,
+  for (const [sink, order, kind] of variants) {
+    it.live(
+      `loses nothing and doubles nothing: ${sink} on ${kind}, order "${order}"`,
       () =>
         Effect.gen(function* () {
           const chance = random(sink.length)
           for (let killed = 0; killed < kills;) {
             const folder = yield* newFolder()
+            const url = yield* newDatabase(kind)
             for (let done = false; !done;) {
               if (killed < kills) {
                 const count = 50 * (1 + Math.floor(chance() * 12))
-                done = yield* killAfter(folder, sink, order, count, chance() * 2_000_000)
+                done = yield* killAfter(folder, sink, order, count, chance() * 2_000_000, url)
                 if (!done) killed += 1
               } else {
-                yield* runToEnd(folder, sink, order)
+                yield* runToEnd(folder, sink, order, url)
                 done = true
               }
-              verify(folder, sink)
+              verify(folder, sink, url)
             }
-            verifyDone(folder, sink)
+            verifyDone(folder, sink, elements, url)
           }
         }),
       slow
@@ -152,26 +173,36 @@ describe("a job that is killed with SIGKILL at random moments", () => {
 })
 
 describe("a job that is killed with SIGKILL at a durable step", () => {
-  it.effect(
-    `P3 loses nothing and doubles nothing, at the first ${occurrences} times it comes to each`,
-    () =>
-      Effect.gen(function* () {
-        for (let k = 1; k <= occurrences; k++) {
-          const folder = yield* newFolder()
-          for (const point of points) {
-            yield* Effect.gen(function* () {
-              const { signal, stderr } = yield* (yield* started(folder, "both", "completion", `${point}:${k}`)).end
-              assert.strictEqual(signal, "SIGKILL", `It never came to ${point} for the ${k}th time. ${stderr}`)
-            }).pipe(Effect.scoped)
-            const { uncommitted } = verify(folder, "both")
-            if (/half|appended|synced/.test(point)) assert.isAbove(uncommitted, 0)
+  const variants = [
+    ["both", "SQLite", points],
+    // What is done to the file is the same with any database.
+    ["table", "PostgreSQL", ["write", "written", "commit", "committed"]]
+  ] as const
+  for (const [sink, kind, steps] of variants) {
+    it.live(
+      `P3 loses nothing and doubles nothing, at the first ${occurrences} times it comes to each: ${sink} on ${kind}`,
+      () =>
+        Effect.gen(function* () {
+          for (let k = 1; k <= occurrences; k++) {
+            const folder = yield* newFolder()
+            const url = yield* newDatabase(kind)
+            for (const point of steps) {
+              yield* Effect.gen(function* () {
+                const child = yield* started(folder, sink, "completion", `${point}:${k}`, url)
+                const { signal, stderr } = yield* child.end
+                assert.strictEqual(signal, "SIGKILL", `It never came to ${point} for the ${k}th time. ${stderr}`)
+                yield* settledIn(url)
+              }).pipe(Effect.scoped)
+              const { uncommitted } = verify(folder, sink, url)
+              if (/half|appended|synced/.test(point)) assert.isAbove(uncommitted, 0)
+            }
+            yield* runToEnd(folder, sink, "completion", url)
+            verifyDone(folder, sink, elements, url)
           }
-          yield* runToEnd(folder, "both", "completion")
-          verifyDone(folder, "both")
-        }
-      }),
-    slow
-  )
+        }),
+      slow
+    )
+  }
 })
 
 /** Puts back what a kill left behind, each time something else is to be done to it: its file is known by its path. */

@@ -5,7 +5,8 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
-import { keysOf, linesOf, numbers, Scene, textOf } from "./scene.ts"
+import { type Kind, keysOf, linesOf, numbers, Scene, textOf } from "./scene.ts"
+import { fresh } from "../support/postgres/database.ts"
 import { ran, rowsOf, type Work } from "./work.ts"
 
 const deep = process.env["SKEIN_DEEP"] !== undefined
@@ -57,7 +58,8 @@ class Case {
   }
 
   run(changes: Words = {}) {
-    return ran({ ...this.words, ...changes, folder: this.scene.folder })
+    const { database, folder } = this.scene
+    return ran({ database, ...this.words, ...changes, folder })
   }
 
   /** Runs to the end. */
@@ -105,14 +107,16 @@ const shortOf = (list: ReadonlyArray<number>): string =>
 const killedAt = { table: "written:5", file: "half:3", both: "half:3", files: "half:5" } as const
 
 /** What the first run did, once for all rows. */
-const first = (set: SetName, how: First): Effect.Effect<readonly [Case, () => void], never, Scope.Scope> =>
+const first = (set: SetName, how: First, kind: Kind): Effect.Effect<readonly [Case, () => void], never, Scope.Scope> =>
   Effect.gen(function* () {
-    const scene = yield* Scene.make(count)
+    const scene = yield* Scene.make(count, kind)
     const made = new Case(scene, set, how)
     if (how === "finished") yield* made.goesOn()
     if (how === "failed") assert.isTrue(Result.isFailure(yield* made.run({ failAt: 21 })))
     if (how === "was drained") yield* Effect.asVoid(made.run({ drainAt: 18 }))
-    if (how === "was killed") yield* scene.killed(made.words, killedAt[set])
+    // Opening the table is one more there.
+    const at = set === "table" && kind === "PostgreSQL" ? "written:6" : killedAt[set]
+    if (how === "was killed") yield* scene.killed(made.words, at)
     assert.strictEqual(how === "finished", scene.settled === count)
     assert.isAbove(scene.settled, 8)
     return [made, yield* scene.save()] as const
@@ -122,9 +126,9 @@ const scope = Scope.makeUnsafe()
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 const made = new Map<string, Promise<readonly [Case, () => void]>>()
-const after = (set: SetName, how: First): Promise<readonly [Case, () => void]> => {
-  const key = `${set} ${how}`
-  const known = made.get(key) ?? Effect.runPromise(Scope.provide(first(set, how), scope))
+const after = (set: SetName, how: First, kind: Kind): Promise<readonly [Case, () => void]> => {
+  const key = `${set} ${how} ${kind}`
+  const known = made.get(key) ?? Effect.runPromise(Scope.provide(first(set, how, kind), scope))
   made.set(key, known)
   return known
 }
@@ -132,23 +136,30 @@ const after = (set: SetName, how: First): Promise<readonly [Case, () => void]> =
 /** Each sink and each first run with one another at least once. */
 const some = new Set(["table finished", "table was killed", "both was drained", "both was killed", "files failed"])
 
+/** A file is the same whatever the database: where a table is written, both are tried. */
+const kindsOf = (set: SetName): ReadonlyArray<Kind> =>
+  set === "table" || (deep && set === "both") ? ["SQLite", "PostgreSQL"] : ["SQLite"]
+
 /** One row for each of these sinks and first runs; outside of deep runs for some of them. */
 const row = (
   name: string,
   on: ReadonlyArray<SetName>,
   after_: ReadonlyArray<First>,
-  body: (made: Case) => Effect.Effect<unknown, never, Scope.Scope>
+  body: (made: Case) => Effect.Effect<unknown, never, Scope.Scope>,
+  kinds?: ReadonlyArray<Kind>
 ): void => {
   for (const set of on) {
     for (const how of after_) {
       if (!deep && on.length * after_.length > 3 && !some.has(`${set} ${how}`)) continue
-      it.live(`${name}: ${set}, after a run that ${how}`, () =>
-        Effect.gen(function* () {
-          const [made, restore] = yield* Effect.promise(() => after(set, how))
-          restore()
-          yield* body(made)
-        })
-      )
+      for (const kind of kinds ?? kindsOf(set)) {
+        it.live(`${name}: ${set} on ${kind}, after a run that ${how}`, () =>
+          Effect.gen(function* () {
+            const [made, restore] = yield* Effect.promise(() => after(set, how, kind))
+            restore()
+            yield* body(made)
+          })
+        )
+      }
     }
   }
 }
@@ -539,7 +550,8 @@ describe("P10 another source", () => {
 
 describe("P10 another journal", () => {
   const forget = (scene: Scene) => {
-    for (const end of ["", "-wal", "-shm"]) if (scene.has(`work.db${end}`)) scene.remove(`work.db${end}`)
+    if (scene.isFile) scene.removeDatabase()
+    else scene.script("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
   }
 
   row("that was deleted starts anew, and what stands in files stays", all, ended, (made) =>
@@ -575,45 +587,47 @@ describe("P10 another journal", () => {
   )
 
   /** Of a run that came to 10. */
-  const older = (set: SetName, then: (made: Case) => Effect.Effect<unknown>) =>
+  const older = (set: SetName, kind: Kind, then: (made: Case) => Effect.Effect<unknown>) =>
     Effect.gen(function* () {
-      const scene = yield* Scene.make(count)
+      const scene = yield* Scene.make(count, kind)
       const made = new Case(scene, set, "failed")
       assert.isTrue(Result.isFailure(yield* made.run({ failAt: 11 })))
       const { settled } = scene
       assert.isAtLeast(settled, 8)
-      scene.query("PRAGMA wal_checkpoint(TRUNCATE)")
-      const bytes = scene.bytes("work.db")
+      const restore = yield* scene.saveDatabase()
       yield* then(made)
       const before = scene.has("out.jsonl") ? scene.text("out.jsonl") : ""
-      forget(scene)
-      scene.putBytes("work.db", bytes)
+      restore()
       yield* made.done()
       if (made.hasTable) assert.deepEqual(scene.table("rows"), keysOf(everything))
       return { made, before, settled }
     })
 
   for (const set of ["table", "file", "both"] as const) {
-    it.live(`that is older goes on from there, and cuts nothing off: ${set}`, () =>
-      Effect.gen(function* () {
-        const { before, made, settled } = yield* older(set, (made) => made.done())
-        if (made.hasFile)
-          assert.strictEqual(made.scene.text("out.jsonl"), before + linesOf(numbers(count, settled + 1)))
-      })
-    )
+    for (const kind of kindsOf(set)) {
+      it.live(`that is older goes on from there, and cuts nothing off: ${set} on ${kind}`, () =>
+        Effect.gen(function* () {
+          const { before, made, settled } = yield* older(set, kind, (made) => made.done())
+          if (made.hasFile)
+            assert.strictEqual(made.scene.text("out.jsonl"), before + linesOf(numbers(count, settled + 1)))
+        })
+      )
 
-    if (!deep && set !== "both") continue
-    it.live(`that is older than a killed run goes on from there, and keeps beside what that one wrote: ${set}`, () =>
-      Effect.gen(function* () {
-        const { before, made, settled } = yield* older(set, ({ scene, words }) =>
-          scene.killed(words, set === "table" ? "written:3" : "half:2")
-        )
-        if (!made.hasFile) return
-        const committed = linesOf(numbers(settled))
-        assert.strictEqual(made.scene.text("out.jsonl"), linesOf(everything))
-        assert.deepEqual(made.scene.aside("out.jsonl"), [before.slice(committed.length)])
-      })
-    )
+      if (!deep && set === "file") continue
+      it.live(
+        `that is older than a killed run goes on from there, and keeps beside what that one wrote: ${set} on ${kind}`,
+        () =>
+          Effect.gen(function* () {
+            const { before, made, settled } = yield* older(set, kind, ({ scene, words }) =>
+              scene.killed(words, set === "table" ? "written:3" : "half:2")
+            )
+            if (!made.hasFile) return
+            const committed = linesOf(numbers(settled))
+            assert.strictEqual(made.scene.text("out.jsonl"), linesOf(everything))
+            assert.deepEqual(made.scene.aside("out.jsonl"), [before.slice(committed.length)])
+          })
+      )
+    }
   }
 
   row("of a newer version is refused", all, firsts, (made) =>
@@ -631,12 +645,10 @@ describe("P10 another journal", () => {
     Effect.gen(function* () {
       const { scene } = made
       scene.put("others.txt", textOf(numbers(90, 50)))
-      yield* made.done({ input: "others.txt", database: "other.db", sinks: ["file others.jsonl"] })
-      yield* made.refused("SourceChanged", /its source in\.txt changed/, { database: "other.db" })
-      yield* made.refused("SinkChanged", /wrote to file .*others\.jsonl before/, {
-        database: "other.db",
-        input: "others.txt"
-      })
+      const database = scene.isFile ? "other.db" : yield* fresh
+      yield* made.done({ input: "others.txt", database, sinks: ["file others.jsonl"] })
+      yield* made.refused("SourceChanged", /its source in\.txt changed/, { database })
+      yield* made.refused("SinkChanged", /wrote to file .*others\.jsonl before/, { database, input: "others.txt" })
       yield* made.goesOn()
     })
   )
@@ -660,6 +672,9 @@ describe("P10 another journal", () => {
 })
 
 describe("P10 a journal of version 0.1", () => {
+  /** It knew no other database. */
+  const written = ["SQLite"] as const
+
   /** Says what the journal says, in its tables. */
   const asOld = ({ scene, set }: Case): void => {
     const { counts, finished, position, sinks } = scene.kept()!
@@ -684,37 +699,52 @@ describe("P10 a journal of version 0.1", () => {
     for (const lock of [".out.jsonl.skein", ".short.jsonl.skein"]) if (scene.has(lock)) scene.remove(lock)
   }
 
-  row("goes on, and its dead letters are replayed", all, ended, (made) =>
-    Effect.gen(function* () {
-      asOld(made)
-      yield* made.goesOn()
-      assert.deepEqual(made.scene.dead(), ["77"])
-      yield* made.goesOn([...everything, 77], { replay: true })
-      yield* made.goesOn([...everything, 77])
-      assert.deepEqual(made.scene.dead(), [])
-    })
+  row(
+    "goes on, and its dead letters are replayed",
+    all,
+    ended,
+    (made) =>
+      Effect.gen(function* () {
+        asOld(made)
+        yield* made.goesOn()
+        assert.deepEqual(made.scene.dead(), ["77"])
+        yield* made.goesOn([...everything, 77], { replay: true })
+        yield* made.goesOn([...everything, 77])
+        assert.deepEqual(made.scene.dead(), [])
+      }),
+    written
   )
 
-  row("goes on behind what a killed run left, which is kept beside", all, ["was killed"], (made) =>
-    Effect.gen(function* () {
-      const found = made.hasFile ? made.scene.text("out.jsonl") : ""
-      const committed = linesOf(numbers(made.scene.settled)).length
-      asOld(made)
-      yield* made.goesOn()
-      if (made.hasFile) assert.deepEqual(made.scene.aside("out.jsonl"), [found.slice(committed)])
-    })
+  row(
+    "goes on behind what a killed run left, which is kept beside",
+    all,
+    ["was killed"],
+    (made) =>
+      Effect.gen(function* () {
+        const found = made.hasFile ? made.scene.text("out.jsonl") : ""
+        const committed = linesOf(numbers(made.scene.settled)).length
+        asOld(made)
+        yield* made.goesOn()
+        if (made.hasFile) assert.deepEqual(made.scene.aside("out.jsonl"), [found.slice(committed)])
+      }),
+    written
   )
 
-  row("goes on with a source that grew since, and refuses one that was replaced", all, firsts, (made) =>
-    Effect.gen(function* () {
-      asOld(made)
-      const whole = made.scene.text("in.txt")
-      made.scene.put("in.txt", textOf(everything.toReversed()))
-      const result = yield* made.run()
-      assert.strictEqual(Result.isFailure(result) && result.failure._tag, "SourceChanged")
-      made.scene.put("in.txt", `${whole}41\n`)
-      yield* made.goesOn(numbers(41))
-    })
+  row(
+    "goes on with a source that grew since, and refuses one that was replaced",
+    all,
+    firsts,
+    (made) =>
+      Effect.gen(function* () {
+        asOld(made)
+        const whole = made.scene.text("in.txt")
+        made.scene.put("in.txt", textOf(everything.toReversed()))
+        const result = yield* made.run()
+        assert.strictEqual(Result.isFailure(result) && result.failure._tag, "SourceChanged")
+        made.scene.put("in.txt", `${whole}41\n`)
+        yield* made.goesOn(numbers(41))
+      }),
+    written
   )
 
   row("refuses a file that has lost what was committed", ["file", "both"], firsts, (made) =>
@@ -735,9 +765,9 @@ describe("P10 a job that starts over", () => {
   const dead = [4, 8]
 
   /** With dead letters, which the new run does not make. */
-  const withLetters = (set: SetName) =>
+  const withLetters = (set: SetName, kind: Kind) =>
     Effect.gen(function* () {
-      const scene = yield* Scene.make(count)
+      const scene = yield* Scene.make(count, kind)
       const made = new Case(scene, set, "finished")
       yield* made.goesOn(
         everything.filter((n) => !dead.includes(n)),
@@ -755,11 +785,17 @@ describe("P10 a job that starts over", () => {
       return { onChanged: "restart" }
     }
   }
-  for (const set of deep ? all : (["both"] as const)) {
+  const over = deep
+    ? all.flatMap((set) => kindsOf(set).map((kind) => [set, kind] as const))
+    : ([
+        ["both", "SQLite"],
+        ["table", "PostgreSQL"]
+      ] as const)
+  for (const [set, kind] of over) {
     for (const [why, how] of Object.entries(starts)) {
-      it.live(`${why} forgets the dead letters of the run before, and writes nothing twice: ${set}`, () =>
+      it.live(`${why} forgets the dead letters of the run before, and writes nothing twice: ${set} on ${kind}`, () =>
         Effect.gen(function* () {
-          const made = yield* withLetters(set)
+          const made = yield* withLetters(set, kind)
           const words = { ...how(made.scene), existing: "replace" as const }
           const list = words.onChanged === undefined ? everything : everything.toReversed()
           const rows = () => made.exact(list)
@@ -771,9 +807,9 @@ describe("P10 a job that starts over", () => {
         })
       )
 
-      it.live(`${why} leaves what stands there, where it was not told to replace it: ${set}`, () =>
+      it.live(`${why} leaves what stands there, where it was not told to replace it: ${set} on ${kind}`, () =>
         Effect.gen(function* () {
-          const made = yield* withLetters(set)
+          const made = yield* withLetters(set, kind)
           const { scene } = made
           const before = { file: made.hasFile ? scene.text("out.jsonl") : "", table: scene.table("rows") }
           const words = how(scene)
@@ -790,10 +826,9 @@ describe("P10 a job that starts over", () => {
       )
     }
 
-    if (!deep && set !== "both") continue
-    it.live(`and is killed before its first commit starts over again: ${set}`, () =>
+    it.live(`and is killed before its first commit starts over again: ${set} on ${kind}`, () =>
       Effect.gen(function* () {
-        const made = yield* withLetters(set)
+        const made = yield* withLetters(set, kind)
         const words = { restart: true, existing: "replace" as const }
         yield* made.scene.killed({ ...made.words, ...words }, set === "table" ? "write:2" : "opened:3")
         yield* made.goesOn(everything, words)
@@ -806,7 +841,10 @@ describe("P10 a job that starts over", () => {
 describe("P10 a replay", () => {
   const deadRows = ["9.1", "12.0", "20.0"]
 
-  for (const set of deep ? all : (["table", "both"] as const)) {
+  const tried = (deep ? all : (["table", "both"] as const)).flatMap((set) =>
+    kindsOf(set).map((kind) => [set, kind] as const)
+  )
+  for (const [set, kind] of tried) {
     const replayed = (made: Case) => {
       const { scene } = made
       const keys = linesOf(everything).split("\n").toSorted()
@@ -815,9 +853,9 @@ describe("P10 a replay", () => {
       assert.deepEqual(scene.dead(), [])
     }
 
-    it.live(`of a step behind a flatMap writes what is missing, and once: ${set}`, () =>
+    it.live(`of a step behind a flatMap writes what is missing, and once: ${set} on ${kind}`, () =>
       Effect.gen(function* () {
-        const scene = yield* Scene.make(count)
+        const scene = yield* Scene.make(count, kind)
         const made = new Case(scene, set, "finished")
         yield* made.done({ deadRows })
         assert.deepEqual(
@@ -839,10 +877,10 @@ describe("P10 a replay", () => {
       })
     )
 
-    if (!deep && set !== "both") continue
-    it.live(`that is killed goes on, and writes nothing twice: ${set}`, () =>
+    if (!deep && kind === "SQLite" && set !== "both") continue
+    it.live(`that is killed goes on, and writes nothing twice: ${set} on ${kind}`, () =>
       Effect.gen(function* () {
-        const scene = yield* Scene.make(count)
+        const scene = yield* Scene.make(count, kind)
         const made = new Case(scene, set, "finished")
         yield* made.done({ dead: numbers(20) })
         yield* scene.killed({ ...made.words, replay: true }, set === "table" ? "written:2" : "half:1")

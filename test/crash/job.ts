@@ -1,9 +1,10 @@
 /**
  * A job from a file of numbers into a table, a file or both, that is killed in the middle. As a program:
  *
- *     job.ts FOLDER SINK ORDER [POINT:K]
+ *     job.ts FOLDER SINK ORDER [POINT:K [DATABASE]]
  *
- * says `done 50`, `done 100` … as it works, and kills itself when it comes to that point for the K-th time:
+ * says `done 50`, `done 100` … as it works, and kills itself when it comes to that point for the K-th time. The database is a
+ * URL, by default a file in the folder:
  *
  * - `write`, `written`: around the rows that a commit writes to the table;
  * - `commit`, `committed`: around the COMMIT of a transaction;
@@ -17,6 +18,7 @@ import * as Schema from "effect/Schema"
 import { Db, Files, Pipeline, Sink } from "skein"
 import { Drivers, Host } from "skein/node"
 import { writeSync } from "node:fs"
+import { flushCompileCache } from "node:module"
 import { join } from "node:path"
 import * as Disk from "../support/disk.ts"
 
@@ -73,7 +75,8 @@ export const run = (
   sink: SinkName,
   order: Order,
   worked: () => void = () => {},
-  reached: (point: string) => void = () => {}
+  reached: (point: string) => void = () => {},
+  database: string = pathsIn(folder).database
 ) =>
   Pipeline.run(jobOf(folder, sink, order, worked), {
     name: "job",
@@ -83,7 +86,7 @@ export const run = (
   }).pipe(
     watchFile(pathsIn(folder).output, reached),
     Effect.provide(
-      Db.sqlite(pathsIn(folder).database).pipe(
+      Db.open(database).pipe(
         Layer.provide([watchedDriver(reached), Host.layer]),
         Layer.provideMerge(NodeServices.layer)
       )
@@ -139,7 +142,9 @@ const watchedDriver = (reached: Reached) =>
   ).pipe(Layer.provideMerge(Drivers.layer))
 
 if (import.meta.main) {
-  const [folder = "", sink, order, crash = "none:0"] = process.argv.slice(2)
+  // Who is killed does not come to it at its end.
+  flushCompileCache()
+  const [folder = "", sink, order, crash = "none:0", database] = process.argv.slice(2)
   const [point, k] = crash.split(":")
   let done = 0
   let seen = 0
@@ -150,5 +155,5 @@ if (import.meta.main) {
   const reached = (at: string) => {
     if (at === point && ++seen === Number(k)) process.kill(process.pid, "SIGKILL")
   }
-  await Effect.runPromise(run(folder, sink as SinkName, order as Order, worked, reached))
+  await Effect.runPromise(run(folder, sink as SinkName, order as Order, worked, reached, database))
 }

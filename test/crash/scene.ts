@@ -51,20 +51,17 @@ export class Scene {
     return join(this.folder, name)
   }
 
+  /** Whether the database is one. */
+  get isFile(): boolean {
+    return !this.database.includes("://")
+  }
+
   has(name: string): boolean {
     return fs.existsSync(this.path(name))
   }
 
   text(name: string): string {
     return fs.readFileSync(this.path(name), "utf8")
-  }
-
-  bytes(name: string): Uint8Array {
-    return fs.readFileSync(this.path(name))
-  }
-
-  putBytes(name: string, bytes: Uint8Array): void {
-    fs.writeFileSync(this.path(name), bytes)
   }
 
   put(name: string, text: string): void {
@@ -173,13 +170,51 @@ export class Scene {
 
   /** A copy of all that is there, and how to come back to it: a file is known by where it is. */
   save(): Effect.Effect<() => void, never, Scope.Scope> {
-    return Effect.map(Child.folder, (copy) => {
+    return Effect.gen({ self: this }, function* () {
+      const copy = yield* Child.folder
       fs.cpSync(this.folder, copy, { recursive: true })
+      const restoreDatabase = this.isFile ? () => {} : yield* this.saveDatabase()
       return () => {
         fs.rmSync(this.folder, { recursive: true })
         fs.cpSync(copy, this.folder, { recursive: true })
+        restoreDatabase()
       }
     })
+  }
+
+  /** The same of the database alone. */
+  saveDatabase(): Effect.Effect<() => void, never, Scope.Scope> {
+    if (this.isFile) {
+      return Effect.sync(() => {
+        this.query("PRAGMA wal_checkpoint(TRUNCATE)")
+        const bytes = fs.readFileSync(this.path(this.database))
+        return () => {
+          this.removeDatabase()
+          fs.writeFileSync(this.path(this.database), bytes)
+        }
+      })
+    }
+    return Effect.map(fresh, (copy) => {
+      const nameOf = (url: string) => new URL(url).pathname.slice(1)
+      const [here, saved] = [nameOf(this.database), nameOf(copy)]
+      const other = new URL(copy)
+      other.pathname = "/postgres"
+      // One by one: several at once would be a transaction.
+      const admin = (sql: string) => askSync(other.href, sql)
+      const copyTo = (to: string, from: string) => {
+        admin(`DROP DATABASE ${to} WITH (FORCE)`)
+        admin(`CREATE DATABASE ${to} TEMPLATE ${from} STRATEGY file_copy`)
+      }
+      // A session that has just ended may be there for a moment, and nobody else may be while it is copied.
+      askSync(other.href, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${here}'`)
+      copyTo(saved, here)
+      return () => copyTo(here, saved)
+    })
+  }
+
+  /** Deletes the file. */
+  removeDatabase(): void {
+    for (const end of ["", "-wal", "-shm"]) fs.rmSync(this.path(`${this.database}${end}`), { force: true })
   }
 
   /** Runs the job in a process of its own. */

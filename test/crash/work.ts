@@ -17,6 +17,7 @@ import * as Schema from "effect/Schema"
 import { Db, Files, Pipeline, Sink } from "skein"
 import { Drivers } from "skein/node"
 import * as fs from "node:fs"
+import { flushCompileCache } from "node:module"
 import { join } from "node:path"
 import * as Disk from "../support/disk.ts"
 
@@ -284,6 +285,8 @@ const watchedDriver = (reached: Reached) =>
   ).pipe(Layer.provideMerge(Drivers.layer))
 
 if (import.meta.main) {
+  // Who is killed does not come to it at its end.
+  flushCompileCache()
   const work: Work = JSON.parse(process.argv[2]!)
   const [at = "", signal] = work.signal ?? []
   const [point, k] = at.split(":")

@@ -39,6 +39,9 @@ export interface Options {
   readonly env?: Readonly<Record<string, string>>
 }
 
+/** Half of a start is the sources becoming code, which is the same each time. */
+const compiled = { NODE_COMPILE_CACHE: join(process.env["XDG_STATE_HOME"] ?? tmpdir(), "skein-compiled") }
+
 /** Starts Node, with `skein` and `skein/node` from the sources; it is killed with the scope. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.acquireRelease(
@@ -47,7 +50,7 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}): Effec
       const [file = "", ...rest] = options.sh === undefined ? command : ["sh", "-c", options.sh, "sh", ...command]
       const child = spawn(file, rest, {
         cwd: options.cwd,
-        env: { ...process.env, ...options.env },
+        env: { ...compiled, ...process.env, ...options.env },
         stdio: ["ignore", "pipe", "pipe"]
       })
       let stdout = ""

@@ -105,6 +105,12 @@ const explain = ({ code, message, detail }: ServerError): string => {
       return `${message}. The disk of the server is full: make room, and run again`
     case "42501":
       return `${message}. Ask the owner for a GRANT, or connect as another role`
+    case "26000":
+    case "42P05":
+      return (
+        `${message}. A pooler seems to stand before the server that gives each transaction another session: let it give one to ` +
+        "each client, or follow prepared statements (PgBouncer 1.21 or later: max_prepared_statements)"
+      )
     case "25006":
       return `${message}. This server is a replica or read-only: connect to the primary`
     default:

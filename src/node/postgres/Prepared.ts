@@ -1,11 +1,11 @@
 /** The statements that a session has prepared, by their SQL. */
+import { createHash } from "node:crypto"
 
 /** As many as a program has that does not make up SQL as it goes; beyond that the oldest are forgotten. */
 const atMost = 256
 
 export class Prepared {
   private readonly names = new Map<string, string>()
-  private count = 0
   private closing: Array<string> = []
 
   /** Its name, and whether the server knows it already. */
@@ -14,7 +14,8 @@ export class Prepared {
     if (known !== undefined) return { name: known, isPrepared: true }
     const [oldest] = this.names.size < atMost ? [] : this.names.keys()
     if (oldest !== undefined) this.forget(oldest)
-    const name = `skein_${this.count++}`
+    // Behind a pooler a session may be one that others have prepared theirs in: a name is never that of another statement.
+    const name = `skein_${createHash("sha256").update(sql).digest("base64url").slice(0, 32)}`
     this.names.set(sql, name)
     return { name, isPrepared: false }
   }

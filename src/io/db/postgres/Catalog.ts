@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Found } from "../Dialect.ts"
+import { quote } from "../Sql.ts"
 import * as Types from "./Types.ts"
 
 /** The columns of a table, and which of their types are no part of PostgreSQL; none where there is no table. */
@@ -90,9 +91,11 @@ export interface Facts {
   readonly constraints: ReadonlyMap<string, ReadonlyArray<string>>
   /** Columns whose texts may be the same without being equal. */
   readonly loose: ReadonlySet<string>
+  /** What `lastingIdentity` says for as long as nobody alters or replaces it. */
+  readonly identity: string | null
 }
 
-export const facts = (sql: SqlClient, table: string): Effect.Effect<Facts, SqlError> =>
+export const facts = (sql: SqlClient, table: string, columns: ReadonlyArray<string>): Effect.Effect<Facts, SqlError> =>
   Effect.map(
     sql<FactsRow>`
       SELECT c.relkind IN ('r', 'p')
@@ -120,14 +123,16 @@ export const facts = (sql: SqlClient, table: string): Effect.Effect<Facts, SqlEr
         ${jsonOf(sql)}(
           SELECT a.attname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT l.collisdeterministic
-        ))::text AS "loose"
+        ))::text AS "loose",
+        (${sql.literal(columns.length === 0 ? "NULL" : identity(table, columns))})::text AS "identity"
       FROM pg_catalog.pg_class c WHERE c.oid = (${tableId(sql, table)})`.withoutTransform,
     ([row]) => ({
       copies: row?.copies ?? false,
       deferred: namesIn(row?.deferred),
       late: JSON.parse(row?.late ?? "[]"),
       constraints: new Map(Object.entries<ReadonlyArray<string>>(JSON.parse(row?.constraints ?? "{}"))),
-      loose: new Set(namesIn(row?.loose))
+      loose: new Set(namesIn(row?.loose)),
+      identity: row?.identity ?? null
     })
   )
 
@@ -137,7 +142,23 @@ interface FactsRow {
   readonly late: string
   readonly constraints: string | null
   readonly loose: string
+  readonly identity: string | null
 }
+
+/** Which table it is, and what types these of its columns have. */
+const identity = (table: string, columns: ReadonlyArray<string>): string => {
+  const id = `pg_catalog.to_regclass(pg_catalog.quote_ident(${literal(table)}))`
+  return `SELECT ${id}::oid || ' ' || pg_catalog.string_agg(attname || ' ' || atttypid, ' ' ORDER BY attnum) AS identity
+    FROM pg_catalog.pg_attribute
+    WHERE attrelid = ${id} AND NOT attisdropped AND attname IN (${columns.map(literal).join(", ")})`
+}
+
+/** A script whose last row has that; it stays so for the rest of the transaction, as to explain an INSERT takes the lock of one. */
+export const lastingIdentity = (table: string, columns: ReadonlyArray<string>): string =>
+  `EXPLAIN INSERT INTO ${quote(table)} (${quote(columns[0]!)}) SELECT NULL WHERE false; ${identity(table, columns)}`
+
+/** A text as SQL has it, whatever `standard_conforming_strings` is. */
+const literal = (text: string): string => `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
 
 /** As SQL finds it by its bare name. */
 const tableId = (sql: SqlClient, table: string) =>

@@ -136,7 +136,8 @@ const writerOf = Effect.fnUntraced(function* (
   constraints: Map<string, Catalog.Facts["constraints"]>
 ): Effect.fn.Return<Result.Result<TableWriter, string>, SqlError> {
   yield* checkNames(shape.columns)
-  const facts = yield* Catalog.facts(sql, shape.table)
+  const names = shape.columns.map(({ name }) => name)
+  const facts = yield* Catalog.facts(sql, shape.table, names)
   constraints.set(shape.table, facts.constraints)
   const targets = shape.columns.flatMap((column): ReadonlyArray<Writer.Target> => {
     const type = Types.of(column.type, known)

@@ -95,12 +95,12 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
         const evicting = Effect.suspend(() =>
           session === undefined
             ? Effect.void
-            : Effect.catchIf(
-                Effect.flatMap(wait.check, (dead) =>
-                  wait.isFenced || dead !== null ? evict(session!, wait, dead) : Effect.void
-                ),
-                isSqlError,
-                () => Effect.void
+            : Effect.flatMap(wait.check, (dead) =>
+                wait.isFenced || dead !== null ? evict(session!, wait, dead) : Effect.void
+              ).pipe(
+                Effect.catchIf(isSqlError, () => Effect.void),
+                // Whoever waits has a connection already, and it may be the only one.
+                Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.fail(hasNoOther) })
               )
         )
         return Effect.raceFirst(
@@ -123,6 +123,10 @@ const createLock = "6011497862943275521"
 const isLocked =
   "its lease has ended, but another process or connection holds its lock: who had it is in the middle of a commit, or frozen in " +
   "one. As it writes to more than this database, it is not thrown out: wake it, or end it, and run again"
+
+const hasNoOther =
+  "another session holds the lock of its row, and to see who that is takes a second connection, which there is not. Let the " +
+  "database be opened with `maxConnections` of 2 or more and the server take as many, or wait until that session ends"
 
 const notAllowed = (pid: number): string =>
   `its lease has ended, but session ${pid} of the server still has its row locked, and belongs to another role, so that this one ` +

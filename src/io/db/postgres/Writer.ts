@@ -16,7 +16,7 @@ import {
 import { valueOf } from "../Fields.ts"
 import { list, quote } from "../Sql.ts"
 import { Bytes } from "./Bytes.ts"
-import type { Facts } from "./Catalog.ts"
+import { type Facts, lastingIdentity } from "./Catalog.ts"
 import { type Codec, identityOf } from "./Codec.ts"
 import * as Copy from "./Copy.ts"
 import { oidOf, type Type, wireOf } from "./Types.ts"
@@ -39,14 +39,16 @@ export const make = (shape: Shape, targets: ReadonlyArray<Target>, facts: Facts)
     copies && copiers.every((cell) => cell !== undefined)
       ? byCopy(shape, copiers)
       : byInsert(shape, targets, folderOf(shape, targets, facts))
+  const checked: WriteRows = (connection, rows) =>
+    Effect.andThen(isUnchanged(connection, shape, facts), write(connection, rows))
   const { deferred } = facts
-  if (deferred.length === 0) return { write }
+  if (deferred.length === 0) return { write: checked }
   // Else they are checked at COMMIT, where nobody knows the row any more.
   const check = `SET CONSTRAINTS ${deferred.join(", ")} IMMEDIATE; SET CONSTRAINTS ${deferred.join(", ")} DEFERRED`
   return {
     write: (connection, rows) =>
       Effect.andThen(
-        write(connection, rows),
+        checked(connection, rows),
         Effect.mapError(
           connection.executeUnprepared(check, [], undefined),
           (error) => new WriteRefused(error, 0, rows.length)
@@ -54,6 +56,22 @@ export const make = (shape: Shape, targets: ReadonlyArray<Target>, facts: Facts)
       )
   }
 }
+
+/** Bytes in the form of one type may be a value in that of another, and nobody would be told. */
+const isUnchanged = (connection: Connection, { columns, table }: Shape, { identity }: Facts) => {
+  if (identity === null) return Effect.void
+  const script = lastingIdentity(
+    table,
+    columns.map(({ name }) => name)
+  )
+  return Effect.flatMap(connection.executeUnprepared(script, [], undefined), (rows) => {
+    const last = rows.at(-1) as { readonly identity: string | null }
+    return last.identity === identity ? Effect.void : Effect.fail(sqlError(altered))
+  })
+}
+
+const altered =
+  "it was altered, or another table took its name, while it was written to. See that the rows of before are in it, and run again"
 
 type WriteRows = TableWriter["write"]
 
