@@ -20,7 +20,7 @@ const source = Source.list(
 )
 
 interface Options extends Db.PostgresOptions {
-  readonly key?: string | undefined
+  readonly key?: keyof typeof Row.Type | undefined
   readonly onNumber?: (id: number) => void
 }
 
@@ -64,7 +64,7 @@ describe("A table of PostgreSQL that is altered while a run writes to it", () =>
     ["text", "bytea", "text::bytea"],
     ["id", "timestamp", "'2000-01-01'::timestamp + id * interval '1 microsecond'"]
   ] as const
-  for (const key of [undefined, "id"]) {
+  for (const key of [undefined, "id"] as const) {
     const how = key === undefined ? "without a key" : "by key"
     for (const [column, type, using] of types) {
       it.live(`ends it, and has no value that is another one, where ${column} becomes ${type}: ${how}`, () =>
@@ -222,7 +222,7 @@ describe("A PostgreSQL", () => {
       const names = (n: number) =>
         Effect.scoped(
           Effect.gen(function* () {
-            const { sql } = yield* connect(url, { maxConnections: 1 })
+            const { sql } = yield* connect(url)
             for (let i = 0; i < 3; i++) yield* sql`SELECT ${n}::int4 + ${sql.literal(`${n * 10 + i}`)} AS n`
             const rows = yield* sql<{
               name: string

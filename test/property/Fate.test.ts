@@ -27,6 +27,8 @@ const Spec = Schema.Struct({
         "admit",
         "admit",
         "admit",
+        "run",
+        "run",
         "fanOut",
         "fanOut",
         "merge",
@@ -253,6 +255,49 @@ const play = (spec: Spec): void => {
         elements.push(element)
         expect(unit === undefined).toBe(known)
         if (unit !== undefined) ways.push({ unit, element })
+        return
+      }
+      case "run": {
+        if (fate.isFull || closed) return
+        const read = start + elements.length
+        const arrivals = Array.from({ length: 1 + (pick % 6) }, (_, i) => {
+          const position = read + 1 + i
+          const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
+          return { value: rows + 1 + i, position, bytes: (pick + i) % 10, ...replays }
+        })
+        const taken = fate.admitRun(arrivals, 0)
+        if (spec.replay || [...settledBefore].some((position) => position > read)) return expect(taken).toBe(0)
+        // As far as one after the other would be taken in, and not beyond the end of a batch.
+        const toWrite = ready.reduce((sum, one) => sum + one.rows.length, 0)
+        let [size, bytes, count] = [window().length, held(), 0]
+        do {
+          size += 1
+          bytes += arrivals[count]!.bytes
+          count += 1
+        } while (
+          count < arrivals.length &&
+          size < spec.items &&
+          bytes < spec.bytes / 2 &&
+          (toWrite + count) % spec.maxRows !== 0
+        )
+        expect(taken).toBe(count)
+        const together: Together = {
+          elements: arrivals
+            .slice(0, count)
+            .map(({ bytes, position }) => ({ bytes, position, fate: undefined as never })),
+          live: 0,
+          rows: arrivals.slice(0, count).map(({ value }) => value),
+          filtered: 0,
+          skipped: 0,
+          dead: 0,
+          letters: 0,
+          bytes: arrivals.slice(0, count).reduce((sum, { bytes }) => sum + bytes, 0),
+          state: "complete"
+        }
+        for (const element of together.elements) element.fate = together
+        elements.push(...together.elements)
+        rows += count
+        ready.push(together)
         return
       }
       case "fanOut": {

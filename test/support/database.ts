@@ -21,7 +21,7 @@ export const within =
     Effect.scoped(Effect.flatMap(url, (url) => Effect.provide(body, Db.open(url).pipe(Layer.provide(Drivers.layer)))))
 
 /** One more connection to the database, closed with the scope. */
-export const connect = (url: string, options?: Db.OpenOptions) =>
+export const connect = (url: string, options?: Db.PostgresOptions) =>
   Effect.map(Layer.build(Db.open(url, options).pipe(Layer.provide(Drivers.layer))), Context.get(Db.Db))
 
 /** The body with `Db` and `Journal` of a new file. */

@@ -5,8 +5,8 @@ import type { SqlError } from "effect/sql/SqlError"
 
 export interface CopyConnection extends Connection {
   /**
-   * Runs a `COPY … FROM STDIN` with the bytes of `chunks`, which are pulled as the socket takes them, and gives the number of
-   * rows. Interrupted, it is undone and the connection stays usable.
+   * Runs a `COPY … FROM STDIN` with the bytes of `chunks`, and gives the number of rows. One is asked for when the socket has taken the
+   * one before, whose memory may be used again. Interrupted, it is undone and the connection stays usable.
    */
   readonly copyIn: (sql: string, chunks: Iterable<Uint8Array>) => Effect.Effect<number, SqlError>
 }

@@ -160,12 +160,23 @@ const writerOf = <A, I extends object>(
 ): Writer<A, DbError, Db> => {
   const { dialect, sql } = db
   const encode = Schema.encodeUnknownExit(schema)
+  const odd = finite.filter((name) => name in Object.prototype)
+  const usual = finite.filter((name) => !(name in Object.prototype))
   const keyed = shape.columns.filter((column) => shape.key.includes(column.name))
   const written = (rows: ReadonlyArray<unknown>) => `write ${rows.length} rows to table "${name}"`
 
+  /** What else a number is, the encoder says; of anything else the column says what it is. */
+  const isFinite = (row: object): boolean => {
+    for (const name of usual) {
+      const value = (row as Record<string, unknown>)[name]
+      if (typeof value === "number" && !Number.isFinite(value)) return false
+    }
+    return odd.every((name) => isNoneOrFinite(Fields.valueOf(row, name)))
+  }
+
   /** The row as the schema's encoded side says; its columns check what matters of that. */
   const fieldsOf = (row: A, at: number): object | Dialect.RowRefused => {
-    if (plain && finite.every((name) => isNoneOrFinite(Fields.valueOf(row as object, name)))) return row as object
+    if (plain && isFinite(row as object)) return row as object
     const encoded = encode(row)
     if (Exit.isSuccess(encoded)) return encoded.value
     const { cause } = encoded
@@ -251,7 +262,6 @@ const rowsAtFault = (
   return isSqlError(error.cause) && dialect.refusal(error.cause, shape) !== undefined ? undefined : "batch"
 }
 
-/** What else a number is, the encoder says; of anything else the column says what it is. */
 const isNoneOrFinite = (value: unknown): boolean => typeof value !== "number" || Number.isFinite(value)
 
 /** The field of the first issue of an encode. */

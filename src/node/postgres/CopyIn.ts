@@ -9,6 +9,8 @@ export class CopyIn implements Exchange {
   private state: "asked" | "sending" | "sent" | "over" = "asked"
   private isAborted = false
   private count = 0
+  /** When others had their turn. */
+  private since = 0
   /** What the chunks threw. */
   thrown: { readonly error: unknown } | undefined
 
@@ -26,50 +28,48 @@ export class CopyIn implements Exchange {
   handleCopyInResponse(wire: Wire): void {
     if (this.state !== "asked") return
     this.state = "sending"
+    this.since = performance.now()
     if (this.isAborted) this.fail(wire, "interrupted")
     else this.send()
   }
 
-  private readonly send = (): void => {
+  private send(): void {
+    if (this.state !== "sending") return
     const wire = this.wire!
     const { stream } = wire
-    const since = performance.now()
-    while (this.state === "sending") {
-      let next: IteratorResult<Uint8Array>
-      try {
-        next = this.chunks.next()
-      } catch (error) {
-        this.thrown = { error }
-        return this.fail(wire, "the rows could not be written")
-      }
-      if (next.done === true) {
-        this.state = "sent"
-        stream.write(copyDone)
-        return
-      }
-      const head = Buffer.allocUnsafe(5)
-      head[0] = 0x64
-      head.writeInt32BE(next.value.length + 4, 1)
-      stream.cork()
-      stream.write(head)
-      const hasRoom = stream.write(next.value)
-      stream.uncork()
-      if (!hasRoom) {
-        stream.once("drain", this.send)
-        return
-      }
-      // A socket may take all there is; others have their turn, and the server's refusal of a row is heard.
-      if (performance.now() - since > turn) {
-        setImmediate(this.send)
-        return
-      }
+    let next: IteratorResult<Uint8Array>
+    try {
+      next = this.chunks.next()
+    } catch (error) {
+      this.thrown = { error }
+      return this.fail(wire, "the rows could not be written")
     }
+    if (next.done === true) {
+      this.state = "sent"
+      stream.write(copyDone)
+      return
+    }
+    const head = Buffer.allocUnsafe(5)
+    head[0] = 0x64
+    head.writeInt32BE(next.value.length + 4, 1)
+    stream.cork()
+    stream.write(head)
+    stream.write(next.value, this.goOn)
+    stream.uncork()
+  }
+
+  /** A socket may take all there is; others have their turn, and the server's refusal of a row is heard. */
+  private readonly goOn = (): void => {
+    if (performance.now() - this.since < turn) return this.send()
+    setImmediate(() => {
+      this.since = performance.now()
+      this.send()
+    })
   }
 
   /** The server answers with an error, and the connection stays in step. */
   private fail(wire: Wire, reason: string): void {
     this.state = "sent"
-    wire.stream.off("drain", this.send)
     wire.sendCopyFail(reason)
     this.closeChunks()
   }
@@ -86,7 +86,6 @@ export class CopyIn implements Exchange {
     if (this.state === "over") return
     const isUnread = this.state === "asked" || this.state === "sending"
     this.state = "over"
-    this.wire?.stream.off("drain", this.send)
     if (isUnread) this.closeChunks()
     this.done(error, this.count)
   }
@@ -122,6 +121,6 @@ export class CopyIn implements Exchange {
 }
 
 /** Milliseconds. */
-const turn = 2
+const turn = 1
 
 const copyDone = Uint8Array.of(0x63, 0, 0, 0, 4)

@@ -176,11 +176,11 @@ export class Committer {
   ): Effect.Effect<ReadonlyArray<readonly [row: number, refused: Refused]>, unknown, unknown> {
     const { letters, pipeline, sink } = this.options
     const written = batch.rows.flatMap((_, row) => (before.has(row) ? [] : [row]))
-    const units = gathered(batch.units, (unit) => unit.outputs.map(() => unit))
+    const places = gathered(batch.units, (unit) => unit.outputs.map((_, output) => unit.placeOf(output)))
     return Effect.forEach(rows, ([index, error]) => {
       const row = written[index]!
       const input = batch.rows[row]
-      const { position } = units[row]!
+      const position = places[row]!
       if (sink.onError === "fail") {
         return Effect.failCause(explained(Cause.fail(error), { pipeline, step: sink.name, position, input }))
       }

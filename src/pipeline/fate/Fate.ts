@@ -6,7 +6,7 @@ import type { Counts, DeadLetter } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
 import { Signal } from "./Signal.ts"
-import type { Unit } from "./Unit.ts"
+import { Unit } from "./Unit.ts"
 import { type Limits, type Settled, Window } from "./Window.ts"
 
 /** An element on its way in: at the first step, or, where a dead letter is run again, at the step it failed in. */
@@ -91,6 +91,37 @@ export class Fate {
     const unit = this.window.admit(position, bytes, replays?.letter)
     if (unit !== undefined) this.underway += 1
     return unit
+  }
+
+  /**
+   * Takes in elements from `from` on that are written as they are, as many as a window that is not full has room for, and gives how
+   * many; none where each may have a fate of its own.
+   */
+  admitRun(arrivals: ReadonlyArray<Arrival>, from: number): number {
+    const { window } = this
+    if (window.isAhead) return 0
+    // Never across the end of a batch, so that batches are as full as they would be of single elements.
+    const toBatch = this.maxRows - (this.readyRows % this.maxRows)
+    const end = Math.min(arrivals.length, from + Math.min(window.left, longestRun, toBatch))
+    const { bytesLeft } = window
+    const values: Array<unknown> = []
+    const places: Array<Position> = []
+    let bytes = 0
+    for (let at = from; at < end; at++) {
+      const arrival = arrivals[at]!
+      if (arrival.replays !== undefined || (at > from && bytes >= bytesLeft)) break
+      values.push(arrival.value)
+      places.push(arrival.position)
+      bytes += arrival.bytes
+    }
+    if (values.length === 0) return 0
+    const run = Unit.run(values, places, bytes)
+    window.admitRun(run)
+    this.ready.push(run)
+    this.readyRows += values.length
+    this.readyCount += values.length
+    this.wakeCommitter()
+    return values.length
   }
 
   /** What has nothing to write is committed for the room that it takes, where there is none left. */
@@ -248,7 +279,7 @@ export class Fate {
     this.quiet = []
     this.committing = true
     for (const unit of units) unit.taken = true
-    return { units, rows: gathered(units, (unit) => unit.outputs) }
+    return { units, rows: rowsOf(units, rows) }
   }
 
   /** What is true once the batch is durable; changes nothing, as a transaction may run again. */
@@ -286,6 +317,9 @@ export class Fate {
   }
 }
 
+/** Elements, as many as are taken in at once. */
+const longestRun = 1024
+
 /** Takes back what was to be written and was not. */
 const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
   for (const { letter } of refused) {
@@ -294,6 +328,15 @@ const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
     else counts.dead += 1
   }
 }
+
+/** What the units became, which is so many rows. */
+const rowsOf = (units: ReadonlyArray<Unit>, rows: number): ReadonlyArray<unknown> => {
+  if (rows < units.length * 16) return gathered(units, (unit) => unit.outputs)
+  // Of long lists, `concat` makes one by copying memory.
+  return units.length === 1 ? units[0]!.outputs : nothing.concat(...units.map((unit) => unit.outputs))
+}
+
+const nothing: ReadonlyArray<unknown> = []
 
 /** `flatMap`, which costs as much as all the rest of a commit. */
 export const gathered = <A>(units: ReadonlyArray<Unit>, of: (unit: Unit) => ReadonlyArray<A>): ReadonlyArray<A> => {

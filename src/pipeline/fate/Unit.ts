@@ -26,6 +26,8 @@ export class Unit {
   filtered = 0
   skipped = 0
   private members: ReadonlyArray<Unit> = nothing
+  /** Of a run: where each of its source elements is, which are its outputs as well. */
+  private places: ReadonlyArray<Position> = nothing
   private merged: Unit | undefined
 
   constructor(position: Position, bytes: number, letter: number | undefined) {
@@ -33,6 +35,25 @@ export class Unit {
     this.bytes = bytes
     this.read = bytes
     if (letter !== undefined) this.letters = [letter]
+  }
+
+  /** Elements in a row that are written as they are: each of them settles with the others, and costs no unit of its own. */
+  static run(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number): Unit {
+    const unit = new Unit(places.at(-1)!, bytes, undefined)
+    unit.count = values.length
+    unit.outputs = values
+    unit.places = places
+    return unit
+  }
+
+  /** How many elements it is on its way through the window: what it absorbed is there by itself. */
+  get span(): number {
+    return this.places === nothing ? 1 : this.places.length
+  }
+
+  /** Where what became this output stood. */
+  placeOf(output: number): Position {
+    return this.places === nothing ? this.position : this.places[output]!
   }
 
   /** The unit that this one became part of. */
@@ -68,7 +89,7 @@ export class Unit {
 
   /** Those of all its source elements. */
   get positions(): ReadonlyArray<Position> {
-    return [this.position, ...this.members.map(({ position }) => position)]
+    return this.places === nothing ? [this.position, ...this.members.map(({ position }) => position)] : this.places
   }
 
   /** Its fate is known, and that of all it absorbed. */

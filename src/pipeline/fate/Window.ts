@@ -26,6 +26,8 @@ export class Window {
   /** Elements whose fate is not known. */
   open = 0
   private readonly limits: Limits
+  /** Elements from the watermark to the reader. */
+  size = 0
   private readonly units = new Queue<Unit>()
   private watermark: Option.Option<Position>
   private readonly settledBefore: Set<number>
@@ -38,11 +40,6 @@ export class Window {
     this.reachBefore = resume.reach
   }
 
-  /** Elements from the watermark to the reader. */
-  get size(): number {
-    return this.units.length
-  }
-
   get isHeavy(): boolean {
     return this.bytes >= this.limits.bytes
   }
@@ -52,10 +49,35 @@ export class Window {
     return this.size >= this.limits.items || (this.bytes >= this.limits.bytes / 2 && this.size > 0)
   }
 
+  /** Whether an element may have been settled by an earlier run. */
+  get isAhead(): boolean {
+    return this.settledBefore.size > 0
+  }
+
+  /** How many elements there is room for, as long as they are light. */
+  get left(): number {
+    return this.limits.items - this.size
+  }
+
+  /** How many bytes there is room for; one element may always be taken in, however large. */
+  get bytesLeft(): number {
+    return this.limits.bytes / 2 - this.bytes
+  }
+
+  /** Takes in elements that settle together. */
+  admitRun(run: Unit): void {
+    this.units.push(run)
+    this.size += run.span
+    this.read += run.span
+    this.bytes += run.bytes
+    this.open += run.count
+  }
+
   /** Takes an element in; none when an earlier run has settled it already. */
   admit(position: Position, bytes: number, letter?: number): Unit | undefined {
     const unit = new Unit(position, bytes, letter)
     this.units.push(unit)
+    this.size += 1
     this.read += 1
     if (this.settledBefore.size > 0 && this.settledBefore.delete(this.read)) {
       unit.settled = true
@@ -81,24 +103,36 @@ export class Window {
   /** Moves the watermark over what is settled. */
   advance(): void {
     let last: Unit | undefined
-    while (this.units.at(0)?.settled === true) last = this.units.take()
+    while (this.units.at(0)?.settled === true) {
+      last = this.units.take()!
+      this.size -= last.span
+    }
     if (last !== undefined) this.watermark = Option.some(last.position)
   }
 
   /** What will be settled once the units that are taken are. */
   after(): Settled {
     const { units } = this
+    let first = 0
     let passed = 0
-    let position = this.watermark
-    for (; passed < units.length && willBe(units.at(passed)!); passed++)
-      position = Option.some(units.at(passed)!.position)
-    const ahead: Array<number> = []
-    let reach: Option.Option<Position> = Option.none()
-    for (let i = passed + 1; i < units.length; i++) {
-      if (!willBe(units.at(i)!)) continue
-      ahead.push(i - passed + 1)
-      reach = Option.some(units.at(i)!.position)
+    let last: Unit | undefined
+    for (; first < units.length && willBe(units.at(first)!); first++) {
+      last = units.at(first)!
+      passed += last.span
     }
+    const position = last === undefined ? this.watermark : Option.some(last.position)
+    const ahead: Array<number> = []
+    let furthest: Unit | undefined
+    let beyond = 0
+    for (let i = first; i < units.length; i++) {
+      const unit = units.at(i)!
+      if (willBe(unit)) {
+        for (let each = 1; each <= unit.span; each++) ahead.push(beyond + each)
+        furthest = unit
+      }
+      beyond += unit.span
+    }
+    const reach = Option.map(Option.fromUndefinedOr(furthest), ({ position }) => position)
     // What an earlier run settled and this one has not read yet is still true.
     const before = this.read - this.size + passed
     for (const index of this.settledBefore) ahead.push(index - before)

@@ -8,6 +8,7 @@ import { Item } from "./Lane.ts"
 import type { Station } from "./Station.ts"
 
 export class Batcher implements Station {
+  readonly isEnd = false
   /** Items in a partial batch are at rest: only more items, time or the end move them. */
   readonly isIdle = true
   readonly working = 0

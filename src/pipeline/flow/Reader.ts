@@ -14,6 +14,9 @@ export interface Entrance {
   readonly from: number
 }
 
+/** How many elements are taken in before others have their turn: what a window holds may take as long as a commit. */
+const turn = 1024
+
 export class Reader {
   private readonly fate: Fate
   private readonly room: Room
@@ -21,6 +24,8 @@ export class Reader {
   /** By the name of the step, for dead letters that are run again. */
   private readonly entrances: ReadonlyMap<string, Entrance>
   private paused = false
+  /** Elements that were taken in since others had their turn. */
+  private taken = 0
   private readonly resumed = new Signal()
 
   constructor(fate: Fate, room: Room, first: Entrance, entrances: ReadonlyMap<string, Entrance>) {
@@ -37,8 +42,18 @@ export class Reader {
         while: () => next < chunk.length,
         body: () => {
           if (this.paused) return this.resumed.wait(() => !this.paused)
-          while (next < chunk.length && !this.fate.isFull) this.enter(chunk[next++]!)
+          const { isEnd } = this.first.station
+          while (next < chunk.length && this.taken < turn && !this.fate.isFull) {
+            const run = isEnd ? this.fate.admitRun(chunk, next) : 0
+            if (run === 0) this.enter(chunk[next]!)
+            next += Math.max(1, run)
+            this.taken += Math.max(1, run)
+          }
           this.fate.press()
+          if (this.taken >= turn) {
+            this.taken = 0
+            return Effect.yieldNow
+          }
           return next === chunk.length ? Effect.void : this.room.waitToRead()
         },
         step: () => this.room.goOnReading()

@@ -27,6 +27,7 @@ export interface Surroundings {
 const burst = 128
 
 export class Stage implements Station {
+  readonly isEnd = false
   working = 0
   private readonly lane = new Lane()
   private readonly steps: ReadonlyArray<Each>

@@ -11,6 +11,8 @@ export interface Station {
   /** Items that are worked on. */
   readonly working: number
   readonly accept: (item: Item) => void
+  /** Whether what comes here is written as it is. */
+  readonly isEnd: boolean
   /** Sends on what only waits for more. */
   readonly flush: () => void
   /** No more items will come. */
@@ -21,6 +23,7 @@ export interface Station {
 
 /** Behind the last step: what comes here is written. */
 export class Exit implements Station {
+  readonly isEnd = true
   readonly isIdle = true
   readonly waiting = 0
   readonly working = 0

@@ -106,11 +106,15 @@ const refused = (row: number, { column }: Cell, fields: object): RowRefused =>
 const byCopy = ({ columns, table }: Shape, cells: ReadonlyArray<Cell>): WriteRows => {
   const statement = `COPY ${quote(table)} (${list(columns.map(({ name }) => name))}) FROM STDIN (FORMAT binary)`
   const width = cells.length
+  /** Of the write before. One that failed may be on its way to the server still. */
+  let idle: Bytes | undefined
   return (connection, rows) =>
     Effect.suspend(() => {
       if (rows.length === 0) return Effect.void
       let refusal: RowRefused | undefined
-      const chunks = Copy.chunks(rows.length, width, (out, row) => {
+      const out = idle ?? Copy.scratch(rows.length, width)
+      idle = undefined
+      const chunks = Copy.chunks(rows.length, width, out, (out, row) => {
         const fields = rows.fields(row)
         if (fields instanceof RowRefused) throw (refusal = fields)
         for (let at = 0; at < width; at++) {
@@ -119,7 +123,8 @@ const byCopy = ({ columns, table }: Shape, cells: ReadonlyArray<Cell>): WriteRow
         }
       })
       const copied = (connection as CopyConnection).copyIn(statement, chunks)
-      return Effect.catchCause(copied, (cause): Effect.Effect<never, RowRefused | WriteRefused> =>
+      const kept = Effect.map(copied, () => void (idle = out))
+      return Effect.catchCause(kept, (cause): Effect.Effect<never, RowRefused | WriteRefused> =>
         refusal === undefined
           ? Effect.failCause(Cause.map(cause, (error) => new WriteRefused(error, 0, rows.length)))
           : Effect.fail(refusal)
