@@ -58,8 +58,8 @@ export {
 /**
  * The sink that writes elements as rows of a table, in one transaction with the checkpoint of the pipeline: exactly once.
  * The table is created from the encoded side of `schema` where there is none: each field has a column of the type that the
- * database has for it, with objects and arrays as JSON. Fails with a `DbError` that names the columns when a table there does not fit, and the
- * field when an element does not encode.
+ * database has for it, with objects and arrays as JSON. Fails with a `DbError` that names the columns when a table there does
+ * not fit, and the field when an element does not encode.
  *
  * @example
  * ```ts
