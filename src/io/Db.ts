@@ -1,198 +1,65 @@
 /** A database as pipelines see it: rows go in through a sink, exactly once, and come out decoded. */
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { FileSystem } from "effect/FileSystem"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
-import { Host } from "../pipeline/context/Host.ts"
-import { Journal } from "../pipeline/Journal.ts"
 import * as Sinks from "../pipeline/Sink.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { NoPosition, Source } from "../pipeline/Source.ts"
-import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { BulkConnection } from "./db/BulkConnection.ts"
+import { Db, type Opened, type TableOptions } from "./db/Contract.ts"
 import type { CopyConnection } from "./db/CopyConnection.ts"
+import * as DbTable from "./db/DbTable.ts"
+import { Driver, open, type OpenOptions, postgres, type PostgresOptions, sqlite } from "./db/Opening.ts"
 import * as DbListen from "./db/rows/DbListen.ts"
 import type { ListenOptions } from "./db/rows/DbListen.ts"
 import * as DbQueue from "./db/rows/DbQueue.ts"
 import type { QueueOptions } from "./db/rows/DbQueue.ts"
+import * as DbRows from "./db/rows/DbRows.ts"
+import type { RowsOptions } from "./db/rows/DbRows.ts"
+import type { RowPosition } from "./db/rows/Reading.ts"
+import * as RowQuery from "./db/rows/RowQuery.ts"
+import type { From } from "./db/rows/RowQuery.ts"
 import * as DbMigration from "./db/statement/DbMigration.ts"
 import * as DbParameter from "./db/statement/DbParameter.ts"
 import type { Json, Parameter } from "./db/statement/DbParameter.ts"
 import * as DbStatement from "./db/statement/DbStatement.ts"
 import type { Statement } from "./db/statement/DbStatement.ts"
-import { DbError } from "./DbError.ts"
-import * as DbTable from "./db/DbTable.ts"
 import * as DbTransaction from "./db/statement/DbTransaction.ts"
 import type { TransactionOptions } from "./db/statement/DbTransaction.ts"
-import { postgres as postgresDialect } from "./db/postgres/PostgresDialect.ts"
-import * as DbRows from "./db/rows/DbRows.ts"
-import type { RowsOptions } from "./db/rows/DbRows.ts"
-import type { RowPosition } from "./db/rows/Reading.ts"
-import type { From } from "./db/rows/RowQuery.ts"
-import * as RowQuery from "./db/rows/RowQuery.ts"
-import { sqlite as sqliteDialect } from "./db/sqlite/SqliteDialect.ts"
-import * as SqlJournal from "./db/journal/SqlJournal.ts"
+import { DbError } from "./DbError.ts"
 
 export {
   type BulkConnection,
   type CopyConnection,
   Db,
   DbError,
+  Driver,
   type Json,
   type ListenOptions,
+  open,
   type Opened,
+  type OpenOptions,
   type Parameter,
+  postgres,
+  type PostgresOptions,
   type QueueOptions,
   type RowPosition,
   type RowsOptions,
+  sqlite,
   type Statement,
   type TableOptions,
   type TransactionOptions
 }
 
-/** Opens databases: `Drivers.layer` of `skein/node`. */
-export interface Driver {
-  readonly open: (url: string, options: PostgresOptions) => Effect.Effect<Opened, DbError, Scope.Scope>
-}
-
-/**
- * Opens the databases of `Db.sqlite` and `Db.open`.
- *
- * @example
- * ```ts
- * import { Effect, Layer } from "effect"
- * import { Db } from "skein"
- * import { Drivers } from "skein/node"
- *
- * // Another driver around the one there is: it says what is opened.
- * const opened: Array<string> = []
- * const telling = Layer.effect(Db.Driver)(
- *   Effect.map(Db.Driver, (driver) => ({
- *     open: (url, options) => Effect.andThen(Effect.sync(() => opened.push(url)), driver.open(url, options))
- *   }))
- * ).pipe(Layer.provide(Drivers.layer))
- *
- * await Effect.runPromise(Effect.map(Db.Db, ({ name }) => name).pipe(Effect.provide(Db.sqlite(":memory:")), Effect.provide(telling)))
- * opened // => ["sqlite::memory:"]
- * ```
- */
-export const Driver: Context.Service<Driver, Driver> = Context.Service("skein/Db/Driver")
-
-export interface OpenOptions {
-  /**
-   * What a commit waits for. "full", the default: the disk; a power failure loses nothing. "normal": the operating
-   * system; a power failure can undo the last commits, rows and checkpoint together, so that a run goes on from there.
-   */
-  readonly synchronous?: "full" | "normal" | undefined
-  /** How long to wait for another process that holds the lock. Default 5 seconds. */
-  readonly lockTimeout?: Duration.Input | undefined
-}
-
-export interface PostgresOptions extends OpenOptions {
-  /** In place of one in the URL, in `PGPASSWORD` or in `~/.pgpass`. */
-  readonly password?: Redacted.Redacted<string> | string | undefined
-  /** How many connections there are at most; who needs one more waits. Default 10. */
-  readonly maxConnections?: number | undefined
-  /**
-   * How long to try to reach the server when it is starting, has too many connections, or was there and is not any more.
-   * Default 30 seconds, or `connect_timeout` of the URL. A server that refuses the first connection is not waited for.
-   */
-  readonly connectTimeout?: Duration.Input | undefined
-  /**
-   * How long the server may take to answer COMMIT before it is asked on another connection what became of the transaction.
-   * Default 10 seconds.
-   */
-  readonly commitTimeout?: Duration.Input | undefined
-}
-
-/**
- * The SQLite database in `file`, created where there is none; ":memory:" is one that ends with the program. Gives `Db`
- * and its `Journal`, and needs a `Driver`. Fails with a `DbError` when the file cannot be opened or is no database.
- *
- * @example
- * ```ts
- * import { Effect } from "effect"
- * import { Db } from "skein"
- * import { Drivers } from "skein/node"
- *
- * const name = Effect.map(Db.Db, (db) => db.name).pipe(
- *   Effect.provide(Db.sqlite("repos.db")),
- *   Effect.provide(Drivers.layer)
- * )
- *
- * await Effect.runPromise(name) // => "repos.db"
- * ```
- */
-export const sqlite = (file: string, options: OpenOptions = {}): Layer.Layer<Db | Journal, DbError, Driver> =>
-  open(`sqlite:${file}`, options)
-
-/**
- * The PostgreSQL database at `url`, 13 or later, as in "postgres://user@host/database". What the URL leaves out comes from the
- * environment (`PGHOST`, `PGPASSWORD` and the others) and `~/.pgpass`, as for `psql`. Gives `Db` and its `Journal`, and needs a
- * `Driver` and the package `pg`. Fails with a `DbError` when there is no connection.
- *
- * @example
- * ```ts no-run needs a PostgreSQL
- * import { Effect } from "effect"
- * import { Db } from "skein"
- * import { Drivers } from "skein/node"
- *
- * const version = Effect.flatMap(Db.Db, ({ sql }) => sql`SHOW server_version`).pipe(
- *   Effect.provide(Db.postgres("postgres://ada@localhost/data", { maxConnections: 4 })),
- *   Effect.provide(Drivers.layer)
- * )
- *
- * await Effect.runPromise(version) // => [{ server_version: "18.4" }]
- * ```
- */
-export const postgres = (
-  url: string | Redacted.Redacted<string>,
-  options: PostgresOptions = {}
-): Layer.Layer<Db | Journal, DbError, Driver> => open(Redacted.isRedacted(url) ? Redacted.value(url) : url, options)
-
-/**
- * The database at `url`: the path of an SQLite file, or a `sqlite:` or `file:` URL of one. Gives `Db` and its `Journal`,
- * and needs a `Driver`. Fails with a `DbError` for a database that cannot be opened or is of a kind without a driver.
- *
- * @example
- * ```ts
- * import { Effect } from "effect"
- * import { Db } from "skein"
- * import { Drivers } from "skein/node"
- *
- * const error = Effect.flip(Db.Db).pipe(
- *   Effect.provide(Db.open("mysql://localhost/repos")),
- *   Effect.catchTag("DbError", (error) => Effect.succeed(error.tried)),
- *   Effect.provide(Drivers.layer)
- * )
- *
- * await Effect.runPromise(error) // => "open it"
- * ```
- */
-export const open = (url: string, options: PostgresOptions = {}): Layer.Layer<Db | Journal, DbError, Driver> =>
-  Layer.effectContext(
-    Effect.gen(function* () {
-      const driver = yield* Driver
-      const host = yield* Host
-      const opened = yield* driver.open(url, options)
-      const dialect = opened.sql.onDialectOrElse({ orElse: () => sqliteDialect, pg: postgresDialect })
-      const journal = SqlJournal.make({ ...opened, dialect }, host)
-      return Context.make(Db, { ...opened, dialect, journal }).pipe(Context.add(Journal, journal))
-    })
-  )
-
 /**
  * The sink that writes elements as rows of a table, in one transaction with the checkpoint of the pipeline: exactly once.
- * The table is created from the encoded side of `schema` where there is none: INTEGER, REAL, TEXT and BLOB columns, with
- * objects and arrays as JSON text. Fails with a `DbError` that names the columns when a table there does not fit, and the
- * field when an element does not encode.
+ * The table is created from the encoded side of `schema` where there is none: each field has a column of the type that the
+ * database has for it, with objects and arrays as JSON. Fails with a `DbError` that names the columns when a table there does
+ * not fit, and the field when an element does not encode.
  *
  * @example
  * ```ts
@@ -229,8 +96,8 @@ export const table = <A, I extends object>(
   })
 
 /**
- * The rows of a query, each decoded by `schema` from the columns of `table`: booleans from 0 and 1, JSON from text. What
- * is interpolated becomes a parameter and never SQL. Fails with a `DbError` when the query fails, or a row is not as the
+ * The rows of a query, each decoded by `schema` from what `table` writes of it: dates, JSON and what else the database has in a
+ * form of its own. What is interpolated becomes a parameter and never SQL. Fails with a `DbError` when the query fails, or a row is not as the
  * schema says.
  *
  * @example

@@ -249,10 +249,11 @@ describe("a database that fails and comes back", () => {
     let isLost = false
     const plan: ReadonlyArray<Fault.SqlRule> = [
       { on: (call) => lost(call) && ++count === 2 && (isLost = true), fault: "lost" },
-      { on: ({ sql }) => isLost && sql.startsWith("SELECT"), nth: 1, fault: "disconnected" }
+      { on: ({ sql }) => isLost && sql.startsWith("SELECT"), times: 1000, fault: "disconnected" }
     ]
     const program = Effect.gen(function* () {
       const error = yield* Effect.flip(run)
+      isLost = false
       yield* run
       return { error, rows: yield* all }
     })
