@@ -9,8 +9,6 @@ export class CopyIn implements Exchange {
   private state: "asked" | "sending" | "sent" | "over" = "asked"
   private isAborted = false
   private count = 0
-  /** When others had their turn. */
-  private since = 0
   /** What the chunks threw. */
   thrown: { readonly error: unknown } | undefined
 
@@ -28,12 +26,11 @@ export class CopyIn implements Exchange {
   handleCopyInResponse(wire: Wire): void {
     if (this.state !== "asked") return
     this.state = "sending"
-    this.since = performance.now()
     if (this.isAborted) this.fail(wire, "interrupted")
     else this.send()
   }
 
-  private send(): void {
+  private readonly send = (): void => {
     if (this.state !== "sending") return
     const wire = this.wire!
     const { stream } = wire
@@ -59,13 +56,7 @@ export class CopyIn implements Exchange {
   }
 
   /** A socket may take all there is; others have their turn, and the server's refusal of a row is heard. */
-  private readonly goOn = (): void => {
-    if (performance.now() - this.since < turn) return this.send()
-    setImmediate(() => {
-      this.since = performance.now()
-      this.send()
-    })
-  }
+  private readonly goOn = (): void => void setImmediate(this.send)
 
   /** The server answers with an error, and the connection stays in step. */
   private fail(wire: Wire, reason: string): void {
@@ -119,8 +110,5 @@ export class CopyIn implements Exchange {
   handlePortalSuspended(): void {}
   handleCopyData(): void {}
 }
-
-/** Milliseconds. */
-const turn = 1
 
 const copyDone = Uint8Array.of(0x63, 0, 0, 0, 4)

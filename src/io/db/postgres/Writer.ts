@@ -32,6 +32,9 @@ export interface Target {
 /** How many rows one INSERT has at most, and about how many bytes: more are not faster. */
 const largest = { rows: 10_000, bytes: 8 * 1024 * 1024 }
 
+/** How many rows are made ready in one go. */
+const turn = 1024
+
 export const make = (shape: Shape, targets: ReadonlyArray<Target>, facts: Facts): TableWriter => {
   const copies = facts.copies && (shape.key.length === 0 || shape.onConflict === "fail")
   const copiers = copies ? targets.map(({ column, codec }) => codec.copy && cellOf(column, codec.copy)) : []
@@ -190,14 +193,18 @@ const byInsert = (shape: Shape, targets: ReadonlyArray<Target>, fold: Fold | und
   /** Of the statement before, when nobody reads them any more. */
   let idle: ReadonlyArray<Bytes> | undefined
 
-  /** The arrays of as many rows from `from` on as fit, and how many those are. */
-  const arraysOf = (rows: Rows, from: number): { outs: ReadonlyArray<Bytes>; count: number } | RowRefused => {
+  /** The arrays of as many rows from `from` on as fit, and how many those are; pauses again and again, for others to have their turn. */
+  function* arraysOf(
+    rows: Rows,
+    from: number
+  ): Generator<void, { outs: ReadonlyArray<Bytes>; count: number } | RowRefused> {
     const wanted = Math.min(largest.rows, rows.length - from)
     const all = new Array<object>(wanted)
     for (let at = 0; at < wanted; at++) {
       const fields = rows.fields(from + at)
       if (fields instanceof RowRefused) return fields
       all[at] = fields
+      if (at % turn === turn - 1) yield
     }
     const written = fold?.(all)
     const outs = idle ?? cells.map(() => new Bytes(64 + wanted * 16))
@@ -219,6 +226,7 @@ const byInsert = (shape: Shape, targets: ReadonlyArray<Target>, fold: Fold | und
         bytes += out.length
       }
       scratch.length = 0
+      if (count % turn === turn - 1) yield
     }
     for (const out of outs) out.patch(12, kept)
     return { outs, count }
@@ -226,10 +234,14 @@ const byInsert = (shape: Shape, targets: ReadonlyArray<Target>, fold: Fold | und
 
   return (connection: Connection, rows: Rows) => {
     let from = 0
+    let making: ReturnType<typeof arraysOf> | undefined
     return Effect.whileLoop({
       while: () => from < rows.length,
       body: (): Effect.Effect<unknown, WriteRefused | RowRefused> => {
-        const made = arraysOf(rows, from)
+        making ??= arraysOf(rows, from)
+        const { done, value: made } = making.next()
+        if (done !== true) return Effect.yieldNow
+        making = undefined
         if (made instanceof RowRefused) return Effect.fail(made)
         const at = from
         from += made.count
