@@ -179,9 +179,10 @@ describe("a job that is killed with SIGKILL at a durable step", () => {
     // What is done to the file is the same with any database.
     ["table", "PostgreSQL", ["write", "written", "commit", "committed"]]
   ] as const
+  const times = occurrences.join(", ")
   for (const [sink, kind, steps] of variants) {
     it.live(
-      `P3 loses nothing and doubles nothing, at times ${occurrences.join(", ")} that it comes to each: ${sink} on ${kind}`,
+      `P3 loses nothing and doubles nothing, at times ${times} that it comes to each: ${sink} on ${kind}`,
       () =>
         Effect.gen(function* () {
           for (const k of occurrences) {
