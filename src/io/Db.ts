@@ -88,8 +88,7 @@ export const table = <A, I extends object>(
   Sinks.make({
     name: `table ${name}`,
     guarantee: "exactly-once",
-    // Of the database that the journal is in.
-    identity: Effect.succeed(`table ${name}`),
+    identity: DbTable.identity(name),
     form: Effect.succeed({ key: DbTable.keyOf(options.key) }),
     journal: Effect.map(Db, (db) => Option.some(db.journal)),
     open: ({ committed }) => Effect.flatMap(Db, (db) => DbTable.open(db, { name, schema, options, committed }))
@@ -313,7 +312,7 @@ export const queue = <A, I extends object>(
     ...Sinks.make<A, DbError, Db, "exactly-once">({
       name: `queue ${name}`,
       guarantee: "exactly-once",
-      identity: Effect.succeed(`table ${name}`),
+      identity: DbTable.identity(name),
       form: Effect.succeed({ key: queue.key }),
       journal: Effect.map(Db, (db) => Option.some(db.journal)),
       open: ({ committed }) => Effect.flatMap(Db, (db) => DbQueue.open(db, queue, committed))

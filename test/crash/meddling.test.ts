@@ -102,6 +102,20 @@ describe("A table of PostgreSQL that is altered while a run writes to it", () =>
       })
     )
 
+    it.live(
+      `is refused, and none of its rows is in another, where the search path has one of its name now: ${how}`,
+      () =>
+        Effect.gen(function* () {
+          const url = yield* fresh
+          assert.strictEqual((yield* run(url, { key })).outcome, "done")
+          askSync(url, "CREATE SCHEMA other; CREATE TABLE other.rows (LIKE rows INCLUDING ALL)")
+          const error = yield* Effect.flip(run(`${url}?options=-csearch_path%3Dother,public`, { key }))
+          assert.match(error.message, /other\.rows/)
+          assert.deepEqual(askSync(url, "SELECT 1 FROM other.rows"), [])
+          isWhole(url)
+        })
+    )
+
     it.live(`goes on where it has a column more: ${how}`, () =>
       Effect.gen(function* () {
         const url = yield* fresh

@@ -11,7 +11,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import type { Writer } from "../../pipeline/Sink.ts"
-import type { Db, TableOptions } from "./Contract.ts"
+import { Db, type TableOptions } from "./Contract.ts"
 import * as Dialect from "./Dialect.ts"
 import { DbError, fromSqlError, mayPass } from "../DbError.ts"
 import * as Fields from "./Fields.ts"
@@ -133,6 +133,15 @@ export const open = <A, I extends object>(
 /** Others make the same table at the same time: it is there when they have. */
 const isRaced = ({ message, reason }: SqlError): boolean =>
   reason._tag === "UniqueViolation" || reason._tag === "DeadlockError" || /already exists/i.test(message)
+
+/** Which table it is, of the database that the journal is in: the same name may be another one's in another schema. */
+export const identity = (table: string): Effect.Effect<string, DbError, Db> =>
+  Effect.flatMap(Db, ({ dialect, name, sql }) =>
+    dialect.schemaOf(sql, table).pipe(
+      Effect.map((schema) => `table ${schema === undefined ? "" : `${schema}.`}${table}`),
+      Effect.mapError(fromSqlError(name, `find table "${table}"`))
+    )
+  )
 
 /** Names of its columns. */
 export const keyOf = (key: string | ReadonlyArray<string> = []): ReadonlyArray<string> =>

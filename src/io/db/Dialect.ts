@@ -116,6 +116,8 @@ export interface Dialect {
    * values, with what would.
    */
   readonly column: (field: Field, declared?: string) => Result.Result<Column, string>
+  /** The schema that a table of this name is in, or would be made in; undefined where a database has only one. */
+  readonly schemaOf: (sql: SqlClient, table: string) => Effect.Effect<string | undefined, SqlError>
   /** The columns of a table, none where there is none. */
   readonly inspect: (sql: SqlClient, table: string) => Effect.Effect<ReadonlyArray<Found>, SqlError>
   readonly create: (sql: SqlClient, shape: Shape) => Effect.Effect<unknown, SqlError>

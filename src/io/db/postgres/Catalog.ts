@@ -175,3 +175,11 @@ const namesOf = (sql: SqlClient, numbers: string) =>
     `ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(${numbers}) WITH ORDINALITY AS u(number, place)
       JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number ORDER BY u.place)`
   )
+
+export const schemaOf = (sql: SqlClient, table: string): Effect.Effect<string | undefined, SqlError> =>
+  Effect.map(
+    sql<{ schema: string | null }>`SELECT coalesce((SELECT n.nspname FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.oid = pg_catalog.to_regclass(pg_catalog.quote_ident(${table}))), pg_catalog.current_schema()) AS schema`,
+    ([row]) => row?.schema ?? undefined
+  )

@@ -29,6 +29,7 @@ export const postgres = (): Dialect => {
     sameName: (a, b) => a === b,
     quote,
     column: (field, declared) => columnOf(field, declared, known),
+    schemaOf: Catalog.schemaOf,
     inspect: (sql, table) =>
       Effect.map(Catalog.columns(sql, table), ({ found, known: more }) => {
         for (const [name, type] of more) known.set(name, type)

@@ -320,6 +320,7 @@ export const sqlite: Dialect = {
   sameName,
   quote,
   column,
+  schemaOf: () => Effect.undefined,
   inspect: (sql, table) =>
     Effect.map(
       sql<TableColumn>`SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(${table})`,
