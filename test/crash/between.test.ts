@@ -331,9 +331,13 @@ describe("P10 another output", () => {
   row("another table is refused", withTable, firsts, (made) =>
     Effect.gen(function* () {
       const sinks = ["table other", ...sets[made.set].slice(1)]
-      yield* made.refused("SinkChanged", /did not write to table (public\.)?other before; it wrote to table (public\.)?rows before/, {
-        sinks
-      })
+      yield* made.refused(
+        "SinkChanged",
+        /did not write to table (public\.)?other before; it wrote to table (public\.)?rows before/,
+        {
+          sinks
+        }
+      )
       const { rest } = made
       const before = made.scene.table("rows")
       yield* made.done({ sinks, onSinkChanged: "begin" })

@@ -323,6 +323,9 @@ describe("Db.table on PostgreSQL: which row is at fault", () => {
     withDb(
       Effect.gen(function* () {
         yield* run("CREATE TABLE repos (id int PRIMARY KEY, name text CHECK (name <> 'bad'))")
+        // With a trigger nothing is tried by COPY, which would name the row.
+        yield* run("CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+        yield* run("CREATE TRIGGER same BEFORE INSERT ON repos FOR EACH ROW EXECUTE FUNCTION same()")
         const sink = Db.table("repos", Row, { key: "id" })
         const bad = { id: 2, name: "bad" }
         const whole = yield* failing(sink, many(bad))
@@ -464,6 +467,30 @@ describe("Db.table on PostgreSQL: one transaction with the journal", () => {
           assert.isTrue(Option.isSome(yield* journal.load(Journal.keyOf(table))))
         }
       })
+    )
+  )
+
+  it.effect.each([
+    { onConflict: "update" as const, expected: ["a|600", "b|998", "c|1", "d|1000", "e|1000", "f|1"] },
+    { onConflict: "ignore" as const, expected: ["a|1000", "b|600", "d|1000", "e|1000"] }
+  ])("writes many rows, new and known ones, as one by one ($onConflict)", ({ expected, onConflict }) =>
+    withDb(
+      Effect.gen(function* () {
+        const sink = Db.table("repos", Repo, { key: "id", onConflict })
+        const named = (name: string, from: number) => Array.from({ length: 1000 }, (_, i) => ({ id: from + i, name }))
+        const { sql } = yield* Db.Db
+        const write = (batch: ReadonlyArray<typeof Repo.Type>) =>
+          sql.withTransaction(Effect.flatMap(opened, (writer) => writer.write(batch, Option.none())))
+        const opened = yield* Effect.cached(sink.open(openingAlone()))
+        yield* write(named("a", 0))
+        // From the middle on they are new, and one comes twice.
+        yield* write([...named("b", 600), { id: 1599, name: "c" }])
+        // After that INSERT is used once, then COPY is tried again, with success and without.
+        yield* write(named("d", 1600))
+        yield* write(named("e", 2600))
+        yield* write([{ id: 700, name: "f" }, ...named("e", 2600).slice(1)])
+        assert.deepEqual(yield* textOf("SELECT name, count(*) AS n FROM repos GROUP BY name ORDER BY name"), expected)
+      }).pipe(Effect.scoped)
     )
   )
 

@@ -83,6 +83,8 @@ interface ColumnRow {
 export interface Facts {
   /** Whether COPY does with it what INSERT does: it obeys neither rules nor the policies of rows. */
   readonly copies: boolean
+  /** Whether it has triggers of somebody's. */
+  readonly triggers: boolean
   /** Constraints that are checked at the end of a transaction, as SQL names them. */
   readonly deferred: ReadonlyArray<string>
   /** What is unique only at the end of a statement or transaction: the columns of each such constraint. */
@@ -101,6 +103,7 @@ export const facts = (sql: SqlClient, table: string, columns: ReadonlyArray<stri
       SELECT c.relkind IN ('r', 'p')
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = c.oid AND ev_type = '3')
           AND NOT pg_catalog.row_security_active(c.oid) AS "copies",
+        EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS "triggers",
         ${jsonOf(sql)}(
           SELECT pg_catalog.format('%I.%I', n.nspname, o.conname)
           FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_namespace n ON n.oid = o.connamespace
@@ -128,6 +131,7 @@ export const facts = (sql: SqlClient, table: string, columns: ReadonlyArray<stri
       FROM pg_catalog.pg_class c WHERE c.oid = (${tableId(sql, table)})`.withoutTransform,
     ([row]) => ({
       copies: row?.copies ?? false,
+      triggers: row?.triggers ?? true,
       deferred: namesIn(row?.deferred),
       late: JSON.parse(row?.late ?? "[]"),
       constraints: new Map(Object.entries<ReadonlyArray<string>>(JSON.parse(row?.constraints ?? "{}"))),
@@ -138,6 +142,7 @@ export const facts = (sql: SqlClient, table: string, columns: ReadonlyArray<stri
 
 interface FactsRow {
   readonly copies: boolean
+  readonly triggers: boolean
   readonly deferred: string
   readonly late: string
   readonly constraints: string | null

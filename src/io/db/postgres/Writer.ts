@@ -36,15 +36,20 @@ const largest = { rows: 10_000, bytes: 8 * 1024 * 1024 }
 const turn = 1024
 
 export const make = (shape: Shape, targets: ReadonlyArray<Target>, facts: Facts): TableWriter => {
-  const copies = facts.copies && (shape.key.length === 0 || shape.onConflict === "fail")
-  const copiers = copies ? targets.map(({ column, codec }) => codec.copy && cellOf(column, codec.copy)) : []
+  const { deferred } = facts
+  const copiers = targets.map(({ column, codec }) => codec.copy && cellOf(column, codec.copy))
+  const copy = facts.copies && copiers.every((cell) => cell !== undefined) ? byCopy(shape, copiers) : undefined
+  const insert = byInsert(shape, targets, folderOf(shape, targets, facts))
   const write =
-    copies && copiers.every((cell) => cell !== undefined)
-      ? byCopy(shape, copiers)
-      : byInsert(shape, targets, folderOf(shape, targets, facts))
+    copy === undefined
+      ? insert
+      : shape.key.length === 0 || shape.onConflict === "fail"
+        ? copy
+        : facts.triggers || deferred.length > 0
+          ? insert
+          : copyFirst(copy, insert)
   const checked: WriteRows = (connection, rows) =>
     Effect.andThen(isUnchanged(connection, shape, facts), write(connection, rows))
-  const { deferred } = facts
   if (deferred.length === 0) return { write: checked }
   // Else they are checked at COMMIT, where nobody knows the row any more.
   const check = `SET CONSTRAINTS ${deferred.join(", ")} IMMEDIATE; SET CONSTRAINTS ${deferred.join(", ")} DEFERRED`
@@ -134,6 +139,42 @@ const byCopy = ({ columns, table }: Shape, cells: ReadonlyArray<Cell>): WriteRow
       )
     })
 }
+
+/**
+ * Rows that are mostly new go by COPY, at a third of the cost. Where one of them is not, what that wrote is taken back and INSERT
+ * writes them, and the next ones too: after each try in vain for twice as many writes.
+ */
+const copyFirst = (copy: WriteRows, insert: WriteRows): WriteRows => {
+  let untried = 0
+  let vain = 0
+  return (connection, rows) =>
+    Effect.suspend(() => {
+      if (rows.length < worthATry) return insert(connection, rows)
+      if (untried > 0) {
+        untried--
+        return insert(connection, rows)
+      }
+      const run = (sql: string) => connection.executeUnprepared(sql, [], undefined)
+      const copied = Effect.andThen(run("SAVEPOINT skein_copy"), copy(connection, rows))
+      return Effect.matchEffect(copied, {
+        onSuccess: () => {
+          vain = 0
+          return Effect.asVoid(run("RELEASE SAVEPOINT skein_copy"))
+        },
+        onFailure: (error) => {
+          if (!(error instanceof WriteRefused) || error.error.reason._tag !== "UniqueViolation")
+            return Effect.fail(error)
+          vain = Math.min(2 * vain + 1, 255)
+          untried = vain
+          const undone = run("ROLLBACK TO SAVEPOINT skein_copy; RELEASE SAVEPOINT skein_copy")
+          return Effect.andThen(undone, insert(connection, rows))
+        }
+      })
+    })
+}
+
+/** Rows; a savepoint costs as much as some of them. */
+const worthATry = 256
 
 /* INSERT. */
 
