@@ -47,7 +47,7 @@ export interface OpenOptions {
    * system; a power failure can undo the last commits, rows and checkpoint together, so that a run goes on from there.
    */
   readonly synchronous?: "full" | "normal" | undefined
-  /** How long to wait for another process that holds the lock. Default 5 seconds. */
+  /** How long to wait for a lock that another one holds. Default 5 seconds in SQLite, and as the server is set in PostgreSQL. */
   readonly lockTimeout?: Duration.Input | undefined
 }
 
