@@ -315,7 +315,7 @@ const columnIn = ({ reason }: SqlError, { columns, table }: Shape): string | und
 
 export const sqlite: Dialect = {
   name: "SQLite",
-  rowsPerCommit: 8_192,
+  rowsPerCommit: 12_288,
   whyUnusable: (table) => Sql.whyUnusable(table, "sqlite_"),
   sameName,
   quote,
