@@ -28,14 +28,22 @@ const asSomebody: Effect.Effect<void, never, Scope.Scope> = Effect.acquireReleas
 )
 
 /** Of what is there, and of all in it. */
-const withModes = ({ folder }: Scene, ofFolder: number, ofFiles: number) =>
-  Effect.acquireRelease(
+const withModes = ({ folder }: Scene, ofFolder: number, ofFiles: number) => {
+  const give = (mode: number) => {
+    for (const name of fs.readdirSync(folder)) fs.chmodSync(`${folder}/${name}`, mode)
+  }
+  return Effect.acquireRelease(
     Effect.sync(() => {
-      for (const name of fs.readdirSync(folder)) fs.chmodSync(`${folder}/${name}`, ofFiles)
+      give(ofFiles)
       fs.chmodSync(folder, ofFolder)
     }),
-    () => Effect.sync(() => fs.chmodSync(folder, 0o755))
+    () =>
+      Effect.sync(() => {
+        fs.chmodSync(folder, 0o755)
+        give(0o644)
+      })
   )
+}
 
 /** By the API and by the command. */
 const isRead = (scene: Scene, url: string, settled: number) =>
