@@ -252,6 +252,7 @@ export const listen: {
     resumable: false,
     size: Effect.succeedNone,
     fingerprint: () => Effect.succeed({}),
+    // Texts or what the schema gives: the two overloads above say which.
     read: () => Stream.unwrap(Effect.map(Db, (db) => DbListen.stream<never>(db, channel, schema as never, options)))
   }
 }

@@ -77,5 +77,5 @@ export interface Pg {
   readonly Connection: new (options: { readonly ssl: ConnectionOptions | false }) => Wire
 }
 
-/** Fails where it is not installed. */
+/** Fails where it is not installed. Its own types leave out the connection below a client, which is used here as `Wire` says. */
 export const load = async (): Promise<Pg> => (await import("pg")) as unknown as Pg

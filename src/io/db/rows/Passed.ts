@@ -46,6 +46,7 @@ export const between = (
   there: Fingerprint,
   further: Fingerprint
 ): Passed | undefined => {
+  // A fingerprint is JSON, and these are of our own making: what `read` holds was a `Passed` when it was kept.
   const read = further["read"] as unknown as Passed | undefined
   // Where the run itself began at the watermark, what is kept of there is of the run before.
   if (read === undefined || isSame(read.after, watermark)) return read
