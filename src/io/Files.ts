@@ -12,6 +12,7 @@ import type { Source } from "../pipeline/Source.ts"
 import { places, realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import * as FileWriter from "./files/FileWriter.ts"
+import { csvFormat, type CsvFormatOptions } from "./files/format/CsvFormat.ts"
 import { jsonlFormat } from "./files/format/JsonFormat.ts"
 import type { LineOptions } from "./files/format/LineCutter.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
@@ -87,6 +88,37 @@ export const lines = (path: string, options: Options = {}): LineFile<string> =>
  */
 export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: Options = {}): LineFile<A> =>
   formatted(path, jsonlFormat(schema, lineOptions(options, true)), options)
+
+/** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
+export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions {}
+
+/**
+ * A file of CSV as RFC 4180 has it, one value of `schema` a record, to read from or to write to; see `lines` for how it resumes.
+ * Columns are found by their names, in any order; others are ignored. Cells are the schema's strings
+ * (`Schema.toCodecStringTree`), so numbers, dates and booleans come back as they were. An empty cell is an absent value where the
+ * field may be left out, undefined or null, and an empty text elsewhere; `""` is an empty text. A record that does not fit, or is
+ * of another width, is a `FilesError` with its line, its byte offset and the column. Lines with nothing in them are skipped where
+ * there are several columns. As a sink it writes the header at the start of a file that is empty.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Files.writeAtomic("cities.csv", 'people;name\n129942;"Ulm; Danube"\n')
+ *   return yield* Pipeline.collect(Pipeline.from(Files.csv("cities.csv", City, { delimiter: ";" })))
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ people: 129942, name: "Ulm; Danube" }]
+ * ```
+ */
+export const csv = <A, I>(path: string, schema: Schema.Codec<A, I>, options: CsvOptions = {}): LineFile<A> =>
+  formatted(path, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
 
 const lineOptions = (options: Options, skipBlank: boolean): LineOptions => {
   checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
