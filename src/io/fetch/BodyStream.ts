@@ -1,4 +1,5 @@
 /** A body that is sent as it is made. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
@@ -20,7 +21,7 @@ export const repeatable = (body: BodyStream): BodyStream => {
     })
     const whole = Effect.suspend(() =>
       sent < most
-        ? Effect.fail(new Error(`the stream of its body gave ${most} bytes before, and ${sent} when it was run again`))
+        ? Effect.fail(new Cause.UnknownError(undefined, `the stream of its body gave ${most} bytes before, and ${sent} when it was run again`))
         : Effect.void
     )
     return Stream.concat(counted, Stream.fromEffectDrain(whole))

@@ -6,7 +6,8 @@ export const find = (header: string | undefined, relation: string): string | und
   const links = new Reader(header)
   for (let link = links.next(); link !== undefined; link = links.next()) {
     // One with an anchor speaks of another page.
-    if (link.anchor === undefined && link.rel?.toLowerCase().split(/\s+/).includes(relation) === true) return link.target
+    if (link.anchor === undefined && link.rel?.toLowerCase().split(/\s+/).includes(relation) === true)
+      return link.target
   }
   return undefined
 }
@@ -32,7 +33,8 @@ class Reader {
       if (this.at >= this.text.length) return undefined
       const target = this.take(/<([^>]*)>/y)
       const parameters = this.parameters()
-      if (target !== undefined) return { target: target.trim(), rel: parameters.get("rel"), anchor: parameters.get("anchor") }
+      if (target !== undefined)
+        return { target: target.trim(), rel: parameters.get("rel"), anchor: parameters.get("anchor") }
       this.skip(/[^,]*/y)
     }
   }

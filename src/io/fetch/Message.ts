@@ -23,61 +23,69 @@ interface Head {
 }
 
 /** What is sent, at most one kind of body. */
-export type Message = Head & (
-  | {
-      /** Sent as JSON. What JSON has no form for, as NaN, is refused and not sent. */
-      readonly json?: unknown
-      readonly form?: never
-      readonly multipart?: never
-      readonly body?: never
-    }
-  | {
-      readonly json?: never
-      /** Sent as a form is, URL encoded. */
-      readonly form?: UrlParams.Input | undefined
-      readonly multipart?: never
-      readonly body?: never
-    }
-  | {
-      readonly json?: never
-      readonly form?: never
-      /** Sent as a form with files is. */
-      readonly multipart?: Multipart.Fields | undefined
-      readonly body?: never
-    }
-  | {
-      readonly json?: never
-      readonly form?: never
-      readonly multipart?: never
-      /** Sent as it is; its type is that of the header `content-type`, or what is usual for text and bytes. */
-      readonly body?: string | Uint8Array | BodyStream | undefined
-    }
-)
+export type Message = Head &
+  (
+    | {
+        /** Sent as JSON. What JSON has no form for, as NaN, is refused and not sent. */
+        readonly json?: unknown
+        readonly form?: never
+        readonly multipart?: never
+        readonly body?: never
+      }
+    | {
+        readonly json?: never
+        /** Sent as a form is, URL encoded. */
+        readonly form?: UrlParams.Input | undefined
+        readonly multipart?: never
+        readonly body?: never
+      }
+    | {
+        readonly json?: never
+        readonly form?: never
+        /** Sent as a form with files is. */
+        readonly multipart?: Multipart.Fields | undefined
+        readonly body?: never
+      }
+    | {
+        readonly json?: never
+        readonly form?: never
+        readonly multipart?: never
+        /** Sent as it is; its type is that of the header `content-type`, or what is usual for text and bytes. */
+        readonly body?: string | Uint8Array | BodyStream | undefined
+      }
+  )
 
 /** Whether a target is such a message, and no URL or request of Effect's. */
 export const isMessage = (target: unknown): target is Message =>
   Predicate.isObject(target) && !(target instanceof URL) && !HttpClientRequest.isHttpClientRequest(target)
 
+/** The method of a message that names none is that of its body. */
+export const methodOf = ({ body, form, json, method, multipart }: Message): HttpMethod =>
+  method ?? ([json, form, multipart, body].every((kind) => kind === undefined) ? "GET" : "POST")
+
 /** The request that a message stands for, or why it has no form that could be sent. */
 export const toRequest = (
   message: Message,
   random: Random
-): Result.Result<HttpClientRequest.HttpClientRequest, string> =>
-  Result.map(bodyOf(message, random), (body) => {
-    const bare = HttpClientRequest.make(message.method ?? (body === undefined ? "GET" : "POST"))(message.url, {
-      ...(message.query !== undefined && { urlParams: message.query })
+): Result.Result<HttpClientRequest.HttpClientRequest, string> => {
+  const query = message.query === undefined ? Result.succeed(undefined) : wellFormed(message.query, "query parameter")
+  if (Result.isFailure(query)) return Result.fail(query.failure)
+  return Result.map(bodyOf(message, random), (body) => {
+    const bare = HttpClientRequest.make(methodOf(message))(message.url, {
+      ...(query.success !== undefined && { urlParams: query.success })
     })
     const full = body === undefined ? bare : HttpClientRequest.setBody(bare, body)
     // The type that a message names goes before the one that its body would have.
     return message.headers === undefined ? full : HttpClientRequest.setHeaders(full, message.headers)
   })
+}
 
 const bodyOf = (message: Message, random: Random): Result.Result<HttpBody.HttpBody | undefined, string> => {
   const { body, form, json, multipart } = message
   const kinds = [json, form, multipart, body].filter((kind) => kind !== undefined)
   if (kinds.length > 1) return Result.fail("it has more than one of `json`, `form`, `multipart` and `body`")
   if (json !== undefined) return Result.map(jsonText(json), (text) => HttpBody.text(text, "application/json"))
-  if (form !== undefined) return formBody(form)
+  if (form !== undefined) return Result.map(wellFormed(form, "form field"), HttpBody.urlParams)
   if (multipart !== undefined) return Multipart.body(multipart, random)
   if (body === undefined) return Result.succeed(undefined)
   if (typeof body === "string") {
@@ -96,12 +104,12 @@ const announced = ({ headers }: Message): number | undefined => {
   return length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
 }
 
-const formBody = (form: UrlParams.Input): Result.Result<HttpBody.HttpBody, string> => {
-  const params = UrlParams.fromInput(form)
-  const bad = params.params.find((pair) => pair.some((text) => !text.isWellFormed()))
+const wellFormed = (input: UrlParams.Input, what: string): Result.Result<UrlParams.UrlParams, string> => {
+  const params = UrlParams.fromInput(input)
+  const bad = params.params.find((pair) => pair.some((text) => typeof text === "string" && !text.isWellFormed()))
   return bad === undefined
-    ? Result.succeed(HttpBody.urlParams(params))
-    : Result.fail(`its form field "${bad[0].toWellFormed()}" ${JsonText.noUtf8}`)
+    ? Result.succeed(params)
+    : Result.fail(`its ${what} "${bad[0].toWellFormed()}" ${JsonText.noUtf8}`)
 }
 
 /** JSON that says what was given: `JSON.stringify` makes null of what it has no form for, without a word. */

@@ -76,7 +76,8 @@ const partOf = (name: string, value: string | File): Result.Result<Part, string>
   const { content: given, name: file, size, type = "application/octet-stream" } = value
   if (!file.isWellFormed()) return Result.fail(`${where}: the name of its file ${JsonText.noUtf8}`)
   // oxlint-disable-next-line no-control-regex -- what would end the line, and the head with it
-  if (!/^[\w!#$&^.+*-]+\/[^\x00-\x1f\x7f]+$/.test(type)) return Result.fail(`${where}: ${JSON.stringify(type)} is no media type`)
+  if (!/^[\w!#$&^.+*-]+\/[^\x00-\x1f\x7f]+$/.test(type))
+    return Result.fail(`${where}: ${JSON.stringify(type)} is no media type`)
   if (typeof given === "string" && !given.isWellFormed()) return Result.fail(`${where} ${JsonText.noUtf8}`)
   const content = typeof given === "string" ? utf8.encode(given) : given
   return Result.succeed({

@@ -63,8 +63,10 @@ export const answerOf = (status: number, headers: Headers.Headers, from: number,
   if (parsed === null) return wrong(`it answered with a range that it does not tell (Content-Range: ${range})`)
   const [first, last, total] = [Number(parsed[1]), Number(parsed[2]), parsed[3] === "*" ? undefined : Number(parsed[3])]
   if (first !== from) return wrong(`it answered with bytes from ${first} on, and those from ${from} on were asked for`)
-  if (total !== undefined && last !== total - 1) return wrong(`it answered with bytes up to ${last} of ${total}, and the rest was asked for`)
+  if (total !== undefined && last !== total - 1)
+    return wrong(`it answered with bytes up to ${last} of ${total}, and the rest was asked for`)
   const { etag } = headers
-  if (etag !== undefined && validator.startsWith('"') && etag !== validator) return wrong("it answered with a part of another version")
+  if (etag !== undefined && validator.startsWith('"') && etag !== validator)
+    return wrong("it answered with a part of another version")
   return { kind: "rest", total }
 }
