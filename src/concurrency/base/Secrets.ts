@@ -1,5 +1,8 @@
 /** What must not be seen in a text that came from outside: user and password in URLs, and tokens in their queries. */
 
+/** What stands in the place of a secret. */
+export const mark = "***"
+
 /** The text with `***` for user and password, whatever stands around its URLs. */
 export const hidden = (text: string): string => {
   if (!/[@?]/.test(text)) return text
@@ -41,11 +44,15 @@ const hiddenInWord = (word: string): string => {
   const urls = rest.map((part, i) => (i % 2 === 1 ? bare(part) : part))
   const whole = urls.length === 0 ? withoutScheme(first) : first + urls.join("")
   return whole.replaceAll(/([?&;])([^=&#?;]*)=([^&#"]*)/g, (pair, mark, name) =>
-    secretNames.test(name) ? `${mark}${name}=***` : pair
+    isSecret(name) || name === "key" ? `${mark}${name}=***` : pair
   )
 }
 
-const secretNames = /token|secret|passw|signature|credential|(?:api|access)[-_]?key|^(?:auth|key|pwd|sig)$/i
+const secretNames =
+  /token|secret|passw|passphrase|signature|credential|authorization|cookie|(?:api|access|private)[-_]?key|^(?:auth|pwd|sig)$/i
+
+/** Whether a field, a header or a parameter of this name holds what must not be seen. */
+export const isSecret = (name: string): boolean => secretNames.test(name)
 
 const authorityOf = (part: string): string => /^[^/\\?#]*/.exec(part)?.[0] ?? ""
 
