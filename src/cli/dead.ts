@@ -145,7 +145,7 @@ const check = (name: string | undefined, journal: string): Effect.Effect<void, u
 
 const planOf = (name: string, entry: Remembered.Entry): Effect.Effect<Plan.Plan, unknown, Main.Services> =>
   entry.kind === "fetch"
-    ? Effect.succeed(FetchPlan.make(name, FetchPlan.again(entry.options)))
+    ? FetchPlan.again(name, entry.options)
     : RunPlan.make({ ...entry.options, name, otherwise: name })
 
 /** The same with a database that is given anew: with a password, say. */
