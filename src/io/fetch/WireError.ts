@@ -4,6 +4,8 @@
 export class WireError extends Error {
   readonly reason: "Blocked" | "Connect" | "Dns" | "Tls" | "Protocol"
   readonly retryable: boolean
+  /** That was exceeded, in bytes. */
+  readonly limit: number | undefined
   override readonly name = "WireError"
   /** Not one of those on which undici tries the same again by itself. */
   readonly code = "SKEIN_WIRE"
@@ -11,10 +13,15 @@ export class WireError extends Error {
   constructor(
     reason: WireError["reason"],
     message: string,
-    { retryable = false, cause }: { readonly retryable?: boolean; readonly cause?: unknown } = {}
+    {
+      cause,
+      limit,
+      retryable = false
+    }: { readonly retryable?: boolean; readonly cause?: unknown; readonly limit?: number } = {}
   ) {
     super(message, cause === undefined ? undefined : { cause })
     this.reason = reason
     this.retryable = retryable
+    this.limit = limit
   }
 }
