@@ -14,14 +14,19 @@ import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
 import * as Body from "./FetchBody.ts"
+import * as Cookies from "./Cookies.ts"
 import * as Cause from "./FetchCause.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
+import * as Wire from "./Wire.ts"
 
 export interface Limits {
   readonly maxBody: number
   readonly redirects: number
   readonly accept: (status: number) => boolean
+  /** What the transport is told; undefined where that is nothing. */
+  readonly wire: Wire.Wire | undefined
+  readonly cookies: Cookies.Choice | undefined
 }
 
 /** An answer whose status is accepted, with its body as `B`. */
@@ -52,6 +57,7 @@ export class Attempt<B> {
   private readonly clock: Clock.Clock
   private readonly asked: number
   private started = 0
+  private cookies: Cookies.Cookies | undefined
 
   constructor(client: HttpClient.HttpClient, limits: Limits, take: Take<B>, context: Context.Context<never>) {
     this.client = client
@@ -66,6 +72,7 @@ export class Attempt<B> {
     return Effect.suspend(() => {
       this.count += 1
       this.started = Alarm.now(this.clock)
+      this.cookies = Cookies.kept(this.limits.cookies, this.client)
       return this.send(outgoing, 0)
     })
   }
@@ -84,8 +91,9 @@ export class Attempt<B> {
   }
 
   broken(outgoing: Outgoing, cause: HttpClientError): FetchError {
-    const { detail, isPassing, reason } = Cause.of(cause)
-    return this.error(outgoing, reason, detail, { retryable: isPassing && outgoing.idempotent, cause })
+    const { detail, isPassing, limit, reason } = Cause.of(cause)
+    const retryable = isPassing && outgoing.idempotent
+    return this.error(outgoing, reason, detail, { retryable, cause, ...(limit !== undefined && { limit }) })
   }
 
   /** Counts bytes of bodies for whoever runs this. */
@@ -94,10 +102,26 @@ export class Attempt<B> {
   }
 
   private send(outgoing: Outgoing, hops: number): Effect.Effect<Answer<B>, FetchError> {
-    return Effect.matchEffect(this.client.execute(outgoing.request), {
+    const sent =
+      this.cookies === undefined
+        ? Wire.execute(this.client, outgoing.request, this.limits.wire)
+        : Effect.flatMap(this.cookies.sent(outgoing.request, outgoing.url), (request) =>
+            Wire.execute(this.client, request, this.limits.wire)
+          )
+    return Effect.matchEffect(sent, {
       onFailure: (error) => Effect.fail(this.broken(outgoing, error)),
-      onSuccess: (response) => this.receive(outgoing, response, hops)
+      onSuccess: (response) =>
+        this.keeps(response)
+          ? Effect.andThen(this.cookies!.received(response, outgoing.url), this.receive(outgoing, response, hops))
+          : this.receive(outgoing, response, hops)
     })
+  }
+
+  /** Whether it sets cookies that somebody may want back: without a jar, only who is sent on. */
+  private keeps(response: Response): boolean {
+    if (this.limits.cookies === false || !Cookies.isSet(response)) return false
+    if (this.cookies === undefined && leadsOn.has(response.status)) this.cookies = new Cookies.Cookies()
+    return this.cookies !== undefined
   }
 
   private receive(outgoing: Outgoing, response: Response, hops: number): Effect.Effect<Answer<B>, FetchError> {

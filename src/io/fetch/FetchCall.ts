@@ -14,6 +14,7 @@ import * as Attempt from "./FetchAttempt.ts"
 import * as Hosts from "./FetchHosts.ts"
 import * as Policy from "./FetchPolicy.ts"
 import * as Request from "./FetchRequest.ts"
+import * as Wire from "./Wire.ts"
 
 /** A policy for this function alone, and what it sends. */
 export interface Options extends Policy.Policy {
@@ -133,7 +134,9 @@ const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input
     limits: {
       maxBody: policy.maxBody ?? 16 * 1024 * 1024,
       redirects: policy.redirects ?? 5,
-      accept: options.accept ?? isOk
+      accept: options.accept ?? isOk,
+      wire: Wire.make("Fetch", policy),
+      cookies: policy.cookies
     },
     retries: policy.retries ?? 3,
     timeout: Duration.toMillis(policy.timeout ?? "30 seconds"),

@@ -13,6 +13,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Stream from "effect/Stream"
+import { setCookies } from "../../io/fetch/Wire.ts"
 import { WireError } from "../../io/fetch/WireError.ts"
 import type { Proxy } from "./ProxySettings.ts"
 import { declined } from "./Tunnel.ts"
@@ -198,6 +199,11 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
   get cookies(): Cookies.Cookies {
     const header = this.received["set-cookie"]
     return header === undefined ? Cookies.empty : Cookies.fromSetCookie(header)
+  }
+
+  get [setCookies](): ReadonlyArray<string> {
+    const header = this.received["set-cookie"]
+    return header === undefined ? [] : Array.isArray(header) ? header : [header]
   }
 
   get remoteAddress(): Option.Option<string> {
