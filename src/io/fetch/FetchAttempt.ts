@@ -57,7 +57,6 @@ export class Attempt<B> {
   private readonly clock: Clock.Clock
   private readonly asked: number
   private started = 0
-  private cookies: Cookies.Cookies | undefined
 
   constructor(client: HttpClient.HttpClient, limits: Limits, take: Take<B>, context: Context.Context<never>) {
     this.client = client
@@ -72,8 +71,7 @@ export class Attempt<B> {
     return Effect.suspend(() => {
       this.count += 1
       this.started = Alarm.now(this.clock)
-      this.cookies = Cookies.kept(this.limits.cookies, this.client)
-      return this.send(outgoing, 0)
+      return this.send(outgoing, 0, Cookies.kept(this.limits.cookies, this.client))
     })
   }
 
@@ -101,35 +99,51 @@ export class Attempt<B> {
     this.meter.bytes += bytes
   }
 
-  private send(outgoing: Outgoing, hops: number): Effect.Effect<Answer<B>, FetchError> {
+  private send(
+    outgoing: Outgoing,
+    hops: number,
+    cookies: Cookies.Cookies | undefined
+  ): Effect.Effect<Answer<B>, FetchError> {
+    const { wire } = this.limits
     const sent =
-      this.cookies === undefined
-        ? Wire.execute(this.client, outgoing.request, this.limits.wire)
-        : Effect.flatMap(this.cookies.sent(outgoing.request, outgoing.url), (request) =>
-            Wire.execute(this.client, request, this.limits.wire)
+      cookies === undefined
+        ? Wire.execute(this.client, outgoing.request, wire)
+        : Effect.flatMap(cookies.sent(outgoing.request, outgoing.url), (request) =>
+            Wire.execute(this.client, request, wire)
           )
     return Effect.matchEffect(sent, {
       onFailure: (error) => Effect.fail(this.broken(outgoing, error)),
-      onSuccess: (response) =>
-        this.keeps(response)
-          ? Effect.andThen(this.cookies!.received(response, outgoing.url), this.receive(outgoing, response, hops))
-          : this.receive(outgoing, response, hops)
+      onSuccess: (response) => this.keep(outgoing, response, hops, cookies)
     })
   }
 
-  /** Whether it sets cookies that somebody may want back: without a jar, only who is sent on. */
-  private keeps(response: Response): boolean {
-    if (this.limits.cookies === false || !Cookies.isSet(response)) return false
-    if (this.cookies === undefined && leadsOn.has(response.status)) this.cookies = new Cookies.Cookies()
-    return this.cookies !== undefined
+  /** Keeps the cookies that it sets: without a jar, while it leads on. */
+  private keep(
+    outgoing: Outgoing,
+    response: Response,
+    hops: number,
+    cookies: Cookies.Cookies | undefined
+  ): Effect.Effect<Answer<B>, FetchError> {
+    const isKept = cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
+    if (!isKept || !Cookies.isSet(response)) return this.receive(outgoing, response, hops, cookies)
+    const keeping = cookies ?? new Cookies.Cookies()
+    return Effect.andThen(
+      keeping.received(response, outgoing.url),
+      Effect.suspend(() => this.receive(outgoing, response, hops, keeping))
+    )
   }
 
-  private receive(outgoing: Outgoing, response: Response, hops: number): Effect.Effect<Answer<B>, FetchError> {
+  private receive(
+    outgoing: Outgoing,
+    response: Response,
+    hops: number,
+    cookies: Cookies.Cookies | undefined
+  ): Effect.Effect<Answer<B>, FetchError> {
     const { status } = response
     if (leadsOn.has(status) && this.limits.redirects > 0) {
       const { location } = response.headers
       if (location !== undefined) {
-        return Effect.andThen(Body.discard(response), this.follow(outgoing, status, location, hops))
+        return Effect.andThen(Body.discard(response), this.follow(outgoing, status, location, hops, cookies))
       }
     }
     if (!this.limits.accept(status)) return Effect.andThen(Body.discard(response), this.refuse(outgoing, response))
@@ -146,13 +160,14 @@ export class Attempt<B> {
     outgoing: Outgoing,
     status: number,
     location: string,
-    hops: number
+    hops: number,
+    cookies: Cookies.Cookies | undefined
   ): Effect.Effect<Answer<B>, FetchError> {
     const { redirects } = this.limits
     const refused = (detail: string) => Effect.fail(this.error(outgoing, "Redirect", detail))
     if (hops >= redirects) return refused(`redirected more than ${redirects} times`)
     const next = redirected(outgoing, status, location)
-    return Result.isSuccess(next) ? this.send(next.success, hops + 1) : refused(next.failure)
+    return Result.isSuccess(next) ? this.send(next.success, hops + 1, cookies) : refused(next.failure)
   }
 
   private refuse(outgoing: Outgoing, { status, headers }: Response): Effect.Effect<never, FetchError> {

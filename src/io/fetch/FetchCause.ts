@@ -17,6 +17,9 @@ export interface Cause {
 /** What made the request fail, by the first in the chain of causes that is known; else what its innermost says. */
 export const of = (error: HttpClientError): Cause => {
   if (error.reason._tag === "InvalidUrlError") return once("Url", "not a URL")
+  if (error.reason._tag === "EncodeError") {
+    return once("Encode", `its body could not be made: ${line(Foreign.describe(error.reason.cause))}`)
+  }
   const chain = causes(error.reason)
   for (const each of chain) {
     if (each instanceof WireError) {
@@ -26,7 +29,6 @@ export const of = (error: HttpClientError): Cause => {
     const known = typeof code === "string" ? byCode(code, messageOf(each)) : undefined
     if (known !== undefined) return { ...known, detail: line(known.detail) }
   }
-  if (error.reason._tag === "EncodeError") return once("Protocol", `its body cannot be sent: ${explain(error)}`)
   return passing("Connect", explain(error))
 }
 
