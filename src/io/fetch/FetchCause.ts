@@ -26,7 +26,9 @@ export const of = (error: HttpClientError): Cause => {
       return { reason: each.reason, detail: each.message, isPassing: each.retryable, limit: each.limit }
     }
     const code = Foreign.get(each, "code")
-    const known = typeof code === "string" ? byCode(code, messageOf(each)) : undefined
+    // Undici's parser gives no code.
+    const name = typeof code === "string" ? code : Foreign.nameOf(each) === "HTTPParserError" ? "HPE_" : ""
+    const known = byCode(name, messageOf(each))
     if (known !== undefined) return { ...known, detail: line(known.detail) }
   }
   return passing("Connect", explain(error))
