@@ -17,11 +17,13 @@ import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
 import * as Body from "./FetchBody.ts"
+import * as Cookies from "./Cookies.ts"
 import * as Cause from "./FetchCause.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
+import * as Wire from "./Wire.ts"
 
 export interface Limits {
   readonly maxBody: number
@@ -29,6 +31,9 @@ export interface Limits {
   readonly accept: (status: number) => boolean
   /** Milliseconds for one attempt. */
   readonly timeout: number
+  /** What the transport is told; undefined where that is nothing. */
+  readonly wire: Wire.Wire | undefined
+  readonly cookies: Cookies.Choice | undefined
 }
 
 /** An answer whose status is accepted, with its body as `B`. */
@@ -55,6 +60,7 @@ export type More = Partial<Pick<FetchError, "retryable" | "status" | "retryAfter
 interface Sent {
   readonly at: number
   readonly scope: Scope.Closeable | undefined
+  readonly cookies: Cookies.Cookies | undefined
 }
 
 /** What an origin refused with 401, and where others can be had. */
@@ -114,10 +120,11 @@ export class Attempt<B> {
       this.count += 1
       const at = Alarm.now(this.clock)
       const { timeout } = this.limits
+      const cookies = Cookies.kept(this.limits.cookies, this.client)
       const late = () => this.late(outgoing, "one attempt", timeout)
-      if (this.outer === undefined) return within(this.send(outgoing, { at, scope: undefined }, 0), timeout, late)
+      if (this.outer === undefined) return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
       const scope = Scope.forkUnsafe(this.outer)
-      return Effect.onExit(within(this.send(outgoing, { at, scope }, 0), timeout, late), (exit) =>
+      return Effect.onExit(within(this.send(outgoing, { at, scope, cookies }, 0), timeout, late), (exit) =>
         Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
       )
     })
@@ -137,10 +144,14 @@ export class Attempt<B> {
   }
 
   broken(outgoing: Outgoing, error: HttpClientError): FetchError {
-    const { detail, isPassing, reason } = Cause.of(error)
+    const { detail, isPassing, limit, reason } = Cause.of(error)
     const { cause } = error
     const retryable = isPassing && outgoing.idempotent
-    return this.error(outgoing, reason, detail, { retryable, ...(cause !== undefined && { cause }) })
+    return this.error(outgoing, reason, detail, {
+      retryable,
+      ...(cause !== undefined && { cause }),
+      ...(limit !== undefined && { limit })
+    })
   }
 
   late(outgoing: Outgoing, what: string, millis: number): FetchError {
@@ -154,16 +165,40 @@ export class Attempt<B> {
   }
 
   private send(outgoing: Outgoing, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
+    const { wire } = this.limits
     const renewal = this.renewalOf?.(outgoing.url.origin)
     const pass = renewal?.pass
     const request = pass === undefined ? outgoing.request : HttpClientRequest.setHeaders(outgoing.request, pass.headers)
-    return Effect.matchEffect(this.client.execute(request), {
+    const exchanged =
+      sent.cookies === undefined
+        ? Wire.execute(this.client, request, wire)
+        : Effect.flatMap(sent.cookies.sent(request, outgoing.url), (request) =>
+            Wire.execute(this.client, request, wire)
+          )
+    return Effect.matchEffect(exchanged, {
       onFailure: (error) => Effect.fail(this.broken(outgoing, error)),
       onSuccess: (response) => {
         this.unauthorized = response.status === 401 && renewal !== undefined ? { renewal, pass } : undefined
-        return this.receive(outgoing, response, sent, hops)
+        return this.keep(outgoing, response, sent, hops)
       }
     })
+  }
+
+  /** Keeps the cookies that it sets: without a jar, while it leads on. */
+  private keep(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    hops: number
+  ): Effect.Effect<Answer<B>, FetchError> {
+    const { cookies } = sent
+    const isKept = cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
+    if (!isKept || !Cookies.isSet(response)) return this.receive(outgoing, response, sent, hops)
+    const keeping = cookies ?? new Cookies.Cookies()
+    return Effect.andThen(
+      keeping.received(response, outgoing.url),
+      Effect.suspend(() => this.receive(outgoing, response, { ...sent, cookies: keeping }, hops))
+    )
   }
 
   private receive(
