@@ -11,16 +11,16 @@ import type { HttpMethod } from "effect/http/HttpMethod"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import { isTooDeep, unlessTooDeep } from "../concurrency/base/Nesting.ts"
+import type * as Schema from "effect/Schema"
 import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import * as Limiter from "../concurrency/Limiter.ts"
 import * as Policies from "../pipeline/Policy.ts"
 import * as Attempt from "./fetch/FetchAttempt.ts"
-import * as Body from "./fetch/FetchBody.ts"
-import { explain, type FetchError } from "./FetchError.ts"
+import * as FetchJson from "./fetch/FetchJson.ts"
+import type { FetchError } from "./FetchError.ts"
 import * as Request from "./fetch/FetchRequest.ts"
+
+import * as TextRule from "./text/TextRule.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
 export type { Target } from "./fetch/FetchRequest.ts"
@@ -61,11 +61,12 @@ export type Fetcher<A, R = never> = (request: Request.Target) => Effect.Effect<A
 export interface Page {
   readonly status: number
   readonly headers: Headers.Headers
-  readonly contentType: string | undefined
+  /** What its header says; what its first bytes look like where that says nothing, or `text/plain` of what is no text. */
+  readonly contentType: string
   /** Where it came from in the end, after redirects, without credentials. */
   readonly url: string
   readonly body: Uint8Array
-  /** The body as text, by its charset; undefined where the content type is not one of text. */
+  /** The body as `Fetch.text` gives it; undefined where the content type is not one of text. */
   readonly text: string | undefined
   /** How long the attempt took that gave it. */
   readonly duration: Duration.Duration
@@ -157,7 +158,7 @@ const check = (where: string, { maxBody, redirects, retries, timeout, total }: L
  * @example
  * ```ts
  * import * as Effect from "effect/Effect"
- * import * as Schema from "effect/Schema"
+ * import type * as Schema from "effect/Schema"
  * import { Fetch } from "skein"
  * import { Http } from "skein/node"
  * import { createServer } from "node:http"
@@ -177,28 +178,12 @@ const check = (where: string, { maxBody, redirects, retries, timeout, total }: L
 export const json = <S extends Schema.Constraint>(
   schema: S,
   options?: Options
-): Fetcher<S["Type"], S["DecodingServices"]> => {
-  const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { reportInput: true })
-  return fetcher(options, { accept: "application/json" }, (answer) => {
-    const parsed = Result.try(() => JSON.parse(Body.text(answer.body, undefined)) as unknown)
-    if (Result.isFailure(parsed)) return Effect.fail(notJson(answer, parsed.failure))
-    const misfit = (detail: string) => Attempt.fail(answer.outgoing, "schema", detail)
-    return decode(parsed.success).pipe(
-      Effect.mapError((error) =>
-        misfit(
-          unlessTooDeep(
-            () => mismatch(error.issue),
-            () => tooDeep
-          )
-        )
-      ),
-      Effect.catchDefect((defect) => (isTooDeep(defect) ? Effect.fail(misfit(tooDeep)) : Effect.die(defect)))
-    )
-  })
-}
+): Fetcher<S["Type"], S["DecodingServices"]> =>
+  fetcher(options, { accept: "application/json" }, FetchJson.decoder(schema))
 
 /**
- * Fetches text, decoded by the charset of its content type, or as UTF-8 where that names none.
+ * Fetches text, decoded by the rules of the web: its byte order mark, the charset of its content type, what HTML or XML
+ * says of itself; else as UTF-8, or windows-1252 where it cannot be that.
  *
  * @example
  * ```ts
@@ -219,7 +204,7 @@ export const json = <S extends Schema.Constraint>(
  * ```
  */
 export const text = (options?: Options): Fetcher<string> =>
-  fetcher(options, {}, ({ body, response }) => Effect.succeed(Body.text(body, response.headers["content-type"])))
+  fetcher(options, {}, ({ body, response }) => TextRule.decoded(body, response.headers["content-type"]))
 
 /**
  * Fetches the body as it is.
@@ -270,18 +255,17 @@ export const bytes = (options?: Options): Fetcher<Uint8Array> =>
 export const page = (options?: Options): Fetcher<Page> =>
   fetcher(options, {}, ({ outgoing, response, body, millis }) => {
     const { status, headers } = response
-    const contentType = headers["content-type"]
-    return Effect.succeed({
+    return Effect.map(TextRule.read(body, headers), ({ contentType, text }) => ({
       status,
       headers,
       contentType,
       url: outgoing.url.href,
       body,
       get text() {
-        return contentType !== undefined && Body.isText(contentType) ? Body.text(body, contentType) : undefined
+        return text?.()
       },
       duration: Duration.millis(millis)
-    })
+    }))
   })
 
 const fetcher = <A, R>(
@@ -358,20 +342,3 @@ const planOf = (settings: Settings, options: Options, defaults: Readonly<Record<
 }
 
 const isOk = (status: number): boolean => status >= 200 && status < 300
-
-const notJson = ({ outgoing, response }: Attempt.Answer, error: unknown): FetchError => {
-  const type = response.headers["content-type"] ?? "no content type"
-  return Attempt.fail(outgoing, "body", `its body (${type}) is not JSON: ${explain(error)}`)
-}
-
-const tooDeep = "its JSON is nested too deep"
-
-const formatted = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const mismatch = (issue: SchemaIssue.Issue): string => {
-  const [first] = formatted(issue).issues
-  const message = first === undefined ? "it was refused" : first.message
-  const path = (first?.path ?? []).map(String).join(".")
-  const where = path === "" ? "" : ` at \`${path}\``
-  return `its JSON does not match the schema${where}: ${message.length > 300 ? `${message.slice(0, 300)}…` : message}`
-}

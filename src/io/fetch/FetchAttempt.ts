@@ -17,6 +17,7 @@ import { type Outgoing, redirected } from "./FetchRequest.ts"
 
 export interface Limits {
   readonly maxBody: number
+  readonly maxRatio?: number | undefined
   readonly redirects: number
   readonly accept: (status: number) => boolean
 }
@@ -67,10 +68,14 @@ export class Attempt {
       }
     }
     if (!this.limits.accept(status)) return Effect.andThen(Body.discard(response), this.refuse(outgoing, response))
-    return Effect.matchEffect(Body.read(response, this.limits.maxBody), {
+    return Effect.matchEffect(Body.read(response, this.limits), {
       onFailure: (error) =>
         Effect.fail(
-          error._tag === "TooLarge" ? tooLarge(outgoing, error, this.limits.maxBody) : broken(outgoing, error)
+          error._tag === "TooLarge"
+            ? tooLarge(outgoing, error, this.limits)
+            : error._tag === "Undecodable"
+              ? undecodable(outgoing, error)
+              : broken(outgoing, error)
         ),
       onSuccess: (body) => {
         this.meter.bytes += body.length
@@ -145,7 +150,12 @@ export const fail = (
 const broken = (outgoing: Outgoing, error: HttpClientError): FetchError =>
   fail(outgoing, "connect", explain(error), { retryable: outgoing.idempotent })
 
-const tooLarge = (outgoing: Outgoing, { announced }: Body.TooLarge, limit: number): FetchError => {
-  const size = announced === undefined ? "its body" : `its body of ${announced} bytes`
-  return fail(outgoing, "tooLarge", `${size} is larger than ${limit} bytes, and was not read to the end`, { limit })
+const undecodable = (outgoing: Outgoing, { detail, isCut }: Body.Undecodable): FetchError =>
+  isCut
+    ? fail(outgoing, "connect", `its body ${detail}`, { retryable: outgoing.idempotent })
+    : fail(outgoing, "body", `its body ${detail}`)
+
+const tooLarge = (outgoing: Outgoing, error: Body.TooLarge, limits: Limits): FetchError => {
+  const limit = limits[error.limit] ?? Body.maxRatio
+  return fail(outgoing, "tooLarge", Body.explainLarge(error, limit), { limit })
 }
