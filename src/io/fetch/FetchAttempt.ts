@@ -1,4 +1,4 @@
-/** One attempt: sends the request, follows where it leads, and takes the answer if its status and size will do. */
+/** One request from its first attempt to the last: sends it, follows where it leads, and takes the answer if its status and size will do. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -8,58 +8,111 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse as Response } from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
+import { FetchError, type Reason } from "../FetchError.ts"
 import * as Body from "./FetchBody.ts"
-import { explain, FetchError, type Reason, shown } from "../FetchError.ts"
+import * as Cause from "./FetchCause.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
+import { shown } from "./ShownUrl.ts"
 
-export interface Limits {
-  readonly maxBody: number
-  readonly maxRatio?: number | undefined
+export interface Limits extends Body.Bounds {
   readonly redirects: number
   readonly accept: (status: number) => boolean
 }
 
-/** An answer with its whole body. */
-export interface Answer {
+/** An answer whose status is accepted, with its body as `B`. */
+export interface Answer<B = Uint8Array> {
+  /** The request that it answers: after redirects, the last. */
   readonly outgoing: Outgoing
   readonly response: Response
-  readonly body: Uint8Array
-  /** From sending the request to the last byte. */
+  readonly body: B
+  /** From sending the request to the last byte; of a stream, to the head. */
   readonly millis: number
+  /** The error of this request, for what its body is read as. */
+  readonly error: (reason: Reason, detail: string, more?: More) => FetchError
 }
 
-export class Attempt {
+/** The body as it arrives, undone of its content codings. */
+export type Arriving = Stream.Stream<Uint8Array, FetchError>
+
+/** What only some reasons have. */
+export type More = Partial<Pick<FetchError, "retryable" | "status" | "retryAfter" | "limit" | "excerpt" | "cause">>
+
+export class Attempt<B> {
+  /** How many times it was sent. */
+  count = 0
   private readonly client: HttpClient.HttpClient
   private readonly limits: Limits
+  private readonly take: Take<B>
   private readonly meter: Meter
   private readonly clock: Clock.Clock
+  private readonly asked: number
   private started = 0
 
-  constructor(client: HttpClient.HttpClient, limits: Limits, context: Context.Context<never>) {
+  constructor(client: HttpClient.HttpClient, limits: Limits, take: Take<B>, context: Context.Context<never>) {
     this.client = client
     this.limits = limits
+    this.take = take
     this.meter = Context.get(context, Meter)
     this.clock = Context.get(context, Clock.Clock)
+    this.asked = Alarm.now(this.clock)
   }
 
-  run(outgoing: Outgoing): Effect.Effect<Answer, FetchError> {
+  run(outgoing: Outgoing): Effect.Effect<Answer<B>, FetchError> {
     return Effect.suspend(() => {
+      this.count += 1
       this.started = Alarm.now(this.clock)
       return this.send(outgoing, 0)
     })
   }
 
-  private send(outgoing: Outgoing, hops: number): Effect.Effect<Answer, FetchError> {
+  error(outgoing: Outgoing, reason: Reason, detail: string, more?: More): FetchError {
+    return new FetchError({
+      reason,
+      method: outgoing.request.method,
+      url: shown(outgoing.url.href, outgoing.secret),
+      detail,
+      retryable: false,
+      attempt: this.count,
+      elapsed: Math.round(Alarm.now(this.clock) - this.asked),
+      ...more
+    })
+  }
+
+  broken(outgoing: Outgoing, cause: HttpClientError): FetchError {
+    const { detail, isPassing, reason } = Cause.of(cause)
+    return this.error(outgoing, reason, detail, { retryable: isPassing && outgoing.idempotent, cause })
+  }
+
+  /** Of an answer whose body could not be read. */
+  unread(outgoing: Outgoing, error: HttpClientError | Body.Fault, bounds: Body.Bounds): FetchError {
+    if (error._tag === "TooLarge") {
+      const limit = bounds[error.limit] ?? Body.maxRatio
+      return this.error(outgoing, "TooLarge", Body.explainLarge(error, limit), { limit })
+    }
+    if (error._tag === "HttpClientError") return this.broken(outgoing, error)
+    const detail = `its body ${error.detail}`
+    return error.isCut
+      ? this.error(outgoing, "Connect", detail, { retryable: outgoing.idempotent })
+      : this.error(outgoing, "Decode", detail)
+  }
+
+  /** Counts bytes of bodies for whoever runs this. */
+  arrived(bytes: number): void {
+    this.meter.bytes += bytes
+  }
+
+  private send(outgoing: Outgoing, hops: number): Effect.Effect<Answer<B>, FetchError> {
     return Effect.matchEffect(this.client.execute(outgoing.request), {
-      onFailure: (error) => Effect.fail(broken(outgoing, error)),
+      onFailure: (error) => Effect.fail(this.broken(outgoing, error)),
       onSuccess: (response) => this.receive(outgoing, response, hops)
     })
   }
 
-  private receive(outgoing: Outgoing, response: Response, hops: number): Effect.Effect<Answer, FetchError> {
+  private receive(outgoing: Outgoing, response: Response, hops: number): Effect.Effect<Answer<B>, FetchError> {
     const { status } = response
     if (leadsOn.has(status) && this.limits.redirects > 0) {
       const { location } = response.headers
@@ -68,21 +121,13 @@ export class Attempt {
       }
     }
     if (!this.limits.accept(status)) return Effect.andThen(Body.discard(response), this.refuse(outgoing, response))
-    return Effect.matchEffect(Body.read(response, this.limits), {
-      onFailure: (error) =>
-        Effect.fail(
-          error._tag === "TooLarge"
-            ? tooLarge(outgoing, error, this.limits)
-            : error._tag === "Undecodable"
-              ? undecodable(outgoing, error)
-              : broken(outgoing, error)
-        ),
-      onSuccess: (body) => {
-        this.meter.bytes += body.length
-        const millis = Math.round(Alarm.now(this.clock) - this.started)
-        return Effect.succeed({ outgoing, response, body, millis })
-      }
-    })
+    return Effect.map(this.take(this, outgoing, response, this.limits), (body) => ({
+      outgoing,
+      response,
+      body,
+      millis: Math.round(Alarm.now(this.clock) - this.started),
+      error: (reason, detail, more) => this.error(outgoing, reason, detail, more)
+    }))
   }
 
   private follow(
@@ -90,13 +135,12 @@ export class Attempt {
     status: number,
     location: string,
     hops: number
-  ): Effect.Effect<Answer, FetchError> {
+  ): Effect.Effect<Answer<B>, FetchError> {
     const { redirects } = this.limits
-    if (hops >= redirects) return Effect.fail(fail(outgoing, "redirect", `redirected more than ${redirects} times`))
+    const refused = (detail: string) => Effect.fail(this.error(outgoing, "Redirect", detail))
+    if (hops >= redirects) return refused(`redirected more than ${redirects} times`)
     const next = redirected(outgoing, status, location)
-    return Result.isSuccess(next)
-      ? this.send(next.success, hops + 1)
-      : Effect.fail(fail(outgoing, "redirect", next.failure))
+    return Result.isSuccess(next) ? this.send(next.success, hops + 1) : refused(next.failure)
   }
 
   private refuse(outgoing: Outgoing, { status, headers }: Response): Effect.Effect<never, FetchError> {
@@ -106,21 +150,49 @@ export class Attempt {
       : undefined
     const retryable = outgoing.idempotent && isTransient(status)
     const more = { status, retryable, ...(retryAfter !== undefined && { retryAfter }) }
-    return Effect.fail(fail(outgoing, "status", `answered ${status}`, more))
+    return Effect.fail(this.error(outgoing, "Status", `answered ${status}`, more))
   }
 }
 
-/** Fails with reason "timeout" when there is no answer within so many milliseconds. */
-export const within = (
-  effect: Effect.Effect<Answer, FetchError>,
+/** What is made of the body of an answer that is accepted. */
+export type Take<B> = (
+  attempt: Attempt<B>,
+  outgoing: Outgoing,
+  response: Response,
+  bounds: Body.Bounds
+) => Effect.Effect<B, FetchError>
+
+/** Reads it to the end. */
+export const whole: Take<Uint8Array> = (attempt, outgoing, response, bounds) =>
+  Effect.matchEffect(Body.read(response, bounds), {
+    onFailure: (error) => Effect.fail(attempt.unread(outgoing, error, bounds)),
+    onSuccess: (body) => {
+      attempt.arrived(body.length)
+      return Effect.succeed(body)
+    }
+  })
+
+/** Leaves it to whoever reads it. */
+export const arriving: Take<Arriving> = (attempt, outgoing, response, bounds) =>
+  Effect.sync(() =>
+    Body.stream(response, bounds).pipe(
+      Stream.mapError((error) => attempt.unread(outgoing, error, bounds)),
+      Stream.tap((piece) => Effect.sync(() => attempt.arrived(piece.length)))
+    )
+  )
+
+/** Fails with reason `Timeout` when there is no answer within so many milliseconds. */
+export const within = <A, B>(
+  effect: Effect.Effect<A, FetchError>,
+  attempt: Attempt<B>,
   outgoing: Outgoing,
   millis: number
-): Effect.Effect<Answer, FetchError> =>
+): Effect.Effect<A, FetchError> =>
   millis === Infinity
     ? effect
     : Effect.catchTag(Deadline.within(effect, millis), "DeadlineExceeded", () => {
         const detail = `no complete answer within ${Duration.format(Duration.millis(millis))}`
-        return Effect.fail(fail(outgoing, "timeout", detail, { retryable: outgoing.idempotent }))
+        return Effect.fail(attempt.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent }))
       })
 
 /**
@@ -137,25 +209,3 @@ export const isTransient = (status: number): boolean => transient.has(status)
 
 const transient: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
-
-/** The error of this request; `more` are the fields that only some reasons have. */
-export const fail = (
-  { request, url }: Outgoing,
-  reason: Reason,
-  detail: string,
-  more: Partial<Pick<FetchError, "retryable" | "status" | "retryAfter" | "limit">> = {}
-): FetchError =>
-  new FetchError({ reason, method: request.method, url: shown(url.href), detail, retryable: false, ...more })
-
-const broken = (outgoing: Outgoing, error: HttpClientError): FetchError =>
-  fail(outgoing, "connect", explain(error), { retryable: outgoing.idempotent })
-
-const undecodable = (outgoing: Outgoing, { detail, isCut }: Body.Undecodable): FetchError =>
-  isCut
-    ? fail(outgoing, "connect", `its body ${detail}`, { retryable: outgoing.idempotent })
-    : fail(outgoing, "body", `its body ${detail}`)
-
-const tooLarge = (outgoing: Outgoing, error: Body.TooLarge, limits: Limits): FetchError => {
-  const limit = limits[error.limit] ?? Body.maxRatio
-  return fail(outgoing, "tooLarge", Body.explainLarge(error, limit), { limit })
-}

@@ -3,20 +3,21 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
-import { explain, type FetchError } from "../FetchError.ts"
+import type { FetchError } from "../FetchError.ts"
 import * as JsonBytes from "../text/JsonBytes.ts"
 import * as JsonReader from "../text/JsonReader.ts"
-import * as Attempt from "./FetchAttempt.ts"
+import type { Answer } from "./FetchAttempt.ts"
+import { explain } from "./FetchCause.ts"
 
 /** Decodes the body of an answer, or fails and names what is wrong with it, and where. */
 export const decoder = <S extends Schema.Constraint>(
   schema: S
-): ((answer: Attempt.Answer) => Effect.Effect<S["Type"], FetchError, S["DecodingServices"]>) => {
+): ((answer: Answer) => Effect.Effect<S["Type"], FetchError, S["DecodingServices"]>) => {
   const codec = Schema.toCodecJson(schema)
   const read = JsonReader.make(codec.ast)
   const decode = Schema.decodeUnknownEffect(codec, { reportInput: true })
   return (answer) => {
-    const misfit = (detail: string) => Attempt.fail(answer.outgoing, "schema", detail)
+    const misfit = (detail: string) => answer.error("Decode", detail)
     const decoded = (text: string) => {
       let value: unknown
       try {
@@ -41,9 +42,9 @@ export const decoder = <S extends Schema.Constraint>(
   }
 }
 
-const notJson = ({ outgoing, response }: Attempt.Answer, detail: string): FetchError => {
-  const type = response.headers["content-type"] ?? "no content type"
-  return Attempt.fail(outgoing, "body", `its body (${type}) ${detail}`)
+const notJson = (answer: Answer, detail: string): FetchError => {
+  const type = answer.response.headers["content-type"] ?? "no content type"
+  return answer.error("Decode", `its body (${type}) ${detail}`)
 }
 
 const tooDeep = "its JSON is nested too deep"

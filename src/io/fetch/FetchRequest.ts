@@ -10,7 +10,8 @@ import * as Option from "effect/Option"
 import { Random } from "effect/Random"
 import * as Result from "effect/Result"
 import { Attempt } from "../../pipeline/context/Attempt.ts"
-import { FetchError, shown } from "../FetchError.ts"
+import { FetchError } from "../FetchError.ts"
+import { shown } from "./ShownUrl.ts"
 
 /** What can be fetched: an absolute `http:` or `https:` URL, or a request with method, headers and body. */
 export type Target = string | URL | HttpClientRequest.HttpClientRequest
@@ -20,6 +21,8 @@ export interface Outgoing {
   readonly url: URL
   /** Whether sending it twice does no more than sending it once. */
   readonly idempotent: boolean
+  /** Names of parameters that are not shown. */
+  readonly secret: ReadonlyArray<string>
 }
 
 /** What the options say of each request. */
@@ -28,6 +31,8 @@ export interface Template {
   /** All headers, those of a given request among them. */
   readonly headers: (given: Headers.Headers | undefined) => Headers.Headers
   readonly idempotencyKey: boolean
+  /** Names of parameters that are not shown. */
+  readonly secret: ReadonlyArray<string>
 }
 
 /** The request to send for `target`, or the error that says why there is none. */
@@ -39,7 +44,17 @@ export const make = (
   const given = HttpClientRequest.isHttpClientRequest(target) ? target : undefined
   const method = template.method ?? given?.method ?? "GET"
   const refused = (detail: string) =>
-    Result.fail(new FetchError({ reason: "url", method, url: shown(addressOf(target)), detail, retryable: false }))
+    Result.fail(
+      new FetchError({
+        reason: "Url",
+        method,
+        url: shown(addressOf(target), template.secret),
+        detail,
+        retryable: false,
+        attempt: 0,
+        elapsed: 0
+      })
+    )
 
   const url = Option.getOrUndefined(urlOf(target))
   if (url === undefined) return refused("not a URL")
@@ -50,15 +65,21 @@ export const make = (
     headers = Headers.set(headers, keyHeader, Context.get(context, Attempt).key ?? newKey(context))
   }
   const idempotent = repeatable.has(method) || headers[keyHeader] !== undefined
-  return Result.succeed({ request: request(method, url, headers, given?.body ?? HttpBody.empty), url, idempotent })
+  return Result.succeed({
+    request: request(method, url, headers, given?.body ?? HttpBody.empty),
+    url,
+    idempotent,
+    secret: template.secret
+  })
 }
 
 /** The request that an answer with status 3xx and this `location` leads to, or why there is none. */
 export const redirected = (from: Outgoing, status: number, location: string): Result.Result<Outgoing, string> => {
   const parsed = Url.fromString(location, from.url)
-  if (Result.isFailure(parsed)) return Result.fail(`redirected to "${shown(location)}", which is not a URL`)
+  if (Result.isFailure(parsed))
+    return Result.fail(`redirected to "${shown(location, from.secret)}", which is not a URL`)
   const url = parsed.success
-  if (!isWeb(url)) return Result.fail(`redirected to ${shown(url.href)}, which is not http: or https:`)
+  if (!isWeb(url)) return Result.fail(`redirected to ${shown(url.href, from.secret)}, which is not http: or https:`)
 
   let { method, headers, body } = from.request
   if ((status === 303 && method !== "HEAD") || (status <= 302 && method === "POST")) {
@@ -67,7 +88,12 @@ export const redirected = (from: Outgoing, status: number, location: string): Re
     headers = Headers.removeMany(headers, ["content-type", "content-length"])
   }
   if (url.origin !== from.url.origin) headers = Headers.removeMany(headers, secretHeaders)
-  return Result.succeed({ request: request(method, url, headers, body), url, idempotent: from.idempotent })
+  return Result.succeed({
+    request: request(method, url, headers, body),
+    url,
+    idempotent: from.idempotent,
+    secret: from.secret
+  })
 }
 
 const keyHeader = "idempotency-key"
