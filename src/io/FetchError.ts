@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 
 /**
  * - `Url`: not an address of the web; nothing was sent
+ * - `Encode`: the request has something in it that cannot be sent
  * - `Dns`: the host's name leads nowhere
  * - `Connect`: no connection, or it broke before the answer was complete
  * - `Tls`: no secure connection, as with a certificate that does not hold
@@ -13,6 +14,7 @@ import * as Schema from "effect/Schema"
  * - `Redirect`: redirected too often, or to somewhere that cannot be fetched
  * - `TooLarge`: the body exceeds the limit; the rest was not read
  * - `Decode`: the body is not what its reader expects: text that is not JSON, JSON that does not match the schema
+ * - `Changed`: it is not what it was when the first part of it was read
  * - `Blocked`: the policy forbids this address; nothing was sent
  * - `CircuitOpen`: the host kept failing and is left alone for a while; nothing was sent
  */
@@ -20,6 +22,7 @@ export type Reason = (typeof reasons)[number]
 
 const reasons = [
   "Url",
+  "Encode",
   "Dns",
   "Connect",
   "Tls",
@@ -29,6 +32,7 @@ const reasons = [
   "Redirect",
   "TooLarge",
   "Decode",
+  "Changed",
   "Blocked",
   "CircuitOpen"
 ] as const
@@ -69,6 +73,8 @@ const advice = ({ reason, status, retryAfter }: FetchError): string => {
   switch (reason) {
     case "Url":
       return "write it in full, like https://example.com/page"
+    case "Encode":
+      return "correct what is sent"
     case "Dns":
       return "check the name of the host, and the network"
     case "Connect":
@@ -85,6 +91,8 @@ const advice = ({ reason, status, retryAfter }: FetchError): string => {
       return "raise the limit `maxBody` to accept it"
     case "Decode":
       return "check what this address serves against what you expect"
+    case "Changed":
+      return "start again from its beginning"
     case "Blocked":
       return "change the policy to allow it"
     case "CircuitOpen":

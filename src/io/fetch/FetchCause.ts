@@ -1,5 +1,6 @@
 /** Which reason a failure of the transport is, what it says in words, and whether the request is worth another attempt. */
 import type { HttpClientError } from "effect/http/HttpClientError"
+import { describe } from "../../concurrency/base/Foreign.ts"
 import type { Reason } from "../FetchError.ts"
 
 export interface Cause {
@@ -9,7 +10,10 @@ export interface Cause {
   readonly isPassing: boolean
 }
 
-export const of = (error: HttpClientError): Cause => ({ reason: "Connect", detail: explain(error), isPassing: true })
+export const of = (error: HttpClientError): Cause =>
+  error.reason._tag === "EncodeError"
+    ? { reason: "Encode", detail: `its body could not be made: ${describe(error.reason.cause)}`, isPassing: false }
+    : { reason: "Connect", detail: explain(error), isPassing: true }
 
 /** What a failure of the transport says, without Effect's and the runtime's wrappers around it. */
 export const explain = (error: unknown): string => {

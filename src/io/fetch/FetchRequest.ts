@@ -10,11 +10,12 @@ import * as Option from "effect/Option"
 import { Random } from "effect/Random"
 import * as Result from "effect/Result"
 import { Attempt } from "../../pipeline/context/Attempt.ts"
-import { FetchError } from "../FetchError.ts"
+import { FetchError, type Reason } from "../FetchError.ts"
+import { isMessage, type Message, methodOf, toRequest } from "./Message.ts"
 import { shown } from "./ShownUrl.ts"
 
-/** What can be fetched: an absolute `http:` or `https:` URL, or a request with method, headers and body. */
-export type Target = string | URL | HttpClientRequest.HttpClientRequest
+/** What can be fetched: an absolute `http:` or `https:` URL, or a request with method, headers and body, plain or Effect's. */
+export type Target = string | URL | Message | HttpClientRequest.HttpClientRequest
 
 export interface Outgoing {
   readonly request: HttpClientRequest.HttpClientRequest
@@ -41,12 +42,10 @@ export const make = (
   template: Template,
   context: Context.Context<never>
 ): Result.Result<Outgoing, FetchError> => {
-  const given = HttpClientRequest.isHttpClientRequest(target) ? target : undefined
-  const method = template.method ?? given?.method ?? "GET"
-  const refused = (detail: string) =>
+  const refused = (reason: Reason, detail: string, method: string) =>
     Result.fail(
       new FetchError({
-        reason: "Url",
+        reason,
         method,
         url: shown(addressOf(target), template.secret),
         detail,
@@ -56,9 +55,13 @@ export const make = (
       })
     )
 
-  const url = Option.getOrUndefined(urlOf(target))
-  if (url === undefined) return refused("not a URL")
-  if (!isWeb(url)) return refused(`${url.protocol} is not http: or https:`)
+  const asked = isMessage(target) ? toRequest(target, Context.get(context, Random)) : Result.succeed(target)
+  if (Result.isFailure(asked)) return refused("Encode", asked.failure, template.method ?? methodOf(target as Message))
+  const given = HttpClientRequest.isHttpClientRequest(asked.success) ? asked.success : undefined
+  const method = template.method ?? given?.method ?? "GET"
+  const url = Option.getOrUndefined(urlOf(asked.success))
+  if (url === undefined) return refused("Url", "not a URL", method)
+  if (!isWeb(url)) return refused("Url", `${url.protocol} is not http: or https:`, method)
 
   let headers = template.headers(given?.headers)
   if (template.idempotencyKey && headers[keyHeader] === undefined) {
@@ -97,17 +100,19 @@ export const redirected = (from: Outgoing, status: number, location: string): Re
 }
 
 const keyHeader = "idempotency-key"
-const secretHeaders = ["authorization", "proxy-authorization", "cookie"]
+/** What is for the origin alone that it was given for. */
+export const secretHeaders: ReadonlyArray<string> = ["authorization", "proxy-authorization", "cookie"]
 const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 
 const isWeb = (url: URL): boolean => url.protocol === "http:" || url.protocol === "https:"
 
-const urlOf = (target: Target): Option.Option<URL> =>
+const urlOf = (target: Exclude<Target, Message>): Option.Option<URL> =>
   HttpClientRequest.isHttpClientRequest(target)
     ? HttpClientRequest.toUrl(target)
     : Option.fromUndefinedOr(Result.getOrUndefined(Url.fromString(`${target}`)))
 
-const addressOf = (target: Target): string => (HttpClientRequest.isHttpClientRequest(target) ? target.url : `${target}`)
+const addressOf = (target: Target): string =>
+  typeof target === "string" || target instanceof URL ? `${target}` : `${target.url}`
 
 /** User and password move from the URL, where they would be seen, into a header. */
 const request = (
