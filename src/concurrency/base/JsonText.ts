@@ -10,6 +10,8 @@ export const print = (value: unknown): Result.Result<string, string> => {
   } catch (error) {
     if (isTooDeep(error)) return Result.fail(tooDeep)
     if (error instanceof RangeError) return Result.fail("is too long to be written as JSON")
+    // A bigint, or something that contains itself, which no schema saw.
+    if (error instanceof TypeError) return Result.fail(`has no JSON form: ${error.message.split("\n")[0]}`)
     throw error
   }
   return escapesHalves(text) ? Result.fail(noUtf8) : Result.succeed(text)

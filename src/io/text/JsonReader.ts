@@ -2,8 +2,11 @@
  * Reads JSON for a schema: the value that the schema's JSON codec is to decode, with integers that numbers cannot hold as they were
  * written, for those fields that can hold them.
  */
-import * as SchemaAST from "effect/SchemaAST"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import * as SchemaGetter from "effect/SchemaGetter"
+import * as SchemaIssue from "effect/SchemaIssue"
 import * as JsonText from "../../concurrency/base/JsonText.ts"
 
 /** Gives the value of JSON text, or throws a SyntaxError where it is none. */
@@ -24,6 +27,23 @@ export const make = (codec: SchemaAST.AST): JsonReader => {
     if (!isReady) prepare()
     return JsonText.hasLongInteger(text) ? apply(exact, JsonText.parse(text)) : apply(common, JSON.parse(text))
   }
+}
+
+/** As `Schema.fromJsonString(Schema.toCodecJson(schema))`, to decode alone. */
+export const fromJsonString = <A, RD>(schema: Schema.ConstraintCodec<A, unknown, RD, unknown>) => {
+  const codec = Schema.toCodecJson(schema)
+  const read = make(codec.ast)
+  return Schema.String.pipe(
+    Schema.decodeTo(codec, {
+      decode: SchemaGetter.transformEffect((text: string, options) =>
+        Effect.try({
+          try: () => read(text) as Schema.Json,
+          catch: () => new SchemaIssue.InvalidValue({ expected: "a valid JSON string" }, text, options)
+        })
+      ),
+      encode: SchemaGetter.forbidden(() => "This reads JSON, and does not write it")
+    })
+  )
 }
 
 export interface Rounded {
