@@ -245,6 +245,7 @@ const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input
     },
     limits: {
       maxBody: policy.maxBody ?? 16 * 1024 * 1024,
+      maxRatio: policy.maxRatio,
       redirects: policy.redirects ?? 5,
       accept: options.accept ?? isOk,
       timeout: Duration.toMillis(policy.timeout ?? "30 seconds"),
