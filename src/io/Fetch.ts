@@ -4,37 +4,49 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import type * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as Stream from "effect/Stream"
 import { isTooDeep, unlessTooDeep } from "../concurrency/base/Nesting.ts"
+import * as Download from "./fetch/Download.ts"
+import type { Downloaded, DownloadOptions } from "./fetch/Download.ts"
 import type { Answer } from "./fetch/FetchAttempt.ts"
 import * as Body from "./fetch/FetchBody.ts"
 import { Call, type Options } from "./fetch/FetchCall.ts"
 import { explain } from "./fetch/FetchCause.ts"
 import { check, Current, merged, type Policy } from "./fetch/FetchPolicy.ts"
 import type { Target } from "./fetch/FetchRequest.ts"
+import type { Message } from "./fetch/Message.ts"
 import type { FetchError } from "./FetchError.ts"
+import type { FilesError } from "./FilesError.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
+export type { Downloaded, DownloadOptions, Progress } from "./fetch/Download.ts"
 export type { Options } from "./fetch/FetchCall.ts"
 export type { Breaker, Hedge, Policy, Rate } from "./fetch/FetchPolicy.ts"
 export type { Target } from "./fetch/FetchRequest.ts"
+export type { Message } from "./fetch/Message.ts"
 export { isTransient } from "./fetch/FetchAttempt.ts"
 
 /** A function from an address to what is there, usable as a step: `Pipeline.map(Fetch.text())`. */
 export type Fetcher<A, R = never> = (request: Target) => Effect.Effect<A, FetchError, HttpClient.HttpClient | R>
 
-/** An answer, whatever its kind. */
-export interface Page {
+/** What is said of an answer. */
+export interface Head {
   readonly status: number
   readonly headers: Headers.Headers
   readonly contentType: string | undefined
   /** Where it came from in the end, after redirects, without credentials. */
   readonly url: string
+}
+
+/** An answer, whatever its kind. */
+export interface Page extends Head {
   readonly body: Uint8Array
   /** The body as text, by its charset; undefined where the content type is not one of text. */
   readonly text: string | undefined
@@ -207,22 +219,147 @@ export const bytes = (options?: Options): Fetcher<Uint8Array> =>
  * server.close()
  * ```
  */
-export const page = (options?: Options): Fetcher<Page> =>
-  fetcher(options, {}, ({ outgoing, response, body, millis }) => {
-    const { status, headers } = response
-    const contentType = headers["content-type"]
-    return Effect.succeed({
-      status,
-      headers,
-      contentType,
-      url: outgoing.url.href,
-      body,
-      get text() {
-        return contentType !== undefined && Body.isText(contentType) ? Body.text(body, contentType) : undefined
-      },
-      duration: Duration.millis(millis)
-    })
+export const page = (options?: Options): Fetcher<Page> => fetcher(options, {}, pageOf)
+
+const pageOf = ({ outgoing, response, body, millis }: Answer): Effect.Effect<Page> => {
+  const contentType = response.headers["content-type"]
+  return Effect.succeed({
+    ...headOf({ outgoing, response }),
+    body,
+    get text() {
+      return contentType !== undefined && Body.isText(contentType) ? Body.text(body, contentType) : undefined
+    },
+    duration: Duration.millis(millis)
   })
+}
+
+const headOf = ({ outgoing, response }: Pick<Answer, "outgoing" | "response">): Head => {
+  const { headers, status } = response
+  return { status, headers, contentType: headers["content-type"], url: outgoing.url.href }
+}
+
+/**
+ * Fetches what is said of an answer, and not the answer: with method HEAD.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Fetch } from "skein"
+ * import { Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((_, response) => response.writeHead(200, { "content-length": "5000000000" }).end())
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const { headers } = await Effect.runPromise(Fetch.head()(url).pipe(Effect.provide(Http.layer())))
+ *
+ * headers["content-length"] // => "5000000000"
+ * server.close()
+ * ```
+ */
+export const head = (options?: Omit<Options, "method">): Fetcher<Head> =>
+  fetcher({ ...options, method: "HEAD" }, {}, (answer) => Effect.succeed(headOf(answer)))
+
+/**
+ * Sends a request and gives the answer: GET, or POST where there is a body, unless it names its method. JSON is refused where it
+ * would lose something; a stream is sent as fast as the server takes it, and run again for another attempt. What is no GET, HEAD,
+ * PUT, DELETE or OPTIONS is sent once, unless `idempotencyKey` says that it may be sent again. Every other function takes such
+ * messages as well, so that each can be a step.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Fetch } from "skein"
+ * import { Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((request, response) => request.pipe(response))
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const program = Fetch.send({ url, json: { name: "skein" } }).pipe(Effect.provide(Http.layer()))
+ * const { body } = await Effect.runPromise(program)
+ *
+ * new TextDecoder().decode(body) // => '{"name":"skein"}'
+ * server.close()
+ * ```
+ */
+export const send = (message: Message, options?: Options): Effect.Effect<Page, FetchError, HttpClient.HttpClient> =>
+  page(options)(message)
+
+/**
+ * Fetches the body piece by piece, as it is asked for, however long it is. Retries, time and size are those of the policy: once
+ * the body has begun there is no other attempt, each piece has the `timeout`, and `maxBody` is unlimited unless it is given. The
+ * connection and its slot are held until the stream ends.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ * import { Fetch } from "skein"
+ * import { Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((_, response) => response.end("hello"))
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const size = Stream.runFold(Fetch.stream()(url), () => 0, (sum, piece) => sum + piece.length)
+ *
+ * await Effect.runPromise(Effect.provide(size, Http.layer())) // => 5
+ * server.close()
+ * ```
+ */
+export const stream = (
+  options?: Options
+): ((request: Target) => Stream.Stream<Uint8Array, FetchError, HttpClient.HttpClient>) => {
+  const call = new Call(options)
+  return (target) => Stream.unwrap(Effect.map(call.open(target), ({ body }) => body))
+}
+
+/**
+ * Downloads to a file, which is there whole or not at all. What has arrived is kept beside it, and gone on with after a broken
+ * connection, in another attempt or another run, where the server can tell that it is still the same (`ETag`, `Last-Modified`);
+ * else it starts anew. Retries count attempts in a row that gave nothing. A `digest` that is given, or that the server sends
+ * (`Repr-Digest`, `Content-Digest`, `Digest`), has to hold. Its size is limited by `maxBody` alone, default unlimited. Two downloads
+ * to one file at once are refused. Fails with `FetchError`, or with `FilesError` where the file is at fault.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import { Fetch } from "skein"
+ * import { Http } from "skein/node"
+ * import { readFileSync } from "node:fs"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((_, response) => response.end("hello"))
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const program = Fetch.download(url, "hello.txt", {
+ *   digest: "sha256-2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+ * })
+ * await Effect.runPromise(Effect.provide(program, [Http.layer(), NodeFileSystem.layer]))
+ *
+ * readFileSync("hello.txt", "utf8") // => "hello"
+ * server.close()
+ * ```
+ */
+export const download = (
+  url: string | URL,
+  file: string,
+  options: DownloadOptions = {}
+): Effect.Effect<Downloaded, FetchError | FilesError, HttpClient.HttpClient | FileSystem.FileSystem> => {
+  check("Fetch.download", options)
+  const digest = Download.digestOf(options.digest)
+  return Effect.suspend(() => Download.download(url, file, options, digest))
+}
 
 const fetcher = <A, R>(
   options: Options | undefined,

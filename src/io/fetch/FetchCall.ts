@@ -61,7 +61,7 @@ export class Call {
       const plan = this.planFor(context)
       const outgoing = Request.make(target, plan.template, context)
       if (Result.isFailure(outgoing)) return Effect.fail(outgoing.failure)
-      return answer(outgoing.success, plan, Attempt.arriving, context)
+      return answer(outgoing.success, ofStreams(plan), Attempt.arriving, context)
     })
   }
 
@@ -98,6 +98,12 @@ const answer = <B>(
 const isRetryable = (error: FetchError): boolean => error.retryable
 const askedToWait = (error: FetchError): Option.Option<Duration.Duration> =>
   Option.map(Option.fromUndefinedOr(error.retryAfter), Duration.millis)
+
+/** A body that nobody holds as a whole may be as long as it likes, unless the policy says otherwise. */
+const ofStreams = (plan: Plan): Plan => ({
+  ...plan,
+  limits: { ...plan.limits, maxBody: plan.policy.maxBody ?? Infinity }
+})
 
 /** What a policy and options come to: worked out once for each pair, not for each request. */
 interface Plan {
