@@ -14,7 +14,9 @@ import type { Opening, Writer } from "../../pipeline/Sink.ts"
 import { FilesError, fromPlatform } from "../FilesError.ts"
 import { type FileLock, type Intent, type Mark, take } from "./FileLock.ts"
 import { inodeOf, realPath } from "./FilePlace.ts"
-import { folderOf, newline, notAFile, readAt, Refusal, sizeOf, syncFolder } from "./TextFile.ts"
+import { newline } from "./format/LineCutter.ts"
+import { type Format, Refusal } from "./Format.ts"
+import { folderOf, notAFile, readAt, sizeOf, syncFolder } from "./TextFile.ts"
 
 export interface WriteOptions {
   readonly existing: "append" | "replace"
@@ -29,7 +31,7 @@ const lastBytes = 4096
 export const open = <A>(
   name: string,
   opening: Opening,
-  print: (element: A) => string | Refusal,
+  print: Format<A>["print"],
   options: WriteOptions
 ): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
@@ -66,7 +68,7 @@ const prepare = <A>(
   path: string,
   opening: Opening,
   lock: FileLock,
-  print: (element: A) => string | Refusal,
+  print: Format<A>["print"],
   options: WriteOptions
 ): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
@@ -98,7 +100,7 @@ const prepare = <A>(
           for (const [index, element] of elements.entries()) {
             const line = print(element)
             if (line instanceof Refusal) return yield* badElement(name, index, elements.length, line)
-            if (writer.add(line)) yield* writer.flush(false)
+            if (writer.add(String(line))) yield* writer.flush(false)
           }
           yield* writer.flush(true)
           return writer.state
