@@ -13,8 +13,10 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as Stream from "effect/Stream"
 import { isTooDeep, unlessTooDeep } from "../concurrency/base/Nesting.ts"
+import { checkWhole } from "../concurrency/base/Options.ts"
 import * as Download from "./fetch/Download.ts"
 import type { Downloaded, DownloadOptions } from "./fetch/Download.ts"
+import type { Source } from "../pipeline/Source.ts"
 import type { Answer } from "./fetch/FetchAttempt.ts"
 import * as Body from "./fetch/FetchBody.ts"
 import { Call, type Options } from "./fetch/FetchCall.ts"
@@ -22,11 +24,17 @@ import { explain } from "./fetch/FetchCause.ts"
 import { check, Current, merged, type Policy } from "./fetch/FetchPolicy.ts"
 import type { Target } from "./fetch/FetchRequest.ts"
 import type { Message } from "./fetch/Message.ts"
+import * as BodySources from "./fetch/source/BodySource.ts"
+import type { BodyPosition } from "./fetch/source/BodyBytes.ts"
 import type { FetchError } from "./FetchError.ts"
+import { type CsvFormatOptions, csvFormat } from "./files/format/CsvFormat.ts"
+import { jsonlFormat } from "./files/format/JsonFormat.ts"
+import { linesFormat } from "./files/format/LinesFormat.ts"
 import type { FilesError } from "./FilesError.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
 export type { Downloaded, DownloadOptions, Progress } from "./fetch/Download.ts"
+export type { BodyPosition } from "./fetch/source/BodyBytes.ts"
 export type { Options } from "./fetch/FetchCall.ts"
 export type { Breaker, Hedge, Policy, Rate } from "./fetch/FetchPolicy.ts"
 export type { Target } from "./fetch/FetchRequest.ts"
@@ -44,6 +52,22 @@ export interface Head {
   /** Where it came from in the end, after redirects, without credentials. */
   readonly url: string
 }
+
+/** What a source may say of its requests: they are GET, of one body. */
+export type SourceOptions = Omit<Options, "accept" | "idempotencyKey" | "method">
+
+export interface LineOptions extends SourceOptions {
+  /** Leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
+  readonly skipBlank?: boolean | undefined
+  /** The longest line or record that is accepted, in bytes. Default 16 MiB. */
+  readonly maxLine?: number | undefined
+}
+
+export interface CsvOptions
+  extends Omit<LineOptions, "skipBlank">, Pick<CsvFormatOptions, "delimiter" | "header" | "quote"> {}
+
+/** The elements of a body, with positions of bytes in it. */
+export type BodySource<A> = Source<A, FetchError, HttpClient.HttpClient, BodyPosition>
 
 /** An answer, whatever its kind. */
 export interface Page extends Head {
@@ -359,6 +383,94 @@ export const download = (
   check("Fetch.download", options)
   const digest = Download.digestOf(options.digest)
   return Effect.suspend(() => Download.download(url, file, options, digest))
+}
+
+/**
+ * The lines of a text in UTF-8 as a source. Its position is a byte of the body, undone of content codings; where the server can
+ * tell that the body is still the same (`ETag`, `Last-Modified`), a later run, or this one after a broken connection, asks for the
+ * rest alone, else it reads again up to there. A body that is another one up to there is refused by a checksum of what was read,
+ * one that only grew goes on. Retries count attempts in a row that gave nothing. Fails with `FetchError`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Fetch, Pipeline } from "skein"
+ * import { Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((_, response) => response.end("one\ntwo\n"))
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const numbers = Pipeline.collect(Pipeline.from(Fetch.lines(url)))
+ *
+ * await Effect.runPromise(Effect.provide(numbers, Http.layer())) // => ["one", "two"]
+ * server.close()
+ * ```
+ */
+export const lines = (url: string | URL, options: LineOptions = {}): BodySource<string> =>
+  BodySources.make(url, linesFormat(lineOptions(options, false)), options)
+
+/**
+ * JSON Lines as a source, one value of `schema` a line; see `lines` for how it resumes, and `Files.jsonl` for the JSON. A line that
+ * does not fit is a `FetchError` of reason `Decode` with its byte offset and the field.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Fetch, Pipeline } from "skein"
+ * import { Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((_, response) => response.end('{"name":"Ulm"}\n'))
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const City = Schema.Struct({ name: Schema.String })
+ * const cities = Pipeline.collect(Pipeline.from(Fetch.jsonl(url, City)))
+ *
+ * await Effect.runPromise(Effect.provide(cities, Http.layer())) // => [{ name: "Ulm" }]
+ * server.close()
+ * ```
+ */
+export const jsonl = <A, I>(url: string | URL, schema: Schema.Codec<A, I>, options: LineOptions = {}): BodySource<A> =>
+  BodySources.make(url, jsonlFormat(schema, lineOptions(options, true)), options)
+
+/**
+ * CSV as a source, one value of `schema` a record; see `lines` for how it resumes, and `Files.csv` for what is read of it.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Fetch, Pipeline } from "skein"
+ * import { Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((_, response) => response.end("people,name\n129942,Ulm\n"))
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
+ * const cities = Pipeline.collect(Pipeline.from(Fetch.csv(url, City)))
+ *
+ * await Effect.runPromise(Effect.provide(cities, Http.layer())) // => [{ people: 129942, name: "Ulm" }]
+ * server.close()
+ * ```
+ */
+export const csv = <A, I>(url: string | URL, schema: Schema.Codec<A, I>, options: CsvOptions = {}): BodySource<A> =>
+  BodySources.make(url, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
+
+const lineOptions = (
+  options: LineOptions,
+  skipBlank: boolean
+): { readonly skipBlank: boolean; readonly maxLine: number } => {
+  checkWhole("Fetch: maxLine", options.maxLine, 1, "unlimited")
+  return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
 const fetcher = <A, R>(
