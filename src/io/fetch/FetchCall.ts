@@ -71,7 +71,7 @@ export class Call {
     scope: Scope.Scope | undefined,
     context: Context.Context<HttpClient.HttpClient>
   ): Effect.Effect<Attempt.Answer<B>, FetchError> {
-    const plan = this.planFor(context)
+    const plan = scope === undefined ? this.planFor(context) : ofStreams(this.planFor(context))
     const outgoing = Request.make(target, plan.template, context)
     if (Result.isFailure(outgoing)) return Effect.fail(outgoing.failure)
     const client = Context.get(context, HttpClient.HttpClient)
@@ -212,6 +212,12 @@ const outOfTime = <B>(
     const whole = `${detail}, and ${time} leaves no time to try again`
     return Effect.fail(new FetchError({ ...fields, detail: whole }))
   })
+
+/** A body that nobody holds as a whole may be as long as it likes, unless the policy says otherwise. */
+const ofStreams = (plan: Plan): Plan => ({
+  ...plan,
+  limits: { ...plan.limits, maxBody: plan.policy.maxBody ?? Infinity }
+})
 
 /** What a policy and options come to: worked out once for each pair, not for each request. */
 interface Plan {
