@@ -10,10 +10,10 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type Host, newId } from "../../pipeline/context/Host.ts"
-import type { Opening } from "../../pipeline/Sink.ts"
-import { FilesError, fromPlatform } from "../FilesError.ts"
-import { folderOf, nameOf } from "./TextFile.ts"
+import { type Host, newId } from "../../../pipeline/context/Host.ts"
+import type { Opening } from "../../../pipeline/Sink.ts"
+import { FilesError, fromPlatform } from "../../FilesError.ts"
+import { folderOf, nameOf } from "../TextFile.ts"
 
 /** A place in the file, with a checksum of the bytes before it. */
 export interface Mark {
@@ -42,6 +42,8 @@ const HolderText: Schema.Codec<Holder, string> = Schema.fromJsonString(
 
 /** The second line, written again for each write. Nobody waits for it to be on the disk: after a power cut it may be torn. */
 export interface Intent {
+  /** Which one of several files, by its number. */
+  readonly part?: number | undefined
   /** What stands before is committed, or was there before that run and is not its own. */
   readonly base: number
   /** How far it had come, and how far the write goes that is under way. */
@@ -51,7 +53,7 @@ export interface Intent {
 
 const MarkSchema = Schema.Struct({ length: Schema.Int, sum: Schema.String })
 const IntentText: Schema.Codec<Intent, string> = Schema.fromJsonString(
-  Schema.Struct({ base: Schema.Int, from: MarkSchema, to: MarkSchema })
+  Schema.Struct({ part: Schema.optional(Schema.Int), base: Schema.Int, from: MarkSchema, to: MarkSchema })
 )
 
 export interface FileLock {
