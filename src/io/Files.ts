@@ -5,22 +5,20 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
-import * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaParser from "effect/SchemaParser"
-import { unlessTooDeep } from "../concurrency/base/Nesting.ts"
+import type * as Schema from "effect/Schema"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { Source } from "../pipeline/Source.ts"
-import { changed, fingerprint } from "./files/FileFingerprint.ts"
 import { places, realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import * as FileWriter from "./files/FileWriter.ts"
-import * as LineReader from "./files/LineReader.ts"
-import * as JsonText from "../concurrency/base/JsonText.ts"
-import { folderOf, type Format, nameOf, openToRead, Refusal, syncFolder } from "./files/TextFile.ts"
+import { jsonlFormat } from "./files/format/JsonFormat.ts"
+import type { LineOptions } from "./files/format/LineCutter.ts"
+import { linesFormat } from "./files/format/LinesFormat.ts"
+import type { Format } from "./files/Format.ts"
+import { changed, fingerprint } from "./files/read/FileFingerprint.ts"
+import * as FileReader from "./files/read/FileReader.ts"
+import { folderOf, nameOf, openToRead, syncFolder } from "./files/TextFile.ts"
 
 export { FilesError } from "./FilesError.ts"
 
@@ -62,7 +60,7 @@ export interface Options {
  * ```
  */
 export const lines = (path: string, options: Options = {}): LineFile<string> =>
-  lineFile(path, plain, checked({ skipBlank: false, ...options }))
+  formatted(path, linesFormat(lineOptions(options, false)), options)
 
 /**
  * A file of JSON Lines, one value of `schema` a line, to read from or to write to; see `lines` for how it resumes.
@@ -74,7 +72,7 @@ export const lines = (path: string, options: Options = {}): LineFile<string> =>
  * ```ts
  * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
  * import * as Effect from "effect/Effect"
- * import * as Schema from "effect/Schema"
+ * import type * as Schema from "effect/Schema"
  * import { Files, Pipeline } from "skein"
  *
  * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
@@ -88,17 +86,17 @@ export const lines = (path: string, options: Options = {}): LineFile<string> =>
  * ```
  */
 export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: Options = {}): LineFile<A> =>
-  lineFile(path, json(schema), checked({ skipBlank: true, ...options }))
+  formatted(path, jsonlFormat(schema, lineOptions(options, true)), options)
 
-const checked = (options: Options): Options => {
+const lineOptions = (options: Options, skipBlank: boolean): LineOptions => {
   checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
-  return options
+  return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
-const lineFile = <A>(
+const formatted = <A>(
   path: string,
-  { name: format, parse, print }: Format<A>,
-  { existing = "append", fsync = true, maxLine = 16 * 1024 * 1024, skipBlank = false }: Options
+  format: Format<A>,
+  { existing = "append", fsync = true }: Options
 ): LineFile<A> => ({
   name: nameOf(path),
   resumable: true,
@@ -116,83 +114,18 @@ const lineFile = <A>(
       Option.getOrElse(upTo, () => 0)
     ),
   identity: Effect.map(realPath(path), (real) => `file ${real}`),
-  form: Effect.succeed({ format }),
+  form: Effect.succeed({ format: format.name, ...format.form }),
   places: places(path),
   read: (after) =>
-    LineReader.read(
+    FileReader.read(
       path,
       Option.getOrElse(after, () => 0),
-      parse,
-      { skipBlank, maxLine }
+      format
     ),
   guarantee: "effectively-once",
   journal: Effect.succeedNone,
-  open: (opening) => FileWriter.open(path, opening, print, { existing, fsync })
+  open: (opening) => FileWriter.open(path, opening, format.print, { existing, fsync })
 })
-
-const plain: Format<string> = {
-  name: "lines",
-  parse: (line) => line,
-  print: (line) => {
-    if (/[\r\n]/.test(line)) {
-      return new Refusal(
-        "it has a line break in it and would be read as several lines",
-        "Use `Files.jsonl` for such text."
-      )
-    }
-    return line.isWellFormed() ? line : new Refusal(`it ${JsonText.noUtf8}`, fixElement)
-  }
-}
-
-const json = <A, I>(schema: Schema.Codec<A, I>): Format<A> => {
-  const codec = Schema.toCodecJson(schema)
-  // Half as fast again; where code may not be generated, as under a strict CSP, the schema is interpreted as ever.
-  SchemaJITCompiler.enable(codec.ast)
-  SchemaJITCompiler.enable(Schema.flip(codec).ast)
-  const decode = SchemaParser.decodeUnknownResult(codec)
-  const encode = SchemaParser.encodeUnknownResult(codec)
-  return {
-    name: "jsonl",
-    parse: (line) => {
-      let value: unknown
-      try {
-        value = JSON.parse(line)
-      } catch (error) {
-        return new Refusal(`it is not JSON: ${error instanceof Error ? error.message : error}`, fixLine)
-      }
-      return unlessTooDeep(
-        () => {
-          const result = decode(value)
-          return Result.isSuccess(result) ? result.success : misfit(result.failure, fixLine)
-        },
-        () => new Refusal("it is nested too deep", fixLine)
-      )
-    },
-    print: (element) =>
-      unlessTooDeep(
-        () => {
-          const result = encode(element)
-          if (Result.isFailure(result)) return misfit(result.failure, fixElement)
-          const text = JsonText.print(result.success)
-          return Result.isSuccess(text) ? text.success : new Refusal(`it ${text.failure}`, fixElement)
-        },
-        () => new Refusal(`it ${JsonText.tooDeep}`, fixElement)
-      )
-  }
-}
-
-const fixElement = "Correct the element in the step before, or the schema."
-
-const fixLine =
-  "Correct the line or the schema, or take the file as `Files.lines` and parse it in a step, which may skip bad lines."
-
-const issues = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const misfit = (issue: SchemaIssue.Issue, fix: string): Refusal => {
-  const [first] = issues(issue).issues
-  const field = (first?.path ?? []).map((key) => String(typeof key === "object" ? key.key : key)).join(".")
-  return new Refusal(first?.message ?? "it does not fit its schema", fix, field === "" ? undefined : field)
-}
 
 /**
  * Replaces a file as a whole: whoever reads it, even after a power cut, finds the old content or the new, never a

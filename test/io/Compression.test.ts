@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest"
 import * as zlib from "node:zlib"
 import {
   type Compression,
-  Damage,
+  type Damage,
   decoded,
   decodedAll,
   encoded,

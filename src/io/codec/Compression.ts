@@ -6,35 +6,15 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { builtin } from "./Builtin.ts"
 import { Damage } from "./Damage.ts"
+import type { Compression, Machine } from "./Machine.ts"
 import * as WebMachine from "./WebMachine.ts"
 import * as ZlibMachine from "./ZlibMachine.ts"
 
 export { Damage } from "./Damage.ts"
-
-/** "deflate" is what HTTP calls so: with the wrapper of zlib, or raw, as some servers send it. */
-export type Compression = "gzip" | "deflate" | "brotli" | "zstd"
+export type { Compression } from "./Machine.ts"
 
 /** The next bytes; undefined at the end. */
 export type Pull<E> = Effect.Effect<Uint8Array | undefined, E>
-
-/** What takes bytes and gives others, by itself: it is fed when it `wants`, and waited for when it has nothing to give. */
-export interface Machine {
-  /** What it has made; undefined when it has nothing now. */
-  read(): Uint8Array | undefined
-  readonly wants: boolean
-  feed(bytes: Uint8Array): void
-  /** Nothing follows. */
-  finish(): void
-  /** It has reached the end of what it can read, and everything was given. */
-  readonly ended: boolean
-  /** What it met that it cannot read. */
-  readonly failure: unknown
-  /** How many of the bytes it was fed it has used. */
-  readonly used: number
-  /** Until one of these changes. */
-  readonly change: Effect.Effect<void>
-  close(): void
-}
 
 const machine = (kind: Compression, task: "decode" | "encode", first: Uint8Array): Machine | undefined => {
   const zlib = builtin("node:zlib")

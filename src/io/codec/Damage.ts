@@ -1,5 +1,5 @@
 /** Why bytes could not be compressed or undone, found by whoever does it; who asked makes an error of it. */
-import type { Compression } from "./Compression.ts"
+import type { Compression } from "./Machine.ts"
 
 export class Damage {
   readonly kind: Compression

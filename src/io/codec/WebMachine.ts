@@ -1,6 +1,6 @@
 /** What the Compression Streams of the web make, where there is no `node:zlib`. */
 import * as Effect from "effect/Effect"
-import type { Compression, Machine } from "./Compression.ts"
+import type { Compression, Machine } from "./Machine.ts"
 import { isWrapped } from "./ZlibMachine.ts"
 
 type Streams = new (format: string) => {

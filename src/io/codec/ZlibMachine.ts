@@ -1,6 +1,6 @@
 /** What `node:zlib` makes, on a thread of its own. */
 import * as Effect from "effect/Effect"
-import type { Compression, Machine } from "./Compression.ts"
+import type { Compression, Machine } from "./Machine.ts"
 
 interface Transform {
   on(event: "readable" | "end" | "error", listener: (error?: unknown) => void): unknown

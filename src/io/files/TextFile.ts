@@ -6,30 +6,6 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { FilesError, fromPlatform } from "../FilesError.ts"
 
-/** Why a line or an element cannot be accepted, found by whoever converts between the two. */
-export class Refusal {
-  readonly reason: string
-  readonly fix: string
-  /** Where in the value, if it is in a part of it. */
-  readonly field: string | undefined
-  constructor(reason: string, fix: string, field?: string) {
-    this.reason = reason
-    this.fix = fix
-    this.field = field
-  }
-}
-
-/** How the elements of a file become lines and back. Both give a `Refusal` instead of throwing. */
-export interface Format<in out A> {
-  readonly name: string
-  readonly parse: (line: string) => A | Refusal
-  /** One line, without its newline. */
-  readonly print: (element: A) => string | Refusal
-}
-
-export const newline = 10
-export const carriageReturn = 13
-
 export interface Opened {
   readonly file: FileSystem.File
   /** As it was opened. */

@@ -6,9 +6,10 @@
 import * as Digest from "effect/crypto/Digest"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import type { Fingerprint } from "../../pipeline/Source.ts"
-import type { FilesError } from "../FilesError.ts"
-import { aroundOf, carriageReturn, newline, openToRead, readAt, replaced, shrunk } from "./TextFile.ts"
+import type { Fingerprint } from "../../../pipeline/Source.ts"
+import type { FilesError } from "../../FilesError.ts"
+import { carriageReturn, newline } from "../format/LineCutter.ts"
+import { aroundOf, openToRead, readAt, replaced, shrunk } from "../TextFile.ts"
 
 const block = 64 * 1024
 /** Up to here every block counts; beyond, hashing would delay the start of a run by seconds for each gigabyte. */

@@ -1,0 +1,189 @@
+/**
+ * Cuts text into lines with the byte position behind each. Newlines are found in the decoded text of a whole block, where
+ * searching is fastest; a block of plain ASCII has its byte positions in the same places, any other has its newlines found
+ * a second time, in the bytes.
+ */
+import type { Element } from "../../../pipeline/Source.ts"
+import { type Cutter, type Problem, Refusal, type Start } from "../Format.ts"
+
+export interface LineOptions {
+  /** Leave out lines of nothing but white space. */
+  readonly skipBlank: boolean
+  /** The longest line that is accepted, in bytes. */
+  readonly maxLine: number
+}
+
+export const newline = 10
+export const carriageReturn = 13
+
+/** Read at a time. */
+const blockSize = 1024 * 1024
+/** Converted at a time: between two of these pieces, others run and a cancel is seen. */
+const pieceSize = 64 * 1024
+
+export class LineCutter<A> implements Cutter<A> {
+  problem: Problem | undefined
+  ended = false
+
+  private readonly decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+  private readonly parse: (line: string) => A | Refusal
+  private readonly options: LineOptions
+  private buffer = new Uint8Array(blockSize)
+  /** Of the bytes in the buffer: how many there are, and where the first of them stands in the file. */
+  private filled = 0
+  private base: number
+  /** The complete lines at the start of the buffer, as text and in bytes, and how far they were given. */
+  private text = ""
+  private textAt = 0
+  private bytesAt = 0
+  private bytesEnd = 0
+  /** The line before had no end when it was read. */
+  private isOpen: boolean
+
+  constructor({ at, before }: Start, parse: (line: string) => A | Refusal, options: LineOptions) {
+    this.base = at
+    this.isOpen = before !== undefined && before !== newline
+    this.parse = parse
+    this.options = options
+  }
+
+  space(): Uint8Array {
+    if (this.bytesAt > 0) {
+      this.buffer.copyWithin(0, this.bytesAt, this.filled)
+      this.base += this.bytesAt
+      this.filled -= this.bytesAt
+      this.bytesAt = this.bytesEnd = 0
+    }
+    if (this.filled === this.buffer.length) {
+      const larger = new Uint8Array(this.buffer.length * 2)
+      larger.set(this.buffer)
+      this.buffer = larger
+    }
+    return this.buffer.subarray(this.filled)
+  }
+
+  get end(): number {
+    return this.base + this.filled
+  }
+
+  add(count: number): void {
+    if (count === 0) this.ended = true
+    const known = this.isOpen ? 0 : this.filled
+    this.filled += count
+    if (this.isOpen && !this.closeLine()) return
+    const last = this.buffer.subarray(known, this.filled).lastIndexOf(newline)
+    const complete = last < 0 ? 0 : known + last + 1
+    this.open(this.ended ? this.filled : complete)
+    if (complete === 0 && this.filled > this.options.maxLine) this.refuse(tooLong(this.options.maxLine))
+  }
+
+  next(): ReadonlyArray<Element<A, number>> {
+    const elements: Array<Element<A, number>> = []
+    const { base, buffer, bytesEnd, parse, text } = this
+    const { maxLine, skipBlank } = this.options
+    const pieceEnd = Math.min(text.length, this.textAt + pieceSize)
+    let textAt = this.textAt
+    let bytesAt = this.bytesAt
+    let problem: Refusal | undefined
+    while (textAt < pieceEnd || (elements.length === 0 && textAt < text.length)) {
+      const found = text.indexOf("\n", textAt)
+      const end = found < 0 ? text.length : found
+      // A character is a byte or more: if there is a newline as many bytes ahead, it is the one, and all were ASCII.
+      const near = bytesAt + end - textAt
+      const bytesEnds = found < 0 ? bytesEnd : buffer[near] === newline ? near : buffer.indexOf(newline, near + 1)
+      if (bytesEnds - bytesAt > maxLine) {
+        problem = tooLong(maxLine)
+        break
+      }
+      const start = textAt === 0 && base === 0 && text.charCodeAt(0) === byteOrderMark ? 1 : textAt
+      const line = text.slice(start, end > start && text.charCodeAt(end - 1) === carriageReturn ? end - 1 : end)
+      const next = found < 0 ? bytesEnd : bytesEnds + 1
+      if (!skipBlank || !isBlank(line)) {
+        const value = parse(line)
+        if (value instanceof Refusal) {
+          problem = value
+          break
+        }
+        elements.push({ value, position: base + next, bytes: next - bytesAt })
+      }
+      textAt = end + 1
+      bytesAt = next
+    }
+    this.textAt = textAt
+    this.bytesAt = bytesAt
+    if (problem !== undefined) this.refuse(problem)
+    return elements
+  }
+
+  /** Takes the end of the line before, which must be all that is left of it; gives whether lines follow. */
+  private closeLine(): boolean {
+    const { buffer, filled } = this
+    if (filled === 0 || (filled === 1 && buffer[0] === carriageReturn && !this.ended)) return false
+    this.isOpen = false
+    const length =
+      buffer[0] === newline ? 1 : filled > 1 && buffer[0] === carriageReturn && buffer[1] === newline ? 2 : 0
+    if (length === 0) {
+      this.refuse(goesOn)
+      return false
+    }
+    buffer.copyWithin(0, length, filled)
+    this.base += length
+    this.filled -= length
+    return true
+  }
+
+  /** Makes the first `end` bytes of the buffer the text to give lines of. */
+  private open(end: number): void {
+    this.textAt = 0
+    this.bytesEnd = end
+    try {
+      this.text = this.decoder.decode(this.buffer.subarray(0, end))
+    } catch {
+      this.openUpToBadLine(end)
+    }
+  }
+
+  private openUpToBadLine(end: number): void {
+    let start = 0
+    while (start < end) {
+      const found = this.buffer.subarray(start, end).indexOf(newline)
+      const next = found < 0 ? end : start + found + 1
+      try {
+        this.decoder.decode(this.buffer.subarray(start, next))
+      } catch {
+        break
+      }
+      start = next
+    }
+    const refusal = new Refusal("it is not valid UTF-8", "Convert the file, as in `iconv -f LATIN1 -t UTF-8`.")
+    this.problem = { refusal, offset: this.base + start }
+    this.open(start)
+  }
+
+  private refuse(refusal: Refusal): void {
+    this.problem = { refusal, offset: this.base + this.bytesAt }
+    this.text = this.text.slice(0, this.textAt)
+  }
+}
+
+const tooLong = (maxLine: number): Refusal =>
+  new Refusal(
+    `it is longer than ${maxLine} bytes, the limit of \`maxLine\``,
+    "Raise the limit, or look whether this is a file of lines at all."
+  )
+
+const goesOn = new Refusal(
+  "what comes before it was read as the last line, without an end, and that line goes on now",
+  "Let nothing add to a file in the middle of a line, or start again from its beginning."
+)
+
+const byteOrderMark = 0xfeff
+
+/** Looks at the first character first: few lines begin with a space, and all others are decided by it. */
+const isBlank = (line: string): boolean => {
+  if (line === "") return true
+  const first = line.charCodeAt(0)
+  return (first <= 32 || (first >= 0x85 && spaces.test(line.charAt(0)))) && spaces.test(line)
+}
+
+const spaces = /^\p{White_Space}+$/u
