@@ -9,16 +9,16 @@ import type * as Schema from "effect/Schema"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { Source } from "../pipeline/Source.ts"
-import { places, realPath } from "./files/FilePlace.ts"
+import { realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
-import * as FileWriter from "./files/FileWriter.ts"
 import { jsonlFormat } from "./files/format/JsonFormat.ts"
 import type { LineOptions } from "./files/format/LineCutter.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
 import type { Format } from "./files/Format.ts"
 import { changed, fingerprint } from "./files/read/FileFingerprint.ts"
 import * as FileReader from "./files/read/FileReader.ts"
-import { folderOf, nameOf, openToRead, syncFolder } from "./files/TextFile.ts"
+import { folderOf, openToRead, syncFolder } from "./files/TextFile.ts"
+import { fileSink, type SinkOptions } from "./files/write/FileSink.ts"
 
 export { FilesError } from "./FilesError.ts"
 
@@ -28,15 +28,11 @@ export interface LineFile<in out A>
     Source<A, FilesError, FileSystem.FileSystem, number>,
     Sink<A, FilesError, FileSystem.FileSystem, "effectively-once"> {}
 
-export interface Options {
+export interface Options extends SinkOptions {
   /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
   readonly skipBlank?: boolean
   /** As a source: the longest line that is accepted, in bytes. Default 16 MiB. */
   readonly maxLine?: number
-  /** As a sink, on a first run: what becomes of the lines the file has. Default "append", which keeps them. */
-  readonly existing?: "append" | "replace"
-  /** As a sink: force each batch to the disk. Default true; without it a power cut may take what was committed. */
-  readonly fsync?: boolean
 }
 
 /**
@@ -93,12 +89,8 @@ const lineOptions = (options: Options, skipBlank: boolean): LineOptions => {
   return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
-const formatted = <A>(
-  path: string,
-  format: Format<A>,
-  { existing = "append", fsync = true }: Options
-): LineFile<A> => ({
-  name: nameOf(path),
+const formatted = <A>(path: string, format: Format<A>, options: Options): LineFile<A> => ({
+  ...fileSink(path, format, undefined, options),
   resumable: true,
   size: Effect.scoped(Effect.map(openToRead(path), ({ size }) => Option.some(size))),
   fingerprint: (upTo, since) =>
@@ -113,23 +105,17 @@ const formatted = <A>(
       kept,
       Option.getOrElse(upTo, () => 0)
     ),
-  identity: Effect.map(realPath(path), (real) => `file ${real}`),
-  form: Effect.succeed({ format: format.name, ...format.form }),
-  places: places(path),
   read: (after) =>
     FileReader.read(
       path,
       Option.getOrElse(after, () => 0),
       format
-    ),
-  guarantee: "effectively-once",
-  journal: Effect.succeedNone,
-  open: (opening) => FileWriter.open(path, opening, format.print, { existing, fsync })
+    )
 })
 
 /**
  * Replaces a file as a whole: whoever reads it, even after a power cut, finds the old content or the new, never a
- * part. It is written under another name beside `path`, flushed and renamed; the permissions of the old file stay, and
+ * part. It is written under another name beside the file, which a link may lead to, flushed and renamed; the permissions of the old file stay, and
  * a new one gets those of `mode`. Its folder must exist. Fails with `FilesError`, and then the old file is untouched.
  *
  * @example
@@ -151,15 +137,18 @@ export const writeAtomic = (
 ): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
+    const target = yield* realPath(path)
     // Whoever may not read the old content may not read the new one either.
-    const old = yield* Effect.option(Effect.map(fs.stat(path), (info) => info.mode & 0o777))
+    const old = yield* Effect.option(Effect.map(fs.stat(target), (info) => info.mode & 0o777))
     const mode = Option.getOrElse(old, () => options.mode)
-    const temporary = `${path}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
+    const temporary = `${target}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
     yield* fs.open(temporary, { flag: "wx", ...(mode !== undefined && { mode }) }).pipe(
       Effect.flatMap((file) =>
         Effect.andThen(file.writeAll(bytes), file.sync).pipe(
-          Effect.andThen(fs.rename(temporary, path)),
+          // What a new file is given may be less.
+          Effect.andThen(Option.isSome(old) ? fs.chmod(temporary, old.value) : Effect.void),
+          Effect.andThen(fs.rename(temporary, target)),
           Effect.onError(() => Effect.ignore(fs.remove(temporary)))
         )
       ),
@@ -167,7 +156,7 @@ export const writeAtomic = (
       Effect.uninterruptible,
       Effect.mapError(fromPlatform("write", path))
     )
-    yield* syncFolder(folderOf(path))
+    yield* syncFolder(folderOf(target))
   })
 
 /**

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
 import { inodeOf } from "../FilePlace.ts"
-import { folderOf, newline, notAFile, readAt, sizeOf, syncFolder } from "../TextFile.ts"
+import { folderOf, notAFile, readAt, sizeOf, syncFolder } from "../TextFile.ts"
 import type { Intent, Mark } from "./FileLock.ts"
 
 /** So many of the last bytes tell whether a file is still the one that was written. */
@@ -58,7 +58,8 @@ export const open = (ending: Ending): Effect.Effect<Appender, FilesError, FileSy
     const base = ending.base ?? (hasFooter ? committed.value.length : whereToBegin(ending, size))
     if (Option.isSome(committed) && ending.base === undefined) {
       yield* sameContent(fs, path, name, committed.value, before)
-      if (size > base && !hasFooter && (clean || !(yield* isOwn(fs, path, size, base, ending.left)))) yield* setAside(fs, name, path, base)
+      if (size > base && !hasFooter && (clean || !(yield* isOwn(fs, path, size, base, ending.left))))
+        yield* setAside(fs, name, path, base)
     }
     const file = yield* fs.open(path, { flag: "a+" }).pipe(Effect.mapError(fromPlatform("open", name)))
     const inode = inodeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("open", name))))
@@ -128,9 +129,11 @@ export class Appender {
     return { length: this.length, sum: this.sum }
   }
 
-  /** Whether what comes next begins a line. */
-  get isAtLine(): boolean {
-    return this.last.length === 0 || this.last.at(-1) === newline
+  /** Whether nothing is in it yet, or it ends so. */
+  endsIn(terminator: Uint8Array): boolean {
+    const { last } = this
+    const at = last.length - terminator.length
+    return last.length === 0 || (at >= 0 && terminator.every((byte, i) => last[at + i] === byte))
   }
 
   /** As `cutBack`, where there is more than that. */
@@ -287,7 +290,15 @@ const isOwn = (
   Effect.gen(function* () {
     if (Option.isNone(left)) return false
     const { from, to } = left.value
-    return from.length >= base && (yield* endsWith(fs, path, size, [to, from].find(({ length }) => length === size)))
+    return (
+      from.length >= base &&
+      (yield* endsWith(
+        fs,
+        path,
+        size,
+        [to, from].find(({ length }) => length === size)
+      ))
+    )
   })
 
 /** Keeps what is behind `length` in a file beside, as it may be somebody's. */

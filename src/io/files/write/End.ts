@@ -16,8 +16,10 @@ export interface End {
   readonly at: (state: Option.Option<WriteState>) => Effect.Effect<Appender.Appender, FilesError>
   /** What of the state is not told by the file itself. */
   readonly place: Pick<WriteState, "part" | "begun">
+  /** Whether nothing is to be done to end it, as it is whole and nothing was added. */
+  readonly isComplete?: (() => boolean) | undefined
   /** Whether another element goes to another file, where the current one has so many elements and bytes. */
-  readonly isFull?: ((rows: number, bytes: number) => Effect.Effect<boolean>) | undefined
+  readonly isFull?: ((rows: number, bytes: number) => boolean) | undefined
   readonly next?: Effect.Effect<Appender.Appender, FilesError> | undefined
   /** All is written, and is on the disk. */
   readonly seal?: Effect.Effect<void, FilesError> | undefined
@@ -68,16 +70,20 @@ export const inPlace = (options: EndOptions): Opened =>
   )
 
 /** Goes back to a state: what this run found there beyond what was committed is not its own. */
-export const backTo = (
-  end: Appender.Appender,
-  state: Option.Option<WriteState>
-): Effect.Effect<void, FilesError> => end.goBack(Math.max(end.base, Option.match(state, lengthOf)))
+export const backTo = (end: Appender.Appender, state: Option.Option<WriteState>): Effect.Effect<void, FilesError> =>
+  end.goBack(Math.max(end.base, Option.match(state, lengthOf)))
 
 const lengthOf = { onNone: () => 0, onSome: ({ length }: WriteState) => length }
 
 /** Takes away what came behind a state, and is not its footer. */
 export const leaveAt = (end: Appender.Appender, state: Option.Option<WriteState>): Effect.Effect<void, FilesError> =>
-  Option.isSome(state) && state.value.footer?.length === end.mark.length ? Effect.void : backTo(end, state)
+  Option.isSome(state) && isAt(end, state.value) ? end.goBack(end.mark.length) : backTo(end, state)
+
+/** Whether a file is as it was at a state, with its footer. */
+export const isAt = (end: Appender.Appender, state: WriteState): boolean => {
+  const { length, sum } = state.footer ?? state
+  return end.mark.length === length && end.mark.sum === sum
+}
 
 /** Fails where something else stands in the file, and nothing can be written behind that. */
 export const alone = (
@@ -91,7 +97,8 @@ export const alone = (
           kind: "Interfered",
           tried: "write",
           path: name,
-          reason: "something is in it that this pipeline has not written, and nothing can be added to a file of this format",
+          reason:
+            "something is in it that this pipeline has not written, and nothing can be added to a file of this format",
           fix: 'Write to another file, or start over with `existing: "replace"`.'
         })
       )

@@ -42,8 +42,9 @@ const HolderText: Schema.Codec<Holder, string> = Schema.fromJsonString(
 
 /** The second line, written again for each write. Nobody waits for it to be on the disk: after a power cut it may be torn. */
 export interface Intent {
-  /** Which one of several files, by its number. */
+  /** Which one of several files, by its number; and the one before that its last commit spoke of, where it has left that. */
   readonly part?: number | undefined
+  readonly before?: (Mark & { readonly part: number }) | undefined
   /** What stands before is committed, or was there before that run and is not its own. */
   readonly base: number
   /** How far it had come, and how far the write goes that is under way. */
@@ -53,7 +54,13 @@ export interface Intent {
 
 const MarkSchema = Schema.Struct({ length: Schema.Int, sum: Schema.String })
 const IntentText: Schema.Codec<Intent, string> = Schema.fromJsonString(
-  Schema.Struct({ part: Schema.optional(Schema.Int), base: Schema.Int, from: MarkSchema, to: MarkSchema })
+  Schema.Struct({
+    part: Schema.optional(Schema.Int),
+    before: Schema.optional(Schema.Struct({ part: Schema.Int, ...MarkSchema.fields })),
+    base: Schema.Int,
+    from: MarkSchema,
+    to: MarkSchema
+  })
 )
 
 export interface FileLock {
@@ -114,7 +121,7 @@ export const take = (
   })
 
 /** Always as long, so that a later one covers an earlier one whole. */
-const lineOf = (intent: string): string => `${intent.padEnd(255)}\n`
+const lineOf = (intent: string): string => `${intent.padEnd(383)}\n`
 
 /** Writes a lock whole, so that no power cut leaves its name without what is in it. */
 const written = (

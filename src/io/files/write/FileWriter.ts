@@ -6,11 +6,11 @@ import type * as Scope from "effect/Scope"
 import type { Opening, Writer } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
 import { FilesError } from "../../FilesError.ts"
-import { Refusal } from "../TextFile.ts"
+import { type Format, Refusal } from "../Format.ts"
 import type { Appender } from "./Appender.ts"
 import { atomic } from "./AtomicEnd.ts"
 import { type End, type EndOptions, inPlace } from "./End.ts"
-import { Press, type Printed } from "./Press.ts"
+import { isOpenEnded, Press } from "./Press.ts"
 import { rotating, type Rotation } from "./RotatingEnd.ts"
 import { stateOf, type WriteState } from "./WriteState.ts"
 
@@ -25,29 +25,28 @@ export interface WriteOptions {
 export const open = <A>(
   name: string,
   opening: Opening,
-  format: Printed<A>,
+  { layout, print }: Pick<Format<A>, "print" | "layout">,
   options: WriteOptions
 ): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const committed = yield* stateOf(name, opening.committed)
-    const isOpen = format.between === undefined && format.footer === undefined
-    const all: EndOptions = { ...options, name, opening, committed, isOpen }
+    const all: EndOptions = { ...options, name, opening, committed, isOpen: isOpenEnded(layout) }
     const end = yield* options.rotate !== undefined
       ? rotating(all, options.rotate)
       : options.atomic
         ? atomic(all)
         : inPlace(all)
-    const press = new Press(name, format, options.compression)
-    const counts = format.between !== undefined || options.rotate !== undefined
-    return writer(name, end, press, counts, options.compression === undefined ? undefined : { rows: 8192 })
+    return writer(name, end, new Press(name, { layout, print }, options.compression), {
+      counts: layout.separator !== undefined || options.rotate !== undefined,
+      isPlain: options.compression === undefined
+    })
   })
 
 const writer = <A>(
   name: string,
   end: End,
   press: Press<A>,
-  counts: boolean,
-  prefers: Writer<A, never, never>["prefers"]
+  { counts, isPlain }: { readonly counts: boolean; readonly isPlain: boolean }
 ): Writer<A, FilesError, never> => {
   const stateAt = (file: Appender): WriteState => ({
     ...file.mark,
@@ -60,13 +59,14 @@ const writer = <A>(
       return file
     })
   return {
-    prefers,
+    // Each write is a member of its own, which pays where there is much in it.
+    prefers: isPlain ? undefined : { rows: 8192 },
     write: (elements, since) =>
       Effect.gen(function* () {
         let file = yield* begin(yield* stateOf(name, since))
         let from = file.mark.length
         for (const [row, element] of elements.entries()) {
-          if (end.isFull !== undefined && (yield* end.isFull(press.count, file.mark.length + press.size))) {
+          if (end.isFull?.(press.count, file.mark.length + (isPlain ? press.size : 0)) === true) {
             yield* press.flush(file, true)
             yield* press.foot(file)
             file = yield* end.next!
@@ -83,6 +83,7 @@ const writer = <A>(
     finish: (since) =>
       Effect.gen(function* () {
         const state = yield* stateOf(name, since)
+        if (Option.isSome(since) && end.isComplete?.() === true) return since.value
         const file = yield* begin(state)
         yield* press.head(file)
         const whole = stateAt(file)

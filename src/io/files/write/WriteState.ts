@@ -20,7 +20,10 @@ const WriteState = Schema.Struct({
 })
 export type WriteState = typeof WriteState.Type
 
-export const stateOf = (name: string, state: Option.Option<Schema.Json>): Effect.Effect<Option.Option<WriteState>, FilesError> =>
+export const stateOf = (
+  name: string,
+  state: Option.Option<Schema.Json>
+): Effect.Effect<Option.Option<WriteState>, FilesError> =>
   Option.isNone(state)
     ? Effect.succeedNone
     : Schema.decodeUnknownEffect(WriteState)(state.value).pipe(
