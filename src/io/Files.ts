@@ -1,12 +1,14 @@
 /** Files as sources and sinks that can be resumed, files replaced as a whole, and names kept inside of a folder. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import type * as Schema from "effect/Schema"
 import { checkWhole } from "../concurrency/base/Options.ts"
+import { Journal } from "../pipeline/Journal.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { Source } from "../pipeline/Source.ts"
 import { realPath } from "./files/FilePlace.ts"
@@ -16,6 +18,7 @@ import type { LineOptions } from "./files/format/LineCutter.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
 import type { Format } from "./files/Format.ts"
 import { changed, fingerprint } from "./files/read/FileFingerprint.ts"
+import * as FileJournal from "./files/journal/FileJournal.ts"
 import * as FileReader from "./files/read/FileReader.ts"
 import { folderOf, openToRead, syncFolder } from "./files/TextFile.ts"
 import { fileSink, type SinkOptions } from "./files/write/FileSink.ts"
@@ -26,7 +29,7 @@ export { FilesError } from "./FilesError.ts"
 export interface LineFile<in out A>
   extends
     Source<A, FilesError, FileSystem.FileSystem, number>,
-    Sink<A, FilesError, FileSystem.FileSystem, "effectively-once"> {}
+    Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never> {}
 
 export interface Options extends SinkOptions {
   /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
@@ -112,6 +115,30 @@ const formatted = <A>(path: string, format: Format<A>, options: Options): LineFi
       format
     )
 })
+
+/**
+ * A journal in a file, for runs whose place is to be kept elsewhere than beside the file that they write, or that write none. One
+ * process at a time can use it, for any number of pipelines; the lines are JSON, each on the disk before it counts. What is
+ * wrong with the file is a `JournalError` of the run.
+ *
+ * @example
+ * ```ts
+ * import * as NodeServices from "@effect/platform-node/NodeServices"
+ * import * as Effect from "effect/Effect"
+ * import { Files, Pipeline, Sink, Source } from "skein"
+ *
+ * const job = Pipeline.from(Source.list([1, 2], { name: "numbers" })).pipe(Pipeline.to(Sink.discard))
+ * const run = Pipeline.run(job, { name: "numbers" }).pipe(
+ *   Effect.provide(Files.journal("numbers.journal")),
+ *   Effect.provide(NodeServices.layer)
+ * )
+ *
+ * await Effect.runPromise(Effect.map(run, ({ settled }) => settled)) // => 2
+ * await Effect.runPromise(Effect.map(run, ({ settled }) => settled)) // => 0
+ * ```
+ */
+export const journal = (path: string): Layer.Layer<Journal, FilesError, FileSystem.FileSystem> =>
+  Layer.effect(Journal, FileJournal.make(path))
 
 /**
  * Replaces a file as a whole: whoever reads it, even after a power cut, finds the old content or the new, never a

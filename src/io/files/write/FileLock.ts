@@ -121,10 +121,10 @@ export const take = (
   })
 
 /** Always as long, so that a later one covers an earlier one whole. */
-const lineOf = (intent: string): string => `${intent.padEnd(383)}\n`
+export const lineOf = (intent: string): string => `${intent.padEnd(383)}\n`
 
 /** Writes a lock whole, so that no power cut leaves its name without what is in it. */
-const written = (
+export const written = (
   fs: FileSystem.FileSystem,
   path: string,
   holder: string,
@@ -138,7 +138,7 @@ const written = (
   )
 
 /** Gives a whole file a name that must be free. */
-const placed = (fs: FileSystem.FileSystem, temporary: string, lock: string): Effect.Effect<boolean, FilesError> =>
+export const placed = (fs: FileSystem.FileSystem, temporary: string, lock: string): Effect.Effect<boolean, FilesError> =>
   Effect.andThen(fs.link(temporary, lock), Effect.as(fs.remove(temporary), true)).pipe(
     Effect.catchIf(
       (error) => error.reason._tag === "AlreadyExists",

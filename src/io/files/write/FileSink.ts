@@ -7,7 +7,8 @@ import type { Compression } from "../../codec/Compression.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { places, realPath } from "../FilePlace.ts"
 import type { Format } from "../Format.ts"
-import { nameOf } from "../TextFile.ts"
+import { folderOf, nameOf } from "../TextFile.ts"
+import * as FileJournal from "../journal/FileJournal.ts"
 import * as FileWriter from "./FileWriter.ts"
 import { partPath, partsOf, type Rotation } from "./RotatingEnd.ts"
 
@@ -31,14 +32,15 @@ export interface SinkOptions {
   readonly rotate?: Rotation
 }
 
-export type FileSink<A> = Sink<A, FilesError, FileSystem.FileSystem, "effectively-once">
+/** A run into it keeps its place in a journal beside it, where neither the program nor another sink has one. */
+export type FileSink<A> = Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never>
 
 export const fileSink = <A>(
   path: string,
   format: Format<A>,
   compression: Compression | undefined,
   options: SinkOptions
-): Pick<FileSink<A>, "name" | "identity" | "form" | "places" | "guarantee" | "journal" | "open"> => {
+): Pick<FileSink<A>, "name" | "identity" | "form" | "places" | "guarantee" | "journal" | "home" | "open"> => {
   const { atomic = false, existing = atomic ? "replace" : "append", fsync = true, rotate } = options
   checkWhole("Files: rotate.rows", rotate?.rows, 1, "unlimited")
   checkWhole("Files: rotate.bytes", rotate?.bytes, 1, "unlimited")
@@ -58,9 +60,13 @@ export const fileSink = <A>(
     places: rotate === undefined ? places(path) : placesOfParts(path),
     guarantee: "effectively-once",
     journal: Effect.succeedNone,
+    home: Effect.flatMap(realPath(path), (real) => FileJournal.make(besideOf(real))),
     open: (opening) => FileWriter.open(path, opening, format, writing)
   }
 }
+
+/** The journal beside a file. */
+const besideOf = (path: string): string => `${folderOf(path)}/.${nameOf(path)}.skein-journal`
 
 const placesOfParts = (path: string) =>
   Effect.gen(function* () {
