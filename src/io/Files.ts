@@ -13,14 +13,15 @@ import type { Sink } from "../pipeline/Sink.ts"
 import type { Source } from "../pipeline/Source.ts"
 import { realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
+import { csvFormat, type CsvFormatOptions } from "./files/format/CsvFormat.ts"
 import { jsonlFormat } from "./files/format/JsonFormat.ts"
 import type { LineOptions } from "./files/format/LineCutter.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
 import type { Format } from "./files/Format.ts"
-import { changed, fingerprint } from "./files/read/FileFingerprint.ts"
 import * as FileJournal from "./files/journal/FileJournal.ts"
-import * as FileReader from "./files/read/FileReader.ts"
-import { folderOf, openToRead, syncFolder } from "./files/TextFile.ts"
+import { type CodingOptions, compressionOf } from "./files/read/Coding.ts"
+import { FileSource } from "./files/read/FileSource.ts"
+import { folderOf, syncFolder } from "./files/TextFile.ts"
 import { fileSink, type SinkOptions } from "./files/write/FileSink.ts"
 
 export { FilesError } from "./FilesError.ts"
@@ -31,7 +32,7 @@ export interface LineFile<in out A>
     Source<A, FilesError, FileSystem.FileSystem, number>,
     Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never> {}
 
-export interface Options extends SinkOptions {
+export interface Options extends CodingOptions, SinkOptions {
   /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
   readonly skipBlank?: boolean
   /** As a source: the longest line that is accepted, in bytes. Default 16 MiB. */
@@ -87,34 +88,61 @@ export const lines = (path: string, options: Options = {}): LineFile<string> =>
 export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: Options = {}): LineFile<A> =>
   formatted(path, jsonlFormat(schema, lineOptions(options, true)), options)
 
+/** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
+export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions {}
+
+/**
+ * A file of CSV as RFC 4180 has it, one value of `schema` a record, to read from or to write to; see `lines` for how it resumes.
+ * Columns are found by their names, in any order; others are ignored. Cells are the schema's strings
+ * (`Schema.toCodecStringTree`), so numbers, dates and booleans come back as they were. An empty cell is an absent value where the
+ * field may be left out, undefined or null, and an empty text elsewhere; `""` is an empty text. A record that does not fit, or is
+ * of another width, is a `FilesError` with its line, its byte offset and the column. Lines with nothing in them are skipped where
+ * there are several columns. As a sink it writes the header at the start of a file that is empty.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Files.writeAtomic("cities.csv", 'people;name\n129942;"Ulm; Danube"\n')
+ *   return yield* Pipeline.collect(Pipeline.from(Files.csv("cities.csv", City, { delimiter: ";" })))
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ people: 129942, name: "Ulm; Danube" }]
+ * ```
+ */
+export const csv = <A, I>(path: string, schema: Schema.Codec<A, I>, options: CsvOptions = {}): LineFile<A> =>
+  formatted(path, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
+
 const lineOptions = (options: Options, skipBlank: boolean): LineOptions => {
   checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
   return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
-const formatted = <A>(path: string, format: Format<A>, options: Options): LineFile<A> => ({
-  ...fileSink(path, format, undefined, options),
-  resumable: true,
-  size: Effect.scoped(Effect.map(openToRead(path), ({ size }) => Option.some(size))),
-  fingerprint: (upTo, since) =>
-    fingerprint(
-      path,
-      Option.getOrElse(upTo, () => 0),
-      since
-    ),
-  changed: (kept, upTo) =>
-    changed(
-      path,
-      kept,
-      Option.getOrElse(upTo, () => 0)
-    ),
-  read: (after) =>
-    FileReader.read(
-      path,
-      Option.getOrElse(after, () => 0),
-      format
-    )
-})
+const formatted = <A>(path: string, format: Format<A>, options: Options): LineFile<A> => {
+  const source = new FileSource(path, format, options)
+  return {
+    ...fileSink(path, format, compressionOf(path, options), options),
+    resumable: true,
+    size: Effect.suspend(() => source.size),
+    fingerprint: (upTo, since) =>
+      source.fingerprint(
+        Option.getOrElse(upTo, () => 0),
+        since
+      ),
+    changed: (kept, upTo) =>
+      source.changed(
+        kept,
+        Option.getOrElse(upTo, () => 0)
+      ),
+    read: (after) => source.read(Option.getOrElse(after, () => 0))
+  }
+}
 
 /**
  * A journal in a file, for runs whose place is to be kept elsewhere than beside the file that they write, or that write none. One

@@ -1,0 +1,330 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
+import * as Csv from "effect/encoding/Csv"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { readdirSync, readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import { Files, Journal, Pipeline } from "skein"
+
+const deep = process.env["SKEIN_DEEP"] !== undefined
+
+const newPath = Effect.map(
+  FileSystem.FileSystem.pipe(Effect.flatMap((fs) => fs.makeTempDirectoryScoped())),
+  (folder) => `${folder}/data.csv`
+)
+
+const fileOf = (content: string | Uint8Array) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* newPath
+    yield* fs.writeFile(path, typeof content === "string" ? new TextEncoder().encode(content) : content)
+    return path
+  })
+
+const read = <A>(file: Files.LineFile<A>, after?: number) => Stream.runCollect(file.read(Option.fromUndefinedOr(after)))
+
+const values = <A>(file: Files.LineFile<A>, after?: number) =>
+  Effect.map(read(file, after), (elements) => elements.map((element) => element.value))
+
+const valuesOf = <A>(content: string | Uint8Array, schema: Schema.Codec<A, unknown>, options?: Files.CsvOptions) =>
+  Effect.flatMap(fileOf(content), (path) => values(Files.csv(path, schema, options)))
+
+const readUntilError = <A>(file: Files.LineFile<A>, after?: number) =>
+  Effect.gen(function* () {
+    const seen: Array<A> = []
+    const error = yield* file.read(Option.fromUndefinedOr(after)).pipe(
+      Stream.runForEach(({ value }) => Effect.sync(() => void seen.push(value))),
+      Effect.flip
+    )
+    return { seen, error }
+  })
+
+const write = <A>(file: Files.LineFile<A>, elements: Iterable<A>) =>
+  Pipeline.run(Pipeline.from(elements).pipe(Pipeline.to(file)), { name: "write" }).pipe(Effect.provide(Journal.memory))
+
+const contentOf = (path: string) => FileSystem.FileSystem.pipe(Effect.flatMap((fs) => fs.readFileString(path)))
+
+const texts = (...names: ReadonlyArray<string>): Schema.Codec<Record<string, string>, unknown> =>
+  Schema.Struct(Object.fromEntries(names.map((name) => [name, Schema.String])))
+
+const ab = texts("a", "b")
+
+describe("Files.csv", () => {
+  const spectrum = dirname(createRequire(import.meta.url).resolve("csv-spectrum"))
+  const cases = readdirSync(join(spectrum, "csvs"))
+  it("has all cases of csv-spectrum", () => assert.strictEqual(cases.length, 12))
+  for (const name of cases) {
+    it.effect(`reads ${name} of csv-spectrum`, () =>
+      Effect.gen(function* () {
+        const expected: ReadonlyArray<Record<string, string>> = JSON.parse(
+          readFileSync(join(spectrum, "json", name.replace(".csv", ".json")), "utf8")
+        )
+        const bytes = readFileSync(join(spectrum, "csvs", name))
+        assert.deepStrictEqual(yield* valuesOf(bytes, texts(...Object.keys(expected[0]!))), expected)
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+    )
+  }
+
+  const one = [{ a: "1", b: "2" }]
+  const two = [...one, { a: "3", b: "4" }]
+  const reads: ReadonlyArray<readonly [what: string, content: string, records: unknown, options?: Files.CsvOptions]> = [
+    ["line feeds", "a,b\n1,2\n3,4\n", two],
+    ["carriage returns with line feeds", "a,b\r\n1,2\r\n3,4\r\n", two],
+    ["carriage returns alone", "a,b\r1,2\r3,4\r", two],
+    ["a mixture of line ends", "a,b\r1,2\n3,4\r\n", two],
+    ["no end behind the last record", "a,b\n1,2\n3,4", two],
+    ["a carriage return alone at the end", "a,b\n1,2\r", one],
+    ["a byte order mark", "\ufeffa,b\n1,2\n", one],
+    ["a byte order mark before a quoted name", '\ufeff"a",b\n1,2\n', one],
+    ["blank lines", "\n\r\na,b\n\n1,2\n\r\n\n3,4\n\n", two],
+    ["columns in another order", "b,a\n2,1\n4,3\n", two],
+    ["columns that nobody asked for", "x,a,,b,x\n0,1,,2,0\n0,3,,4,0\n", two],
+    [
+      "empty fields",
+      "a,b\n,\n1,\n,2\n",
+      [
+        { a: "", b: "" },
+        { a: "1", b: "" },
+        { a: "", b: "2" }
+      ]
+    ],
+    ["empty fields in quotes", 'a,b\n"",""\n', [{ a: "", b: "" }]],
+    ["white space as it is", "a,b\n 1 ,\t2\u00a0\n", [{ a: " 1 ", b: "\t2\u00a0" }]],
+    ["delimiters in quotes", 'a,b\n"1,2",","\n', [{ a: "1,2", b: "," }]],
+    ["doubled quotes", 'a,b\n"say ""no""",""""\n', [{ a: 'say "no"', b: '"' }]],
+    ["line ends in quotes", 'a,b\n"1\n2","\r\n\r"\n', [{ a: "1\n2", b: "\r\n\r" }]],
+    ["a quoted field at the end of the file", 'a,b\n1,"2"', one],
+    ["a quoted field before a carriage return", 'a,b\r\n1,"2"\r\n', one],
+    ["NUL", "a,b\n\0,1\0\n", [{ a: "\0", b: "1\0" }]],
+    ["tabs", 'a\tb\n1\t2\n"3"\t4\n', two, { delimiter: "\t" }],
+    ["semicolons", "a;b\n1;2\n", one, { delimiter: ";" }],
+    ["a delimiter that is no ASCII", "a§b\n1§2\n", one, { delimiter: "§" }],
+    ["another quote", "a,b\n'1','it''s'\n", [{ a: "1", b: "it's" }], { quote: "'" }],
+    ["no quotes", 'a\tb\n"1\t2"\n', [{ a: '"1', b: '2"' }], { delimiter: "\t", quote: false }],
+    ["no header", "1,2\n3,4\n", two, { header: false }],
+    ["names given", "0,2,1\n0,4,3\n", two, { header: ["x", "b", "a"] }],
+    ["only a header", "a,b\n", []],
+    ["nothing", "", []],
+    ["a header without an end", "a,b", []]
+  ]
+  for (const [what, content, records, options] of reads) {
+    it.effect(`reads ${what}`, () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* valuesOf(content, ab, options), records)
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+    )
+  }
+
+  it.effect("takes a blank line for a record where there is one column that may be empty", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* valuesOf("a\n1\n\n2\n", texts("a")), [{ a: "1" }, { a: "" }, { a: "2" }])
+      const numbers = Schema.Struct({ a: Schema.Finite })
+      assert.deepStrictEqual(yield* valuesOf("a\n1\n\n2\n\n", numbers), [{ a: 1 }, { a: 2 }])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  const Typed = Schema.Struct({ id: Schema.Finite, on: Schema.Date, ok: Schema.Boolean })
+  const head = "id,on,ok\n"
+  const good = "1,2020-01-01T00:00:00.000Z,true\n"
+  const refusals: ReadonlyArray<readonly [what: string, rest: string, expected: object, options?: Files.CsvOptions]> = [
+    ["a record that is too short", "2,x\n", { reason: "its record has 2 fields where there are 3 columns" }],
+    ["a record that is too long", "2,x,y,z\n", { reason: "its record has 4 fields where there are 3 columns" }],
+    ["a line of white space", "  \n", { reason: "its record has 1 field where there are 3 columns" }],
+    ["a value that does not fit", "2,2020-01-01,maybe\n", { field: "ok" }],
+    ["a number that is none", "1x,2020-01-01,true\n", { field: "id" }],
+    ["a number that would lose digits", "9007199254740993,2020-01-01,true\n", { field: "id" }],
+    ["a quote in a field", '2,a"b,true\n', { reason: "field 2 has a quote in it, and does not begin with one" }],
+    ["text behind a quote", '2,"a"b,true\n', { reason: "field 2 goes on behind its closing quote" }],
+    [
+      "a quote that is not closed",
+      '2,"a,true\n3,b,true\n',
+      { reason: "a quote is opened in its record and not closed before the end of the file" }
+    ],
+    [
+      "a record beyond the limit",
+      `2,"${"x\n".repeat(60)}",true\n`,
+      { reason: "its record is longer than 100 bytes, the limit of `maxLine`" },
+      { maxLine: 100 }
+    ]
+  ]
+  for (const [what, rest, expected, options] of refusals) {
+    it.effect(`refuses ${what}, by its place, after all before it`, () =>
+      Effect.gen(function* () {
+        const file = Files.csv(yield* fileOf(`${head}${good}${rest}`), Typed, options)
+        const { error, seen } = yield* readUntilError(file)
+        const place = { kind: "BadLine", line: 3, offset: head.length + good.length }
+        assert.deepInclude(error, { ...place, ...expected })
+        assert.strictEqual(seen.length, 1)
+        const later = yield* readUntilError(file, head.length + good.length)
+        assert.deepInclude(later.error, { ...place, ...expected })
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+    )
+  }
+
+  it.effect("refuses what is not UTF-8, in quotes as well", () =>
+    Effect.gen(function* () {
+      const bytes = new TextEncoder().encode('a,b\n1,2\n3,"x\n?"\n4,5\n')
+      bytes[bytes.indexOf("?".charCodeAt(0))] = 0xff
+      const { error, seen } = yield* readUntilError(Files.csv(yield* fileOf(bytes), ab))
+      assert.deepInclude(error, { kind: "BadLine", line: 4, offset: 13, reason: "it is not valid UTF-8" })
+      assert.deepStrictEqual(seen, one)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("names columns that are missing or there twice", () =>
+    Effect.gen(function* () {
+      const missing = yield* Effect.flip(valuesOf("a;b\n1;2\n", ab))
+      assert.include(missing.message, String.raw`line 1 (byte 0): it has no column "a", "b"; its columns are "a;b"`)
+      const twice = yield* Effect.flip(valuesOf("a,b,a\n1,2,3\n", ab))
+      assert.include(twice.message, 'it has two columns "a"')
+      const optional = Schema.Struct({ a: Schema.String, c: Schema.optionalKey(Schema.String) })
+      assert.deepStrictEqual(yield* valuesOf("a,b\n1,2\n", optional), [{ a: "1" }])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("goes on behind any record, with the columns of its header", () =>
+    Effect.gen(function* () {
+      for (const end of ["\n", "\r\n", "\r"]) {
+        const records = ['"1\n""2",x', "ä€😀,2", ',"é\r\n"', "plain,5", '"",""']
+        const file = Files.csv(yield* fileOf(["b,a", ...records].join(end)), ab)
+        const all = yield* read(file)
+        assert.strictEqual(all.length, records.length)
+        let before = new TextEncoder().encode(`b,a${end}`).length
+        for (const [i, { bytes, position }] of all.entries()) {
+          const length = new TextEncoder().encode(records[i]! + (i < records.length - 1 ? end : "")).length
+          assert.deepStrictEqual([position, bytes], [before + length, length])
+          before = position
+          const rest = yield* values(file, position)
+          assert.deepStrictEqual(
+            rest,
+            all.slice(i + 1).map(({ value }) => value)
+          )
+        }
+      }
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("takes the end of a record that was read before it had one", () =>
+    Effect.gen(function* () {
+      const path = yield* fileOf("a,b\n1,2")
+      const fs = yield* FileSystem.FileSystem
+      for (const end of ["\n", "\r\n", "\r"]) {
+        yield* fs.writeFileString(path, `a,b\n1,2${end}3,4`)
+        assert.deepStrictEqual(yield* values(Files.csv(path, ab), 7), two.slice(1))
+      }
+      yield* fs.writeFileString(path, "a,b\n1,2\r\n3,4")
+      assert.deepStrictEqual(yield* values(Files.csv(path, ab), 8), two.slice(1))
+      yield* fs.writeFileString(path, "a,b\n1,23\n3,4")
+      const { error } = yield* readUntilError(Files.csv(path, ab), 7)
+      assert.include(error.message, "that record goes on now")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("reads the rows that another parser reads, over the borders of all blocks", () =>
+    Effect.gen(function* () {
+      const count = deep ? 1_000_000 : 30_000
+      const row = (i: number) => {
+        const note = i % 10 === 0 ? `"said ""${i}"", and\r\nleft"` : i % 7 === 0 ? "ä€😀".repeat(i % 5) : ""
+        return `${i},person ${i},${note},${i / 8},${i % 2 === 0}\n`
+      }
+      const path = yield* fileOf("id,name,note,score,ok\n")
+      const fs = yield* FileSystem.FileSystem
+      for (let i = 0; i < count; i += 10_000) {
+        const rows = Array.from({ length: 10_000 }, (_, j) => row(i + j)).join("")
+        yield* fs.writeFileString(path, rows, { flag: "a" })
+      }
+      const Row = Schema.Struct({
+        id: Schema.Finite,
+        name: Schema.String,
+        note: Schema.String,
+        score: Schema.Finite,
+        ok: Schema.Boolean
+      })
+      const sum = (stream: Stream.Stream<typeof Row.Type, unknown, FileSystem.FileSystem>) =>
+        Stream.runFold(
+          stream,
+          () => ({ count: 0, id: 0, score: 0, ok: 0, text: 0 }),
+          (all, { id, name, note, ok, score }) => {
+            let text = all.text
+            for (const part of [name, note]) {
+              for (let i = 0; i < part.length; i++) text = (Math.imul(text, 31) + part.charCodeAt(i)) | 0
+            }
+            return {
+              count: all.count + 1,
+              id: all.id + id,
+              score: all.score + score,
+              ok: all.ok + Number(ok),
+              text: Math.imul(text, 31) | 0
+            }
+          }
+        )
+      const ours = yield* sum(Stream.map(Files.csv(path, Row).read(Option.none()), ({ value }) => value))
+      const others = yield* sum(
+        fs.stream(path).pipe(Stream.pipeThroughChannel(Csv.decodeSchema(Row)({ headers: true })))
+      )
+      assert.deepStrictEqual(ours, others)
+      assert.strictEqual(ours.count, count)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  const wrong: ReadonlyArray<readonly [what: string, make: () => unknown, message: RegExp]> = [
+    [
+      "a delimiter of two characters",
+      () => Files.csv("x", ab, { delimiter: "||" }),
+      /delimiter has to be one character/
+    ],
+    ["a line break as delimiter", () => Files.csv("x", ab, { delimiter: "\n" }), /delimiter has to be one character/],
+    ["a quote that is the delimiter", () => Files.csv("x", ab, { quote: "," }), /quote and delimiter are both/],
+    ["another line end", () => Files.csv("x", ab, { newline: "\r" as "\n" }), /newline has to be/],
+    ["a header that lacks a field", () => Files.csv("x", ab, { header: ["a", "c"] }), /has no column "b"/],
+    ["a header with a name twice", () => Files.csv("x", ab, { header: ["a", "b", "a"] }), /two columns "a"/],
+    ["a header of numbers", () => Files.csv("x", ab, { header: [1] as never }), /list of the names/],
+    ["no limit", () => Files.csv("x", ab, { maxLine: 0 }), /maxLine must be a whole number/],
+    ["a schema of no object", () => Files.csv("x", Schema.String), /has to encode to an object/],
+    [
+      "a field that is a list",
+      () => Files.csv("x", Schema.Struct({ a: Schema.Array(Schema.String) })),
+      /the field "a" is more than one cell can hold/
+    ]
+  ]
+  for (const [what, make, message] of wrong) {
+    it(`refuses ${what} at once`, () => assert.throws(make, message))
+  }
+
+  it.effect("reads what it wrote", () =>
+    Effect.gen(function* () {
+      const All = Schema.Struct({
+        text: Schema.String,
+        number: Schema.Number,
+        int: Schema.Int,
+        big: Schema.BigInt,
+        date: Schema.DateValid,
+        flag: Schema.Boolean,
+        bytes: Schema.Uint8Array,
+        choice: Schema.Literals(["", "null", "x"]),
+        nullable: Schema.NullOr(Schema.String),
+        maybe: Schema.UndefinedOr(Schema.String),
+        optional: Schema.optionalKey(Schema.String),
+        count: Schema.NullOr(Schema.Int)
+      })
+      const mark = Schema.Literals([";", "\t", ","])
+      for (const options of [
+        {},
+        { newline: "\r\n" },
+        { delimiter: ";", quote: "'" }
+      ] as ReadonlyArray<Files.CsvOptions>) {
+        const rows = Arbitrary.sample(Schema.toArbitrary(Schema.Struct({ all: All, mark })), {
+          count: deep ? 3000 : 150
+        })
+        void rows
+        void options
+      }
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+})
