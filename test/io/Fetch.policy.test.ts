@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { Deadline, Fetch, Pipeline } from "skein"
+import { Deadline, Fetch } from "skein"
 import { Http } from "skein/node"
 import { Call } from "../../src/io/fetch/FetchCall.ts"
 import * as Hosts from "../../src/io/fetch/FetchHosts.ts"
@@ -80,7 +80,7 @@ const runFor = <A, E>(
     return yield* Fiber.join(fiber)
   })
 
-const all = <A, E, R>(effects: ReadonlyArray<Effect.Effect<A, E, R>>) =>
+const all = <const T extends ReadonlyArray<Effect.Effect<unknown, unknown, HttpClient.HttpClient>>>(effects: T) =>
   Effect.all(effects, { concurrency: "unbounded" })
 const times = <A>(count: number, make: (i: number) => A) => Array.from({ length: count }, (_, i) => make(i))
 const chance = (double: number): Random.Random => ({ nextIntUnsafe: () => 0, nextDoubleUnsafe: () => double })
@@ -447,7 +447,7 @@ describe("Fetch policies: onUnauthorized", () => {
 
       const failing = () =>
         Effect.delay(
-          Effect.suspend(() => Effect.fail(new Error(`no token (${++runs})`))),
+          Effect.suspend(() => Effect.fail(`no token (${++runs})`)),
           "1 second"
         )
       const failed = Fetch.withPolicy({ onUnauthorized: failing })
@@ -647,13 +647,12 @@ describe("Fetch policies: redirects", () => {
 
 describe("Fetch policies: open answers", () => {
   const call = new Call({ perHost: 1, timeout: "5 seconds" })
-  const inPieces = (...waits: ReadonlyArray<Duration.Input>) =>
-    Stream.fromIterable(waits).pipe(
-      Stream.mapEffect((wait) => Effect.delay(Effect.succeed(new Uint8Array([1])), wait)),
-      Stream.toReadableStreamEffect
+  const streaming = (...waits: ReadonlyArray<Duration.Input>) => {
+    const pieces = Stream.mapEffect(Stream.fromIterable(waits), (wait) =>
+      Effect.delay(Effect.succeed(new Uint8Array([1])), wait)
     )
-  const streaming = (...waits: ReadonlyArray<Duration.Input>) =>
-    clientOf(() => Effect.map(inPieces(...waits), (body) => new Response(body)))
+    return clientOf(() => Effect.map(Stream.toReadableStreamEffect(pieces), (body) => new Response(body)))
+  }
 
   it.effect("hold their slot until the body was read or the scope closes", () =>
     Effect.gen(function* () {

@@ -99,7 +99,11 @@ const answer = <B>(
   const run = attempt.run(outgoing)
   const sent =
     hedge && outgoing.idempotent
-      ? hedged((unlessAnswered) => admitted(attempt, outgoing, unlessAnswered(run), plan, hosts), hedge, letGo)
+      ? hedged<Attempt.Answer<B>, FetchError>(
+          (unlessAnswered) => admitted(attempt, outgoing, unlessAnswered(run), plan, hosts),
+          hedge,
+          letGo
+        )
       : admitted(attempt, outgoing, run, plan, hosts)
   const asked = plan.policy.onUnauthorized === undefined ? sent : renewed(attempt, outgoing, sent)
   let last: FetchError | undefined

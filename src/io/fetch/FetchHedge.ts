@@ -8,8 +8,8 @@ import type { Hedge } from "./FetchPolicy.ts"
  * to happen no more once there is an answer in the function that it is given: who waits for a slot gets it from who has
  * answered.
  */
-export const hedged = <A, E, R>(
-  make: (unlessAnswered: <B>(run: Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>) => Effect.Effect<A, E, R>,
+export const hedged = <A, E, R = never>(
+  make: (unlessAnswered: (run: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
   { after, copies = 1 }: Hedge,
   lost: (value: A) => Effect.Effect<void>
 ): Effect.Effect<A, E, R> =>
