@@ -180,8 +180,8 @@ export class Attempt<B> {
       onSuccess: (response) => {
         this.unauthorized = response.status === 401 && renewal !== undefined ? { renewal, pass } : undefined
         const keeping = this.keep(outgoing, response, sent)
-        const received = this.receive(outgoing, response, sent, hops)
-        return keeping === undefined ? received : Effect.andThen(keeping, received)
+        if (keeping === undefined) return this.receive(outgoing, response, sent, hops)
+        return Effect.flatMap(keeping, () => this.receive(outgoing, response, sent, hops))
       }
     })
   }

@@ -108,6 +108,10 @@ const answers: Readonly<Record<string, Answer>> = {
     ),
   "/page": (_, { headers }) =>
     headers["cookie"] === undefined ? reply("", { location: "/login" }, "302 Found") : reply(headers["cookie"]),
+  "/set-many": (_, { query }) => {
+    const cookies = Array.from({ length: Number(query.get("count")) }, (_, n) => `set-cookie: a${n}=1\r\n`)
+    return `HTTP/1.1 200 OK\r\n${cookies.join("")}content-length: 2\r\n\r\nok`
+  },
   "/set": (_, { query }) => reply("ok", { "set-cookie": query.get("cookie") ?? "" })
 }
 
