@@ -15,7 +15,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { getCACertificates } from "node:tls"
 import { checkWhole } from "../concurrency/base/Options.ts"
-import * as Wire from "../io/fetch/Wire.ts"
+import * as Wire from "../io/context/Wire.ts"
 import { Exchange } from "./http/HttpExchange.ts"
 import * as Ways from "./http/HttpWays.ts"
 

@@ -23,7 +23,7 @@ import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
-import * as Wire from "./Wire.ts"
+import * as Wire from "../context/Wire.ts"
 
 export interface Limits {
   readonly maxBody: number
