@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
 import { Fetch } from "skein"
 import { Http } from "skein/node"
+import { Wire } from "../../src/io/context/Wire.ts"
 import { fromEnvironment } from "../../src/node/http/ProxySettings.ts"
 import * as Server from "../support/wire.ts"
 
@@ -147,6 +150,51 @@ describe("Http: a proxy that is given", () => {
       }
       const tunnelled = (yield* server.seen).requests.filter(({ at }) => at === "valid")
       assert.isUndefined(tunnelled[0]?.headers["proxy-authorization"])
+    }).pipe(withHttp)
+  )
+
+  it.live("may be one of TLS", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.Server
+      const { plain, secureProxy, valid } = server.port
+      yield* server.clear
+      const get = Fetch.text({ ...fast, proxy: `https://127.0.0.1:${secureProxy}` })
+      for (const host of ["one.test", "two.test"]) assert.strictEqual(yield* get(`http://${host}:${plain}/ok`), "ok")
+      assert.strictEqual(yield* get(`https://127.0.0.1:${valid}/ok`), "ok")
+      const by = (yield* server.seen).requests.filter(({ at }) => at === "secureProxy")
+      assert.deepEqual(
+        by.map(({ method }) => method),
+        ["GET", "GET", "CONNECT"]
+      )
+      const error = yield* Effect.flip(get(`http://one.test:${plain}/ok`)).pipe(Effect.provide(Http.layer()))
+      assert.include(
+        error.detail,
+        `no connection to the proxy https://127.0.0.1:${secureProxy}: self-signed certificate`
+      )
+    }).pipe(withHttp)
+  )
+
+  it.live("leads to what is upgraded", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.Server
+      yield* server.clear
+      const asked = HttpClientRequest.get(`${server.url}/upgrade`).pipe(HttpClientRequest.setHeader("upgrade", "echo"))
+      for (const proxy of [false, Redacted.make(`http://127.0.0.1:${server.port.proxy}`)] as const) {
+        const wire = { network: "any", maxHeaders: 1000, proxy } as const
+        const response = yield* Effect.provideService(HttpClient.execute(asked), Wire, wire)
+        assert.strictEqual(response.status, 101)
+        const socket = yield* response.upgrade
+        const echo = Effect.gen(function* () {
+          const reader = yield* socket.reader
+          const writer = yield* socket.writer
+          yield* writer.write("hello")
+          return yield* reader.pull
+        })
+        const [said = ""] = yield* Effect.scoped(echo)
+        assert.strictEqual(typeof said === "string" ? said : new TextDecoder().decode(said), "hello")
+      }
+      assert.strictEqual((yield* server.seen).requests[1]?.method, "CONNECT")
+      yield* server.closed
     }).pipe(withHttp)
   )
 
