@@ -26,7 +26,7 @@ import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
 import * as Charset from "../text/Charset.ts"
 import * as MediaType from "../text/MediaType.ts"
-import * as Wire from "./Wire.ts"
+import * as Wire from "../context/Wire.ts"
 
 export interface Limits extends Body.Bounds {
   readonly redirects: number
@@ -124,7 +124,8 @@ export class Attempt<B> {
       const { timeout } = this.limits
       const cookies = Cookies.kept(this.limits.cookies, this.client)
       const late = () => this.late(outgoing, "one attempt", timeout)
-      if (this.outer === undefined) return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
+      if (this.outer === undefined)
+        return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
       const scope = Scope.forkUnsafe(this.outer)
       return Effect.onExit(within(this.send(outgoing, { at, scope, cookies }, 0), timeout, late), (exit) =>
         Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
@@ -200,19 +201,13 @@ export class Attempt<B> {
   }
 
   /** Keeps the cookies that it sets: without a jar, while it leads on. */
-  private keep(
-    outgoing: Outgoing,
-    response: Response,
-    sent: Sent,
-    hops: number
-  ): Effect.Effect<Answer<B>, FetchError> {
-    const { cookies } = sent
-    const isKept = cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
-    if (!isKept || !Cookies.isSet(response)) return this.receive(outgoing, response, sent, hops)
-    const keeping = cookies ?? new Cookies.Cookies()
-    return Effect.andThen(
-      keeping.received(response, outgoing.url),
-      Effect.suspend(() => this.receive(outgoing, response, { ...sent, cookies: keeping }, hops))
+  private keep(outgoing: Outgoing, response: Response, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
+    const isKept = sent.cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
+    const lines = isKept ? Wire.setCookiesOf(response) : []
+    if (lines.length === 0) return this.receive(outgoing, response, sent, hops)
+    const cookies = sent.cookies ?? new Cookies.Cookies()
+    return Effect.flatMap(cookies.received(lines, outgoing.url), () =>
+      this.receive(outgoing, response, { ...sent, cookies }, hops)
     )
   }
 
