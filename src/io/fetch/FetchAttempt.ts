@@ -83,8 +83,10 @@ export class Attempt<B> {
     })
   }
 
-  broken(outgoing: Outgoing, cause: HttpClientError): FetchError {
-    const { detail, isPassing, reason } = Cause.of(cause)
+  broken(outgoing: Outgoing, error: HttpClientError): FetchError {
+    const { detail, isPassing, reason } = Cause.of(error)
+    // The error of the client around it says no more, and has the URL in it with what is secret.
+    const cause = error.reason.cause ?? error
     return this.error(outgoing, reason, detail, { retryable: isPassing && outgoing.idempotent, cause })
   }
 
