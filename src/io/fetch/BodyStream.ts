@@ -21,7 +21,12 @@ export const repeatable = (body: BodyStream): BodyStream => {
     })
     const whole = Effect.suspend(() =>
       sent < most
-        ? Effect.fail(new Cause.UnknownError(undefined, `the stream of its body gave ${most} bytes before, and ${sent} when it was run again`))
+        ? Effect.fail(
+            new Cause.UnknownError(
+              undefined,
+              `the stream of its body gave ${most} bytes before, and ${sent} when it was run again`
+            )
+          )
         : Effect.void
     )
     return Stream.concat(counted, Stream.fromEffectDrain(whole))
