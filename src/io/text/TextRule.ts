@@ -27,6 +27,24 @@ export const read = (bytes: Uint8Array, headers: Headers): Effect.Effect<Read> =
     : Effect.succeed({ contentType, text: undefined })
 }
 
+/** How a body begins, in few words of it, to show what came; undefined where it is no text. */
+export const start = (bytes: Uint8Array, headers: Headers, length: number): string | undefined => {
+  const type = MediaType.parse(typeOf(bytes, headers))
+  if (type === undefined || !MediaType.isText(type.essence)) return undefined
+  return rough(type.charset ?? "utf-8")
+    .decode(bytes.subarray(0, length))
+    .replace(/\uFFFD$/, "")
+}
+
+/** What the platform has for an encoding, which will do to show. */
+const rough = (label: string): Charset.Decoder => {
+  try {
+    return new TextDecoder(label)
+  } catch {
+    return Charset.utf8
+  }
+}
+
 /**
  * The type of a body: what its header says, else what its first bytes look like, as browsers find it. A header that says
  * `text/plain` in the words of a server that knows no better is believed only of what may be text.
