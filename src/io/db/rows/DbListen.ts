@@ -75,7 +75,7 @@ const elementOf = <A>(schema: Schema.Codec<A, unknown> | undefined, refused: (re
   })
   // Without a schema it is the text, and `A` is string.
   if (schema === undefined) return (payload: string) => Effect.succeed(element(payload as A, payload))
-  const decode = Schema.decodeUnknownExit(JsonReader.fromJsonString(schema))
+  const decode = JsonReader.decoder(schema)
   return (payload: string) => {
     const exit = decode(payload)
     return Exit.isSuccess(exit)
