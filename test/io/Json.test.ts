@@ -111,6 +111,12 @@ describe.each(readers)("integers beyond 2^53 from $where", ({ read }) => {
     ["text of digits", field(Schema.String), `{"id":"9007199254740993"}`, { id: "9007199254740993" }],
     ["a number that is exact", field(Schema.Finite), `{"id":9007199254740992}`, { id: 2 ** 53 }],
     ["a number as JavaScript writes it", field(Schema.Number), JSON.stringify({ id: 2 ** 64 }), { id: 2 ** 64 }],
+    [
+      "a large one as PostgreSQL writes it",
+      field(Schema.Number),
+      `{"id":-12345${"0".repeat(290)}}`,
+      { id: -1.2345e294 }
+    ],
     ["exact where nothing is said", field(Schema.Unknown), `{"id":[9007199254740992]}`, { id: [2 ** 53] }],
     ["decimals, which are numbers", field(Schema.Number), `{"id":0.12345678901234567890}`, { id: 0.12345678901234568 }]
   ]
