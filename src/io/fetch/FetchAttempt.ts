@@ -17,6 +17,7 @@ import * as Alarm from "../../concurrency/base/Alarm.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
+import * as TextRule from "../text/TextRule.ts"
 import * as Body from "./FetchBody.ts"
 import * as Cookies from "./Cookies.ts"
 import * as FetchCause from "./FetchCause.ts"
@@ -168,7 +169,6 @@ export class Attempt<B> {
       const limit = this.limits[error.limit] ?? Body.maxRatio
       return this.error(outgoing, "TooLarge", Body.explainLarge(error, limit), { limit })
     }
-    if (error._tag === "HttpClientError") return this.broken(outgoing, error)
     const detail = `its body ${error.detail}`
     return error.isCut
       ? this.error(outgoing, "Connect", detail, { retryable: outgoing.idempotent })
