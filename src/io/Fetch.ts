@@ -8,19 +8,15 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as Stream from "effect/Stream"
-import { isTooDeep, unlessTooDeep } from "../concurrency/base/Nesting.ts"
 import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import * as Download from "./fetch/Download.ts"
 import type { Downloaded, DownloadOptions } from "./fetch/Download.ts"
 import type { NoPosition, Source } from "../pipeline/Source.ts"
 import type { Answer } from "./fetch/FetchAttempt.ts"
-import * as Body from "./fetch/FetchBody.ts"
 import { Call, type Options } from "./fetch/FetchCall.ts"
-import { explain } from "./fetch/FetchCause.ts"
+import * as FetchJson from "./fetch/FetchJson.ts"
 import { check, Current, merged, type Policy } from "./fetch/FetchPolicy.ts"
 import type { Target } from "./fetch/FetchRequest.ts"
 import type { Message } from "./fetch/Message.ts"
@@ -36,6 +32,7 @@ import { type CsvFormatOptions, csvFormat } from "./files/format/CsvFormat.ts"
 import { jsonlFormat } from "./files/format/JsonFormat.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
 import type { FilesError } from "./FilesError.ts"
+import * as TextRule from "./text/TextRule.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
 export type { Downloaded, DownloadOptions, Progress } from "./fetch/Download.ts"
@@ -56,6 +53,7 @@ export type Fetcher<A, R = never> = (request: Target) => Effect.Effect<A, FetchE
 export interface Head {
   readonly status: number
   readonly headers: Headers.Headers
+  /** What its header says. */
   readonly contentType: string | undefined
   /** Where it came from in the end, after redirects, without credentials. */
   readonly url: string
@@ -87,8 +85,10 @@ export type BodySource<A> = Source<A, FetchError, HttpClient.HttpClient, BodyPos
 
 /** An answer, whatever its kind. */
 export interface Page extends Head {
+  /** What its header says; what its first bytes look like where that says nothing, or `text/plain` of what is no text. */
+  readonly contentType: string
   readonly body: Uint8Array
-  /** The body as text, by its charset; undefined where the content type is not one of text. */
+  /** The body as `Fetch.text` gives it; undefined where the content type is not one of text. */
   readonly text: string | undefined
   /** How long the attempt took that gave it. */
   readonly duration: Duration.Duration
@@ -169,32 +169,12 @@ export const withPolicy = (policy: Policy): (<A, E, R>(effect: Effect.Effect<A, 
 export const json = <S extends Schema.Constraint>(
   schema: S,
   options?: Options
-): Fetcher<S["Type"], S["DecodingServices"]> => fetcher(options, { accept: "application/json" }, decoder(schema))
-
-const decoder = <S extends Schema.Constraint>(
-  schema: S
-): ((answer: Answer) => Effect.Effect<S["Type"], FetchError, S["DecodingServices"]>) => {
-  const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { reportInput: true })
-  return (answer) => {
-    const parsed = Result.try(() => JSON.parse(Body.text(answer.body, undefined)) as unknown)
-    if (Result.isFailure(parsed)) return Effect.fail(notJson(answer, parsed.failure))
-    const misfit = (detail: string) => answer.error("Decode", detail)
-    return decode(parsed.success).pipe(
-      Effect.mapError((error) =>
-        misfit(
-          unlessTooDeep(
-            () => mismatch(error.issue),
-            () => tooDeep
-          )
-        )
-      ),
-      Effect.catchDefect((defect) => (isTooDeep(defect) ? Effect.fail(misfit(tooDeep)) : Effect.die(defect)))
-    )
-  }
-}
+): Fetcher<S["Type"], S["DecodingServices"]> =>
+  fetcher(options, { accept: "application/json" }, FetchJson.decoder(schema))
 
 /**
- * Fetches text, decoded by the charset of its content type, or as UTF-8 where that names none.
+ * Fetches text, decoded by the rules of the web: its byte order mark, the charset of its content type, what HTML or XML
+ * says of itself; else as UTF-8, or windows-1252 where it cannot be that.
  *
  * @example
  * ```ts
@@ -215,7 +195,7 @@ const decoder = <S extends Schema.Constraint>(
  * ```
  */
 export const text = (options?: Options): Fetcher<string> =>
-  fetcher(options, {}, ({ body, response }) => Effect.succeed(Body.text(body, response.headers["content-type"])))
+  fetcher(options, {}, ({ body, response }) => TextRule.decoded(body, response.headers["content-type"]))
 
 /**
  * Fetches the body as it is.
@@ -265,17 +245,16 @@ export const bytes = (options?: Options): Fetcher<Uint8Array> =>
  */
 export const page = (options?: Options): Fetcher<Page> => fetcher(options, {}, pageOf)
 
-const pageOf = ({ outgoing, response, body, millis }: Answer): Effect.Effect<Page> => {
-  const contentType = response.headers["content-type"]
-  return Effect.succeed({
+const pageOf = ({ outgoing, response, body, millis }: Answer): Effect.Effect<Page> =>
+  Effect.map(TextRule.read(body, response.headers), ({ contentType, text }) => ({
     ...headOf({ outgoing, response }),
+    contentType,
     body,
     get text() {
-      return contentType !== undefined && Body.isText(contentType) ? Body.text(body, contentType) : undefined
+      return text?.()
     },
     duration: Duration.millis(millis)
-  })
-}
+  }))
 
 const headOf = ({ outgoing, response }: Pick<Answer, "outgoing" | "response">): Head => {
   const { headers, status } = response
@@ -522,7 +501,7 @@ export const pages = <S extends Schema.Constraint, Item>(
   options: PagesOptions<S, Item>
 ): Source<Item, FetchError, HttpClient.HttpClient | S["DecodingServices"], PagePosition> => {
   const { items, next, schema, ...rest } = options
-  return PageSources.make(url, { decode: decoder(schema), items, next: following(next) }, rest)
+  return PageSources.make(url, { decode: FetchJson.decoder(schema), items, next: following(next) }, rest)
 }
 
 /**
@@ -584,21 +563,4 @@ const fetcher = <A, R>(
 ): Fetcher<A, R> => {
   const call = new Call(options, defaults)
   return (target) => Effect.flatMap(call.whole(target), read)
-}
-
-const notJson = (answer: Answer, error: unknown): FetchError => {
-  const type = answer.response.headers["content-type"] ?? "no content type"
-  return answer.error("Decode", `its body (${type}) is not JSON: ${explain(error)}`)
-}
-
-const tooDeep = "its JSON is nested too deep"
-
-const formatted = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const mismatch = (issue: SchemaIssue.Issue): string => {
-  const [first] = formatted(issue).issues
-  const message = first === undefined ? "it was refused" : first.message
-  const path = (first?.path ?? []).map(String).join(".")
-  const where = path === "" ? "" : ` at \`${path}\``
-  return `its JSON does not match the schema${where}: ${message.length > 300 ? `${message.slice(0, 300)}…` : message}`
 }

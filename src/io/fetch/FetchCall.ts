@@ -19,6 +19,7 @@ import * as Hosts from "./FetchHosts.ts"
 import { type Asking, patience } from "./FetchPace.ts"
 import * as Policy from "./FetchPolicy.ts"
 import * as Request from "./FetchRequest.ts"
+import * as Wire from "./Wire.ts"
 
 /** A policy for this function alone, and what it sends. */
 export interface Options extends Policy.Policy {
@@ -250,9 +251,12 @@ const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input
     },
     limits: {
       maxBody: policy.maxBody ?? 16 * 1024 * 1024,
+      maxRatio: policy.maxRatio,
       redirects: policy.redirects ?? 5,
       accept: options.accept ?? isOk,
-      timeout: Duration.toMillis(policy.timeout ?? "30 seconds")
+      timeout: Duration.toMillis(policy.timeout ?? "30 seconds"),
+      wire: Wire.make("Fetch", policy),
+      cookies: policy.cookies
     },
     retries: policy.retries ?? 3,
     total: Duration.toMillis(policy.total ?? Infinity)
