@@ -53,7 +53,7 @@ describe("Fetch.pages", () => {
           }
           default: {
             const from = Number(query.get("from"))
-            const link = `</first>; rel=first, <?from=${from + 5}>; title="a, b; rel=\"x\\"; rel="prev next"`
+            const link = `</first>; rel=first, <?from=${from + 5}>; title="a, b; rel=\\"x\\""; rel="prev next"`
             return { body: slice(from), ...(from + 5 < all.length && { headers: { link } }) }
           }
         }

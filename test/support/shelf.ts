@@ -16,7 +16,7 @@ export interface Thing {
   /** After how many bytes of body the connection breaks, request by request; none where they are used up. */
   cuts?: Array<number | undefined>
   /** Answers itself, where it gives true. */
-  answer?: (request: IncomingMessage, response: ServerResponse) => boolean
+  answer?: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined
 }
 
 export interface Shelf {

@@ -13,6 +13,7 @@ import type { NoPosition, Source } from "../../../pipeline/Source.ts"
 import type { FetchError } from "../../FetchError.ts"
 import type { Answer, Arriving } from "../FetchAttempt.ts"
 import { Call, type Options } from "../FetchCall.ts"
+import { isRetryable } from "../Reading.ts"
 import { shown } from "../ShownUrl.ts"
 
 export interface Event {
@@ -74,7 +75,7 @@ export class Events {
             events.length === 0 ? this.next : Effect.succeed(events)
           ),
         onFailure: (error) =>
-          !Cause.isDone(error) && !error.retryable
+          !Cause.isDone(error) && !isRetryable(error)
             ? Effect.fail(error)
             : Effect.flatMap(Effect.andThen(this.close, this.pause), () => this.next)
       })
