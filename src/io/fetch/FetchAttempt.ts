@@ -25,8 +25,6 @@ import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
-import * as Charset from "../text/Charset.ts"
-import * as MediaType from "../text/MediaType.ts"
 import * as Wire from "../context/Wire.ts"
 
 export interface Limits extends Body.Bounds {
@@ -362,13 +360,8 @@ const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /** How it starts, where it is text. */
 const excerpt = (body: Uint8Array, { headers }: Response): { readonly excerpt?: string } => {
-  const type = MediaType.parse(headers["content-type"])
-  if (body.length === 0 || type === undefined || !MediaType.isText(type.essence)) return {}
-  const decoder = Result.getOrElse(
-    Result.try(() => new TextDecoder(type.charset)),
-    () => Charset.utf8
-  )
-  return { excerpt: decoder.decode(body.subarray(0, 500)).replace(/\uFFFD$/, "") }
+  const start = body.length === 0 ? undefined : TextRule.start(body, headers, 500)
+  return start === undefined ? {} : { excerpt: start }
 }
 
 export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))
