@@ -163,6 +163,7 @@ export class Attempt<B> {
 
   /** Of an answer whose body could not be read. */
   unread(outgoing: Outgoing, error: HttpClientError | Body.Fault): FetchError {
+    if (error._tag === "HttpClientError") return this.broken(outgoing, error)
     if (error._tag === "TooLarge") {
       const limit = this.limits[error.limit] ?? Body.maxRatio
       return this.error(outgoing, "TooLarge", Body.explainLarge(error, limit), { limit })
