@@ -32,7 +32,7 @@ export interface LineFile<in out A>
     Source<A, FilesError, FileSystem.FileSystem, number>,
     Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never> {}
 
-export interface Options extends CodingOptions, SinkOptions {
+export interface Options<in A = never> extends CodingOptions, SinkOptions<A> {
   /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
   readonly skipBlank?: boolean
   /** As a source: the longest line that is accepted, in bytes. Default 16 MiB. */
@@ -59,7 +59,7 @@ export interface Options extends CodingOptions, SinkOptions {
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => ["one", "two"]
  * ```
  */
-export const lines = (path: string, options: Options = {}): LineFile<string> =>
+export const lines = (path: string, options: Options<string> = {}): LineFile<string> =>
   formatted(path, linesFormat(lineOptions(options, false)), options)
 
 /**
@@ -85,11 +85,11 @@ export const lines = (path: string, options: Options = {}): LineFile<string> =>
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ name: "Ulm", people: 129942 }]
  * ```
  */
-export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: Options = {}): LineFile<A> =>
+export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: Options<NoInfer<A>> = {}): LineFile<A> =>
   formatted(path, jsonlFormat(schema, lineOptions(options, true)), options)
 
 /** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
-export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions {}
+export interface CsvOptions<in A = never> extends Omit<Options<A>, "skipBlank">, CsvFormatOptions {}
 
 /**
  * A file of CSV as RFC 4180 has it, one value of `schema` a record, to read from or to write to; see `lines` for how it resumes.
@@ -116,15 +116,18 @@ export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ people: 129942, name: "Ulm; Danube" }]
  * ```
  */
-export const csv = <A, I>(path: string, schema: Schema.Codec<A, I>, options: CsvOptions = {}): LineFile<A> =>
-  formatted(path, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
+export const csv = <A, I>(
+  path: string,
+  schema: Schema.Codec<A, I>,
+  options: CsvOptions<NoInfer<A>> = {}
+): LineFile<A> => formatted(path, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
 
 const lineOptions = (options: Options, skipBlank: boolean): LineOptions => {
   checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
   return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
-const formatted = <A>(path: string, format: Format<A>, options: Options): LineFile<A> => {
+const formatted = <A>(path: string, format: Format<A>, options: Options<A>): LineFile<A> => {
   const source = new FileSource(path, format, options)
   return {
     ...fileSink(path, format, compressionOf(path, options), options),

@@ -51,9 +51,12 @@ export class Press<A> {
 
   /** Whether there is enough for a write, or why the element cannot be written. */
   add(element: A): boolean | Refusal {
-    const { separator, terminator } = this
     const printed = this.print(element)
-    if (printed instanceof Refusal) return printed
+    return printed instanceof Refusal ? printed : this.addPrinted(printed)
+  }
+
+  addPrinted(printed: string | Uint8Array): boolean {
+    const { separator, terminator } = this
     if (separator !== "" && this.rows > 0) this.text.push(separator)
     if (typeof printed === "string") this.text.push(printed, terminator)
     else {
@@ -72,6 +75,11 @@ export class Press<A> {
 
   get count(): number {
     return this.rows
+  }
+
+  /** What was added, as it is written. */
+  get printed(): Effect.Effect<Uint8Array, FilesError> {
+    return this.take(this.held > 0)
   }
 
   /** Writes what was added. */
@@ -123,3 +131,21 @@ const joined = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
   }
   return all
 }
+
+export const badElement = (
+  path: string,
+  row: number,
+  count: number,
+  refusal: Refusal
+): Effect.Effect<never, FilesError> =>
+  Effect.fail(
+    new FilesError({
+      kind: "BadElement",
+      tried: `write element ${row + 1} of a batch of ${count} to`,
+      path,
+      reason: refusal.reason,
+      fix: refusal.fix,
+      row,
+      ...(refusal.field !== undefined && { field: refusal.field })
+    })
+  )
