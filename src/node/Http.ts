@@ -13,9 +13,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Readable } from "node:stream"
 import { getCACertificates } from "node:tls"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import * as Wire from "../io/fetch/Wire.ts"
+import * as Host from "./Host.ts"
 import { Exchange } from "./http/HttpExchange.ts"
 import * as Ways from "./http/HttpWays.ts"
 
@@ -59,7 +62,7 @@ export interface Options {
  */
 export const layer = (options?: Options): Layer.Layer<HttpClient.HttpClient> => {
   checkWhole("Http.layer: connections", options?.connections, 1)
-  return Layer.effect(HttpClient.HttpClient)(make(options))
+  return Layer.merge(Host.layer, Layer.effect(HttpClient.HttpClient)(make(options)))
 }
 
 const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
@@ -104,7 +107,7 @@ const send = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: 
     case "Raw":
       return exchange(way, request, url, headers, body.body as Uint8Array)
     case "Stream":
-      return Effect.flatMap(NodeStream.toReadable(body.stream), (stream) =>
+      return Effect.flatMap(NodeStream.toReadable(encoded(request, body.stream)), (stream) =>
         exchange(way, request, url, headers, stream)
       )
     case "FormData":
@@ -113,6 +116,16 @@ const send = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: 
       )
   }
 }
+
+/** A failure of it is told from one of the connection. */
+const encoded = (
+  request: HttpClientRequest.HttpClientRequest,
+  stream: Stream.Stream<Uint8Array, unknown>
+): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> =>
+  Stream.mapError(
+    stream,
+    (cause) => new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, cause }) })
+  )
 
 const exchange = (
   way: Ways.Way,
@@ -130,7 +143,11 @@ const exchange = (
     } catch (cause) {
       started.onResponseError(undefined, cause)
     }
-    return Effect.sync(() => started.abort())
+    return Effect.sync(() => {
+      started.abort()
+      // One whose turn never came was not begun, and nobody else closes it.
+      if (body instanceof Readable) body.destroy()
+    })
   })
 
 /** To another protocol, as WebSocket: by Effect's own client, over the same connections. */

@@ -152,7 +152,7 @@ export const make = (
       maxHeaders: options.maxHeaders,
       headers,
       userAgent: options.userAgent,
-      cookies: options.cookies ?? true,
+      cookies: options.cookies === true ? "shared" : undefined,
       proxy: options.proxy,
       network: options.public === true ? "public" : undefined,
       secretParameters: secret

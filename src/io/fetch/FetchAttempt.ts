@@ -1,4 +1,5 @@
 /** One request: sends it, as often as it is told to, follows where it leads, and takes the answer if its status and size will do. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -18,15 +19,16 @@ import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
 import * as Body from "./FetchBody.ts"
 import * as Cookies from "./Cookies.ts"
-import * as Cause from "./FetchCause.ts"
+import * as FetchCause from "./FetchCause.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
+import * as Charset from "../text/Charset.ts"
+import * as MediaType from "../text/MediaType.ts"
 import * as Wire from "./Wire.ts"
 
-export interface Limits {
-  readonly maxBody: number
+export interface Limits extends Body.Bounds {
   readonly redirects: number
   readonly accept: (status: number) => boolean
   /** Milliseconds for one attempt. */
@@ -145,7 +147,7 @@ export class Attempt<B> {
   }
 
   broken(outgoing: Outgoing, error: HttpClientError): FetchError {
-    const { detail, isPassing, limit, reason } = Cause.of(error)
+    const { detail, isPassing, limit, reason } = FetchCause.of(error)
     const { cause } = error
     const retryable = isPassing && outgoing.idempotent
     return this.error(outgoing, reason, detail, {
@@ -158,6 +160,19 @@ export class Attempt<B> {
   late(outgoing: Outgoing, what: string, millis: number): FetchError {
     const detail = `no complete answer within ${span(millis)}, the time for ${what}`
     return this.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent })
+  }
+
+  /** Of an answer whose body could not be read. */
+  unread(outgoing: Outgoing, error: HttpClientError | Body.Fault): FetchError {
+    if (error._tag === "TooLarge") {
+      const limit = this.limits[error.limit] ?? Body.maxRatio
+      return this.error(outgoing, "TooLarge", Body.explainLarge(error, limit), { limit })
+    }
+    if (error._tag === "HttpClientError") return this.broken(outgoing, error)
+    const detail = `its body ${error.detail}`
+    return error.isCut
+      ? this.error(outgoing, "Connect", detail, { retryable: outgoing.idempotent })
+      : this.error(outgoing, "Decode", detail)
   }
 
   /** Counts bytes of bodies for whoever runs this. */
@@ -265,7 +280,7 @@ export class Attempt<B> {
   ): Effect.Effect<never, FetchError> {
     const { status } = response
     const retryable = outgoing.idempotent && isTransient(status)
-    return Effect.flatMap(Effect.option(Body.read(response, 64 * 1024)), (body) =>
+    return Effect.flatMap(Effect.option(Body.read(response, { maxBody: 64 * 1024 })), (body) =>
       Effect.fail(
         this.error(outgoing, "Status", `answered ${status}`, {
           status,
@@ -287,34 +302,30 @@ export type Take<B> = (
 ) => Effect.Effect<B, FetchError>
 
 /** Reads it to the end. */
-export const whole: Take<Uint8Array> = (attempt, outgoing, response) => {
-  const { maxBody } = attempt.limits
-  return Effect.matchEffect(Body.read(response, maxBody), {
-    onFailure: (error) =>
-      Effect.fail(
-        error._tag === "TooLarge" ? tooLarge(attempt, outgoing, error, maxBody) : attempt.broken(outgoing, error)
-      ),
+export const whole: Take<Uint8Array> = (attempt, outgoing, response) =>
+  Effect.matchEffect(Body.read(response, attempt.limits), {
+    onFailure: (error) => Effect.fail(attempt.unread(outgoing, error)),
     onSuccess: (body) => {
       attempt.arrived(body.length)
       return Effect.succeed(body)
     }
   })
-}
 
 /** Leaves it to whoever reads it, and lets go of it at its end. */
 export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
   const { timeout } = attempt.limits
   const late = () => attempt.error(outgoing, "Timeout", `nothing more of its body came within ${span(timeout)}`)
-  return Effect.map(Effect.provideService(Stream.toPull(response.stream), Scope.Scope, scope!), (pull) => {
-    const next = Effect.matchCauseEffect(pull, {
+  return Effect.map(Effect.provideService(Body.open(response, attempt.limits), Scope.Scope, scope!), (piece) => {
+    const next = Effect.matchCauseEffect(piece, {
       onFailure: (cause) => Effect.andThen(Scope.close(scope!, Exit.void), Effect.failCause(cause)),
-      onSuccess: (pieces) => {
-        for (const piece of pieces) attempt.arrived(piece.length)
-        return Effect.succeed(pieces)
+      onSuccess: (piece) => {
+        if (piece === undefined) return Effect.andThen(Scope.close(scope!, Exit.void), Cause.done())
+        attempt.arrived(piece.length)
+        return Effect.succeed([piece] as const)
       }
     })
     return Stream.mapError(Stream.fromPull(Effect.succeed(within(next, timeout, late))), (error) =>
-      error._tag === "FetchError" ? error : attempt.broken(outgoing, error)
+      error._tag === "FetchError" ? error : attempt.unread(outgoing, error)
     )
   })
 }
@@ -350,22 +361,15 @@ const tooMany = 429
 const unavailable = 503
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-const tooLarge = <B>(
-  attempt: Attempt<B>,
-  outgoing: Outgoing,
-  { announced }: Body.TooLarge,
-  limit: number
-): FetchError => {
-  const size = announced === undefined ? "its body" : `its body of ${announced} bytes`
-  const detail = `${size} is larger than ${limit} bytes, and was not read to the end`
-  return attempt.error(outgoing, "TooLarge", detail, { limit })
-}
-
 /** How it starts, where it is text. */
 const excerpt = (body: Uint8Array, { headers }: Response): { readonly excerpt?: string } => {
-  const type = headers["content-type"] ?? ""
-  if (body.length === 0 || !Body.isText(type)) return {}
-  return { excerpt: Body.text(body.subarray(0, 500), type).replace(/\uFFFD$/, "") }
+  const type = MediaType.parse(headers["content-type"])
+  if (body.length === 0 || type === undefined || !MediaType.isText(type.essence)) return {}
+  const decoder = Result.getOrElse(
+    Result.try(() => new TextDecoder(type.charset)),
+    () => Charset.utf8
+  )
+  return { excerpt: decoder.decode(body.subarray(0, 500)).replace(/\uFFFD$/, "") }
 }
 
 export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

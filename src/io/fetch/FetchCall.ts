@@ -71,7 +71,7 @@ export class Call {
     scope: Scope.Scope | undefined,
     context: Context.Context<HttpClient.HttpClient>
   ): Effect.Effect<Attempt.Answer<B>, FetchError> {
-    const plan = this.planFor(context)
+    const plan = scope === undefined ? this.planFor(context) : ofStreams(this.planFor(context))
     const outgoing = Request.make(target, plan.template, context)
     if (Result.isFailure(outgoing)) return Effect.fail(outgoing.failure)
     const client = Context.get(context, HttpClient.HttpClient)
@@ -213,6 +213,12 @@ const outOfTime = <B>(
     return Effect.fail(new FetchError({ ...fields, detail: whole }))
   })
 
+/** A body that nobody holds as a whole may be as long as it likes, unless the policy says otherwise. */
+const ofStreams = (plan: Plan): Plan => ({
+  ...plan,
+  limits: { ...plan.limits, maxBody: plan.policy.maxBody ?? Infinity }
+})
+
 /** What a policy and options come to: worked out once for each pair, not for each request. */
 interface Plan {
   /** The policy around, and what it is with the options. */
@@ -245,6 +251,7 @@ const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input
     },
     limits: {
       maxBody: policy.maxBody ?? 16 * 1024 * 1024,
+      maxRatio: policy.maxRatio,
       redirects: policy.redirects ?? 5,
       accept: options.accept ?? isOk,
       timeout: Duration.toMillis(policy.timeout ?? "30 seconds"),

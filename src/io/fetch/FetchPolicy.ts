@@ -62,7 +62,7 @@ export interface Policy extends Wire.Options {
   readonly cookies?: Cookies.Choice | undefined
   /** The largest body in bytes, default 16 MiB. It is enforced while the body arrives, on what is decompressed. */
   readonly maxBody?: number | undefined
-  /** How many times its compressed size a body may have, default 200, where it is larger than 1 MiB. */
+  /** How many times its compressed size a body may have, default 1000, where it is larger than 1 MiB. */
   readonly maxRatio?: number | undefined
   /** Sent as `User-Agent` where a request has none of its own, default "skein". */
   readonly userAgent?: string | undefined
