@@ -7,17 +7,14 @@ import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import { isTooDeep, unlessTooDeep } from "../concurrency/base/Nesting.ts"
+import type * as Schema from "effect/Schema"
 import type { Answer } from "./fetch/FetchAttempt.ts"
-import * as Body from "./fetch/FetchBody.ts"
 import { Call, type Options } from "./fetch/FetchCall.ts"
-import { explain } from "./fetch/FetchCause.ts"
+import * as FetchJson from "./fetch/FetchJson.ts"
 import { check, Current, merged, type Policy } from "./fetch/FetchPolicy.ts"
 import type { Target } from "./fetch/FetchRequest.ts"
 import type { FetchError } from "./FetchError.ts"
+import * as TextRule from "./text/TextRule.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
 export type { Options } from "./fetch/FetchCall.ts"
@@ -32,11 +29,12 @@ export type Fetcher<A, R = never> = (request: Target) => Effect.Effect<A, FetchE
 export interface Page {
   readonly status: number
   readonly headers: Headers.Headers
-  readonly contentType: string | undefined
+  /** What its header says; what its first bytes look like where that says nothing, or `text/plain` of what is no text. */
+  readonly contentType: string
   /** Where it came from in the end, after redirects, without credentials. */
   readonly url: string
   readonly body: Uint8Array
-  /** The body as text, by its charset; undefined where the content type is not one of text. */
+  /** The body as `Fetch.text` gives it; undefined where the content type is not one of text. */
   readonly text: string | undefined
   /** How long the attempt took that gave it. */
   readonly duration: Duration.Duration
@@ -117,28 +115,12 @@ export const withPolicy = (policy: Policy): (<A, E, R>(effect: Effect.Effect<A, 
 export const json = <S extends Schema.Constraint>(
   schema: S,
   options?: Options
-): Fetcher<S["Type"], S["DecodingServices"]> => {
-  const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { reportInput: true })
-  return fetcher(options, { accept: "application/json" }, (answer) => {
-    const parsed = Result.try(() => JSON.parse(Body.text(answer.body, undefined)) as unknown)
-    if (Result.isFailure(parsed)) return Effect.fail(notJson(answer, parsed.failure))
-    const misfit = (detail: string) => answer.error("Decode", detail)
-    return decode(parsed.success).pipe(
-      Effect.mapError((error) =>
-        misfit(
-          unlessTooDeep(
-            () => mismatch(error.issue),
-            () => tooDeep
-          )
-        )
-      ),
-      Effect.catchDefect((defect) => (isTooDeep(defect) ? Effect.fail(misfit(tooDeep)) : Effect.die(defect)))
-    )
-  })
-}
+): Fetcher<S["Type"], S["DecodingServices"]> =>
+  fetcher(options, { accept: "application/json" }, FetchJson.decoder(schema))
 
 /**
- * Fetches text, decoded by the charset of its content type, or as UTF-8 where that names none.
+ * Fetches text, decoded by the rules of the web: its byte order mark, the charset of its content type, what HTML or XML
+ * says of itself; else as UTF-8, or windows-1252 where it cannot be that.
  *
  * @example
  * ```ts
@@ -159,7 +141,7 @@ export const json = <S extends Schema.Constraint>(
  * ```
  */
 export const text = (options?: Options): Fetcher<string> =>
-  fetcher(options, {}, ({ body, response }) => Effect.succeed(Body.text(body, response.headers["content-type"])))
+  fetcher(options, {}, ({ body, response }) => TextRule.decoded(body, response.headers["content-type"]))
 
 /**
  * Fetches the body as it is.
@@ -210,18 +192,17 @@ export const bytes = (options?: Options): Fetcher<Uint8Array> =>
 export const page = (options?: Options): Fetcher<Page> =>
   fetcher(options, {}, ({ outgoing, response, body, millis }) => {
     const { status, headers } = response
-    const contentType = headers["content-type"]
-    return Effect.succeed({
+    return Effect.map(TextRule.read(body, headers), ({ contentType, text }) => ({
       status,
       headers,
       contentType,
       url: outgoing.url.href,
       body,
       get text() {
-        return contentType !== undefined && Body.isText(contentType) ? Body.text(body, contentType) : undefined
+        return text?.()
       },
       duration: Duration.millis(millis)
-    })
+    }))
   })
 
 const fetcher = <A, R>(
@@ -231,21 +212,4 @@ const fetcher = <A, R>(
 ): Fetcher<A, R> => {
   const call = new Call(options, defaults)
   return (target) => Effect.flatMap(call.whole(target), read)
-}
-
-const notJson = (answer: Answer, error: unknown): FetchError => {
-  const type = answer.response.headers["content-type"] ?? "no content type"
-  return answer.error("Decode", `its body (${type}) is not JSON: ${explain(error)}`)
-}
-
-const tooDeep = "its JSON is nested too deep"
-
-const formatted = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const mismatch = (issue: SchemaIssue.Issue): string => {
-  const [first] = formatted(issue).issues
-  const message = first === undefined ? "it was refused" : first.message
-  const path = (first?.path ?? []).map(String).join(".")
-  const where = path === "" ? "" : ` at \`${path}\``
-  return `its JSON does not match the schema${where}: ${message.length > 300 ? `${message.slice(0, 300)}…` : message}`
 }

@@ -85,7 +85,15 @@ describe("Files.csv", () => {
     ["blank lines", "\n\r\na,b\n\n1,2\n\r\n\n3,4\n\n", two],
     ["columns in another order", "b,a\n2,1\n4,3\n", two],
     ["columns that nobody asked for", "x,a,,b,x\n0,1,,2,0\n0,3,,4,0\n", two],
-    ["empty fields", "a,b\n,\n1,\n,2\n", [{ a: "", b: "" }, { a: "1", b: "" }, { a: "", b: "2" }]],
+    [
+      "empty fields",
+      "a,b\n,\n1,\n,2\n",
+      [
+        { a: "", b: "" },
+        { a: "1", b: "" },
+        { a: "", b: "2" }
+      ]
+    ],
     ["empty fields in quotes", 'a,b\n"",""\n', [{ a: "", b: "" }]],
     ["white space as it is", "a,b\n 1 ,\t2\u00a0\n", [{ a: " 1 ", b: "\t2\u00a0" }]],
     ["delimiters in quotes", 'a,b\n"1,2",","\n', [{ a: "1,2", b: "," }]],
@@ -193,7 +201,10 @@ describe("Files.csv", () => {
           assert.deepStrictEqual([position, bytes], [before + length, length])
           before = position
           const rest = yield* values(file, position)
-          assert.deepStrictEqual(rest, all.slice(i + 1).map(({ value }) => value))
+          assert.deepStrictEqual(
+            rest,
+            all.slice(i + 1).map(({ value }) => value)
+          )
         }
       }
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
@@ -263,7 +274,11 @@ describe("Files.csv", () => {
   )
 
   const wrong: ReadonlyArray<readonly [what: string, make: () => unknown, message: RegExp]> = [
-    ["a delimiter of two characters", () => Files.csv("x", ab, { delimiter: "||" }), /delimiter has to be one character/],
+    [
+      "a delimiter of two characters",
+      () => Files.csv("x", ab, { delimiter: "||" }),
+      /delimiter has to be one character/
+    ],
     ["a line break as delimiter", () => Files.csv("x", ab, { delimiter: "\n" }), /delimiter has to be one character/],
     ["a quote that is the delimiter", () => Files.csv("x", ab, { quote: "," }), /quote and delimiter are both/],
     ["another line end", () => Files.csv("x", ab, { newline: "\r" as "\n" }), /newline has to be/],
@@ -299,8 +314,14 @@ describe("Files.csv", () => {
         count: Schema.NullOr(Schema.Int)
       })
       const mark = Schema.Literals([";", "\t", ","])
-      for (const options of [{}, { newline: "\r\n" }, { delimiter: ";", quote: "'" }] as ReadonlyArray<Files.CsvOptions>) {
-        const rows = Arbitrary.sample(Schema.toArbitrary(Schema.Struct({ all: All, mark })), { count: deep ? 3000 : 150 })
+      for (const options of [
+        {},
+        { newline: "\r\n" },
+        { delimiter: ";", quote: "'" }
+      ] as ReadonlyArray<Files.CsvOptions>) {
+        const rows = Arbitrary.sample(Schema.toArbitrary(Schema.Struct({ all: All, mark })), {
+          count: deep ? 3000 : 150
+        })
         void rows
         void options
       }

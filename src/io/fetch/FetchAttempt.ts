@@ -1,27 +1,41 @@
-/** One request from its first attempt to the last: sends it, follows where it leads, and takes the answer if its status and size will do. */
+/** One request: sends it, as often as it is told to, follows where it leads, and takes the answer if its status and size will do. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse as Response } from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
 import * as Body from "./FetchBody.ts"
-import * as Cause from "./FetchCause.ts"
+import * as Cookies from "./Cookies.ts"
+import * as FetchCause from "./FetchCause.ts"
+import type { Host, Hosts } from "./FetchHosts.ts"
+import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
+import * as Charset from "../text/Charset.ts"
+import * as MediaType from "../text/MediaType.ts"
+import * as Wire from "./Wire.ts"
 
-export interface Limits {
-  readonly maxBody: number
+export interface Limits extends Body.Bounds {
   readonly redirects: number
   readonly accept: (status: number) => boolean
+  /** Milliseconds for one attempt. */
+  readonly timeout: number
+  /** What the transport is told; undefined where that is nothing. */
+  readonly wire: Wire.Wire | undefined
+  readonly cookies: Cookies.Choice | undefined
 }
 
 /** An answer whose status is accepted, with its body as `B`. */
@@ -34,6 +48,8 @@ export interface Answer<B = Uint8Array> {
   readonly millis: number
   /** The error of this request, for what its body is read as. */
   readonly error: (reason: Reason, detail: string, more?: More) => FetchError
+  /** What the body still holds, where it is a stream. */
+  readonly scope: Scope.Closeable | undefined
 }
 
 /** The body as it arrives, undone of its content codings. */
@@ -42,31 +58,77 @@ export type Arriving = Stream.Stream<Uint8Array, FetchError>
 /** What only some reasons have. */
 export type More = Partial<Pick<FetchError, "retryable" | "status" | "retryAfter" | "limit" | "excerpt" | "cause">>
 
+/** One time that it is sent. */
+interface Sent {
+  readonly at: number
+  readonly scope: Scope.Closeable | undefined
+  readonly cookies: Cookies.Cookies | undefined
+}
+
+/** What an origin refused with 401, and where others can be had. */
+interface Unauthorized {
+  readonly renewal: Renewal
+  readonly pass: Pass | undefined
+}
+
 export class Attempt<B> {
   /** How many times it was sent. */
   count = 0
+  /** The last answer with 401 of an origin that there are new headers for. */
+  unauthorized: Unauthorized | undefined
+  isRenewed = false
+  readonly host: Host
+  readonly limits: Limits
   private readonly client: HttpClient.HttpClient
-  private readonly limits: Limits
+  private readonly hosts: Hosts
   private readonly take: Take<B>
+  private readonly renewalOf: ((origin: string) => Renewal) | undefined
+  private readonly outer: Scope.Scope | undefined
   private readonly meter: Meter
   private readonly clock: Clock.Clock
   private readonly asked: number
-  private started = 0
 
-  constructor(client: HttpClient.HttpClient, limits: Limits, take: Take<B>, context: Context.Context<never>) {
+  /** What is kept for the body of an answer is kept in `outer`. */
+  constructor(
+    client: HttpClient.HttpClient,
+    hosts: Hosts,
+    outgoing: Outgoing,
+    limits: Limits,
+    take: Take<B>,
+    renewalOf: ((origin: string) => Renewal) | undefined,
+    outer: Scope.Scope | undefined,
+    context: Context.Context<never>
+  ) {
     this.client = client
+    this.hosts = hosts
     this.limits = limits
     this.take = take
+    this.renewalOf = renewalOf
+    this.outer = outer
     this.meter = Context.get(context, Meter)
     this.clock = Context.get(context, Clock.Clock)
     this.asked = Alarm.now(this.clock)
+    this.host = hosts.of(outgoing.url.host, this.asked, this.clock)
   }
 
+  /** Milliseconds since it was asked for. */
+  get elapsed(): number {
+    return Alarm.now(this.clock) - this.asked
+  }
+
+  /** Sends it, within the time for one attempt. */
   run(outgoing: Outgoing): Effect.Effect<Answer<B>, FetchError> {
     return Effect.suspend(() => {
       this.count += 1
-      this.started = Alarm.now(this.clock)
-      return this.send(outgoing, 0)
+      const at = Alarm.now(this.clock)
+      const { timeout } = this.limits
+      const cookies = Cookies.kept(this.limits.cookies, this.client)
+      const late = () => this.late(outgoing, "one attempt", timeout)
+      if (this.outer === undefined) return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
+      const scope = Scope.forkUnsafe(this.outer)
+      return Effect.onExit(within(this.send(outgoing, { at, scope, cookies }, 0), timeout, late), (exit) =>
+        Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
+      )
     })
   }
 
@@ -78,14 +140,38 @@ export class Attempt<B> {
       detail,
       retryable: false,
       attempt: this.count,
-      elapsed: Math.round(Alarm.now(this.clock) - this.asked),
+      elapsed: Math.round(this.elapsed),
       ...more
     })
   }
 
-  broken(outgoing: Outgoing, cause: HttpClientError): FetchError {
-    const { detail, isPassing, reason } = Cause.of(cause)
-    return this.error(outgoing, reason, detail, { retryable: isPassing && outgoing.idempotent, cause })
+  broken(outgoing: Outgoing, error: HttpClientError): FetchError {
+    const { detail, isPassing, limit, reason } = FetchCause.of(error)
+    const { cause } = error
+    const retryable = isPassing && outgoing.idempotent
+    return this.error(outgoing, reason, detail, {
+      retryable,
+      ...(cause !== undefined && { cause }),
+      ...(limit !== undefined && { limit })
+    })
+  }
+
+  late(outgoing: Outgoing, what: string, millis: number): FetchError {
+    const detail = `no complete answer within ${span(millis)}, the time for ${what}`
+    return this.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent })
+  }
+
+  /** Of an answer whose body could not be read. */
+  unread(outgoing: Outgoing, error: HttpClientError | Body.Fault): FetchError {
+    if (error._tag === "TooLarge") {
+      const limit = this.limits[error.limit] ?? Body.maxRatio
+      return this.error(outgoing, "TooLarge", Body.explainLarge(error, limit), { limit })
+    }
+    if (error._tag === "HttpClientError") return this.broken(outgoing, error)
+    const detail = `its body ${error.detail}`
+    return error.isCut
+      ? this.error(outgoing, "Connect", detail, { retryable: outgoing.idempotent })
+      : this.error(outgoing, "Decode", detail)
   }
 
   /** Counts bytes of bodies for whoever runs this. */
@@ -93,52 +179,121 @@ export class Attempt<B> {
     this.meter.bytes += bytes
   }
 
-  private send(outgoing: Outgoing, hops: number): Effect.Effect<Answer<B>, FetchError> {
-    return Effect.matchEffect(this.client.execute(outgoing.request), {
+  private send(outgoing: Outgoing, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
+    const { wire } = this.limits
+    const renewal = this.renewalOf?.(outgoing.url.origin)
+    const pass = renewal?.pass
+    const request = pass === undefined ? outgoing.request : HttpClientRequest.setHeaders(outgoing.request, pass.headers)
+    const exchanged =
+      sent.cookies === undefined
+        ? Wire.execute(this.client, request, wire)
+        : Effect.flatMap(sent.cookies.sent(request, outgoing.url), (request) =>
+            Wire.execute(this.client, request, wire)
+          )
+    return Effect.matchEffect(exchanged, {
       onFailure: (error) => Effect.fail(this.broken(outgoing, error)),
-      onSuccess: (response) => this.receive(outgoing, response, hops)
+      onSuccess: (response) => {
+        this.unauthorized = response.status === 401 && renewal !== undefined ? { renewal, pass } : undefined
+        return this.keep(outgoing, response, sent, hops)
+      }
     })
   }
 
-  private receive(outgoing: Outgoing, response: Response, hops: number): Effect.Effect<Answer<B>, FetchError> {
-    const { status } = response
+  /** Keeps the cookies that it sets: without a jar, while it leads on. */
+  private keep(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    hops: number
+  ): Effect.Effect<Answer<B>, FetchError> {
+    const { cookies } = sent
+    const isKept = cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
+    if (!isKept || !Cookies.isSet(response)) return this.receive(outgoing, response, sent, hops)
+    const keeping = cookies ?? new Cookies.Cookies()
+    return Effect.andThen(
+      keeping.received(response, outgoing.url),
+      Effect.suspend(() => this.receive(outgoing, response, { ...sent, cookies: keeping }, hops))
+    )
+  }
+
+  private receive(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    hops: number
+  ): Effect.Effect<Answer<B>, FetchError> {
+    const { headers, status } = response
+    const retryAfter = this.heed(outgoing, response, sent)
     if (leadsOn.has(status) && this.limits.redirects > 0) {
-      const { location } = response.headers
+      const { location } = headers
       if (location !== undefined) {
-        return Effect.andThen(Body.discard(response), this.follow(outgoing, status, location, hops))
+        return Effect.andThen(Body.discard(response), this.follow(outgoing, status, location, sent, hops))
       }
     }
-    if (!this.limits.accept(status)) return Effect.andThen(Body.discard(response), this.refuse(outgoing, response))
-    return Effect.map(this.take(this, outgoing, response, this.limits.maxBody), (body) => ({
+    if (!this.limits.accept(status)) return this.refuse(outgoing, response, retryAfter)
+    return Effect.map(this.take(this, outgoing, response, sent.scope), (body) => ({
       outgoing,
       response,
       body,
-      millis: Math.round(Alarm.now(this.clock) - this.started),
-      error: (reason, detail, more) => this.error(outgoing, reason, detail, more)
+      millis: Math.round(Alarm.now(this.clock) - sent.at),
+      error: (reason, detail, more) =>
+        this.error(outgoing, reason, detail, {
+          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response)),
+          ...more
+        }),
+      scope: sent.scope
     }))
+  }
+
+  /** Passes on to its host what an answer says for all; gives for how many milliseconds it asks to wait. */
+  private heed(outgoing: Outgoing, { headers, status }: Response, sent: Sent): number | undefined {
+    const header = headers["retry-after"]
+    if (header === undefined && status !== tooMany) {
+      this.host.pace.took()
+      return undefined
+    }
+    const asked = Headers.parseRetryAfter(header ?? "")
+    const millis = Result.isSuccess(asked)
+      ? Duration.toMillis(Headers.retryAfterDelay(asked.success, this.clock.currentTimeMillisUnsafe()))
+      : undefined
+    if (status === tooMany || status === unavailable) {
+      const now = Alarm.now(this.clock)
+      this.hosts.of(outgoing.url.host, now, this.clock).pace.refuses(now, sent.at, status, millis)
+    }
+    return millis
   }
 
   private follow(
     outgoing: Outgoing,
     status: number,
     location: string,
+    sent: Sent,
     hops: number
   ): Effect.Effect<Answer<B>, FetchError> {
     const { redirects } = this.limits
     const refused = (detail: string) => Effect.fail(this.error(outgoing, "Redirect", detail))
     if (hops >= redirects) return refused(`redirected more than ${redirects} times`)
     const next = redirected(outgoing, status, location)
-    return Result.isSuccess(next) ? this.send(next.success, hops + 1) : refused(next.failure)
+    return Result.isSuccess(next) ? this.send(next.success, sent, hops + 1) : refused(next.failure)
   }
 
-  private refuse(outgoing: Outgoing, { status, headers }: Response): Effect.Effect<never, FetchError> {
-    const asked = Headers.parseRetryAfter(headers["retry-after"] ?? "")
-    const retryAfter = Result.isSuccess(asked)
-      ? Duration.toMillis(Headers.retryAfterDelay(asked.success, this.clock.currentTimeMillisUnsafe()))
-      : undefined
+  private refuse(
+    outgoing: Outgoing,
+    response: Response,
+    retryAfter: number | undefined
+  ): Effect.Effect<never, FetchError> {
+    const { status } = response
     const retryable = outgoing.idempotent && isTransient(status)
-    const more = { status, retryable, ...(retryAfter !== undefined && { retryAfter }) }
-    return Effect.fail(this.error(outgoing, "Status", `answered ${status}`, more))
+    return Effect.flatMap(Effect.option(Body.read(response, { maxBody: 64 * 1024 })), (body) =>
+      Effect.fail(
+        this.error(outgoing, "Status", `answered ${status}`, {
+          status,
+          retryable,
+          ...(retryAfter !== undefined && { retryAfter }),
+          ...(body._tag === "Some" && excerpt(body.value, response))
+        })
+      )
+    )
   }
 }
 
@@ -147,44 +302,51 @@ export type Take<B> = (
   attempt: Attempt<B>,
   outgoing: Outgoing,
   response: Response,
-  maxBody: number
+  scope: Scope.Closeable | undefined
 ) => Effect.Effect<B, FetchError>
 
 /** Reads it to the end. */
-export const whole: Take<Uint8Array> = (attempt, outgoing, response, maxBody) =>
-  Effect.matchEffect(Body.read(response, maxBody), {
-    onFailure: (error) =>
-      Effect.fail(
-        error._tag === "TooLarge" ? tooLarge(attempt, outgoing, error, maxBody) : attempt.broken(outgoing, error)
-      ),
+export const whole: Take<Uint8Array> = (attempt, outgoing, response) =>
+  Effect.matchEffect(Body.read(response, attempt.limits), {
+    onFailure: (error) => Effect.fail(attempt.unread(outgoing, error)),
     onSuccess: (body) => {
       attempt.arrived(body.length)
       return Effect.succeed(body)
     }
   })
 
-/** Leaves it to whoever reads it. */
-export const arriving: Take<Arriving> = (attempt, outgoing, response) =>
-  Effect.sync(() =>
-    response.stream.pipe(
-      Stream.mapError((error) => attempt.broken(outgoing, error)),
-      Stream.tap((piece) => Effect.sync(() => attempt.arrived(piece.length)))
+/** Leaves it to whoever reads it, and lets go of it at its end. */
+export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
+  const { timeout } = attempt.limits
+  const late = () => attempt.error(outgoing, "Timeout", `nothing more of its body came within ${span(timeout)}`)
+  return Effect.map(Effect.provideService(Body.open(response, attempt.limits), Scope.Scope, scope!), (piece) => {
+    const next = Effect.matchCauseEffect(piece, {
+      onFailure: (cause) => Effect.andThen(Scope.close(scope!, Exit.void), Effect.failCause(cause)),
+      onSuccess: (piece) => {
+        if (piece === undefined) return Effect.andThen(Scope.close(scope!, Exit.void), Cause.done())
+        attempt.arrived(piece.length)
+        return Effect.succeed([piece] as const)
+      }
+    })
+    return Stream.mapError(Stream.fromPull(Effect.succeed(within(next, timeout, late))), (error) =>
+      error._tag === "FetchError" ? error : attempt.unread(outgoing, error)
     )
-  )
+  })
+}
 
-/** Fails with reason `Timeout` when there is no answer within so many milliseconds. */
-export const within = <A, B>(
-  effect: Effect.Effect<A, FetchError>,
-  attempt: Attempt<B>,
-  outgoing: Outgoing,
-  millis: number
-): Effect.Effect<A, FetchError> =>
+/** Fails with what `late` gives when there is no answer within so many milliseconds. */
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  millis: number,
+  late: () => FetchError
+): Effect.Effect<A, E | FetchError, R> =>
   millis === Infinity
     ? effect
-    : Effect.catchTag(Deadline.within(effect, millis), "DeadlineExceeded", () => {
-        const detail = `no complete answer within ${Duration.format(Duration.millis(millis))}`
-        return Effect.fail(attempt.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent }))
-      })
+    : Effect.catchIf(
+        Deadline.within(effect, millis),
+        (error) => error instanceof Deadline.DeadlineExceeded,
+        () => Effect.fail(late())
+      )
 
 /**
  * Whether an answer of this status may be another one when asked again.
@@ -199,15 +361,19 @@ export const within = <A, B>(
 export const isTransient = (status: number): boolean => transient.has(status)
 
 const transient: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
+const tooMany = 429
+const unavailable = 503
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-const tooLarge = <B>(
-  attempt: Attempt<B>,
-  outgoing: Outgoing,
-  { announced }: Body.TooLarge,
-  limit: number
-): FetchError => {
-  const size = announced === undefined ? "its body" : `its body of ${announced} bytes`
-  const detail = `${size} is larger than ${limit} bytes, and was not read to the end`
-  return attempt.error(outgoing, "TooLarge", detail, { limit })
+/** How it starts, where it is text. */
+const excerpt = (body: Uint8Array, { headers }: Response): { readonly excerpt?: string } => {
+  const type = MediaType.parse(headers["content-type"])
+  if (body.length === 0 || type === undefined || !MediaType.isText(type.essence)) return {}
+  const decoder = Result.getOrElse(
+    Result.try(() => new TextDecoder(type.charset)),
+    () => Charset.utf8
+  )
+  return { excerpt: decoder.decode(body.subarray(0, 500)).replace(/\uFFFD$/, "") }
 }
+
+export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

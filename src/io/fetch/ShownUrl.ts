@@ -14,8 +14,11 @@ export const hidden = (url: string, secret: ReadonlyArray<string> = []): string 
 }
 
 /** As `hidden`, in one line of no more than 300 characters, for messages. */
-export const shown = (url: string, secret?: ReadonlyArray<string>): string => {
-  const safe = hidden(url, secret).replace(control, escaped)
+export const shown = (url: string, secret?: ReadonlyArray<string>): string => line(hidden(url, secret))
+
+/** What others said, in one line of no more than 300 characters. */
+export const line = (text: string): string => {
+  const safe = text.replace(control, escaped)
   return safe.length > 300 ? `${safe.slice(0, 300)}…` : safe
 }
 

@@ -193,8 +193,8 @@ const proxy = (
         return void client.end(reply("who?", { "proxy-authenticate": "Basic", connection: "close" }, "407 Who"))
       }
       const url = new URL(method === "CONNECT" ? `http://${target}` : target)
-      // Names that no resolver knows lead here: a proxy has one of its own.
-      const host = url.hostname.endsWith(".test") ? "127.0.0.1" : url.hostname.replace(/^\[|\]$/g, "")
+      // All that it is asked for is here: names that no resolver knows, and addresses that nobody should be bothered at.
+      const host = url.hostname === "[::1]" ? "::1" : "127.0.0.1"
       const server = Net.connect({ port: Number(url.port || 80), host })
       server.on("error", () => client.destroy())
       server.on("close", () => client.destroy())
@@ -230,7 +230,8 @@ const ports = {
   banner: await listen(
     Net.createServer((socket) => {
       counted(socket)
-      socket.on("error", () => {}).write("SSH-2.0-OpenSSH_9.7\r\n")
+      socket.on("error", () => {}).resume()
+      socket.write("SSH-2.0-OpenSSH_9.7\r\n")
     })
   ),
   proxy: await listen(proxy("proxy")),
