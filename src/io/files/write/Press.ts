@@ -23,7 +23,7 @@ export class Press<A> {
   private readonly lineEnd: Uint8Array
   private text: Array<string> = []
   /** What came before the text. */
-  private bytes: Array<Uint8Array> = []
+  private pieces: Array<Uint8Array> = []
   private held = 0
   private rows = 0
 
@@ -43,8 +43,14 @@ export class Press<A> {
   begin(end: Appender, rows: number): void {
     // What somebody else wrote may lack its last newline; the first element must not become part of that line.
     const isCut = this.compression === undefined && !end.endsIn(this.lineEnd)
-    this.text = [end.mark.length === 0 ? this.header : isCut ? this.terminator : ""]
-    this.bytes = []
+    this.start(end.mark.length === 0, rows)
+    if (isCut) this.text = [this.terminator]
+  }
+
+  /** What comes next is written to what is empty or is not, behind so many elements. */
+  start(isEmpty: boolean, rows: number): void {
+    this.text = isEmpty ? [this.header] : []
+    this.pieces = []
     this.held = 0
     this.rows = rows
   }
@@ -60,7 +66,7 @@ export class Press<A> {
     if (separator !== "" && this.rows > 0) this.text.push(separator)
     if (typeof printed === "string") this.text.push(printed, terminator)
     else {
-      this.bytes.push(this.encoder.encode(this.text.join("")), printed)
+      this.pieces.push(this.encoder.encode(this.text.join("")), printed)
       this.text = [terminator]
     }
     this.held += printed.length + terminator.length
@@ -84,9 +90,15 @@ export class Press<A> {
 
   /** Writes what was added. */
   flush(end: Appender, durable: boolean): Effect.Effect<void, FilesError> {
-    return Effect.flatMap(this.take(this.held > 0 || this.bytes.length > 0), (bytes) =>
+    return Effect.flatMap(this.take(this.held > 0 || this.pieces.length > 0), (bytes) =>
       bytes.length > 0 || durable ? end.append(bytes, durable) : Effect.void
     )
+  }
+
+  /** What belongs at the start, where there are no elements, and at the end. */
+  get around(): Effect.Effect<Uint8Array, FilesError> {
+    this.text.push(this.footer)
+    return this.take(true)
   }
 
   /** Writes what belongs at the start of a file, where there are no elements. */
@@ -105,9 +117,9 @@ export class Press<A> {
   private take(any: boolean): Effect.Effect<Uint8Array, FilesError> {
     if (!any) return Effect.succeed(nothing)
     const text = this.encoder.encode(this.text.join(""))
-    const bytes = this.bytes.length === 0 ? text : joined([...this.bytes, text])
+    const bytes = this.pieces.length === 0 ? text : joined([...this.pieces, text])
     this.text = []
-    this.bytes = []
+    this.pieces = []
     this.held = 0
     if (this.compression === undefined || bytes.length === 0) return Effect.succeed(bytes)
     return Effect.mapError(
