@@ -4,7 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import { checkDuration, checkWhole } from "../../../concurrency/base/Options.ts"
 import type { Sink } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
-import type { FilesError } from "../../FilesError.ts"
+import { FilesError } from "../../FilesError.ts"
 import { places, realPath } from "../FilePlace.ts"
 import type { Format } from "../Format.ts"
 import { folderOf, nameOf } from "../TextFile.ts"
@@ -65,11 +65,10 @@ export const fileSink = <A>(
       realPath(path),
       (real) => `${partition !== undefined ? "folders" : rotate === undefined ? "file" : "files"} ${real}`
     ),
-    form: Effect.succeed({
-      format: format.name,
-      ...(compression !== undefined && { compression }),
-      ...format.form
-    }),
+    form:
+      compression === "brotli"
+        ? Effect.fail(noBrotli(path))
+        : Effect.succeed({ format: format.name, ...(compression !== undefined && { compression }), ...format.form }),
     places: rotate === undefined ? places(path) : placesOfParts(path),
     guarantee: "effectively-once",
     journal: Effect.succeedNone,
@@ -80,6 +79,16 @@ export const fileSink = <A>(
         : PartitionWriter.open(path, opening, format, { existing, fsync, compression, folder: partition })
   }
 }
+
+/** What is committed has to be a whole by itself, which only members of gzip and frames of zstd are. */
+export const noBrotli = (path: string): FilesError =>
+  new FilesError({
+    kind: "Other",
+    tried: "write",
+    path,
+    reason: "what is compressed with brotli cannot be added to, nor cut back",
+    fix: "Write it as `.zst` or `.gz`, or compress it once it is whole."
+  })
 
 /** The journal beside a file. */
 const besideOf = (path: string): string => `${folderOf(path)}/.${nameOf(path)}.skein-journal`

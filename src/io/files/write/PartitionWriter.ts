@@ -8,7 +8,7 @@ import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import type { Opening, Writer } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
-import { realPath } from "../FilePlace.ts"
+import { places, realPath } from "../FilePlace.ts"
 import { type Format, Refusal } from "../Format.ts"
 import { folderOf, nameOf, syncFolder } from "../TextFile.ts"
 import * as Appender from "./Appender.ts"
@@ -231,6 +231,17 @@ class Files<A> {
       const path = this.pathOf(folder)
       const refused = yield* this.leadsOut(folder, path)
       if (refused !== undefined) return refused
+      const { taken } = this.parts.opening
+      const names = yield* Effect.provideService(places(path), FileSystem.FileSystem, this.fs)
+      if (taken !== undefined && names.some((name) => taken.has(name))) {
+        return yield* new FilesError({
+          kind: "Interfered",
+          tried: "write",
+          path,
+          reason: "it is read by this run, or is its journal",
+          fix: "Write somewhere else."
+        })
+      }
       const known = this.known.get(folder)
       const end = yield* this.openFile(folder, {
         committed: Option.map(Option.fromUndefinedOr(known), ({ mark }) => mark),

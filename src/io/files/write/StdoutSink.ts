@@ -8,6 +8,7 @@ import type { Sink } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
 import { type FilesError, fromPlatform } from "../../FilesError.ts"
 import { type Format, Refusal } from "../Format.ts"
+import { noBrotli } from "./FileSink.ts"
 import { badElement, Press } from "./Press.ts"
 
 const name = "stdout"
@@ -19,7 +20,8 @@ export const stdoutSink = <A>(
   Sinks.make({
     name,
     guarantee: "at-least-once",
-    form: Effect.succeed({ format: format.name, ...format.form }),
+    form:
+      compression === "brotli" ? Effect.fail(noBrotli(name)) : Effect.succeed({ format: format.name, ...format.form }),
     open: () =>
       Effect.map(Stdio.Stdio, (stdio) => {
         const press = new Press(name, format, compression)
