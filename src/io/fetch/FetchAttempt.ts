@@ -124,7 +124,8 @@ export class Attempt<B> {
       const { timeout } = this.limits
       const cookies = Cookies.kept(this.limits.cookies, this.client)
       const late = () => this.late(outgoing, "one attempt", timeout)
-      if (this.outer === undefined) return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
+      if (this.outer === undefined)
+        return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
       const scope = Scope.forkUnsafe(this.outer)
       return Effect.onExit(within(this.send(outgoing, { at, scope, cookies }, 0), timeout, late), (exit) =>
         Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
@@ -200,12 +201,7 @@ export class Attempt<B> {
   }
 
   /** Keeps the cookies that it sets: without a jar, while it leads on. */
-  private keep(
-    outgoing: Outgoing,
-    response: Response,
-    sent: Sent,
-    hops: number
-  ): Effect.Effect<Answer<B>, FetchError> {
+  private keep(outgoing: Outgoing, response: Response, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
     const { cookies } = sent
     const isKept = cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
     if (!isKept || !Cookies.isSet(response)) return this.receive(outgoing, response, sent, hops)
