@@ -35,7 +35,7 @@ export interface Cutter<out A> {
   readonly problem: Problem | undefined
   /** It was told that no more bytes follow. */
   readonly ended: boolean
-  /** Behind the last byte that was taken. */
+  /** Once no more bytes follow: where another cutter goes on, if some do later. */
   readonly end: number
 }
 
