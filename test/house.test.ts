@@ -23,8 +23,6 @@ const entryPoints = [
   "testing/vitest.ts",
   // What the command shares with `Main` and `Drivers`.
   "node/DatabaseUrl.ts",
-  "node/Secrets.ts",
-  "node/Shown.ts",
   // What a worker thread runs: the half that every platform shares, and that of Node.
   "concurrency/WorkerThread.ts",
   "node/WorkerMain.ts"

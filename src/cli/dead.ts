@@ -9,7 +9,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Db from "../io/Db.ts"
 import type * as Main from "../node/Main.ts"
-import * as Shown from "../node/Shown.ts"
+import * as Shown from "../concurrency/base/Shown.ts"
 import { keyOf, Journal, type KeptDeadLetter } from "../pipeline/Journal.ts"
 import * as Remembered from "./memory/Remembered.ts"
 import * as FetchPlan from "./plan/FetchPlan.ts"
@@ -145,7 +145,7 @@ const check = (name: string | undefined, journal: string): Effect.Effect<void, u
 
 const planOf = (name: string, entry: Remembered.Entry): Effect.Effect<Plan.Plan, unknown, Main.Services> =>
   entry.kind === "fetch"
-    ? Effect.succeed(FetchPlan.make(name, FetchPlan.again(entry.options)))
+    ? FetchPlan.again(name, entry.options)
     : RunPlan.make({ ...entry.options, name, otherwise: name })
 
 /** The same with a database that is given anew: with a password, say. */

@@ -3,52 +3,65 @@ import * as Argument from "effect/cli/Argument"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Main from "../node/Main.ts"
-import * as Secrets from "../node/Secrets.ts"
+import * as Secrets from "../concurrency/base/Secrets.ts"
 import * as DefaultName from "./memory/DefaultName.ts"
 import * as JournalFolder from "./memory/JournalFolder.ts"
 import * as Remembered from "./memory/Remembered.ts"
 import * as FetchPlan from "./plan/FetchPlan.ts"
+import * as Piped from "./plan/Piped.ts"
 import * as Plan from "./plan/Plan.ts"
+import * as RequestHeaders from "./plan/RequestHeaders.ts"
 import * as Report from "./report/Report.ts"
 import * as Name from "./usage/Name.ts"
 import * as Paths from "./usage/Paths.ts"
 import * as Units from "./usage/Units.ts"
 
+const isWeb = (url: string): boolean => ["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")
+
 const description = `Fetch URLs into the table "pages" of a database, a file of JSON lines, or both.
 
-  Each URL that answers with a status from 200 to 299, after redirects, becomes one row and
-  one line: url, status, contentType, size, sha256, body (where it is text), fetchedAt,
-  durationMs and finalUrl. What fails for good (another status, no connection, too late, too
-  large, a line that is no URL) becomes a dead letter: see \`skein dead\`.
+  A URL that answers with 200 to 299, after redirects, becomes a row and a line: url, status,
+  contentType, size, sha256, body (where it is text), fetchedAt, durationMs and finalUrl. What fails
+  for good becomes a dead letter: see \`skein dead\`. A URL that is there twice is fetched once.
+  Passwords and parameters like token and key are never shown or kept: they are written as ***.
 
-  --from, --db and --out are three different files, and regular ones. A database in a PostgreSQL
-  is postgres://user@host/database; give the password in PGPASSWORD or ~/.pgpass, as other users
-  see command lines. It is shown and remembered nowhere.
+  The list has a URL a line; blank lines and lines of # are skipped. What comes by a pipe is read to
+  its end first. Give the password of postgres://user@host/database in PGPASSWORD or ~/.pgpass.
 
-  Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a
-  second one cancels. How far it is, is kept in the database; without --db in .skein/NAME.db
-  in this folder, which belongs to the output.
+  Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a second
+  one cancels. How far it is, is kept in the database, else in .skein/NAME.db in this folder.
 
-  Exit codes: 0 done, or stopped by a signal and resumable; 1 failed, a missing --from file
-  included; 2 wrong usage; 130 cancelled. Dead letters are no failure.`
+  Exit codes: 0 done, or stopped by a signal and resumable, also with dead letters; 1 failed, or all
+  are dead, or more than --max-dead; 2 wrong usage; 130 cancelled.`
+
+const many = 100
 
 const config = {
   urls: Argument.String("url").pipe(
     Argument.withDescription("What to fetch, in full, like https://example.com/page"),
     Argument.variadic()
   ),
-  from: Paths.file("from").pipe(Flag.withDescription("Read the URLs from a file that has one a line"), Flag.optional),
-  db: Paths.database.pipe(
-    Flag.withDescription(
-      'Write rows into the table "pages" of this database, one a URL, exactly once: a file of SQLite, or the URL of a PostgreSQL'
-    ),
+  from: Paths.stream("from").pipe(
+    Flag.withDescription("Read the URLs from a file, a pipe or standard input"),
     Flag.optional
   ),
-  out: Paths.file("out").pipe(Flag.withDescription("Append a line of JSON for each URL to this file"), Flag.optional),
+  db: Paths.database.pipe(
+    Flag.withDescription("Write rows here, one a URL: a file of SQLite, or a PostgreSQL"),
+    Flag.optional
+  ),
+  out: Paths.stream("out").pipe(
+    Flag.withDescription("Append lines of JSON to this file, or print them"),
+    Flag.optional
+  ),
+  journal: Paths.file("journal").pipe(
+    Flag.withDescription("Keep how far it is in this file, without --db"),
+    Flag.optional
+  ),
   concurrency: Units.count("concurrency", 1).pipe(
     Flag.withDescription("Requests at once. Default 64"),
     Flag.withDefault(64)
@@ -58,31 +71,59 @@ const config = {
     Flag.withDefault(8)
   ),
   rate: Units.rate("rate").pipe(
-    Flag.withDescription("The most requests in a time, retries included, such as 100/s. Default unlimited"),
+    Flag.withDescription("The most requests in a time, retries included: 100/s"),
     Flag.optional
   ),
+  ratePerHost: Units.rate("rate-per-host").pipe(Flag.withDescription("The same for each host"), Flag.optional),
   timeout: Units.duration("timeout").pipe(
     Flag.withDescription("For one attempt, the body included. Default 10s"),
     Flag.withDefault(Duration.seconds(10))
   ),
   retries: Units.count("retries", 0).pipe(
-    Flag.withDescription("Attempts after the first, where another may succeed. Default 4"),
+    Flag.withDescription("Attempts after the first, where one may help. Default 4"),
     Flag.withDefault(4)
   ),
   maxBody: Units.size("max-body").pipe(
     Flag.withDescription("The largest body that is accepted. Default 16MiB"),
     Flag.withDefault(16 * 1024 * 1024)
   ),
-  name: Name.flag.pipe(
-    Flag.withDescription(
-      "What this is remembered as. Default the path of the database, else of the file: a-x for a/x.db"
-    ),
+  maxHeaders: Units.size("max-headers").pipe(
+    Flag.withDescription("The most headers that are accepted. Default 64KiB"),
     Flag.optional
   ),
+  maxDead: Units.share("max-dead").pipe(
+    Flag.withDescription("Stop and fail when more URLs are dead. Default any"),
+    Flag.optional
+  ),
+  header: Paths.text("header").pipe(
+    Flag.withMetavar("<header|@file>"),
+    Flag.filter(RequestHeaders.isHeader, () => 'a header as in "Name: value", or @ and a file of them'),
+    Flag.withDescription('Send "Name: value", or those in a file'),
+    Flag.between(0, many)
+  ),
+  userAgent: Paths.text("user-agent").pipe(Flag.withDescription('Default "skein"'), Flag.optional),
+  cookies: Flag.Boolean("cookies").pipe(
+    Flag.withDescription("Send back the cookies that a host sets. Default yes"),
+    Flag.withDefault(true)
+  ),
+  proxy: Paths.text("proxy").pipe(
+    Flag.withMetavar("<url>"),
+    Flag.filter(isWeb, () => "the URL of a proxy, like http://proxy.example:8080"),
+    Flag.withDescription("Default HTTP_PROXY, HTTPS_PROXY, NO_PROXY"),
+    Flag.optional
+  ),
+  public: Flag.Boolean("public").pipe(
+    Flag.withDescription("Refuse private and local addresses"),
+    Flag.withDefault(false)
+  ),
+  secretParams: Paths.text("secret-params").pipe(
+    Flag.withMetavar("<names>"),
+    Flag.withDescription("More names of secret parameters: code,hash"),
+    Flag.optional
+  ),
+  name: Name.flag.pipe(Flag.withDescription("What this is remembered as. Default by --db or --out"), Flag.optional),
   restart: Flag.Boolean("restart").pipe(
-    Flag.withDescription(
-      "Start over: forget what was done, replace the file; rows stay until their URL is fetched anew"
-    ),
+    Flag.withDescription("Start over: forget what was done, empty the file; rows stay"),
     Flag.withDefault(false)
   ),
   ...Report.flags
@@ -93,12 +134,22 @@ interface Input extends Report.Options {
   readonly from: Option.Option<string>
   readonly db: Option.Option<string>
   readonly out: Option.Option<string>
+  readonly journal: Option.Option<string>
   readonly concurrency: number
   readonly perHost: number
   readonly rate: Option.Option<Units.Rate>
+  readonly ratePerHost: Option.Option<Units.Rate>
   readonly timeout: Duration.Duration
   readonly retries: number
   readonly maxBody: number
+  readonly maxHeaders: Option.Option<number>
+  readonly maxDead: Option.Option<FetchPlan.MaxDead>
+  readonly header: ReadonlyArray<string>
+  readonly userAgent: Option.Option<string>
+  readonly cookies: boolean
+  readonly proxy: Option.Option<string>
+  readonly public: boolean
+  readonly secretParams: Option.Option<string>
   readonly name: Option.Option<string>
   readonly restart: boolean
 }
@@ -108,13 +159,19 @@ export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> 
   config,
   (input): Effect.Effect<void, unknown, Main.Services> =>
     Effect.gen(function* () {
-      const options = optionsOf(input)
+      const { from, restart } = input
+      const piped = Option.isSome(from) ? yield* Piped.urls(from.value) : undefined
+      const options = optionsOf(input, piped ?? Option.getOrElse(from, () => input.urls))
       const name = Option.isSome(input.name) ? input.name.value : yield* nameOf(options)
       yield* Paths.check(rolesOf(name, options))
-      yield* Plan.start(FetchPlan.make(name, options, input.restart), {
-        restart: input.restart,
-        report: yield* Report.make(input),
-        remember: (journal) => Remembered.save(name, { kind: "fetch", options: FetchPlan.kept(options) }, journal)
+      const prints = options.out === "-"
+      // What is printed and kept in no database is over with this process.
+      const isKept = !prints || options.db !== undefined || options.journal !== undefined
+      yield* Plan.start(yield* FetchPlan.make(name, options, { restart }), {
+        restart,
+        report: yield* Report.make(input, prints ? Console.error : Console.log),
+        remember: (journal) =>
+          isKept ? Remembered.save(name, { kind: "fetch", options: FetchPlan.kept(options) }, journal) : Effect.void
       })
     })
 ).pipe(
@@ -122,11 +179,7 @@ export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> 
   Command.withDescription(description),
   Command.withExamples([
     { command: "skein fetch --from urls.txt --db pages.db --out pages.jsonl", description: "Fetch what a file lists" },
-    { command: "skein fetch https://example.com/ --out page.jsonl --rate 10/s", description: "Fetch one page" },
-    {
-      command: "skein fetch --from urls.txt --db postgres://ada@localhost/web",
-      description: "Fetch into PostgreSQL, with the password in PGPASSWORD or ~/.pgpass"
-    }
+    { command: "sort -u urls.txt | skein fetch --from - --out - | jq .title", description: "Fetch in a pipe" }
   ]),
   Command.validate((input) => {
     const wrong = problemOf(input)
@@ -134,40 +187,59 @@ export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> 
   })
 )
 
-const problemOf = ({ db, from, out, urls }: Input): string | undefined => {
+const problemOf = ({ db, from, journal, out, urls }: Input): string | undefined => {
   if (urls.length > 0 && Option.isSome(from)) return "Give URLs or --from, not both"
   if (urls.length === 0 && Option.isNone(from)) return "Nothing to fetch: give URLs, or a file of them with --from"
   if (Option.isNone(db) && Option.isNone(out)) return "Nowhere to write to: give --db, --out or both"
+  if (Option.isSome(db) && Option.isSome(journal))
+    return "Give --db or --journal, not both: the database has the journal in it"
   const bad = urls.find((url) => !isWeb(url))
   return bad === undefined
     ? undefined
     : `Not a URL: ${JSON.stringify(Secrets.hidden(bad))}. Write it in full, like https://example.com/page`
 }
 
-const nameOf = ({ db, out = "" }: FetchPlan.Options) => {
+const nameOf = ({ db, journal, out = "" }: FetchPlan.Options) => {
+  if (db === undefined && out === "-") return journal === undefined ? Effect.succeed("fetch") : DefaultName.of(journal)
   const file = db === undefined ? out : Paths.fileOf(db)
   return file === undefined ? Effect.succeed(Name.ofServer(db ?? "")) : DefaultName.of(file)
 }
 
-const rolesOf = (name: string, { db, out, source }: FetchPlan.Options): ReadonlyArray<Paths.Role> => {
-  const database = db === undefined ? JournalFolder.file(name) : Paths.fileOf(db)
+const rolesOf = (name: string, { db, journal, out, source }: FetchPlan.Options): ReadonlyArray<Paths.Role> => {
+  const prints = out === "-"
+  const database = db !== undefined ? Paths.fileOf(db) : (journal ?? (prints ? undefined : JournalFolder.file(name)))
+  const role = db !== undefined ? "--db" : journal !== undefined ? "--journal" : "the journal"
   return [
     ...(typeof source === "string" ? [{ role: "--from", path: source }] : []),
-    ...(database === undefined ? [] : [{ role: db === undefined ? "the journal" : "--db", path: database }]),
-    ...(out === undefined ? [] : [{ role: "--out", path: out }])
+    ...(database === undefined ? [] : [{ role, path: database }]),
+    ...(out === undefined || prints ? [] : [{ role: "--out", path: out }])
   ]
 }
 
-const isWeb = (url: string): boolean => ["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")
-
-const optionsOf = (input: Input): FetchPlan.Options => ({
-  source: Option.getOrElse(input.from, () => [...new Set(input.urls)]),
-  ...(Option.isSome(input.db) && { db: input.db.value }),
-  ...(Option.isSome(input.out) && { out: input.out.value }),
-  ...(Option.isSome(input.rate) && { rate: input.rate.value }),
+const optionsOf = (input: Input, source: FetchPlan.Options["source"]): FetchPlan.Options => ({
+  source,
+  ...given("db", input.db),
+  ...given("out", input.out),
+  ...given("journal", input.journal),
+  ...given("rate", input.rate),
+  ...given("ratePerHost", input.ratePerHost),
+  ...given("maxHeaders", input.maxHeaders),
+  ...given("maxDead", input.maxDead),
+  ...given("userAgent", input.userAgent),
+  ...given("proxy", input.proxy),
+  ...given(
+    "secretParams",
+    Option.map(input.secretParams, (names) => names.split(/[\s,]+/).filter((name) => name !== ""))
+  ),
+  ...(input.header.length > 0 && { headers: input.header }),
+  ...(input.public && { public: true }),
   concurrency: input.concurrency,
   perHost: input.perHost,
   timeout: Duration.toMillis(input.timeout),
   retries: input.retries,
-  maxBody: input.maxBody
+  maxBody: input.maxBody,
+  cookies: input.cookies
 })
+
+const given = <const K extends string, A>(key: K, value: Option.Option<A>): { readonly [_ in K]?: A } =>
+  Option.isSome(value) ? ({ [key]: value.value } as { readonly [_ in K]: A }) : {}

@@ -1,7 +1,7 @@
 /** What can go wrong with work done elsewhere: it fails by itself, or the thread it runs in does. */
 import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
-import * as Foreign from "./base/Foreign.ts"
+import * as ErrorText from "./base/ErrorText.ts"
 
 /** The work failed: `cause` is what the promise was rejected with, or what the function threw. */
 export class OffloadError extends Schema.TaggedError<OffloadError>()("OffloadError", {
@@ -9,7 +9,7 @@ export class OffloadError extends Schema.TaggedError<OffloadError>()("OffloadErr
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `"${this.job}" failed: ${Foreign.describe(this.cause)}`
+    return `"${this.job}" failed: ${ErrorText.of(this.cause)}`
   }
 }
 
@@ -25,8 +25,8 @@ export class WorkerCrashed extends Schema.TaggedError<WorkerCrashed>()("WorkerCr
 }) {
   override get message(): string {
     return this.job === undefined
-      ? `A worker of pool "${this.pool}" could not load its module: ${Foreign.describe(this.cause)}`
-      : `A worker of pool "${this.pool}" ended while it ran "${this.job}": ${Foreign.describe(this.cause)}`
+      ? `A worker of pool "${this.pool}" could not load its module: ${ErrorText.of(this.cause)}`
+      : `A worker of pool "${this.pool}" ended while it ran "${this.job}": ${ErrorText.of(this.cause)}`
   }
 }
 

@@ -1,61 +1,32 @@
 /**
  * HTTP for the steps of a pipeline, over Effect's `HttpClient`: checked addresses, bounded bodies, decoded values,
- * typed failures, and every request under the limits of `Fetch.layer`.
+ * typed failures, and every request under one policy.
  */
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Headers from "effect/http/Headers"
-import * as HttpClient from "effect/http/HttpClient"
-import type { HttpMethod } from "effect/http/HttpMethod"
+import type * as Headers from "effect/http/Headers"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { isTooDeep, unlessTooDeep } from "../concurrency/base/Nesting.ts"
-import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
-import * as Limiter from "../concurrency/Limiter.ts"
-import * as Policies from "../pipeline/Policy.ts"
-import * as Attempt from "./fetch/FetchAttempt.ts"
+import type { Answer } from "./fetch/FetchAttempt.ts"
 import * as Body from "./fetch/FetchBody.ts"
-import { explain, type FetchError } from "./FetchError.ts"
-import * as Request from "./fetch/FetchRequest.ts"
+import { Call, type Options } from "./fetch/FetchCall.ts"
+import { explain } from "./fetch/FetchCause.ts"
+import { check, Current, merged, type Policy } from "./fetch/FetchPolicy.ts"
+import type { Target } from "./fetch/FetchRequest.ts"
+import type { FetchError } from "./FetchError.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
+export type { Options } from "./fetch/FetchCall.ts"
+export type { Breaker, Hedge, Policy, Rate } from "./fetch/FetchPolicy.ts"
 export type { Target } from "./fetch/FetchRequest.ts"
 export { isTransient } from "./fetch/FetchAttempt.ts"
 
-/** The limits of a request. `Fetch.layer` sets them for all, the options of one function for its own. */
-export interface Limits {
-  /** Attempts after the first, default 3. Only what may be sent twice is retried: see `idempotencyKey`. */
-  readonly retries?: number | undefined
-  /** For one attempt, the body included, default 30 seconds. */
-  readonly timeout?: Duration.Input | undefined
-  /** For all attempts and the waits between them, default unlimited. */
-  readonly total?: Duration.Input | undefined
-  /** The largest body in bytes, default 16 MiB. It is enforced while the body arrives. */
-  readonly maxBody?: number | undefined
-  /** How many redirects are followed, default 10; with 0, an answer of that kind is one like any other. */
-  readonly redirects?: number | undefined
-}
-
-export interface Options extends Limits {
-  /** Default GET, or the method of the request. */
-  readonly method?: HttpMethod | undefined
-  /** Sent with every request. */
-  readonly headers?: Headers.Input | undefined
-  /** Which statuses are answers and not failures, default 200 to 299. */
-  readonly accept?: ((status: number) => boolean) | undefined
-  /**
-   * Sends an `Idempotency-Key`, the same for each attempt on the same element of a pipeline, this run or the next: the
-   * promise of this server that it does nothing twice, so that POST and PATCH are retried as well.
-   */
-  readonly idempotencyKey?: boolean | undefined
-}
-
 /** A function from an address to what is there, usable as a step: `Pipeline.map(Fetch.text())`. */
-export type Fetcher<A, R = never> = (request: Request.Target) => Effect.Effect<A, FetchError, HttpClient.HttpClient | R>
+export type Fetcher<A, R = never> = (request: Target) => Effect.Effect<A, FetchError, HttpClient.HttpClient | R>
 
 /** An answer, whatever its kind. */
 export interface Page {
@@ -71,43 +42,10 @@ export interface Page {
   readonly duration: Duration.Duration
 }
 
-/** What `Fetch.layer` takes. A redirect counts as part of the request it answers: for rate, host and time. */
-export interface LayerOptions extends Limits {
-  /** How many requests may start in each `per`, evenly spaced; `burst` (default 1) of them at once after a pause. */
-  readonly rate?: { readonly limit: number; readonly per: Duration.Input; readonly burst?: number } | undefined
-  /** How many requests may run at once to one host and port, default unlimited. */
-  readonly perHost?: number | undefined
-  /** Sent as `User-Agent` where a request has none of its own, default "skein". */
-  readonly userAgent?: string | undefined
-}
-
-/** The limits in force, and the limiters that count for all who share them. */
-export interface Settings extends Limits {
-  readonly rate?: Limiter.Limiter | undefined
-  readonly perHost?: Limiter.Keyed<string> | undefined
-  readonly userAgent?: string | undefined
-}
-
 /**
- * The limits that hold where no option says otherwise: those of the nearest `Fetch.layer`, or else the defaults.
- *
- * @example
- * ```ts
- * import * as Effect from "effect/Effect"
- * import { Fetch } from "skein"
- *
- * const retries = Effect.map(Fetch.Policy, ({ retries }) => retries)
- *
- * await Effect.runPromise(Effect.provide(retries, Fetch.layer({ retries: 1 }))) // => 1
- * ```
- */
-export const Policy: Context.Reference<Settings> = Context.Reference("skein/Fetch/Policy", {
-  defaultValue: (): Settings => ({})
-})
-
-/**
- * Sets the limits of every request inside; what it does not name stays as it is outside. Requests are counted together
- * where they share the layer, so provide it once, around the whole program.
+ * Sets how the requests inside are made; what it does not name stays as it is outside. Requests are counted together
+ * where they go through the same `HttpClient`, however many layers and regions there are. Options that make no sense
+ * are refused at once.
  *
  * @example
  * ```ts
@@ -121,38 +59,40 @@ export const Policy: Context.Reference<Settings> = Context.Reference("skein/Fetc
  *   Effect.provide([polite, Http.layer()])
  * )
  *
- * await Effect.runPromise(program) // => "url"
+ * await Effect.runPromise(program) // => "Url"
  * ```
  */
-export const layer = (options: LayerOptions): Layer.Layer<never> => {
-  check("Fetch.layer", options)
-  checkWhole("Fetch.layer: perHost", options.perHost, 1)
-  return Layer.effect(Policy)(
-    Effect.gen(function* () {
-      const { rate, perHost, ...rest } = options
-      return {
-        ...(yield* Policy),
-        ...rest,
-        ...(rate !== undefined && { rate: yield* Limiter.rate(rate) }),
-        ...(perHost !== undefined && {
-          perHost: yield* Limiter.perKey((_host: string) => Limiter.concurrency(perHost))
-        })
-      }
-    })
-  )
-}
-
-const check = (where: string, { maxBody, redirects, retries, timeout, total }: Limits): void => {
-  checkWhole(`${where}: retries`, retries, 0, "unlimited")
-  checkWhole(`${where}: maxBody`, maxBody, 0, "unlimited")
-  checkWhole(`${where}: redirects`, redirects, 0)
-  checkDuration(`${where}: timeout`, timeout)
-  checkDuration(`${where}: total`, total)
+export const layer = (policy: Policy): Layer.Layer<never> => {
+  check("Fetch.layer", policy)
+  return Layer.effect(Current)(Effect.map(Current, (outer) => merged(outer, policy)))
 }
 
 /**
- * Fetches JSON and decodes it. A body that is not JSON fails with reason "body", one that the schema refuses with reason
- * "schema", naming field and URL; neither is retried.
+ * As `layer`, for one effect: a region of the program whose requests are made in another way.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Fetch } from "skein"
+ * import { Http } from "skein/node"
+ *
+ * const program = Fetch.text()("http://127.0.0.1:1/").pipe(
+ *   Fetch.withPolicy({ retries: 0 }),
+ *   Effect.catchTag("FetchError", (error) => Effect.succeed(error.attempt)),
+ *   Effect.provide(Http.layer())
+ * )
+ *
+ * await Effect.runPromise(program) // => 1
+ * ```
+ */
+export const withPolicy = (policy: Policy): (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => {
+  check("Fetch.withPolicy", policy)
+  return (effect) => Effect.updateService(effect, Current, (outer) => merged(outer, policy))
+}
+
+/**
+ * Fetches JSON and decodes it. A body that is not JSON, or that the schema refuses, fails with reason `Decode`, naming
+ * field and URL; it is not retried.
  *
  * @example
  * ```ts
@@ -182,7 +122,7 @@ export const json = <S extends Schema.Constraint>(
   return fetcher(options, { accept: "application/json" }, (answer) => {
     const parsed = Result.try(() => JSON.parse(Body.text(answer.body, undefined)) as unknown)
     if (Result.isFailure(parsed)) return Effect.fail(notJson(answer, parsed.failure))
-    const misfit = (detail: string) => Attempt.fail(answer.outgoing, "schema", detail)
+    const misfit = (detail: string) => answer.error("Decode", detail)
     return decode(parsed.success).pipe(
       Effect.mapError((error) =>
         misfit(
@@ -285,83 +225,17 @@ export const page = (options?: Options): Fetcher<Page> =>
   })
 
 const fetcher = <A, R>(
-  options: Options = {},
-  defaults: Readonly<Record<string, string>>,
-  read: (answer: Attempt.Answer) => Effect.Effect<A, FetchError, R>
+  options: Options | undefined,
+  defaults: Headers.Input,
+  read: (answer: Answer) => Effect.Effect<A, FetchError, R>
 ): Fetcher<A, R> => {
-  check("Fetch", options)
-  let plan: Plan | undefined
-  return (target) =>
-    Effect.contextWith((context: Context.Context<HttpClient.HttpClient>) => {
-      const settings = Context.get(context, Policy)
-      if (plan?.settings !== settings) plan = planOf(settings, options, defaults)
-      const outgoing = Request.make(target, plan.template, context)
-      if (Result.isFailure(outgoing)) return Effect.fail(outgoing.failure)
-      const client = Context.get(context, HttpClient.HttpClient)
-      return Effect.flatMap(answer(client, outgoing.success, plan, context), read)
-    })
+  const call = new Call(options, defaults)
+  return (target) => Effect.flatMap(call.whole(target), read)
 }
 
-/** The answer to a request, by the policies in their fixed order. */
-const answer = (
-  client: HttpClient.HttpClient,
-  outgoing: Request.Outgoing,
-  { settings, limits, timeout, total, retries }: Plan,
-  context: Context.Context<never>
-): Effect.Effect<Attempt.Answer, FetchError> => {
-  const attempt = Attempt.within(new Attempt.Attempt(client, limits, context).run(outgoing), outgoing, timeout)
-  const retried = Policies.apply(attempt, {
-    retries,
-    retryWhile: isRetryable,
-    retryAfter: askedToWait,
-    rate: settings.rate,
-    slot: settings.perHost?.of(outgoing.url.host)
-  })
-  return Attempt.within(retried, outgoing, total)
-}
-
-const isRetryable = (error: FetchError): boolean => error.retryable
-const askedToWait = (error: FetchError): Option.Option<Duration.Duration> =>
-  Option.map(Option.fromUndefinedOr(error.retryAfter), Duration.millis)
-
-/** What settings and options come to: worked out once for each pair, not for each request. */
-interface Plan {
-  readonly settings: Settings
-  readonly template: Request.Template
-  readonly limits: Attempt.Limits
-  readonly retries: number
-  /** In milliseconds, as the next one. */
-  readonly timeout: number
-  readonly total: number
-}
-
-const planOf = (settings: Settings, options: Options, defaults: Readonly<Record<string, string>>): Plan => {
-  const weak = Headers.fromInput({ "user-agent": settings.userAgent ?? "skein", ...defaults })
-  const strong = Headers.fromInput(options.headers)
-  const own = Headers.merge(weak, strong)
-  return {
-    settings,
-    template: {
-      method: options.method,
-      headers: (given) => (given === undefined ? own : Headers.merge(Headers.merge(weak, given), strong)),
-      idempotencyKey: options.idempotencyKey ?? false
-    },
-    limits: {
-      maxBody: options.maxBody ?? settings.maxBody ?? 16 * 1024 * 1024,
-      redirects: options.redirects ?? settings.redirects ?? 10,
-      accept: options.accept ?? isOk
-    },
-    retries: options.retries ?? settings.retries ?? 3,
-    timeout: Duration.toMillis(options.timeout ?? settings.timeout ?? "30 seconds"),
-    total: Duration.toMillis(options.total ?? settings.total ?? Infinity)
-  }
-}
-
-const isOk = (status: number): boolean => status >= 200 && status < 300
-
-const notJson = ({ outgoing, response }: Attempt.Answer, error: unknown): FetchError => {
-  const type = response.headers["content-type"] ?? "no content type"
-  return Attempt.fail(outgoing, "body", `its body (${type}) is not JSON: ${explain(error)}`)
+const notJson = (answer: Answer, error: unknown): FetchError => {
+  const type = answer.response.headers["content-type"] ?? "no content type"
+  return answer.error("Decode", `its body (${type}) is not JSON: ${explain(error)}`)
 }
 
 const tooDeep = "its JSON is nested too deep"

@@ -17,9 +17,9 @@ import { jsonlFormat } from "./files/format/JsonFormat.ts"
 import type { LineOptions } from "./files/format/LineCutter.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
 import type { Format } from "./files/Format.ts"
-import { changed, fingerprint } from "./files/read/FileFingerprint.ts"
-import * as FileReader from "./files/read/FileReader.ts"
-import { folderOf, nameOf, openToRead, syncFolder } from "./files/TextFile.ts"
+import type { CodingOptions } from "./files/read/Coding.ts"
+import { FileSource } from "./files/read/FileSource.ts"
+import { folderOf, nameOf, syncFolder } from "./files/TextFile.ts"
 
 export { FilesError } from "./FilesError.ts"
 
@@ -29,7 +29,7 @@ export interface LineFile<in out A>
     Source<A, FilesError, FileSystem.FileSystem, number>,
     Sink<A, FilesError, FileSystem.FileSystem, "effectively-once"> {}
 
-export interface Options {
+export interface Options extends CodingOptions {
   /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
   readonly skipBlank?: boolean
   /** As a source: the longest line that is accepted, in bytes. Default 16 MiB. */
@@ -125,39 +125,32 @@ const lineOptions = (options: Options, skipBlank: boolean): LineOptions => {
   return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
-const formatted = <A>(
-  path: string,
-  format: Format<A>,
-  { existing = "append", fsync = true }: Options
-): LineFile<A> => ({
-  name: nameOf(path),
-  resumable: true,
-  size: Effect.scoped(Effect.map(openToRead(path), ({ size }) => Option.some(size))),
-  fingerprint: (upTo, since) =>
-    fingerprint(
-      path,
-      Option.getOrElse(upTo, () => 0),
-      since
-    ),
-  changed: (kept, upTo) =>
-    changed(
-      path,
-      kept,
-      Option.getOrElse(upTo, () => 0)
-    ),
-  identity: Effect.map(realPath(path), (real) => `file ${real}`),
-  form: Effect.succeed({ format: format.name, ...format.form }),
-  places: places(path),
-  read: (after) =>
-    FileReader.read(
-      path,
-      Option.getOrElse(after, () => 0),
-      format
-    ),
-  guarantee: "effectively-once",
-  journal: Effect.succeedNone,
-  open: (opening) => FileWriter.open(path, opening, format.print, { existing, fsync })
-})
+const formatted = <A>(path: string, format: Format<A>, options: Options): LineFile<A> => {
+  const { existing = "append", fsync = true } = options
+  const source = new FileSource(path, format, options)
+  return {
+    name: nameOf(path),
+    resumable: true,
+    size: Effect.suspend(() => source.size),
+    fingerprint: (upTo, since) =>
+      source.fingerprint(
+        Option.getOrElse(upTo, () => 0),
+        since
+      ),
+    changed: (kept, upTo) =>
+      source.changed(
+        kept,
+        Option.getOrElse(upTo, () => 0)
+      ),
+    identity: Effect.map(realPath(path), (real) => `file ${real}`),
+    form: Effect.succeed({ format: format.name, ...format.form }),
+    places: places(path),
+    read: (after) => source.read(Option.getOrElse(after, () => 0)),
+    guarantee: "effectively-once",
+    journal: Effect.succeedNone,
+    open: (opening) => FileWriter.open(path, opening, format.print, { existing, fsync })
+  }
+}
 
 /**
  * Replaces a file as a whole: whoever reads it, even after a power cut, finds the old content or the new, never a

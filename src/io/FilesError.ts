@@ -15,6 +15,8 @@ const kinds = [
   "Replaced",
   "Interfered",
   "BadLine",
+  "BadText",
+  "Damaged",
   "BadElement",
   "BadState",
   "Outside",
@@ -42,7 +44,9 @@ export class FilesError extends Schema.TaggedError<FilesError>()("FilesError", {
   row: Schema.optionalKey(Schema.Number)
 }) {
   override get message(): string {
-    const where = this.line === undefined ? "" : `, line ${this.line} (byte ${this.offset ?? 0})`
+    const byte = `byte ${this.offset ?? 0}`
+    const where =
+      this.line !== undefined ? `, line ${this.line} (${byte})` : this.offset !== undefined ? ` at ${byte}` : ""
     const field = this.field === undefined ? "" : `field "${this.field}": `
     const tried = `Could not ${this.tried} ${JSON.stringify(this.path)}${where}`
     return `${tried}: ${field}${this.reason}.${this.fix && ` ${this.fix}`}`

@@ -5,7 +5,7 @@ import { DbError, Driver } from "../io/Db.ts"
 import * as DatabaseUrl from "./DatabaseUrl.ts"
 import * as Host from "./Host.ts"
 import * as Postgres from "./Postgres.ts"
-import * as Secrets from "./Secrets.ts"
+import * as Secrets from "../concurrency/base/Secrets.ts"
 import * as Sqlite from "./Sqlite.ts"
 
 /**

@@ -1,7 +1,9 @@
 /** The HTTP transport: an `HttpClient` on undici. A faster one can take its place behind this file. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -11,12 +13,26 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { getCACertificates } from "node:tls"
 import { checkWhole } from "../concurrency/base/Options.ts"
+import * as Wire from "../io/fetch/Wire.ts"
 import { Exchange } from "./http/HttpExchange.ts"
+import * as Ways from "./http/HttpWays.ts"
+
+/** Of which certificates, in PEM, each list may be one text. */
+export interface Tls {
+  /** Whose certificates are trusted, besides those that Node trusts. */
+  readonly ca?: string | ReadonlyArray<string> | undefined
+  /** What this client shows of itself, with its `key`. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+}
 
 export interface Options {
-  /** Connections to one origin at most, default 256; requests beyond them wait their turn. */
+  /** Connections to one origin, or to one proxy, at most, default 256; requests beyond them wait their turn. */
   readonly connections?: number
+  /** Certificates, for hosts that are not known to everybody. */
+  readonly tls?: Tls
   /** A span for each request, and its trace sent along: default false, for it nearly doubles what a request costs. */
   readonly spans?: boolean
 }
@@ -48,49 +64,85 @@ export const layer = (options?: Options): Layer.Layer<HttpClient.HttpClient> => 
 
 const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const agent = yield* NodeHttpClient.makeDispatcherOptions({
-      connections: options.connections ?? 256,
-      pipelining: 1,
-      // One request a connection, so that dropping one stops its server from sending.
-      allowH2: false,
-      connectTimeout: 10_000,
-      ...noTimeouts
-    })
-    const complete = yield* Effect.provideService(NodeHttpClient.makeUndici, NodeHttpClient.Dispatcher, agent)
-    if (options.spans === true) return complete
-    return HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
-      Effect.flatMap((request) => (isPlain(request) ? send(agent, request) : complete.execute(request))),
-      Effect.succeed
-    )
+    const wayOf = yield* Ways.make({ connections: options.connections ?? 256, tls: tlsOf(options.tls) })
+    const client =
+      options.spans === true
+        ? HttpClient.make((request, url, _, fiber) => send(wayOf(fiber.getRef(Wire.Wire)), request, url))
+        : HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+            Effect.flatMap((request) =>
+              Effect.withFiber((fiber) => {
+                const url = Url.make(request.url, request.urlParams, Option.getOrUndefined(request.hash))
+                return Result.isSuccess(url)
+                  ? send(wayOf(fiber.getRef(Wire.Wire)), request, url.success)
+                  : failed(new HttpClientError.InvalidUrlError({ request, cause: url.failure }))
+              })
+            ),
+            Effect.succeed
+          )
+    return Wire.enforced(client)
   })
 
-const noTimeouts = { headersTimeout: 0, bodyTimeout: 0 }
+const tlsOf = ({ ca, cert, key }: Tls = {}): Ways.Options["tls"] => ({
+  ...(cert !== undefined && { cert }),
+  ...(key !== undefined && { key }),
+  ...(ca !== undefined && { ca: [...getCACertificates("default"), ...(typeof ca === "string" ? [ca] : ca)] })
+})
 
-/** Forms, streamed bodies and upgrades are rare: Effect's own client sends those, over the same connections. */
-const isPlain = (request: HttpClientRequest.HttpClientRequest): boolean =>
-  (request.body._tag === "Empty" || request.body._tag === "Uint8Array") && request.headers["upgrade"] === undefined
+type Sending = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 
-const send = (
-  agent: Undici.Dispatcher,
-  request: HttpClientRequest.HttpClientRequest
-): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+const failed = (reason: HttpClientError.HttpClientErrorReason): Sending =>
+  Effect.fail(new HttpClientError.HttpClientError({ reason }))
+
+const send = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: URL): Sending => {
+  const { body, headers } = request
+  if (headers["upgrade"] !== undefined) return upgrade(way, request)
+  switch (body._tag) {
+    case "Empty":
+      return exchange(way, request, url, headers, null)
+    case "Uint8Array":
+      return exchange(way, request, url, headers, body.body)
+    case "Raw":
+      return exchange(way, request, url, headers, body.body as Uint8Array)
+    case "Stream":
+      return Effect.flatMap(NodeStream.toReadable(body.stream), (stream) =>
+        exchange(way, request, url, headers, stream)
+      )
+    case "FormData":
+      return Effect.suspend(() =>
+        exchange(way, request, url, Headers.remove(headers, "content-type"), way.form(body.formData))
+      )
+  }
+}
+
+const exchange = (
+  way: Ways.Way,
+  request: HttpClientRequest.HttpClientRequest,
+  url: URL,
+  headers: Headers.Headers,
+  body: NonNullable<Undici.Dispatcher.DispatchOptions["body"]> | null
+): Sending =>
   Effect.callback((resume) => {
-    const parsed = Url.make(request.url, request.urlParams, Option.getOrUndefined(request.hash))
-    if (Result.isFailure(parsed)) {
-      const reason = new HttpClientError.InvalidUrlError({ request, cause: parsed.failure })
-      return resume(Effect.fail(new HttpClientError.HttpClientError({ reason })))
+    const started = new Exchange(request, url, way.maxHeaders, resume)
+    const { method } = request
+    try {
+      const options = { origin: url.origin, path: url.pathname + url.search, method, headers, body }
+      started.proxy = way.dispatch(url, options, started)
+    } catch (cause) {
+      started.onResponseError(undefined, cause)
     }
-    const url = parsed.success
-    const exchange = new Exchange(request, url, resume)
-    agent.dispatch(
-      {
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: request.method,
-        headers: request.headers,
-        body: request.body._tag === "Uint8Array" ? request.body.body : null
-      },
-      exchange
-    )
-    return Effect.sync(() => exchange.abort())
+    return Effect.sync(() => started.abort())
   })
+
+/** To another protocol, as WebSocket: by Effect's own client, over the same connections. */
+const upgrade = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest): Sending => {
+  const dispatch: Undici.Dispatcher["dispatch"] = (options, handler) => {
+    way.dispatch(new URL(options.path, options.origin), options, handler)
+    return true
+  }
+  // It is all that is asked of a dispatcher for an upgrade.
+  const dispatcher = { dispatch } as Undici.Dispatcher
+  return Effect.flatMap(
+    Effect.provideService(NodeHttpClient.makeUndici, NodeHttpClient.Dispatcher, dispatcher),
+    (client) => client.execute(request)
+  )
+}

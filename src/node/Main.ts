@@ -23,7 +23,7 @@ import * as Host from "./Host.ts"
 import * as Http from "./Http.ts"
 import type { Provided } from "./main/Provided.ts"
 import * as Running from "./main/Running.ts"
-import * as Shown from "./Shown.ts"
+import * as Shown from "../concurrency/base/Shown.ts"
 import * as Workers from "./Workers.ts"
 
 /**

@@ -33,7 +33,10 @@ export interface Policy<in E, out BE = never, out BR = never, out T extends Time
   readonly backoff?: Backoff | undefined
   /** Which errors are worth another attempt; default all. An attempt that ran out of its time always is. */
   readonly retryWhile?: ((error: E) => boolean) | undefined
-  /** How long the other side asked to wait. Up to 60 seconds it replaces the backoff; beyond, there is no retry. */
+  /**
+   * How long the other side asked to wait. Up to 60 seconds it replaces the backoff; beyond, there is no retry. Zero is
+   * no wish: the backoff stands.
+   */
   readonly retryAfter?: ((error: E) => Option.Option<Duration.Duration>) | undefined
   /** Every attempt takes a token. */
   readonly rate?: Limiter | undefined
@@ -155,7 +158,9 @@ const waitBefore = <E>(
     const error = failure.error as E
     if (policy.retryWhile?.(error) === false) return undefined
     const asked = Option.getOrUndefined(policy.retryAfter?.(error) ?? Option.none())
-    if (asked !== undefined) return Duration.isLessThanOrEqualTo(asked, maxRetryAfter) ? asked : undefined
+    if (asked !== undefined && Duration.isPositive(asked)) {
+      return Duration.isLessThanOrEqualTo(asked, maxRetryAfter) ? asked : undefined
+    }
   }
   const { base = "250 millis", factor = 2, cap = "30 seconds" } = policy.backoff ?? {}
   const most = Math.min(Duration.toMillis(cap), Duration.toMillis(base) * factor ** (retry - 1))

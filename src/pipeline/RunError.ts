@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as ErrorText from "../concurrency/base/ErrorText.ts"
 import * as Foreign from "../concurrency/base/Foreign.ts"
 import type { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 import type { Position } from "./Source.ts"
@@ -97,12 +98,11 @@ export interface FailedAt {
 /** A defect of a step, or of what it called: a mistake in the program, named with the element that brought it to light. */
 export class StepDefect extends Error {
   override readonly name = "StepDefect"
+  readonly [ErrorText.worded] = true
   readonly at: FailedAt
 
   constructor(defect: unknown, at: FailedAt) {
-    const name = Foreign.isError(defect) ? `${Foreign.nameOf(defect) ?? "Error"}: ` : ""
-    const what = name + Foreign.messageOf(defect)
-    super(`Pipeline "${at.pipeline}": ${placeOf(at)} threw: ${what}`, { cause: defect })
+    super(`Pipeline "${at.pipeline}": ${placeOf(at)} threw: ${ErrorText.of(defect)}`, { cause: defect })
     this.at = at
   }
 }

@@ -51,7 +51,7 @@ export interface Network {
  * }).pipe(Effect.provide(Layer.provide(Network.layer({}), origin)))
  *
  * const run = await Effect.runPromise(Sim.run(program))
- * run.exit // => Exit.succeed(["timeout", "hello"])
+ * run.exit // => Exit.succeed(["Timeout", "hello"])
  * ```
  */
 export const Network: Context.Service<Network, Network> = Context.Service("skein/testing/Network")
@@ -83,7 +83,7 @@ export const Network: Context.Service<Network, Network> = Context.Service("skein
  * }).pipe(Effect.provide(Layer.provide(far, origin)))
  *
  * const run = await Effect.runPromise(Sim.run(program, { seed: 1 }))
- * run.exit // => Exit.succeed([1200, "timeout"])
+ * run.exit // => Exit.succeed([1200, "Timeout"])
  * ```
  */
 export const layer = (options: Options): Layer.Layer<HttpClient.HttpClient | Network, never, HttpClient.HttpClient> =>

@@ -49,7 +49,7 @@ describe("Main.run", () => {
         const { code, stderr } = yield* run("dies")
         expect(code).toBe(1)
         expect(stderr.split("\n")).toEqual([
-          "error: unexpected: x is not a function",
+          "error: unexpected: TypeError: x is not a function",
           "This is a bug in the program: set `debug: true` in the options of Main.run to see where.",
           ""
         ])
@@ -59,7 +59,9 @@ describe("Main.run", () => {
     it.effect("with stacks when debug is on", () =>
       Effect.gen(function* () {
         const { stderr } = yield* run("dies", "debug")
-        expect(stderr).toContain("error: unexpected: x is not a function\nTypeError: x is not a function\n    at ")
+        expect(stderr).toContain(
+          "error: unexpected: TypeError: x is not a function\nTypeError: x is not a function\n    at "
+        )
         expect(stderr).not.toContain("This is a bug")
       })
     )
@@ -77,7 +79,10 @@ describe("Main.run", () => {
 
     for (const [name, line] of [
       ["symbolName", "error: odd"],
-      ["deepCause", "error: cause 19999"],
+      [
+        "deepCause",
+        `error: ${Array.from({ length: 9 }, (_, i) => `cause ${19_999 - i}`).join("; caused by ")}; and what caused that`
+      ],
       ["messageGetter", "error: TypeError"],
       ["proxy", "error: a value that cannot be shown"]
     ] as const) {

@@ -177,11 +177,11 @@ describe("Fault.http", () => {
           Sim.run
         )
       const stalled = yield* fetched("stalled")
-      assert.deepStrictEqual([stalled.exit, stalled.time], [Exit.succeed("timeout"), 1000])
+      assert.deepStrictEqual([stalled.exit, stalled.time], [Exit.succeed("Timeout"), 1000])
       const endless = yield* fetched("endless")
-      assert.deepStrictEqual([endless.exit, endless.time < 300], [Exit.succeed("tooLarge"), true])
+      assert.deepStrictEqual([endless.exit, endless.time < 300], [Exit.succeed("TooLarge"), true])
       const patient = yield* fetched("endless", { maxBody: Infinity })
-      assert.deepStrictEqual([patient.exit, patient.time], [Exit.succeed("timeout"), 1000])
+      assert.deepStrictEqual([patient.exit, patient.time], [Exit.succeed("Timeout"), 1000])
     })
   )
 
@@ -196,7 +196,7 @@ describe("Fault.http", () => {
       assert.deepStrictEqual(yield* timed({ delay: "3 seconds", fault: "reset" }), ["Failure", 3000])
       const hanging = Fetch.text({ retries: 0, timeout: "1 minute" })(url("/text"))
       const error = yield* simulated(Effect.provide(Effect.flip(hanging), over([{ delay: "Infinity" }])))
-      assert.strictEqual(error.reason, "timeout")
+      assert.strictEqual(error.reason, "Timeout")
     })
   )
 
@@ -310,7 +310,7 @@ describe("Fault.http and Fetch", () => {
           simulated
         )
       const [failed, once] = yield* order({})
-      assert.isTrue(failed._tag === "Failure" && failed.failure.reason === "connect" && once === 1)
+      assert.isTrue(failed._tag === "Failure" && failed.failure.reason === "Connect" && once === 1)
       const [ordered, twice] = yield* order({ idempotencyKey: true })
       assert.isTrue(ordered._tag === "Success" && ordered.success.id === 1 && twice === 2)
     })

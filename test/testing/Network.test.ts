@@ -129,8 +129,8 @@ describe("Network", () => {
       })
       const run = yield* Sim.run(Effect.provide(program, through({})))
       const expected = [
-        ["timeout", "timeout"],
-        ["fine", "timeout"],
+        ["Timeout", "Timeout"],
+        ["fine", "Timeout"],
         ["fine", "fine"]
       ]
       assert.deepStrictEqual(run.exit, Exit.succeed(expected))
@@ -148,7 +148,7 @@ describe("Network", () => {
         return [reason, (yield* Origin.Origin).requests.length]
       })
       const run = yield* Sim.run(Effect.provide(program, through({ latency: "10 millis" })))
-      assert.deepStrictEqual(run.exit, Exit.succeed(["timeout", 1]))
+      assert.deepStrictEqual(run.exit, Exit.succeed(["Timeout", 1]))
     })
   )
 

@@ -10,8 +10,9 @@ import type * as Main from "../../node/Main.ts"
 import * as Journals from "../../pipeline/Journal.ts"
 import { Journal, type JournalKey } from "../../pipeline/Journal.ts"
 import * as Pipeline from "../../pipeline/Pipeline.ts"
+import type { Summary } from "../../pipeline/Progress.ts"
 import { CommandError } from "../usage/CommandError.ts"
-import type { Report } from "../report/Report.ts"
+import type { End, Report } from "../report/Report.ts"
 
 export interface Plan {
   readonly name: string
@@ -19,6 +20,10 @@ export interface Plan {
   readonly layer: Layer.Layer<Db.Db | Journal, unknown, Main.Services>
   /** The file of lines that it adds to. */
   readonly out?: string | undefined
+  /** What those are that a step filtered out, where it is known. */
+  readonly filtered?: string | undefined
+  /** How many of the elements may fail, where the command line says so. */
+  readonly maxDead?: number | `${number}%` | undefined
   readonly options?: Omit<Partial<Pipeline.RunOptions<Pipeline.Delivery>>, "name" | "progress"> | undefined
 }
 
@@ -55,8 +60,9 @@ export const start = (
     }
     const summary = yield* run.await
     const dead = summary.dead > 0 ? yield* journal.dead(keyOf(plan)) : []
-    yield* report.finish(summary, dead.slice(-summary.dead))
-  }).pipe(Effect.scoped, Effect.mapError(inCommandsTerms), Effect.ensuring(report.clear), provide(plan))
+    yield* report.finish(summary, dead.slice(-summary.dead), endOf(plan, place !== undefined))
+    yield* judge(plan, summary)
+  }).pipe(Effect.scoped, Effect.mapError(inCommandsTerms(plan)), Effect.ensuring(report.clear), provide(plan))
 
 /** Runs the dead letters of an earlier run again; those that are left count as dead in the summary. */
 export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown, Main.Services> =>
@@ -65,8 +71,27 @@ export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown,
     const options = { ...plan.options, name: plan.name, progress: report.progress }
     const summary = yield* Pipeline.replay(plan.job, options)
     const left = yield* journal.dead(keyOf(plan))
-    yield* report.finish({ ...summary, resumed: false, dead: left.length }, left)
-  }).pipe(Effect.mapError(inCommandsTerms), Effect.ensuring(report.clear), provide(plan))
+    yield* report.finish({ ...summary, resumed: false, dead: left.length }, left, endOf(plan, true))
+  }).pipe(Effect.mapError(inCommandsTerms(plan)), Effect.ensuring(report.clear), provide(plan))
+
+const endOf = ({ filtered }: Plan, isKept: boolean): End => ({ filtered: filtered ?? "filtered", isKept })
+
+/** Where nothing came through, or too little, the exit code says so. */
+const judge = (
+  { maxDead, name }: Plan,
+  { dead, filtered, settled, written }: Summary
+): Effect.Effect<void, CommandError> => {
+  const tried = settled - filtered
+  if (dead > 0 && written === 0 && dead === tried) {
+    const all = dead === 1 ? "The only item failed" : `All ${dead} items failed`
+    return Effect.fail(new CommandError(`${all}: nothing was written by "${name}".`))
+  }
+  // The engine looks at a share once there are 100.
+  const most = typeof maxDead === "string" ? (tried * Number.parseFloat(maxDead)) / 100 : Infinity
+  return dead > most
+    ? Effect.fail(new CommandError(`${dead} of ${tried} items failed, which is more than --max-dead ${maxDead}.`))
+    : Effect.void
+}
 
 const keyOf = ({ name, options }: Plan): JournalKey => Journals.keyOf(name, options?.partition)
 
@@ -123,17 +148,25 @@ const missingService = (cause: Cause.Cause<unknown>): string | undefined => {
   return undefined
 }
 
-/** What a run was refused for, with what there is on a command line to do about it. */
-const inCommandsTerms = (error: unknown): unknown => {
-  if (error instanceof Pipeline.SourceChanged) {
-    return refused(
-      error.pipeline,
-      `its source ${error.source} changed since the last run (${error.changes.join("; ")})`
-    )
+/** What a run was refused or stopped for, with what there is on a command line to do about it. */
+const inCommandsTerms =
+  (plan: Plan) =>
+  (error: unknown): unknown => {
+    if (error instanceof Pipeline.SourceChanged) {
+      return refused(
+        error.pipeline,
+        `its source ${error.source} changed since the last run (${error.changes.join("; ")})`
+      )
+    }
+    if (error instanceof Pipeline.SinkChanged) return refused(error.pipeline, error.changes.join("; "))
+    if (error instanceof Pipeline.TooManyDeadLetters && plan.maxDead !== undefined) {
+      return new CommandError(
+        `Stopped "${error.pipeline}": ${error.dead} items failed, more than --max-dead ${error.budget}. The last one: ` +
+          `${error.last}. Mend what is wrong or raise it, and run the same command again to go on.`
+      )
+    }
+    return error
   }
-  if (error instanceof Pipeline.SinkChanged) return refused(error.pipeline, error.changes.join("; "))
-  return error
-}
 
 const refused = (pipeline: string, why: string): CommandError =>
   new CommandError(

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import * as Shown from "../../node/Shown.ts"
+import * as Shown from "../../concurrency/base/Shown.ts"
 import type { KeptDeadLetter } from "../../pipeline/Journal.ts"
 import type { RunOptions } from "../../pipeline/Pipeline.ts"
 import type { Progress, Summary } from "../../pipeline/Progress.ts"
@@ -16,11 +16,18 @@ import * as Units from "../usage/Units.ts"
 export interface Report {
   readonly progress: NonNullable<RunOptions<never>["progress"]>
   /** The end of a run, and the dead letters that it made. */
-  readonly finish: (summary: Summary, dead: ReadonlyArray<KeptDeadLetter>) => Effect.Effect<void>
+  readonly finish: (summary: Summary, dead: ReadonlyArray<KeptDeadLetter>, end?: End) => Effect.Effect<void>
   /** Something to know before the run, that stops nothing. */
   readonly note: (text: string) => Effect.Effect<void>
   /** Takes the progress line off the terminal; whatever is printed next starts on a line of its own. */
   readonly clear: Effect.Effect<void>
+}
+
+export interface End {
+  /** What those are that were filtered out. */
+  readonly filtered: string
+  /** Whether dead letters can be listed later. */
+  readonly isKept: boolean
 }
 
 export interface Options {
@@ -42,7 +49,11 @@ export const flags: { readonly [K in keyof Options]: Flag.Flag<Options[K]> } = {
 }
 
 /** Progress goes to standard error, the summary to standard output: as lines, or redrawn in place on a terminal. */
-export const make = (options: Options): Effect.Effect<Report, never, Stdio.Stdio> =>
+export const make = (
+  options: Options,
+  /** Where standard output is taken by what is written, everything goes to standard error. */
+  say: typeof Console.log = Console.log
+): Effect.Effect<Report, never, Stdio.Stdio> =>
   Effect.gen(function* () {
     const stdio = yield* Stdio.Stdio
     const every = (interval: Duration.Input, on: Report["progress"]["on"]): Report["progress"] => ({
@@ -51,8 +62,8 @@ export const make = (options: Options): Effect.Effect<Report, never, Stdio.Stdio
     })
     if (options.json) {
       return {
-        progress: every("1 second", (progress) => Console.log(Shown.json(jsonOf(progress)))),
-        finish: (summary: Summary) => Console.log(Shown.json(jsonOfSummary(summary))),
+        progress: every("1 second", (progress) => say(Shown.json(jsonOf(progress)))),
+        finish: (summary, _dead, end = anyEnd) => say(Shown.json(jsonOfSummary(summary, end))),
         note,
         clear: Effect.void
       }
@@ -63,13 +74,13 @@ export const make = (options: Options): Effect.Effect<Report, never, Stdio.Stdio
     }
     if (!(yield* stdio.stderrIsTerminal)) {
       const progress = every("5 seconds", (progress) => Console.error(line(progress)))
-      return { progress, finish, note, clear: Effect.void }
+      return { progress, finish: finish(say), note, clear: Effect.void }
     }
     const draw = (text: string) => Effect.ignore(Stream.run(Stream.succeed(startOfLine + text), stdio.stderr()))
     const clear = draw("")
     return {
       progress: every("500 millis", (progress) => draw(fitted(line(progress)))),
-      finish: (summary: Summary, dead: ReadonlyArray<KeptDeadLetter>) => Effect.andThen(clear, finish(summary, dead)),
+      finish: (summary, dead, end) => Effect.andThen(clear, finish(say)(summary, dead, end)),
       note,
       clear
     }
@@ -77,15 +88,19 @@ export const make = (options: Options): Effect.Effect<Report, never, Stdio.Stdio
 
 const note = (text: string): Effect.Effect<void> => Console.error(`note: ${Shown.text(text)}`)
 
-const finish = (summary: Summary, dead: ReadonlyArray<KeptDeadLetter>): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    for (const text of summaryLines(summary)) yield* Console.log(text)
-    for (const letter of dead.slice(0, shownDead)) yield* Console.error(`dead: ${Shown.indented("  ", letter.cause)}`)
-    if (dead.length === 0) return
-    const rest = dead.length > shownDead ? `and ${number(dead.length - shownDead)} more dead; ` : ""
-    yield* Console.error(`${rest}list them with \`skein dead ${Shown.text(summary.pipeline)}\``)
-  })
+const finish =
+  (say: typeof Console.log): Report["finish"] =>
+  (summary, dead, end = anyEnd) =>
+    Effect.gen(function* () {
+      for (const text of summaryLines(summary, end)) yield* say(text)
+      const shown = end.isKept ? dead.slice(0, shownDead) : dead
+      for (const letter of shown) yield* Console.error(`dead: ${Shown.indented("  ", letter.cause)}`)
+      if (dead.length === 0 || !end.isKept) return
+      const rest = dead.length > shownDead ? `and ${number(dead.length - shownDead)} more dead; ` : ""
+      yield* Console.error(`${rest}list them with \`skein dead ${Shown.text(summary.pipeline)}\``)
+    })
 
+const anyEnd: End = { filtered: "filtered", isKept: true }
 const shownDead = 3
 const startOfLine = "\r\u001B[K"
 
@@ -103,13 +118,13 @@ const line = (progress: Progress): string =>
     bytes(progress.moved || progress.bytes)
   ].join(", ")
 
-const summaryLines = (summary: Summary): ReadonlyArray<string> => {
+const summaryLines = (summary: Summary, { filtered }: End): ReadonlyArray<string> => {
   const { total } = summary
   const how = summary.outcome === "done" ? "done" : "stopped"
   const counts = [
     `${items(summary.settled)} in ${seconds(summary.seconds)} (${perSecond(summary.rate)})`,
     `${number(summary.written)} written`,
-    ...some(summary.filtered, "filtered"),
+    ...some(summary.filtered, summary.filtered === 1 ? filtered.replace(/s$/, "") : filtered),
     ...some(summary.skipped, "skipped"),
     `${number(summary.dead)} dead`,
     `${number(summary.retries)} retries`,
@@ -131,9 +146,10 @@ const jsonOf = ({ elapsed, eta, ...progress }: Progress): object => ({
   eta: Option.getOrNull(Option.map(eta, Duration.toSeconds))
 })
 
-const jsonOfSummary = ({ position, ...summary }: Summary): object => ({
+const jsonOfSummary = ({ position, ...summary }: Summary, { filtered }: End): object => ({
   event: "summary",
   ...summary,
+  ...(filtered !== anyEnd.filtered && { [filtered]: summary.filtered }),
   position: Option.getOrNull(position)
 })
 

@@ -18,6 +18,9 @@ export const text = (name: string): Flag.Flag<string> =>
 
 export const whenEmpty = "a text that is not empty; a variable in the command may be unset"
 
+/** A file, or `-` for standard input or output. */
+export const stream = (name: string): Flag.Flag<string> => text(name).pipe(Flag.withMetavar("<file|->"))
+
 export const file = (name: string): Flag.Flag<string> =>
   text(name).pipe(
     Flag.withMetavar("<file>"),

@@ -38,6 +38,21 @@ export const count = (name: string, minimum: number): Flag.Flag<number> =>
     )
   )
 
+/** A number of elements, or a share of them. */
+export const share = (name: string): Flag.Flag<number | `${number}%`> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("<n|n%>"),
+    Flag.filterMap(
+      (text): Option.Option<number | `${number}%`> => {
+        const [, percent] = /^(\d{1,3}(?:\.\d+)?)%$/.exec(text) ?? []
+        if (percent !== undefined)
+          return Number(percent) <= 100 ? Option.some(`${Number(percent)}%` as const) : Option.none<never>()
+        return whole(text)
+      },
+      () => "a number such as 10, or a share such as 5%"
+    )
+  )
+
 const units = { ms: "millis", s: "seconds", m: "minutes", min: "minutes", h: "hours", d: "days" } as const
 const isUnit = (text: string): text is keyof typeof units => Object.hasOwn(units, text)
 

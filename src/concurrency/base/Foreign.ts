@@ -3,6 +3,7 @@
  * proxy may throw whatever it is asked, a chain of causes may be a circle or have no end. Threads load this too, so it
  * needs nothing of Effect.
  */
+import * as Secrets from "./Secrets.ts"
 
 /** What `look` gives, or `otherwise` where it throws. */
 export const attempt = <A, B>(look: () => A, otherwise: B): A | B => {
@@ -110,10 +111,11 @@ const own = (value: object): string | undefined => {
   return typeof text === "string" ? text : undefined
 }
 
-/** As JSON, each object once and 1,000 of them at most; what Effect would redact says nothing. */
+/** As JSON, each object once and 1,000 of them at most; what Effect would redact says nothing, nor does what is secret by its name. */
 const json = (value: object): string | undefined => {
   const seen = new Set<unknown>()
   return JSON.stringify(value, function (this: object, key: string, inner: unknown) {
+    if (key !== "" && Secrets.isSecret(key)) return Secrets.mark
     if (typeof inner === "bigint") return `${inner}n`
     if (typeof inner !== "object" || inner === null) return inner
     if (seen.has(inner) || seen.size === 1000) return undefined

@@ -24,7 +24,7 @@ export class Gate<P extends Pass> {
 
   /** Whether there is room for this one, and nobody waits. */
   isOpenTo(pass: P): boolean {
-    return this.waiting.size === 0 && this.used + pass.places <= this.limit
+    return this.waiting.size === 0 && this.hasRoom(pass)
   }
 
   /** Lets it in if it is open. */
@@ -50,7 +50,7 @@ export class Gate<P extends Pass> {
     this.admitting = true
     for (let count = 0; ; count++) {
       const { first } = this.waiting
-      if (first === undefined || this.used + first.places > this.limit) break
+      if (first === undefined || !this.hasRoom(first)) break
       if (count === Stack.limit) {
         return by.currentDispatcher.scheduleTask(() => {
           this.admitting = false
@@ -61,6 +61,10 @@ export class Gate<P extends Pass> {
       this.admit(first)
     }
     this.admitting = false
+  }
+
+  protected hasRoom(pass: P): boolean {
+    return this.used + pass.places <= this.limit
   }
 
   private admit(pass: P): void {

@@ -11,7 +11,7 @@ interface Transform {
   readonly bytesWritten: number
 }
 
-type Make = (options: { readonly chunkSize: number; readonly highWaterMark: number }) => Transform
+type Make = (options: typeof sizes & { readonly params?: Readonly<Record<number, number>> }) => Transform
 
 export interface Zlib {
   readonly createGunzip: Make
@@ -25,6 +25,9 @@ export interface Zlib {
   readonly createZstdCompress?: Make
 }
 
+/** Brotli takes the slowest of its ways by default, which compresses a megabyte a second. Key 1 is the quality, up to 11. */
+const quick = { 1: 5 }
+
 const sizes = { chunkSize: 256 * 1024, highWaterMark: 512 * 1024 }
 
 export const make = (
@@ -34,7 +37,8 @@ export const make = (
   first: Uint8Array
 ): Machine | undefined => {
   const made = makerOf(zlib, kind, task, first)
-  return made && new ZlibMachine(made(sizes))
+  if (made === undefined) return undefined
+  return new ZlibMachine(made(kind === "brotli" && task === "encode" ? { ...sizes, params: quick } : sizes))
 }
 
 const makerOf = (zlib: Zlib, kind: Compression, task: "decode" | "encode", first: Uint8Array): Make | undefined => {

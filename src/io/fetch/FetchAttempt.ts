@@ -1,122 +1,306 @@
-/** One attempt: sends the request, follows where it leads, and takes the answer if its status and size will do. */
+/** One request: sends it, as often as it is told to, follows where it leads, and takes the answer if its status and size will do. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse as Response } from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
+import { FetchError, type Reason } from "../FetchError.ts"
 import * as Body from "./FetchBody.ts"
-import { explain, FetchError, type Reason, shown } from "../FetchError.ts"
+import * as Cause from "./FetchCause.ts"
+import type { Host, Hosts } from "./FetchHosts.ts"
+import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
+import { shown } from "./ShownUrl.ts"
 
 export interface Limits {
   readonly maxBody: number
   readonly redirects: number
   readonly accept: (status: number) => boolean
+  /** Milliseconds for one attempt. */
+  readonly timeout: number
 }
 
-/** An answer with its whole body. */
-export interface Answer {
+/** An answer whose status is accepted, with its body as `B`. */
+export interface Answer<B = Uint8Array> {
+  /** The request that it answers: after redirects, the last. */
   readonly outgoing: Outgoing
   readonly response: Response
-  readonly body: Uint8Array
-  /** From sending the request to the last byte. */
+  readonly body: B
+  /** From sending the request to the last byte; of a stream, to the head. */
   readonly millis: number
+  /** The error of this request, for what its body is read as. */
+  readonly error: (reason: Reason, detail: string, more?: More) => FetchError
+  /** What the body still holds, where it is a stream. */
+  readonly scope: Scope.Closeable | undefined
 }
 
-export class Attempt {
+/** The body as it arrives, undone of its content codings. */
+export type Arriving = Stream.Stream<Uint8Array, FetchError>
+
+/** What only some reasons have. */
+export type More = Partial<Pick<FetchError, "retryable" | "status" | "retryAfter" | "limit" | "excerpt" | "cause">>
+
+/** One time that it is sent. */
+interface Sent {
+  readonly at: number
+  readonly scope: Scope.Closeable | undefined
+}
+
+/** What an origin refused with 401, and where others can be had. */
+interface Unauthorized {
+  readonly renewal: Renewal
+  readonly pass: Pass | undefined
+}
+
+export class Attempt<B> {
+  /** How many times it was sent. */
+  count = 0
+  /** The last answer with 401 of an origin that there are new headers for. */
+  unauthorized: Unauthorized | undefined
+  isRenewed = false
+  readonly host: Host
+  readonly limits: Limits
   private readonly client: HttpClient.HttpClient
-  private readonly limits: Limits
+  private readonly hosts: Hosts
+  private readonly take: Take<B>
+  private readonly renewalOf: ((origin: string) => Renewal) | undefined
+  private readonly outer: Scope.Scope | undefined
   private readonly meter: Meter
   private readonly clock: Clock.Clock
-  private started = 0
+  private readonly asked: number
 
-  constructor(client: HttpClient.HttpClient, limits: Limits, context: Context.Context<never>) {
+  /** What is kept for the body of an answer is kept in `outer`. */
+  constructor(
+    client: HttpClient.HttpClient,
+    hosts: Hosts,
+    outgoing: Outgoing,
+    limits: Limits,
+    take: Take<B>,
+    renewalOf: ((origin: string) => Renewal) | undefined,
+    outer: Scope.Scope | undefined,
+    context: Context.Context<never>
+  ) {
     this.client = client
+    this.hosts = hosts
     this.limits = limits
+    this.take = take
+    this.renewalOf = renewalOf
+    this.outer = outer
     this.meter = Context.get(context, Meter)
     this.clock = Context.get(context, Clock.Clock)
+    this.asked = Alarm.now(this.clock)
+    this.host = hosts.of(outgoing.url.host, this.asked, this.clock)
   }
 
-  run(outgoing: Outgoing): Effect.Effect<Answer, FetchError> {
+  /** Milliseconds since it was asked for. */
+  get elapsed(): number {
+    return Alarm.now(this.clock) - this.asked
+  }
+
+  /** Sends it, within the time for one attempt. */
+  run(outgoing: Outgoing): Effect.Effect<Answer<B>, FetchError> {
     return Effect.suspend(() => {
-      this.started = Alarm.now(this.clock)
-      return this.send(outgoing, 0)
+      this.count += 1
+      const at = Alarm.now(this.clock)
+      const { timeout } = this.limits
+      const late = () => this.late(outgoing, "one attempt", timeout)
+      if (this.outer === undefined) return within(this.send(outgoing, { at, scope: undefined }, 0), timeout, late)
+      const scope = Scope.forkUnsafe(this.outer)
+      return Effect.onExit(within(this.send(outgoing, { at, scope }, 0), timeout, late), (exit) =>
+        Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
+      )
     })
   }
 
-  private send(outgoing: Outgoing, hops: number): Effect.Effect<Answer, FetchError> {
-    return Effect.matchEffect(this.client.execute(outgoing.request), {
-      onFailure: (error) => Effect.fail(broken(outgoing, error)),
-      onSuccess: (response) => this.receive(outgoing, response, hops)
+  error(outgoing: Outgoing, reason: Reason, detail: string, more?: More): FetchError {
+    return new FetchError({
+      reason,
+      method: outgoing.request.method,
+      url: shown(outgoing.url.href, outgoing.secret),
+      detail,
+      retryable: false,
+      attempt: this.count,
+      elapsed: Math.round(this.elapsed),
+      ...more
     })
   }
 
-  private receive(outgoing: Outgoing, response: Response, hops: number): Effect.Effect<Answer, FetchError> {
-    const { status } = response
+  broken(outgoing: Outgoing, error: HttpClientError): FetchError {
+    const { detail, isPassing, reason } = Cause.of(error)
+    const { cause } = error
+    const retryable = isPassing && outgoing.idempotent
+    return this.error(outgoing, reason, detail, { retryable, ...(cause !== undefined && { cause }) })
+  }
+
+  late(outgoing: Outgoing, what: string, millis: number): FetchError {
+    const detail = `no complete answer within ${span(millis)}, the time for ${what}`
+    return this.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent })
+  }
+
+  /** Counts bytes of bodies for whoever runs this. */
+  arrived(bytes: number): void {
+    this.meter.bytes += bytes
+  }
+
+  private send(outgoing: Outgoing, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
+    const renewal = this.renewalOf?.(outgoing.url.origin)
+    const pass = renewal?.pass
+    const request = pass === undefined ? outgoing.request : HttpClientRequest.setHeaders(outgoing.request, pass.headers)
+    return Effect.matchEffect(this.client.execute(request), {
+      onFailure: (error) => Effect.fail(this.broken(outgoing, error)),
+      onSuccess: (response) => {
+        this.unauthorized = response.status === 401 && renewal !== undefined ? { renewal, pass } : undefined
+        return this.receive(outgoing, response, sent, hops)
+      }
+    })
+  }
+
+  private receive(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    hops: number
+  ): Effect.Effect<Answer<B>, FetchError> {
+    const { headers, status } = response
+    const retryAfter = this.heed(outgoing, response, sent)
     if (leadsOn.has(status) && this.limits.redirects > 0) {
-      const { location } = response.headers
+      const { location } = headers
       if (location !== undefined) {
-        return Effect.andThen(Body.discard(response), this.follow(outgoing, status, location, hops))
+        return Effect.andThen(Body.discard(response), this.follow(outgoing, status, location, sent, hops))
       }
     }
-    if (!this.limits.accept(status)) return Effect.andThen(Body.discard(response), this.refuse(outgoing, response))
-    return Effect.matchEffect(Body.read(response, this.limits.maxBody), {
-      onFailure: (error) =>
-        Effect.fail(
-          error._tag === "TooLarge" ? tooLarge(outgoing, error, this.limits.maxBody) : broken(outgoing, error)
-        ),
-      onSuccess: (body) => {
-        this.meter.bytes += body.length
-        const millis = Math.round(Alarm.now(this.clock) - this.started)
-        return Effect.succeed({ outgoing, response, body, millis })
-      }
-    })
+    if (!this.limits.accept(status)) return this.refuse(outgoing, response, retryAfter)
+    return Effect.map(this.take(this, outgoing, response, sent.scope), (body) => ({
+      outgoing,
+      response,
+      body,
+      millis: Math.round(Alarm.now(this.clock) - sent.at),
+      error: (reason, detail, more) =>
+        this.error(outgoing, reason, detail, {
+          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response)),
+          ...more
+        }),
+      scope: sent.scope
+    }))
+  }
+
+  /** Passes on to its host what an answer says for all; gives for how many milliseconds it asks to wait. */
+  private heed(outgoing: Outgoing, { headers, status }: Response, sent: Sent): number | undefined {
+    const header = headers["retry-after"]
+    if (header === undefined && status !== tooMany) {
+      this.host.pace.took()
+      return undefined
+    }
+    const asked = Headers.parseRetryAfter(header ?? "")
+    const millis = Result.isSuccess(asked)
+      ? Duration.toMillis(Headers.retryAfterDelay(asked.success, this.clock.currentTimeMillisUnsafe()))
+      : undefined
+    if (status === tooMany || status === unavailable) {
+      const now = Alarm.now(this.clock)
+      this.hosts.of(outgoing.url.host, now, this.clock).pace.refuses(now, sent.at, status, millis)
+    }
+    return millis
   }
 
   private follow(
     outgoing: Outgoing,
     status: number,
     location: string,
+    sent: Sent,
     hops: number
-  ): Effect.Effect<Answer, FetchError> {
+  ): Effect.Effect<Answer<B>, FetchError> {
     const { redirects } = this.limits
-    if (hops >= redirects) return Effect.fail(fail(outgoing, "redirect", `redirected more than ${redirects} times`))
+    const refused = (detail: string) => Effect.fail(this.error(outgoing, "Redirect", detail))
+    if (hops >= redirects) return refused(`redirected more than ${redirects} times`)
     const next = redirected(outgoing, status, location)
-    return Result.isSuccess(next)
-      ? this.send(next.success, hops + 1)
-      : Effect.fail(fail(outgoing, "redirect", next.failure))
+    return Result.isSuccess(next) ? this.send(next.success, sent, hops + 1) : refused(next.failure)
   }
 
-  private refuse(outgoing: Outgoing, { status, headers }: Response): Effect.Effect<never, FetchError> {
-    const asked = Headers.parseRetryAfter(headers["retry-after"] ?? "")
-    const retryAfter = Result.isSuccess(asked)
-      ? Duration.toMillis(Headers.retryAfterDelay(asked.success, this.clock.currentTimeMillisUnsafe()))
-      : undefined
+  private refuse(
+    outgoing: Outgoing,
+    response: Response,
+    retryAfter: number | undefined
+  ): Effect.Effect<never, FetchError> {
+    const { status } = response
     const retryable = outgoing.idempotent && isTransient(status)
-    const more = { status, retryable, ...(retryAfter !== undefined && { retryAfter }) }
-    return Effect.fail(fail(outgoing, "status", `answered ${status}`, more))
+    return Effect.flatMap(Effect.option(Body.read(response, 64 * 1024)), (body) =>
+      Effect.fail(
+        this.error(outgoing, "Status", `answered ${status}`, {
+          status,
+          retryable,
+          ...(retryAfter !== undefined && { retryAfter }),
+          ...(body._tag === "Some" && excerpt(body.value, response))
+        })
+      )
+    )
   }
 }
 
-/** Fails with reason "timeout" when there is no answer within so many milliseconds. */
-export const within = (
-  effect: Effect.Effect<Answer, FetchError>,
+/** What is made of the body of an answer that is accepted. */
+export type Take<B> = (
+  attempt: Attempt<B>,
   outgoing: Outgoing,
-  millis: number
-): Effect.Effect<Answer, FetchError> =>
+  response: Response,
+  scope: Scope.Closeable | undefined
+) => Effect.Effect<B, FetchError>
+
+/** Reads it to the end. */
+export const whole: Take<Uint8Array> = (attempt, outgoing, response) => {
+  const { maxBody } = attempt.limits
+  return Effect.matchEffect(Body.read(response, maxBody), {
+    onFailure: (error) =>
+      Effect.fail(
+        error._tag === "TooLarge" ? tooLarge(attempt, outgoing, error, maxBody) : attempt.broken(outgoing, error)
+      ),
+    onSuccess: (body) => {
+      attempt.arrived(body.length)
+      return Effect.succeed(body)
+    }
+  })
+}
+
+/** Leaves it to whoever reads it, and lets go of it at its end. */
+export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
+  const { timeout } = attempt.limits
+  const late = () => attempt.error(outgoing, "Timeout", `nothing more of its body came within ${span(timeout)}`)
+  return Effect.map(Effect.provideService(Stream.toPull(response.stream), Scope.Scope, scope!), (pull) => {
+    const next = Effect.matchCauseEffect(pull, {
+      onFailure: (cause) => Effect.andThen(Scope.close(scope!, Exit.void), Effect.failCause(cause)),
+      onSuccess: (pieces) => {
+        for (const piece of pieces) attempt.arrived(piece.length)
+        return Effect.succeed(pieces)
+      }
+    })
+    return Stream.mapError(Stream.fromPull(Effect.succeed(within(next, timeout, late))), (error) =>
+      error._tag === "FetchError" ? error : attempt.broken(outgoing, error)
+    )
+  })
+}
+
+/** Fails with what `late` gives when there is no answer within so many milliseconds. */
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  millis: number,
+  late: () => FetchError
+): Effect.Effect<A, E | FetchError, R> =>
   millis === Infinity
     ? effect
-    : Effect.catchTag(Deadline.within(effect, millis), "DeadlineExceeded", () => {
-        const detail = `no complete answer within ${Duration.format(Duration.millis(millis))}`
-        return Effect.fail(fail(outgoing, "timeout", detail, { retryable: outgoing.idempotent }))
-      })
+    : Effect.catchIf(
+        Deadline.within(effect, millis),
+        (error) => error instanceof Deadline.DeadlineExceeded,
+        () => Effect.fail(late())
+      )
 
 /**
  * Whether an answer of this status may be another one when asked again.
@@ -131,21 +315,26 @@ export const within = (
 export const isTransient = (status: number): boolean => transient.has(status)
 
 const transient: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
+const tooMany = 429
+const unavailable = 503
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** The error of this request; `more` are the fields that only some reasons have. */
-export const fail = (
-  { request, url }: Outgoing,
-  reason: Reason,
-  detail: string,
-  more: Partial<Pick<FetchError, "retryable" | "status" | "retryAfter" | "limit">> = {}
-): FetchError =>
-  new FetchError({ reason, method: request.method, url: shown(url.href), detail, retryable: false, ...more })
-
-const broken = (outgoing: Outgoing, error: HttpClientError): FetchError =>
-  fail(outgoing, "connect", explain(error), { retryable: outgoing.idempotent })
-
-const tooLarge = (outgoing: Outgoing, { announced }: Body.TooLarge, limit: number): FetchError => {
+const tooLarge = <B>(
+  attempt: Attempt<B>,
+  outgoing: Outgoing,
+  { announced }: Body.TooLarge,
+  limit: number
+): FetchError => {
   const size = announced === undefined ? "its body" : `its body of ${announced} bytes`
-  return fail(outgoing, "tooLarge", `${size} is larger than ${limit} bytes, and was not read to the end`, { limit })
+  const detail = `${size} is larger than ${limit} bytes, and was not read to the end`
+  return attempt.error(outgoing, "TooLarge", detail, { limit })
 }
+
+/** How it starts, where it is text. */
+const excerpt = (body: Uint8Array, { headers }: Response): { readonly excerpt?: string } => {
+  const type = headers["content-type"] ?? ""
+  if (body.length === 0 || !Body.isText(type)) return {}
+  return { excerpt: Body.text(body.subarray(0, 500), type).replace(/\uFFFD$/, "") }
+}
+
+export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

@@ -10,16 +10,20 @@ import * as Option from "effect/Option"
 import { Random } from "effect/Random"
 import * as Result from "effect/Result"
 import { Attempt } from "../../pipeline/context/Attempt.ts"
-import { FetchError, shown } from "../FetchError.ts"
+import { FetchError, type Reason } from "../FetchError.ts"
+import { isMessage, type Message, methodOf, toRequest } from "./Message.ts"
+import { shown } from "./ShownUrl.ts"
 
-/** What can be fetched: an absolute `http:` or `https:` URL, or a request with method, headers and body. */
-export type Target = string | URL | HttpClientRequest.HttpClientRequest
+/** What can be fetched: an absolute `http:` or `https:` URL, or a request with method, headers and body, plain or Effect's. */
+export type Target = string | URL | Message | HttpClientRequest.HttpClientRequest
 
 export interface Outgoing {
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: URL
   /** Whether sending it twice does no more than sending it once. */
   readonly idempotent: boolean
+  /** Names of parameters that are not shown. */
+  readonly secret: ReadonlyArray<string>
 }
 
 /** What the options say of each request. */
@@ -28,6 +32,8 @@ export interface Template {
   /** All headers, those of a given request among them. */
   readonly headers: (given: Headers.Headers | undefined) => Headers.Headers
   readonly idempotencyKey: boolean
+  /** Names of parameters that are not shown. */
+  readonly secret: ReadonlyArray<string>
 }
 
 /** The request to send for `target`, or the error that says why there is none. */
@@ -36,29 +42,47 @@ export const make = (
   template: Template,
   context: Context.Context<never>
 ): Result.Result<Outgoing, FetchError> => {
-  const given = HttpClientRequest.isHttpClientRequest(target) ? target : undefined
-  const method = template.method ?? given?.method ?? "GET"
-  const refused = (detail: string) =>
-    Result.fail(new FetchError({ reason: "url", method, url: shown(addressOf(target)), detail, retryable: false }))
+  const refused = (reason: Reason, detail: string, method: string) =>
+    Result.fail(
+      new FetchError({
+        reason,
+        method,
+        url: shown(addressOf(target), template.secret),
+        detail,
+        retryable: false,
+        attempt: 0,
+        elapsed: 0
+      })
+    )
 
-  const url = Option.getOrUndefined(urlOf(target))
-  if (url === undefined) return refused("not a URL")
-  if (!isWeb(url)) return refused(`${url.protocol} is not http: or https:`)
+  const asked = isMessage(target) ? toRequest(target, Context.get(context, Random)) : Result.succeed(target)
+  if (Result.isFailure(asked)) return refused("Encode", asked.failure, template.method ?? methodOf(target as Message))
+  const given = HttpClientRequest.isHttpClientRequest(asked.success) ? asked.success : undefined
+  const method = template.method ?? given?.method ?? "GET"
+  const url = Option.getOrUndefined(urlOf(asked.success))
+  if (url === undefined) return refused("Url", "not a URL", method)
+  if (!isWeb(url)) return refused("Url", `${url.protocol} is not http: or https:`, method)
 
   let headers = template.headers(given?.headers)
   if (template.idempotencyKey && headers[keyHeader] === undefined) {
     headers = Headers.set(headers, keyHeader, Context.get(context, Attempt).key ?? newKey(context))
   }
   const idempotent = repeatable.has(method) || headers[keyHeader] !== undefined
-  return Result.succeed({ request: request(method, url, headers, given?.body ?? HttpBody.empty), url, idempotent })
+  return Result.succeed({
+    request: request(method, url, headers, given?.body ?? HttpBody.empty),
+    url,
+    idempotent,
+    secret: template.secret
+  })
 }
 
 /** The request that an answer with status 3xx and this `location` leads to, or why there is none. */
 export const redirected = (from: Outgoing, status: number, location: string): Result.Result<Outgoing, string> => {
   const parsed = Url.fromString(location, from.url)
-  if (Result.isFailure(parsed)) return Result.fail(`redirected to "${shown(location)}", which is not a URL`)
+  if (Result.isFailure(parsed))
+    return Result.fail(`redirected to "${shown(location, from.secret)}", which is not a URL`)
   const url = parsed.success
-  if (!isWeb(url)) return Result.fail(`redirected to ${shown(url.href)}, which is not http: or https:`)
+  if (!isWeb(url)) return Result.fail(`redirected to ${shown(url.href, from.secret)}, which is not http: or https:`)
 
   let { method, headers, body } = from.request
   if ((status === 303 && method !== "HEAD") || (status <= 302 && method === "POST")) {
@@ -67,21 +91,28 @@ export const redirected = (from: Outgoing, status: number, location: string): Re
     headers = Headers.removeMany(headers, ["content-type", "content-length"])
   }
   if (url.origin !== from.url.origin) headers = Headers.removeMany(headers, secretHeaders)
-  return Result.succeed({ request: request(method, url, headers, body), url, idempotent: from.idempotent })
+  return Result.succeed({
+    request: request(method, url, headers, body),
+    url,
+    idempotent: from.idempotent,
+    secret: from.secret
+  })
 }
 
 const keyHeader = "idempotency-key"
-const secretHeaders = ["authorization", "proxy-authorization", "cookie"]
+/** What is for the origin alone that it was given for. */
+export const secretHeaders: ReadonlyArray<string> = ["authorization", "proxy-authorization", "cookie"]
 const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 
 const isWeb = (url: URL): boolean => url.protocol === "http:" || url.protocol === "https:"
 
-const urlOf = (target: Target): Option.Option<URL> =>
+const urlOf = (target: Exclude<Target, Message>): Option.Option<URL> =>
   HttpClientRequest.isHttpClientRequest(target)
     ? HttpClientRequest.toUrl(target)
     : Option.fromUndefinedOr(Result.getOrUndefined(Url.fromString(`${target}`)))
 
-const addressOf = (target: Target): string => (HttpClientRequest.isHttpClientRequest(target) ? target.url : `${target}`)
+const addressOf = (target: Target): string =>
+  typeof target === "string" || target instanceof URL ? `${target}` : `${target.url}`
 
 /** User and password move from the URL, where they would be seen, into a header. */
 const request = (

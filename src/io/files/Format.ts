@@ -52,6 +52,8 @@ export interface Format<in out A> {
   readonly name: string
   /** What else of it must not change from run to run, by which a sink is known: the delimiter of CSV. */
   readonly form?: Fingerprint
+  /** Whether it is no text, so that bytes are taken as they are. Default false. */
+  readonly isBinary?: boolean
   /** How many of a file's first bytes `cut` needs to start further on, as for the names of columns. Default 0. */
   readonly head?: number
   readonly cut: (start: Start) => Cutter<A>

@@ -1,6 +1,6 @@
 /** One request on its way through undici: what arrives is kept here until the body's reader asks for it. */
 import type * as Undici from "@effect/platform-node/Undici"
-import type * as Array from "effect/Array"
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Cookies from "effect/http/Cookies"
@@ -13,6 +13,9 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Stream from "effect/Stream"
+import { WireError } from "../../io/fetch/WireError.ts"
+import type { Proxy } from "./ProxySettings.ts"
+import { declined } from "./Tunnel.ts"
 
 type HttpError = HttpClientError.HttpClientError
 type Resume = (effect: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError>) => void
@@ -23,6 +26,9 @@ const ahead = 64 * 1024
 export class Exchange implements Undici.Dispatcher.DispatchHandler {
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: URL
+  /** That speaks for the host. */
+  proxy: Proxy | undefined
+  private readonly maxHeaders: number
   private readonly resume: Resume
   private controller: Undici.Dispatcher.DispatchController | undefined
   private chunks: Array<Uint8Array> = []
@@ -31,13 +37,15 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   private error: HttpError | undefined
   private aborted = false
   private answered = false
+  private interim = 0
   /** Looks again whether it has what it waits for: told once a turn, however much has arrived in it. */
   private reader: (() => void) | undefined
   private told = false
 
-  constructor(request: HttpClientRequest.HttpClientRequest, url: URL, resume: Resume) {
+  constructor(request: HttpClientRequest.HttpClientRequest, url: URL, maxHeaders: number, resume: Resume) {
     this.request = request
     this.url = url
+    this.maxHeaders = maxHeaders
     this.resume = resume
   }
 
@@ -46,8 +54,17 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     if (this.aborted) controller.abort(interrupted)
   }
 
-  onResponseStart(_: unknown, status: number, headers: Undici.Dispatcher.ResponseData["headers"]): void {
-    if (status < 200) return
+  onResponseStart(
+    controller: Undici.Dispatcher.DispatchController,
+    status: number,
+    headers: Undici.Dispatcher.ResponseData["headers"]
+  ): void {
+    if (status < 200) {
+      if (++this.interim > mostInterim) controller.abort(new WireError("Protocol", "it answers without end (1xx)"))
+      return
+    }
+    const refusal = refusalOf(status, headers, this.proxy)
+    if (refusal !== undefined) return controller.abort(refusal)
     this.answered = true
     const response = new Response(this, status, headers)
     // Not from within undici's parser: by the time that is done, a small body has arrived with its head.
@@ -69,7 +86,8 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     this.tell()
   }
 
-  onResponseError(_: unknown, cause: unknown): void {
+  onResponseError(_: unknown, error: unknown): void {
+    const cause = isOverflow(error) ? tooLong(error, this.maxHeaders) : error
     const reason = new HttpClientError.TransportError({ request: this.request, cause })
     this.error = new HttpClientError.HttpClientError({ reason })
     if (this.answered) return this.tell()
@@ -117,6 +135,30 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   }
 }
 
+/** Answers before the answer: a server sends one or two, and one that never stops would be listened to until the time is up. */
+const mostInterim = 100
+
+const isOverflow = (error: unknown): error is Error =>
+  error instanceof Error && "code" in error && error.code === "UND_ERR_HEADERS_OVERFLOW"
+
+const tooLong = (cause: Error, limit: number): WireError =>
+  new WireError("Protocol", `its headers are longer than ${limit} bytes, the limit \`maxHeaders\``, { cause, limit })
+
+/** Why an answer is none that can be given on. */
+const refusalOf = (
+  status: number,
+  { location }: Undici.Dispatcher.ResponseData["headers"],
+  proxy: Proxy | undefined
+): WireError | undefined => {
+  if (status === 407 && proxy !== undefined) return declined(proxy, status)
+  // Where somebody has smuggled a second one in, either may be the wrong one.
+  if (status < 300 || status > 399 || !Array.isArray(location) || new Set(location).size < 2) return undefined
+  return new WireError(
+    "Protocol",
+    `it leads to ${location.length} places at once: ${location.length} headers \`Location\``
+  )
+}
+
 const interrupted = new Error("The request was given up")
 
 /** A response that nobody reads would hold its connection for ever: it is closed when the response is collected. */
@@ -150,7 +192,7 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
   }
 
   get headers(): Headers.Headers {
-    return (this.parsed ??= Headers.fromInput(this.received))
+    return (this.parsed ??= Headers.fromInput(readable(this.received)))
   }
 
   get cookies(): Cookies.Cookies {
@@ -221,8 +263,22 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
   }
 }
 
-const isNonEmpty = (chunks: ReadonlyArray<Uint8Array>): chunks is Array.NonEmptyReadonlyArray<Uint8Array> =>
-  chunks.length > 0
+/** Headers that hold addresses: their bytes beyond ASCII are escaped, as browsers do, so that no charset has to be guessed. */
+const addresses = ["location", "content-location", "link"]
+
+const readable = (headers: Undici.Dispatcher.ResponseData["headers"]): Undici.Dispatcher.ResponseData["headers"] => {
+  let changed: Record<string, string> | undefined
+  for (const name of addresses) {
+    const given = headers[name]
+    if (given === undefined) continue
+    const value = Array.isArray(given) ? (name === "location" ? given[0]! : given.join(", ")) : given
+    const escaped = value.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`)
+    if (escaped !== given) changed = { ...changed, [name]: escaped }
+  }
+  return changed === undefined ? headers : { ...headers, ...changed }
+}
+
+const isNonEmpty = (chunks: ReadonlyArray<Uint8Array>): chunks is NonEmptyReadonlyArray<Uint8Array> => chunks.length > 0
 
 /** One buffer of its own size: undici's chunks are views of larger ones. */
 const join = (chunks: ReadonlyArray<Uint8Array>): ArrayBuffer => {

@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
+import * as ErrorText from "../../concurrency/base/ErrorText.ts"
 import * as Foreign from "../../concurrency/base/Foreign.ts"
 import * as Log from "../../concurrency/base/Log.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
@@ -40,7 +41,7 @@ export const make = (cause: Cause.Cause<unknown>, { debug, hint }: Options): Rea
 
 /** What an error says, on one line unless it says more than one can hold. */
 const messageOf = (error: unknown): string => {
-  const text = Foreign.messageOf(error ?? "") || Foreign.nameOf(error) || "no reason given"
+  const text = ErrorText.of(error, Infinity)
   // By lines: a pattern for the space around a newline is quadratic in space without one.
   const lines = text.split("\n").map((line) => line.trim())
   return lines.filter((line) => line !== "").join("\n  ")

@@ -3,7 +3,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Foreign from "../../concurrency/base/Foreign.ts"
+import * as ErrorText from "../../concurrency/base/ErrorText.ts"
 import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import type { DeadLetter } from "../Journal.ts"
 import { BadDeadLetter, TooManyDeadLetters } from "../RunError.ts"
@@ -50,7 +50,7 @@ export class DeadLetters {
     if (typeof onError === "string") return Effect.undefined
     const dead = (this.counts.get(step) ?? 0) + 1
     this.counts.set(step, dead)
-    const cause = inWords(failed.error)
+    const cause = ErrorText.of(failed.error)
     if (isOverBudget(onError.maxDead, dead, this.fate.read)) {
       return Effect.fail(
         new TooManyDeadLetters({ pipeline: this.pipeline, step: name, dead, budget: `${onError.maxDead}`, last: cause })
@@ -97,5 +97,3 @@ const isOverBudget = (budget: DeadLetterPolicy<any>["maxDead"], dead: number, re
     : typeof budget === "number"
       ? dead > budget
       : read >= 100 && dead > (read * Number.parseFloat(budget)) / 100
-
-const inWords = (error: unknown): string => Foreign.messageOf(error) || (Foreign.nameOf(error) ?? "")

@@ -51,5 +51,5 @@ it("S27 says something of every value", () => {
   expect(lineOf(circle)).toBe('error: {"code":"7n"}')
   expect(lineOf({ token: Redacted.make("secret") })).not.toContain("secret")
   expect(lineOf({ url: UrlParams.fromInput({ token: "secret" }) })).not.toContain("secret")
-  expect(lineOf(new AggregateError([new Error("a")], "all of them"))).toBe("error: all of them")
+  expect(lineOf(new AggregateError([new Error("a")], "all of them"))).toBe("error: AggregateError: all of them: (1) a")
 })

@@ -52,7 +52,7 @@ export const fingerprint = (
 /** Every second one beyond `all`, every fourth beyond twice that, and so on. */
 const isSample = (index: number): boolean => index < all || index % 2 ** (Math.floor(Math.log2(index / all)) + 1) === 0
 
-/** What differs from what an earlier run kept of the first `upTo` bytes. */
+/** What differs from what an earlier run kept of the bytes that position `upTo` rests on. */
 export const changed = (
   path: string,
   kept: Fingerprint,
@@ -60,10 +60,14 @@ export const changed = (
 ): Effect.Effect<ReadonlyArray<string>, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { file, size } = yield* openToRead(path)
-    if (size < upTo) return [`${upTo} bytes of it were read, and it has ${size} now`]
-    const now = "sha256" in kept ? yield* whole(path, Number(kept["size"])) : yield* fingerprint(path, upTo)
+    const isCoded = kept["coded"] === true
+    const raw = isCoded ? Number(kept["bytes"]) : upTo
+    if (size < raw) return [`${raw} bytes of it were read, and it has ${size} now`]
+    const now = "sha256" in kept ? yield* whole(path, Number(kept["size"])) : yield* fingerprint(path, raw)
     const same = Object.entries(now).every(([field, value]) => kept[field] === value)
-    if (!same) return [`its first ${upTo} bytes, which were read, are not what they were`]
+    if (!same) return [`its first ${raw} bytes, which were read, are not what they were`]
+    // Whether the last line goes on is seen when it is decoded.
+    if (isCoded) return []
     const [before, next, second] = yield* aroundOf(file, path, upTo)
     const isWhole =
       upTo === 0 ||

@@ -1,11 +1,18 @@
 /** What must not be seen in a text that came from outside: user and password in URLs, and tokens in their queries. */
 
-/** The text with `***` for user and password, whatever stands around its URLs. */
-export const hidden = (text: string): string => {
-  if (!/[@?]/.test(text)) return text
+/** What stands in the place of a secret. */
+export const mark = "***"
+
+/** The text with `***` for user and password, whatever stands around its URLs, and for parameters that are secret, or named so. */
+export const hidden = (text: string, names: ReadonlyArray<string> = []): string => {
+  if (!/[@?#]/.test(text)) return text
+  const word = (one: string) => hiddenInWord(one, names)
   // A URL that is the whole text may have spaces in its password.
-  return hasUser(text) ? hiddenInWord(text) : text.replaceAll(/\S+/g, hiddenInWord)
+  return hasUser(text) ? word(text) : text.replaceAll(/\S+/g, word)
 }
+
+/** Whether something may be hidden in a URL: its user and password, or a parameter. */
+export const isHidden = (url: string): boolean => /(^|[/\\])\*{3}@|=\*{3}(&|;|#|$| \(\d+\)$)/.test(url)
 
 /** The URL of a database without the password in it; paths of files stay as they are. */
 export const withoutPassword = (url: string): string => {
@@ -22,8 +29,9 @@ export const withoutPassword = (url: string): string => {
   return kept.join("&") === "" ? parsed.href : `${parsed.href}?${kept.join("&")}`
 }
 
-const nameIn = (pair: string): string => {
-  const [name = ""] = pair.split("=")
+const nameIn = (pair: string): string => decoded(pair.split("=", 1)[0] ?? "")
+
+const decoded = (name: string): string => {
   try {
     return decodeURIComponent(name)
   } catch {
@@ -36,16 +44,26 @@ const hasUser = (text: string): boolean => {
   return url !== null && url.username + url.password !== ""
 }
 
-const hiddenInWord = (word: string): string => {
+const hiddenInWord = (word: string, names: ReadonlyArray<string>): string => {
   const [first = "", ...rest] = word.split(/(:[/\\]{2,})/)
   const urls = rest.map((part, i) => (i % 2 === 1 ? bare(part) : part))
   const whole = urls.length === 0 ? withoutScheme(first) : first + urls.join("")
-  return whole.replaceAll(/([?&;])([^=&#?;]*)=([^&#"]*)/g, (pair, mark, name) =>
-    secretNames.test(name) ? `${mark}${name}=***` : pair
+  return whole.replaceAll(/([?&;#])([^=&#?;]*)=([^&#"]*)/g, (pair, before, name) =>
+    isSecretParameter(decoded(name), names) ? `${before}${name}=${mark}` : pair
   )
 }
 
-const secretNames = /token|secret|passw|signature|credential|(?:api|access)[-_]?key|^(?:auth|key|pwd|sig)$/i
+const isSecretParameter = (name: string, names: ReadonlyArray<string>): boolean =>
+  isSecret(name) ||
+  /^key$|session[-_]?id$|^(?:php|j)sessid$|^sid$/i.test(name) ||
+  names.some((secret) => secret.toLowerCase() === name.toLowerCase())
+
+/** A token that leads to the next page is no secret. */
+const secretNames =
+  /^(?!.*(?:page|next|continuation|cursor)).*token|secret|passw|passphrase|signature|credential|authorization|cookie|jwt|(?:api|access|private)[-_]?key|^(?:auth|pwd|sig)$/i
+
+/** Whether a field, a header or a parameter of this name holds what must not be seen. */
+export const isSecret = (name: string): boolean => secretNames.test(name)
 
 const authorityOf = (part: string): string => /^[^/\\?#]*/.exec(part)?.[0] ?? ""
 

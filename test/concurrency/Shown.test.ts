@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import * as Secrets from "../../src/node/Secrets.ts"
-import * as Shown from "../../src/node/Shown.ts"
+import * as Secrets from "../../src/concurrency/base/Secrets.ts"
+import * as Shown from "../../src/concurrency/base/Shown.ts"
 
 describe("secrets", () => {
   it.each([

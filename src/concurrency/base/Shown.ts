@@ -8,7 +8,7 @@ export const text = (text: string): string => escaped(Secrets.hidden(text))
 export const indented = (indentation: string, shown: string): string =>
   text(shown.replaceAll("\r\n", "\n")).replaceAll("\n", `\n${indentation}`)
 
-/** A value as JSON on one line. */
+/** A value as JSON on one line; what is secret by the name of its field is not shown. */
 export const json = (value: unknown): string => escaped(JSON.stringify(value, hiddenInJson))
 
 const escaped = (text: string): string =>
@@ -20,5 +20,7 @@ const escaped = (text: string): string =>
 const hiddenInJson = (_key: string, value: unknown): unknown => {
   if (typeof value === "string") return Secrets.hidden(value)
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [Secrets.hidden(key), inner]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [Secrets.hidden(key), Secrets.isSecret(key) ? Secrets.mark : inner])
+  )
 }

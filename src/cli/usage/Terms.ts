@@ -1,0 +1,40 @@
+/** What the functions underneath say, in the terms of a command line: options as they are typed, and not as they are coded. */
+import type { FetchError } from "../../io/FetchError.ts"
+import { CommandError } from "./CommandError.ts"
+
+/** Options of the functions that are flags of `skein fetch` too. */
+const flags: ReadonlyArray<string> = [
+  "concurrency",
+  "perHost",
+  "rate",
+  "ratePerHost",
+  "timeout",
+  "retries",
+  "maxBody",
+  "maxHeaders",
+  "maxDead",
+  "userAgent",
+  "cookies",
+  "proxy"
+]
+
+export const inFlags = (text: string): string =>
+  text.replaceAll(/`(\w+)`/g, (whole, name: string) =>
+    flags.includes(name) ? `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}` : whole
+  )
+
+export const ofFetch = (error: FetchError): CommandError => {
+  const { cause, excerpt = "", message } = error
+  let text = inFlags(message)
+  for (const [phrase, better] of phrases) text = text.replace(phrase, better)
+  if (excerpt !== "") text += `; it says ${JSON.stringify(excerpt.slice(0, longest))}`
+  return new CommandError(text, { cause })
+}
+
+/** Of what an answer says. */
+const longest = 200
+
+const phrases: ReadonlyArray<readonly [string, string]> = [
+  ["or allow more time", "or allow more time with --timeout"],
+  ["change the policy to allow it", "leave out --public to allow it"]
+]

@@ -1,0 +1,256 @@
+/** A call under the policy in force: `whole` gives the answer with its body, `open` one whose body is a stream. */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Headers from "effect/http/Headers"
+import * as HttpClient from "effect/http/HttpClient"
+import type { HttpMethod } from "effect/http/HttpMethod"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Foreign from "../../concurrency/base/Foreign.ts"
+import * as Deadline from "../../concurrency/Deadline.ts"
+import * as Policies from "../../pipeline/Policy.ts"
+import { FetchError } from "../FetchError.ts"
+import * as Attempt from "./FetchAttempt.ts"
+import { hedged } from "./FetchHedge.ts"
+import * as Hosts from "./FetchHosts.ts"
+import { type Asking, patience } from "./FetchPace.ts"
+import * as Policy from "./FetchPolicy.ts"
+import * as Request from "./FetchRequest.ts"
+
+/** A policy for this function alone, and what it sends. */
+export interface Options extends Policy.Policy {
+  /** Default GET, or the method of the request. */
+  readonly method?: HttpMethod | undefined
+  /** Which statuses are answers and not failures, default 200 to 299. */
+  readonly accept?: ((status: number) => boolean) | undefined
+  /**
+   * Sends an `Idempotency-Key`, the same for each attempt on the same element of a pipeline, this run or the next: the
+   * promise of this server that it does nothing twice, so that POST and PATCH are retried as well.
+   */
+  readonly idempotencyKey?: boolean | undefined
+}
+
+export class Call {
+  private readonly options: Options
+  private readonly defaults: Headers.Input
+  private plan: Plan | undefined
+
+  /** `defaults` are the headers that all others go before. */
+  constructor(options: Options = {}, defaults: Headers.Input = {}) {
+    Policy.check("Fetch", options)
+    this.options = options
+    this.defaults = defaults
+  }
+
+  /** The answer with its whole body. */
+  whole(target: Request.Target): Effect.Effect<Attempt.Answer, FetchError, HttpClient.HttpClient> {
+    return Effect.contextWith((context: Context.Context<HttpClient.HttpClient>) =>
+      this.make(target, Attempt.whole, undefined, context)
+    )
+  }
+
+  /**
+   * The answer as soon as its head is there. It holds its slot until the body was read or the scope closes. Each piece
+   * of the body has the time of an attempt.
+   */
+  open(
+    target: Request.Target
+  ): Effect.Effect<Attempt.Answer<Attempt.Arriving>, FetchError, HttpClient.HttpClient | Scope.Scope> {
+    return Effect.contextWith((context: Context.Context<HttpClient.HttpClient | Scope.Scope>) =>
+      this.make(target, Attempt.arriving, Context.get(context, Scope.Scope), context)
+    )
+  }
+
+  private make<B>(
+    target: Request.Target,
+    take: Attempt.Take<B>,
+    scope: Scope.Scope | undefined,
+    context: Context.Context<HttpClient.HttpClient>
+  ): Effect.Effect<Attempt.Answer<B>, FetchError> {
+    const plan = this.planFor(context)
+    const outgoing = Request.make(target, plan.template, context)
+    if (Result.isFailure(outgoing)) return Effect.fail(outgoing.failure)
+    const client = Context.get(context, HttpClient.HttpClient)
+    const hosts = Hosts.of(client)
+    const renew = plan.policy.onUnauthorized
+    const renewalOf = renew === undefined ? undefined : hosts.renewals.of(renew, context)
+    const attempt = new Attempt.Attempt(client, hosts, outgoing.success, plan.limits, take, renewalOf, scope, context)
+    return answer(attempt, outgoing.success, plan, hosts)
+  }
+
+  private planFor(context: Context.Context<never>): Plan {
+    const policy = Context.get(context, Policy.Current)
+    if (this.plan?.around !== policy) this.plan = planOf(policy, this.options, this.defaults)
+    return this.plan
+  }
+}
+
+/** The answer to a request, by the policies in their fixed order. */
+const answer = <B>(
+  attempt: Attempt.Attempt<B>,
+  outgoing: Request.Outgoing,
+  plan: Plan,
+  hosts: Hosts.Hosts
+): Effect.Effect<Attempt.Answer<B>, FetchError> => {
+  const { breaker, hedge } = plan.policy
+  const once = admitted(attempt, outgoing, plan, hosts)
+  const sent = hedge && outgoing.idempotent ? hedged(once, hedge, letGo) : once
+  const asked = plan.policy.onUnauthorized === undefined ? sent : renewed(attempt, outgoing, sent)
+  let last: FetchError | undefined
+  const retried = Policies.apply(asked, {
+    retries: plan.retries,
+    backoff: plan.policy.backoff,
+    retryWhile: (error) => {
+      last = error
+      return error.retryable
+    },
+    retryAfter: askedToWait
+  })
+  const all = breaker
+    ? attempt.host.circuit.around(breaker, retried, (millis) =>
+        attempt.error(outgoing, "CircuitOpen", "its host kept failing and is left alone", { retryAfter: millis })
+      )
+    : retried
+  const inTime = Attempt.within(all, plan.total, () => attempt.late(outgoing, "all attempts", plan.total))
+  return Effect.catch(inTime, (error) =>
+    error === last && isGivenUp(error) ? outOfTime(attempt, outgoing, error, plan.total) : Effect.fail(error)
+  )
+}
+
+/** Sent when its host, the rates and the slots let it. */
+const admitted = <B>(
+  attempt: Attempt.Attempt<B>,
+  outgoing: Request.Outgoing,
+  { policy: { concurrency, perHost, rate, ratePerHost } }: Plan,
+  hosts: Hosts.Hosts
+): Effect.Effect<Attempt.Answer<B>, FetchError> => {
+  const { pace, rates, slots } = attempt.host
+  return Effect.suspend(() => {
+    let era = pace.era
+    const run = attempt.run(outgoing)
+    // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
+    let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() =>
+      pace.era === era ? run : Effect.undefined
+    )
+    if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
+    if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
+    if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
+    if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
+    const asking: Asking = {
+      isRetry: attempt.count > 0,
+      refusal: (status, retryAfter) =>
+        attempt.error(outgoing, "Status", `not sent, as its host answered ${status} to others`, { status, retryAfter }),
+      late: (status, millis, left) => {
+        const wait = `its host answered ${status} and asks to wait for ${Attempt.span(millis)}`
+        return attempt.error(outgoing, "Timeout", `not sent, as ${wait}, and ${Attempt.span(left)} are left`, {
+          status
+        })
+      }
+    }
+    const start = Effect.suspend(() => {
+      era = pace.era
+      return call
+    })
+    const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(pace.before(asking, start), (answer) =>
+      answer === undefined ? turn : Effect.succeed(answer)
+    )
+    return turn
+  })
+}
+
+/** The slot of an answer whose body is still to be read goes with it. */
+const isKept = (answer: Attempt.Answer<unknown> | undefined, leave: () => void): boolean => {
+  if (answer?.scope === undefined) return false
+  Effect.runSync(Scope.addFinalizer(answer.scope, Effect.sync(leave)))
+  return true
+}
+
+const letGo = ({ scope }: Attempt.Answer<unknown>): Effect.Effect<void> =>
+  scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+
+/** Once more with new headers, where it was refused for want of them. */
+const renewed = <B>(
+  attempt: Attempt.Attempt<B>,
+  outgoing: Request.Outgoing,
+  sent: Effect.Effect<Attempt.Answer<B>, FetchError>
+): Effect.Effect<Attempt.Answer<B>, FetchError> =>
+  Effect.catch(sent, (error) => {
+    const { unauthorized } = attempt
+    if (unauthorized === undefined || error.status !== 401 || attempt.isRenewed) return Effect.fail(error)
+    attempt.isRenewed = true
+    return Effect.matchEffect(unauthorized.renewal.after(unauthorized.pass), {
+      onFailure: (cause) => {
+        const detail = `answered 401, and \`onUnauthorized\` failed: ${Foreign.describe(cause)}`
+        return Effect.fail(attempt.error(outgoing, "Status", detail, { status: 401, cause }))
+      },
+      onSuccess: (isNew) => (isNew ? sent : Effect.fail(error))
+    })
+  })
+
+const askedToWait = (error: FetchError): Option.Option<Duration.Duration> =>
+  Option.map(Option.fromUndefinedOr(error.retryAfter), Duration.millis)
+
+/** Whether there could have been another attempt, but for the time. */
+const isGivenUp = ({ retryAfter = 0, retryable }: FetchError): boolean => retryable && retryAfter <= patience
+
+/** Says which time it was. */
+const outOfTime = <B>(
+  attempt: Attempt.Attempt<B>,
+  outgoing: Request.Outgoing,
+  error: FetchError,
+  total: number
+): Effect.Effect<never, FetchError> =>
+  Effect.flatMap(Deadline.remaining, (left) => {
+    const ofTotal = total - attempt.elapsed
+    const isTotal = Option.match(left, { onNone: () => true, onSome: (around) => ofTotal <= Duration.toMillis(around) })
+    const time = isTotal ? `the ${Attempt.span(total)} for all attempts` : "the deadline around it"
+    const { message: _, detail, ...fields } = error
+    const whole = `${detail}, and ${time} leaves no time to try again`
+    return Effect.fail(new FetchError({ ...fields, detail: whole }))
+  })
+
+/** What a policy and options come to: worked out once for each pair, not for each request. */
+interface Plan {
+  /** The policy around, and what it is with the options. */
+  readonly around: Policy.Policy
+  readonly policy: Policy.Policy
+  readonly template: Request.Template
+  readonly limits: Attempt.Limits
+  readonly retries: number
+  /** In milliseconds. */
+  readonly total: number
+}
+
+const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input): Plan => {
+  const policy = Policy.merged(around, options)
+  const weak = Headers.fromInput({
+    "user-agent": policy.userAgent ?? "skein",
+    ...Headers.fromInput(defaults),
+    ...Headers.fromInput(around.headers)
+  })
+  const strong = Headers.fromInput(options.headers)
+  const own = Headers.merge(weak, strong)
+  return {
+    around,
+    policy,
+    template: {
+      method: options.method,
+      headers: (given) => (given === undefined ? own : Headers.merge(Headers.merge(weak, given), strong)),
+      idempotencyKey: options.idempotencyKey ?? false,
+      secret: policy.secretParameters ?? []
+    },
+    limits: {
+      maxBody: policy.maxBody ?? 16 * 1024 * 1024,
+      redirects: policy.redirects ?? 5,
+      accept: options.accept ?? isOk,
+      timeout: Duration.toMillis(policy.timeout ?? "30 seconds")
+    },
+    retries: policy.retries ?? 3,
+    total: Duration.toMillis(policy.total ?? Infinity)
+  }
+}
+
+const isOk = (status: number): boolean => status >= 200 && status < 300

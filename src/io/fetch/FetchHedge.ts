@@ -1,0 +1,29 @@
+/** A request sent again while it is on its way: the answer that comes first counts, and the others are cancelled. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Hedge } from "./FetchPolicy.ts"
+
+/** A failure counts only when no other is on its way; what is given by one that lost goes to `lost`. */
+export const hedged = <A, E, R>(
+  one: Effect.Effect<A, E, R>,
+  { after, copies = 1 }: Hedge,
+  lost: (value: A) => Effect.Effect<void>
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    let running = 0
+    let isOver = false
+    const send = Effect.suspend(() => {
+      running += 1
+      return Effect.matchCauseEffect(one, {
+        onFailure: (cause) => (--running > 0 ? Effect.never : Effect.failCause(cause)),
+        onSuccess: (value) => {
+          if (isOver) return Effect.andThen(lost(value), Effect.never)
+          isOver = true
+          return Effect.succeed(value)
+        }
+      })
+    })
+    const every = Duration.toMillis(after)
+    const later = Array.from({ length: copies }, (_, i) => Effect.delay(send, Duration.millis((i + 1) * every)))
+    return Effect.raceAllFirst([send, ...later])
+  })

@@ -1,0 +1,243 @@
+/**
+ * A process of its own that serves what servers should not: answers that are cut, slow, wrong or endless, by path; the same
+ * over TLS with good and bad certificates; and a proxy. It prints the ports that it listens on, and says by `/_seen` on the
+ * port `control` what it has seen.
+ */
+import { readFileSync } from "node:fs"
+import * as Http from "node:http"
+import * as Net from "node:net"
+import * as Tls from "node:tls"
+import { gzipSync } from "node:zlib"
+
+interface Asked {
+  readonly method: string
+  readonly target: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly headers: Record<string, string>
+  /** How many requests this path has had, this one included. */
+  readonly attempt: number
+}
+
+interface Seen {
+  readonly requests: Array<Asked & { readonly at: string }>
+  open: number
+  connections: number
+}
+
+const seen: Seen = { requests: [], open: 0, connections: 0 }
+const counts = new Map<string, number>()
+
+/** The head of a request, and the socket to answer on; what is returned is sent, and the connection stays. */
+type Answer = (socket: Net.Socket, asked: Asked) => string | Buffer | undefined
+
+const head = (status: string, headers: Record<string, string | number> = {}): string =>
+  `HTTP/1.1 ${status}\r\n${Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join("")}\r\n`
+
+const reply = (text: string, headers: Record<string, string | number> = {}, status = "200 OK"): string =>
+  head(status, { "content-length": Buffer.byteLength(text), "content-type": "text/plain", ...headers }) + text
+
+const bytes = (text: string): Buffer => Buffer.from(text, "utf8")
+const filler = (size: number): string => "x".repeat(size)
+
+const endless = (socket: Net.Socket, piece: string): undefined => {
+  const pump = (): void => {
+    while (!socket.destroyed && socket.write(piece));
+  }
+  socket.on("drain", pump)
+  pump()
+}
+
+const answers: Readonly<Record<string, Answer>> = {
+  "/ok": () => reply("ok"),
+  "/echo": (_, { headers, method, target }) => reply(JSON.stringify({ method, target, headers })),
+  "/slow-head": () => undefined,
+  "/slow-half-head": (socket) => void socket.write("HTTP/1.1 200 OK\r\ncontent-le"),
+  "/slow-body": (socket) => void socket.write(`${head("200 OK", { "content-length": 10 })}12345`),
+  "/half-closed": (socket) => void socket.end(`${head("200 OK", { "content-length": 10 })}12345`),
+  "/half-closed-head": (socket) => void socket.end("HTTP/1.1 200 OK\r\ncontent-le"),
+  "/closed": (socket) => void socket.end(),
+  "/reset": (socket) => void socket.resetAndDestroy(),
+  "/long": () => `${head("200 OK", { "content-length": 5 })}1234567890`,
+  "/chunk-cut": (socket) => void socket.end(`${head("200 OK", { "transfer-encoding": "chunked" })}5\r\n12345\r\n`),
+  "/chunk-bad": (socket) =>
+    void socket.end(`${head("200 OK", { "transfer-encoding": "chunked" })}5\r\n12345\r\nzz\r\n`),
+  "/gzip-cut": () => {
+    const cut = gzipSync("the whole text that is not there").subarray(0, 20)
+    return Buffer.concat([bytes(head("200 OK", { "content-encoding": "gzip", "content-length": cut.length })), cut])
+  },
+  "/until-closed": (socket) => void socket.end(`${head("200 OK")}12345`),
+  "/1xx-endless": (socket) => endless(socket, head("103 Early Hints", { link: "</a.css>; rel=preload" })),
+  "/1xx-few": () => head("102 Processing").repeat(3) + reply("ok"),
+  "/100": () => head("100 Continue") + reply("ok"),
+  "/101": () => head("101 Switching Protocols", { upgrade: "other", connection: "upgrade" }),
+  "/head": (_, { query }) => reply("ok", { "x-long": filler(Number(query.get("size"))) }),
+  "/head-many": (_, { query }) =>
+    reply(
+      "ok",
+      Object.fromEntries(Array.from({ length: Number(query.get("count")) }, (_, n) => [`x-${n}`, filler(90)]))
+    ),
+  "/head-endless": (socket) => {
+    socket.write("HTTP/1.1 200 OK\r\n")
+    return endless(socket, `x-more: ${filler(1000)}\r\n`)
+  },
+  "/bare-lf": () => "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
+  "/folded": () => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-folded: one\r\n two\r\n\r\nok",
+  "/same-lengths": () => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok",
+  "/other-lengths": () => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
+  "/length-and-chunks": () =>
+    "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+  "/no-http": (socket) => void socket.end("SSH-2.0-OpenSSH_9.7\r\n"),
+  "/http-0.9": (socket) => void socket.end("<html>hello</html>"),
+  "/location": (_, { query }) => {
+    const places = query.getAll("to").map((to) => `location: ${to}\r\n`)
+    return bytes(`HTTP/1.1 ${query.get("status") ?? 302} Found\r\n${places.join("")}content-length: 0\r\n\r\n`)
+  },
+  "/location-latin1": () => Buffer.from("HTTP/1.1 302 Found\r\nlocation: /café\r\ncontent-length: 0\r\n\r\n", "latin1"),
+  "/link": () =>
+    bytes("HTTP/1.1 200 OK\r\nlink: </café>; rel=next\r\nlink: </b>; rel=prev\r\ncontent-length: 2\r\n\r\nok"),
+  "/429": (_, { attempt, query }) =>
+    attempt === 1 ? reply("", { "retry-after": query.get("after") ?? "" }, "429 Too Many Requests") : reply("ok"),
+  "/login": (_, { query }) =>
+    reply(
+      "",
+      { "set-cookie": query.get("cookie") ?? "session=yes", location: query.get("to") ?? "/page" },
+      "302 Found"
+    ),
+  "/page": (_, { headers }) =>
+    headers["cookie"] === undefined ? reply("", { location: "/login" }, "302 Found") : reply(headers["cookie"]),
+  "/set": (_, { query }) => reply("ok", { "set-cookie": query.get("cookie") ?? "" })
+}
+
+const answer = (socket: Net.Socket, at: string, text: string): void => {
+  const [line = "", ...lines] = text.split("\r\n")
+  const [method = "", target = "/"] = line.split(" ")
+  const url = new URL(target, "http://server")
+  const attempt = (counts.get(url.pathname) ?? 0) + 1
+  counts.set(url.pathname, attempt)
+  const headers = Object.fromEntries(
+    lines
+      .filter((each) => each !== "")
+      .map((each) => [each.slice(0, each.indexOf(":")).toLowerCase(), each.slice(each.indexOf(":") + 1).trim()])
+  )
+  const asked: Asked = { method, target, path: url.pathname, query: url.searchParams, headers, attempt }
+  seen.requests.push({ ...asked, at })
+  const make = answers[url.pathname] ?? ((_, { path }) => reply(path))
+  const made = make(socket, asked)
+  if (made !== undefined && !socket.destroyed)
+    socket.write(method === "HEAD" ? String(made).split("\r\n\r\n")[0] + "\r\n\r\n" : made)
+}
+
+const counted = (socket: Net.Socket): void => {
+  seen.open += 1
+  seen.connections += 1
+  socket.on("close", () => (seen.open -= 1))
+}
+
+const served =
+  (at: string) =>
+  (socket: Net.Socket): void => {
+    if (!(socket instanceof Tls.TLSSocket)) counted(socket)
+    socket.on("error", () => {})
+    let text = ""
+    socket.on("data", (data) => {
+      text += data.toString("latin1")
+      for (;;) {
+        const end = text.indexOf("\r\n\r\n")
+        if (end < 0) return
+        const request = text.slice(0, end)
+        const length = Number(/\r\ncontent-length: *(\d+)/i.exec(request)?.[1] ?? 0)
+        if (text.length < end + 4 + length) return
+        text = text.slice(end + 4 + length)
+        answer(socket, at, request)
+      }
+    })
+  }
+
+const listen = (server: Net.Server | Http.Server, host = "127.0.0.1"): Promise<number> =>
+  new Promise((done, fail) => {
+    server.once("error", fail)
+    server.listen(0, host, () => done((server.address() as Net.AddressInfo).port))
+  })
+
+const read = (name: string): Buffer => readFileSync(new URL(`tls/${name}`, import.meta.url))
+const secure = (name: string): Net.Server =>
+  Tls.createServer({ cert: read(`${name}.crt`), key: read(`${name}.key`) }, served(name))
+    .on("connection", counted)
+    .on("tlsClientError", () => {})
+
+/** A proxy for both ways: `CONNECT`, and requests with whole URLs. With a user, it asks who is there. */
+const proxy = (
+  name: string,
+  { user, refusal }: { readonly user?: string; readonly refusal?: string } = {}
+): Net.Server => {
+  const admits = (headers: Record<string, string>): boolean =>
+    user === undefined || headers["proxy-authorization"] === `Basic ${Buffer.from(user).toString("base64")}`
+  return Net.createServer((client) => {
+    counted(client)
+    client.on("error", () => {})
+    client.once("data", (first) => {
+      const text = first.toString("latin1")
+      const [line = "", ...lines] = text.slice(0, text.indexOf("\r\n\r\n")).split("\r\n")
+      const [method = "", target = ""] = line.split(" ")
+      const headers = Object.fromEntries(
+        lines.map((each) => [each.slice(0, each.indexOf(":")).toLowerCase(), each.slice(each.indexOf(":") + 1).trim()])
+      )
+      seen.requests.push({ method, target, path: target, query: new URLSearchParams(), headers, attempt: 0, at: name })
+      if (refusal === "silence") return
+      if (refusal === "closed") return void client.destroy()
+      if (refusal !== undefined) return void client.end(reply("no", { connection: "close" }, refusal))
+      if (!admits(headers)) {
+        return void client.end(reply("who?", { "proxy-authenticate": "Basic", connection: "close" }, "407 Who"))
+      }
+      const url = new URL(method === "CONNECT" ? `http://${target}` : target)
+      // Names that no resolver knows lead here: a proxy has one of its own.
+      const host = url.hostname.endsWith(".test") ? "127.0.0.1" : url.hostname.replace(/^\[|\]$/g, "")
+      const server = Net.connect({ port: Number(url.port || 80), host })
+      server.on("error", () => client.destroy())
+      server.on("close", () => client.destroy())
+      client.on("close", () => server.destroy())
+      if (method === "CONNECT") client.write("HTTP/1.1 200 Connected\r\n\r\n")
+      else server.write(text.replace(target, url.pathname + url.search))
+      server.pipe(client)
+      client.pipe(server)
+    })
+  })
+}
+
+const control = Http.createServer((request, response) => {
+  if (request.url === "/_clear") {
+    seen.requests.length = 0
+    counts.clear()
+  }
+  const { connections, open } = seen
+  const requests = seen.requests.map((each) => ({ ...each, query: String(each.query) }))
+  response.setHeader("connection", "close")
+  response.end(JSON.stringify({ connections, open, requests }))
+})
+
+const plain = (): Net.Server => Net.createServer({ allowHalfOpen: false }, served("plain"))
+const six = await listen(plain(), "::1").catch(() => 0)
+const ports = {
+  control: await listen(control),
+  plain: await listen(plain()),
+  six,
+  valid: await listen(secure("valid")),
+  expired: await listen(secure("expired")),
+  other: await listen(secure("other")),
+  banner: await listen(
+    Net.createServer((socket) => {
+      counted(socket)
+      socket.on("error", () => {}).write("SSH-2.0-OpenSSH_9.7\r\n")
+    })
+  ),
+  proxy: await listen(proxy("proxy")),
+  askingProxy: await listen(proxy("askingProxy", { user: "me:p@ss" })),
+  refusingProxy: await listen(proxy("refusingProxy", { refusal: "403 Forbidden" })),
+  brokenProxy: await listen(proxy("brokenProxy", { refusal: "502 Bad Gateway" })),
+  silentProxy: await listen(proxy("silentProxy", { refusal: "silence" })),
+  closingProxy: await listen(proxy("closingProxy", { refusal: "closed" }))
+}
+console.log(`ports ${JSON.stringify(ports)}`)
