@@ -1,25 +1,28 @@
 /** Files as sources and sinks that can be resumed, files replaced as a whole, and names kept inside of a folder. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import type * as Schema from "effect/Schema"
 import { checkWhole } from "../concurrency/base/Options.ts"
+import { Journal } from "../pipeline/Journal.ts"
 import type { Sink } from "../pipeline/Sink.ts"
 import type { Source } from "../pipeline/Source.ts"
-import { places, realPath } from "./files/FilePlace.ts"
+import { realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
-import * as FileWriter from "./files/FileWriter.ts"
 import { csvFormat, type CsvFormatOptions } from "./files/format/CsvFormat.ts"
 import { jsonlFormat } from "./files/format/JsonFormat.ts"
 import type { LineOptions } from "./files/format/LineCutter.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
 import type { Format } from "./files/Format.ts"
-import type { CodingOptions } from "./files/read/Coding.ts"
+import * as FileJournal from "./files/journal/FileJournal.ts"
+import { type CodingOptions, compressionOf } from "./files/read/Coding.ts"
 import { FileSource } from "./files/read/FileSource.ts"
-import { folderOf, nameOf, syncFolder } from "./files/TextFile.ts"
+import { folderOf, syncFolder } from "./files/TextFile.ts"
+import { fileSink, type SinkOptions } from "./files/write/FileSink.ts"
 
 export { FilesError } from "./FilesError.ts"
 
@@ -27,17 +30,13 @@ export { FilesError } from "./FilesError.ts"
 export interface LineFile<in out A>
   extends
     Source<A, FilesError, FileSystem.FileSystem, number>,
-    Sink<A, FilesError, FileSystem.FileSystem, "effectively-once"> {}
+    Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never> {}
 
-export interface Options extends CodingOptions {
+export interface Options extends CodingOptions, SinkOptions {
   /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
   readonly skipBlank?: boolean
   /** As a source: the longest line that is accepted, in bytes. Default 16 MiB. */
   readonly maxLine?: number
-  /** As a sink, on a first run: what becomes of the lines the file has. Default "append", which keeps them. */
-  readonly existing?: "append" | "replace"
-  /** As a sink: force each batch to the disk. Default true; without it a power cut may take what was committed. */
-  readonly fsync?: boolean
 }
 
 /**
@@ -126,10 +125,9 @@ const lineOptions = (options: Options, skipBlank: boolean): LineOptions => {
 }
 
 const formatted = <A>(path: string, format: Format<A>, options: Options): LineFile<A> => {
-  const { existing = "append", fsync = true } = options
   const source = new FileSource(path, format, options)
   return {
-    name: nameOf(path),
+    ...fileSink(path, format, compressionOf(path, options), options),
     resumable: true,
     size: Effect.suspend(() => source.size),
     fingerprint: (upTo, since) =>
@@ -142,19 +140,37 @@ const formatted = <A>(path: string, format: Format<A>, options: Options): LineFi
         kept,
         Option.getOrElse(upTo, () => 0)
       ),
-    identity: Effect.map(realPath(path), (real) => `file ${real}`),
-    form: Effect.succeed({ format: format.name, ...format.form }),
-    places: places(path),
-    read: (after) => source.read(Option.getOrElse(after, () => 0)),
-    guarantee: "effectively-once",
-    journal: Effect.succeedNone,
-    open: (opening) => FileWriter.open(path, opening, format.print, { existing, fsync })
+    read: (after) => source.read(Option.getOrElse(after, () => 0))
   }
 }
 
 /**
+ * A journal in a file, for runs whose place is to be kept elsewhere than beside the file that they write, or that write none. One
+ * process at a time can use it, for any number of pipelines; the lines are JSON, each on the disk before it counts. What is
+ * wrong with the file is a `JournalError` of the run.
+ *
+ * @example
+ * ```ts
+ * import * as NodeServices from "@effect/platform-node/NodeServices"
+ * import * as Effect from "effect/Effect"
+ * import { Files, Pipeline, Sink, Source } from "skein"
+ *
+ * const job = Pipeline.from(Source.list([1, 2], { name: "numbers" })).pipe(Pipeline.to(Sink.discard))
+ * const run = Pipeline.run(job, { name: "numbers" }).pipe(
+ *   Effect.provide(Files.journal("numbers.journal")),
+ *   Effect.provide(NodeServices.layer)
+ * )
+ *
+ * await Effect.runPromise(Effect.map(run, ({ settled }) => settled)) // => 2
+ * await Effect.runPromise(Effect.map(run, ({ settled }) => settled)) // => 0
+ * ```
+ */
+export const journal = (path: string): Layer.Layer<Journal, FilesError, FileSystem.FileSystem> =>
+  Layer.effect(Journal, FileJournal.make(path))
+
+/**
  * Replaces a file as a whole: whoever reads it, even after a power cut, finds the old content or the new, never a
- * part. It is written under another name beside `path`, flushed and renamed; the permissions of the old file stay, and
+ * part. It is written under another name beside the file, which a link may lead to, flushed and renamed; the permissions of the old file stay, and
  * a new one gets those of `mode`. Its folder must exist. Fails with `FilesError`, and then the old file is untouched.
  *
  * @example
@@ -176,15 +192,18 @@ export const writeAtomic = (
 ): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
+    const target = yield* realPath(path)
     // Whoever may not read the old content may not read the new one either.
-    const old = yield* Effect.option(Effect.map(fs.stat(path), (info) => info.mode & 0o777))
+    const old = yield* Effect.option(Effect.map(fs.stat(target), (info) => info.mode & 0o777))
     const mode = Option.getOrElse(old, () => options.mode)
-    const temporary = `${path}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
+    const temporary = `${target}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
     yield* fs.open(temporary, { flag: "wx", ...(mode !== undefined && { mode }) }).pipe(
       Effect.flatMap((file) =>
         Effect.andThen(file.writeAll(bytes), file.sync).pipe(
-          Effect.andThen(fs.rename(temporary, path)),
+          // What a new file is given may be less.
+          Effect.andThen(Option.isSome(old) ? fs.chmod(temporary, old.value) : Effect.void),
+          Effect.andThen(fs.rename(temporary, target)),
           Effect.onError(() => Effect.ignore(fs.remove(temporary)))
         )
       ),
@@ -192,7 +211,7 @@ export const writeAtomic = (
       Effect.uninterruptible,
       Effect.mapError(fromPlatform("write", path))
     )
-    yield* syncFolder(folderOf(path))
+    yield* syncFolder(folderOf(target))
   })
 
 /**

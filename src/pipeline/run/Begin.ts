@@ -42,7 +42,7 @@ export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Sc
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, lease } = yield* own(description, options)
+    const { sinks, journal, lease } = yield* own(description, options)
     const { source } = description
     const accepted = Effect.gen(function* () {
       const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
@@ -51,7 +51,7 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const start = restart || kept === undefined ? nothing : kept
       return { lease, known, restart, intake: yield* ofSource(source, start) }
     })
-    return yield* open(description, options, yield* accepted)
+    return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
@@ -64,7 +64,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return { lease, known, restart: false, intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing) }
     })
-    return yield* open(description, options, yield* accepted)
+    return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
@@ -121,7 +121,10 @@ const own = (
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
     const sinks = sink.members ?? [sink]
-    const journal = Option.getOrElse(yield* sink.journal, () => undefined) ?? (yield* Journal)
+    const journal =
+      Option.getOrUndefined(yield* sink.journal) ??
+      Option.getOrUndefined(yield* Effect.serviceOption(Journal)) ??
+      (yield* sink.home ?? Journal)
     yield* apart(name, source, sinks, journal)
     const lease = yield* journal.lease(keyOf(name, partition), {
       duration: Duration.fromInputUnsafe(duration),
@@ -129,6 +132,14 @@ const own = (
     })
     return { sinks, journal, lease }
   })
+
+/** A step may ask for the journal where the program gives none. */
+const keptIn = (journal: Journal, { handle, toEnd }: Begun): Begun => ({
+  handle,
+  toEnd: Effect.flatMap(Effect.serviceOption(Journal), (given) =>
+    Option.isSome(given) ? toEnd : Effect.provideService(toEnd, Journal, journal)
+  )
+})
 
 const startsOver = (
   source: Description["source"],

@@ -1,0 +1,78 @@
+/** A file as a sink: what it is known by, and which way it is written. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import { checkDuration, checkWhole } from "../../../concurrency/base/Options.ts"
+import type { Sink } from "../../../pipeline/Sink.ts"
+import type { Compression } from "../../codec/Compression.ts"
+import type { FilesError } from "../../FilesError.ts"
+import { places, realPath } from "../FilePlace.ts"
+import type { Format } from "../Format.ts"
+import { folderOf, nameOf } from "../TextFile.ts"
+import * as FileJournal from "../journal/FileJournal.ts"
+import * as FileWriter from "./FileWriter.ts"
+import { partPath, partsOf, type Rotation } from "./RotatingEnd.ts"
+
+export interface SinkOptions {
+  /**
+   * As a sink, on a first run: what becomes of what the file has. Default "append", which keeps it; with `atomic` "replace", as
+   * the new file takes the place of the old one.
+   */
+  readonly existing?: "append" | "replace"
+  /** As a sink: force each batch to the disk. Default true; without it a power cut may take what was committed. */
+  readonly fsync?: boolean
+  /**
+   * As a sink: write to `.NAME.skein-part` beside the file, which takes the place of it once the source is read to its end. Whoever
+   * reads the file finds the old content or all of the new. Default false.
+   */
+  readonly atomic?: boolean
+  /**
+   * As a sink: write to `NAME-000001.EXT`, and begin the next file behind the element with which one has so many `rows` or `bytes`,
+   * or before one that comes so much later (`every`) than the first. Default: one file.
+   */
+  readonly rotate?: Rotation
+}
+
+/** A run into it keeps its place in a journal beside it, where neither the program nor another sink has one. */
+export type FileSink<A> = Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never>
+
+export const fileSink = <A>(
+  path: string,
+  format: Format<A>,
+  compression: Compression | undefined,
+  options: SinkOptions
+): Pick<FileSink<A>, "name" | "identity" | "form" | "places" | "guarantee" | "journal" | "home" | "open"> => {
+  const { atomic = false, existing = atomic ? "replace" : "append", fsync = true, rotate } = options
+  checkWhole("Files: rotate.rows", rotate?.rows, 1, "unlimited")
+  checkWhole("Files: rotate.bytes", rotate?.bytes, 1, "unlimited")
+  checkDuration("Files: rotate.every", rotate?.every)
+  if (atomic && rotate !== undefined) {
+    throw new TypeError("Files: a file is written with `atomic` or with `rotate`, not with both")
+  }
+  const writing = { existing, fsync, atomic, rotate, compression }
+  return {
+    name: nameOf(path),
+    identity: Effect.map(realPath(path), (real) => `${rotate === undefined ? "file" : "files"} ${real}`),
+    form: Effect.succeed({
+      format: format.name,
+      ...(compression !== undefined && { compression }),
+      ...format.form
+    }),
+    places: rotate === undefined ? places(path) : placesOfParts(path),
+    guarantee: "effectively-once",
+    journal: Effect.succeedNone,
+    home: Effect.flatMap(realPath(path), (real) => FileJournal.make(besideOf(real))),
+    open: (opening) => FileWriter.open(path, opening, format, writing)
+  }
+}
+
+/** The journal beside a file. */
+const besideOf = (path: string): string => `${folderOf(path)}/.${nameOf(path)}.skein-journal`
+
+const placesOfParts = (path: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const real = yield* realPath(path)
+    const there = yield* partsOf(fs, real)
+    const found = yield* Effect.forEach([...there, (there.at(-1) ?? 0) + 1], (part) => places(partPath(real, part)))
+    return found.flat()
+  })
