@@ -47,7 +47,9 @@ const readUntilError = <A>(file: Files.LineFile<A>, after?: number) =>
   })
 
 const write = <A>(file: Files.LineFile<A>, elements: Iterable<A>) =>
-  Pipeline.run(Pipeline.from(elements).pipe(Pipeline.to(file)), { name: "write" }).pipe(Effect.provide(Journal.memory))
+  Pipeline.run(Pipeline.from([...elements]).pipe(Pipeline.to(file)), { name: "write" }).pipe(
+    Effect.provide(Journal.memory)
+  )
 
 const contentOf = (path: string) => FileSystem.FileSystem.pipe(Effect.flatMap((fs) => fs.readFileString(path)))
 
