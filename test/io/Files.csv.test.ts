@@ -163,7 +163,7 @@ describe("Files.csv", () => {
       Effect.gen(function* () {
         const file = Files.csv(yield* fileOf(`${head}${good}${rest}`), Typed, options)
         const { error, seen } = yield* readUntilError(file)
-        const place = { kind: "BadLine", line: 3, offset: head.length + good.length }
+        const place = { kind: "BadLine" as const, line: 3, offset: head.length + good.length }
         assert.deepInclude(error, { ...place, ...expected })
         assert.strictEqual(seen.length, 1)
         const later = yield* readUntilError(file, head.length + good.length)

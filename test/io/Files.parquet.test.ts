@@ -97,6 +97,12 @@ const bare: All = {
   inner: { x: 0, y: null },
   people: null
 }
+/** Compared by what they are, and not by what they have worked out. */
+const plain = ({ decimal, time, ...row }: All) => ({
+  ...row,
+  decimal: BigDecimal.format(decimal),
+  time: DateTime.formatIso(time)
+})
 const rows = [full, bare, { ...full, real: -Infinity, people: [] }, { ...bare, inner: { x: 2, y: [] } }]
 
 describe("Files.parquet", () => {
@@ -105,7 +111,7 @@ describe("Files.parquet", () => {
       Effect.gen(function* () {
         const file = Files.parquet(yield* newPath, All, { compression, rowGroup: 3 })
         yield* write(file, rows)
-        assert.deepStrictEqual(yield* values(file), rows)
+        assert.deepStrictEqual((yield* values(file)).map(plain), rows.map(plain))
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
     )
   }

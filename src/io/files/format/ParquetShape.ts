@@ -96,7 +96,7 @@ const elementOf = (name: string, shape: Shape): ReadonlyArray<SchemaElement> => 
     case "text":
       return [{ ...common, type: "BYTE_ARRAY", converted_type: "UTF8", logical_type: { type: "STRING" } }]
     case "json":
-      return [{ ...common, type: "BYTE_ARRAY", logical_type: { type: "JSON" } }]
+      return [{ ...common, type: "BYTE_ARRAY", converted_type: "JSON", logical_type: { type: "JSON" } }]
     case "bytes":
       return [{ ...common, type: "BYTE_ARRAY" }]
     case "integer":

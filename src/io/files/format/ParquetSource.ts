@@ -170,10 +170,15 @@ class Held {
     this.chunks = chunks
   }
 
+  /** What lies between columns is asked for with them, and not looked at. */
   slice(start: number, end: number = this.byteLength): ArrayBuffer {
-    const chunk = this.chunks.find((one) => one.start <= start && end <= one.start + one.bytes.length)
-    if (chunk === undefined) throw new Error(`bytes ${start} to ${end} are of no column`)
-    return chunk.bytes.slice(start - chunk.start, end - chunk.start).buffer
+    const all = new Uint8Array(end - start)
+    for (const chunk of this.chunks) {
+      const from = Math.max(start, chunk.start)
+      const to = Math.min(end, chunk.start + chunk.bytes.length)
+      if (from < to) all.set(chunk.bytes.subarray(from - chunk.start, to - chunk.start), from - start)
+    }
+    return all.buffer
   }
 }
 

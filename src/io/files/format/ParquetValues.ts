@@ -9,8 +9,6 @@ import { Refusal } from "../Format.ts"
 import { fixElement } from "./LinesFormat.ts"
 import type { Leaf, Shape, Struct } from "./ParquetShape.ts"
 
-const encoder = new TextEncoder()
-
 /** As a writer of Parquet takes it; throws a `Refusal`. */
 export const toParquet = (shape: Shape, value: unknown, field: string): unknown => {
   if (value === null || value === undefined) return undefined
@@ -37,7 +35,8 @@ export const toParquet = (shape: Shape, value: unknown, field: string): unknown 
     case "json": {
       const text = shape.json.print(value)
       if (Result.isFailure(text)) throw new Refusal(`it ${text.failure ?? "is not JSON"}`, fixElement, field)
-      return encoder.encode(shape.json.bare ? JSON.stringify(text.success) : text.success)
+      // The writer makes text of it again.
+      return shape.json.bare ? text.success : JSON.parse(text.success)
     }
     default:
       return value
