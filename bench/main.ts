@@ -29,6 +29,7 @@ const all = [
   "postgres",
   "jsonl",
   "csv",
+  "parquet",
   "etl",
   "heap",
   "bundle",

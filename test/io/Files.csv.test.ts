@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
-import { Files, Journal, Pipeline } from "skein"
+import { Files, Journal, Pipeline, Source } from "skein"
 import * as Disk from "../support/disk.ts"
 
 const deep = process.env["SKEIN_DEEP"] !== undefined
@@ -406,6 +406,35 @@ describe("Files.csv", () => {
       yield* write(file, rows)
       assert.strictEqual(yield* contentOf(path), ',"",1\nx y,,\n"say ""no""",null,2\n"1,2","\n",\n"\ufeff",it\'s,\n')
       assert.deepStrictEqual(yield* values(file), rows)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("writes its header once, at the start of the file, and goes on behind what was committed", () =>
+    Effect.gen(function* () {
+      const path = yield* newPath
+      const file = Files.csv(path, ab, { newline: "\r\n" })
+      for (const count of [0, 1, 3]) {
+        const records = Array.from({ length: count }, (_, i) => ({ a: `${i},`, b: "x" }))
+        const source = Source.list(records, { name: "records" })
+        yield* Pipeline.run(Pipeline.from(source).pipe(Pipeline.to(file)), { name: "records" })
+        const expected = ["a,b", ...records.map(({ a, b }) => `"${a}",${b}`), ""].join("\r\n")
+        assert.strictEqual(yield* contentOf(path), expected)
+        assert.deepStrictEqual(yield* values(file), records)
+      }
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("does not write below the columns of another header", () =>
+    Effect.gen(function* () {
+      for (const header of ["b,a\n", "a,b,c\n1,2,3\n"]) {
+        const path = yield* fileOf(header)
+        const error = yield* Effect.flip(write(Files.csv(path, ab), one))
+        assert.include(String(error), "its columns are")
+        assert.strictEqual(yield* contentOf(path), header)
+      }
+      const path = yield* fileOf('\ufeff"a",b\r\n1,2')
+      yield* write(Files.csv(path, ab), [{ a: "3", b: "4" }])
+      assert.deepStrictEqual(yield* values(Files.csv(path, ab)), two)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
