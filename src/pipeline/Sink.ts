@@ -106,9 +106,7 @@ export type Parts<A, E, R, G extends Guarantee, J = Journal> = Pick<
  * seen // => [1, 2, 3]
  * ```
  */
-export const make = <A, E, R, G extends Guarantee, J = Journal>(
-  parts: Parts<A, E, R, G, J>
-): Sink<A, E, R, G, J> => ({
+export const make = <A, E, R, G extends Guarantee, J = Journal>(parts: Parts<A, E, R, G, J>): Sink<A, E, R, G, J> => ({
   identity: Effect.succeed(parts.name),
   form: Effect.succeed({}),
   journal: Effect.succeedNone,

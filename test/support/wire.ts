@@ -2,13 +2,23 @@
  * A server with every fault, a proxy and certificates, in a process of its own: see `wire/Server.ts` for its paths.
  *
  * ```ts
- * const server = yield* Server.start
- * const error = yield* Effect.flip(Fetch.text()(`${server.url}/half-closed`))
- * yield* server.closed // no connection is open any more
+ * const shared = Server.shared()
+ *
+ * it.live("fails", () =>
+ *   Effect.gen(function* () {
+ *     const server = yield* Server.Server
+ *     const error = yield* Effect.flip(Fetch.text()(`${server.url}/half-closed`))
+ *     yield* server.closed // no connection is open any more
+ *   }).pipe(Effect.provide([shared, Http.layer()]))
+ * )
  * ```
  */
+import { afterAll, beforeAll } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import * as Child from "./child.ts"
@@ -38,6 +48,7 @@ type Port =
   | "other"
   | "banner"
   | "proxy"
+  | "secureProxy"
   | "askingProxy"
   | "refusingProxy"
   | "brokenProxy"
@@ -65,12 +76,14 @@ const file = (name: string): string => resolve(import.meta.dirname, "wire", name
 export const certificate = (name: "valid" | "expired" | "other"): string =>
   readFileSync(file(`tls/${name}.crt`), "utf8")
 
-/** It ends with the scope. */
-export const start: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(function* () {
+export const Server: Context.Service<Server, Server> = Context.Service("test/Server")
+
+const start: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(function* () {
   const child = yield* Child.start([file("Server.ts")])
   let output = ""
-  child.process.stdout?.on("data", (text: string) => (output += text))
-  yield* child.says("ports ")
+  // Before the one that tells who waits.
+  child.process.stdout?.prependListener("data", (text: string) => (output += text))
+  yield* child.says("}\n")
   const port = JSON.parse(output.slice(output.indexOf("{"))) as Record<Port | "control", number>
 
   // Not by what is tested here.
@@ -94,3 +107,14 @@ export const start: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(funct
     closed: until("no connection is open", ({ open }) => open === 0)
   }
 })
+
+/** One for all tests of a file. */
+export const shared = (): Layer.Layer<Server> => {
+  const scope = Scope.makeUnsafe()
+  let server: Server
+  beforeAll(async () => {
+    server = await Effect.runPromise(Effect.provideService(start, Scope.Scope, scope))
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  return Layer.sync(Server, () => server)
+}

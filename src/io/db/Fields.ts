@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import { isTooDeep } from "../../concurrency/base/Nesting.ts"
 import * as JsonText from "../../concurrency/base/JsonText.ts"
+import * as JsonReader from "../text/JsonReader.ts"
 
 /** Each kind has a column type in each database; whatever is none of the others is "json". */
 export type Kind = "text" | "integer" | "real" | "boolean" | "bigint" | "bytes" | "instant" | "decimal" | "json"
@@ -192,6 +193,7 @@ const makeJsonForm = (field: SchemaAST.AST): JsonForm => {
   const codec = Schema.toCodecJson(Schema.make<Schema.Codec<unknown>>(field))
   const encode = Schema.encodeUnknownExit(codec)
   const decode = Schema.decodeUnknownExit(codec)
+  const read = JsonReader.make(codec.ast)
   const encoded = SchemaAST.toEncoded(codec.ast)
   const forms = SchemaAST.isUnion(encoded) ? encoded.types : [encoded]
   const bare = forms.every((form) => SchemaAST.isString(form) || SchemaAST.isNull(form))
@@ -204,16 +206,16 @@ const makeJsonForm = (field: SchemaAST.AST): JsonForm => {
       return form.value.isWellFormed() ? Result.succeed(form.value) : Result.fail(JsonText.noUtf8)
     },
     parse: (value) => {
-      const form = decode(bare || typeof value !== "string" ? value : parsed(value))
+      const form = decode(bare || typeof value !== "string" ? value : parsed(read, value))
       // The schema of the row says what is wrong with it.
       return Exit.isSuccess(form) ? form.value : value
     }
   }
 }
 
-const parsed = (text: string): unknown => {
+const parsed = (read: JsonReader.JsonReader, text: string): unknown => {
   try {
-    return JSON.parse(text)
+    return read(text)
   } catch {
     return text
   }

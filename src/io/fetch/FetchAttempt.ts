@@ -1,4 +1,5 @@
 /** One request: sends it, as often as it is told to, follows where it leads, and takes the answer if its status and size will do. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -16,19 +17,24 @@ import * as Alarm from "../../concurrency/base/Alarm.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
+import * as TextRule from "../text/TextRule.ts"
 import * as Body from "./FetchBody.ts"
-import * as Cause from "./FetchCause.ts"
+import * as Cookies from "./Cookies.ts"
+import * as FetchCause from "./FetchCause.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
+import * as Wire from "../context/Wire.ts"
 
-export interface Limits {
-  readonly maxBody: number
+export interface Limits extends Body.Bounds {
   readonly redirects: number
   readonly accept: (status: number) => boolean
   /** Milliseconds for one attempt. */
   readonly timeout: number
+  /** What the transport is told; undefined where that is nothing. */
+  readonly wire: Wire.Wire | undefined
+  readonly cookies: Cookies.Choice | undefined
 }
 
 /** An answer whose status is accepted, with its body as `B`. */
@@ -55,6 +61,7 @@ export type More = Partial<Pick<FetchError, "retryable" | "status" | "retryAfter
 interface Sent {
   readonly at: number
   readonly scope: Scope.Closeable | undefined
+  readonly cookies: Cookies.Cookies | undefined
 }
 
 /** What an origin refused with 401, and where others can be had. */
@@ -114,10 +121,12 @@ export class Attempt<B> {
       this.count += 1
       const at = Alarm.now(this.clock)
       const { timeout } = this.limits
+      const cookies = Cookies.kept(this.limits.cookies, this.client)
       const late = () => this.late(outgoing, "one attempt", timeout)
-      if (this.outer === undefined) return within(this.send(outgoing, { at, scope: undefined }, 0), timeout, late)
+      if (this.outer === undefined)
+        return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
       const scope = Scope.forkUnsafe(this.outer)
-      return Effect.onExit(within(this.send(outgoing, { at, scope }, 0), timeout, late), (exit) =>
+      return Effect.onExit(within(this.send(outgoing, { at, scope, cookies }, 0), timeout, late), (exit) =>
         Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
       )
     })
@@ -137,15 +146,31 @@ export class Attempt<B> {
   }
 
   broken(outgoing: Outgoing, error: HttpClientError): FetchError {
-    const { detail, isPassing, reason } = Cause.of(error)
+    const { detail, isPassing, limit, reason } = FetchCause.of(error)
     const { cause } = error
     const retryable = isPassing && outgoing.idempotent
-    return this.error(outgoing, reason, detail, { retryable, ...(cause !== undefined && { cause }) })
+    return this.error(outgoing, reason, detail, {
+      retryable,
+      ...(cause !== undefined && { cause }),
+      ...(limit !== undefined && { limit })
+    })
   }
 
   late(outgoing: Outgoing, what: string, millis: number): FetchError {
     const detail = `no complete answer within ${span(millis)}, the time for ${what}`
     return this.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent })
+  }
+
+  /** Of an answer whose body could not be read. */
+  unread(outgoing: Outgoing, error: HttpClientError | Body.Fault): FetchError {
+    if (error._tag === "TooLarge") {
+      const limit = this.limits[error.limit] ?? Body.maxRatio
+      return this.error(outgoing, "TooLarge", Body.explainLarge(error, limit), { limit })
+    }
+    const detail = `its body ${error.detail}`
+    return error.isCut
+      ? this.error(outgoing, "Connect", detail, { retryable: outgoing.idempotent })
+      : this.error(outgoing, "Decode", detail)
   }
 
   /** Counts bytes of bodies for whoever runs this. */
@@ -154,16 +179,34 @@ export class Attempt<B> {
   }
 
   private send(outgoing: Outgoing, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
+    const { wire } = this.limits
     const renewal = this.renewalOf?.(outgoing.url.origin)
     const pass = renewal?.pass
     const request = pass === undefined ? outgoing.request : HttpClientRequest.setHeaders(outgoing.request, pass.headers)
-    return Effect.matchEffect(this.client.execute(request), {
+    const exchanged =
+      sent.cookies === undefined
+        ? Wire.execute(this.client, request, wire)
+        : Effect.flatMap(sent.cookies.sent(request, outgoing.url), (request) =>
+            Wire.execute(this.client, request, wire)
+          )
+    return Effect.matchEffect(exchanged, {
       onFailure: (error) => Effect.fail(this.broken(outgoing, error)),
       onSuccess: (response) => {
         this.unauthorized = response.status === 401 && renewal !== undefined ? { renewal, pass } : undefined
-        return this.receive(outgoing, response, sent, hops)
+        return this.keep(outgoing, response, sent, hops)
       }
     })
+  }
+
+  /** Keeps the cookies that it sets: without a jar, while it leads on. */
+  private keep(outgoing: Outgoing, response: Response, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
+    const isKept = sent.cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
+    const lines = isKept ? Wire.setCookiesOf(response) : []
+    if (lines.length === 0) return this.receive(outgoing, response, sent, hops)
+    const cookies = sent.cookies ?? new Cookies.Cookies()
+    return Effect.flatMap(cookies.received(lines, outgoing.url), () =>
+      this.receive(outgoing, response, { ...sent, cookies }, hops)
+    )
   }
 
   private receive(
@@ -234,7 +277,7 @@ export class Attempt<B> {
   ): Effect.Effect<never, FetchError> {
     const { status } = response
     const retryable = outgoing.idempotent && isTransient(status)
-    return Effect.flatMap(Effect.option(Body.read(response, 64 * 1024)), (body) =>
+    return Effect.flatMap(Effect.option(Body.read(response, { maxBody: 64 * 1024 })), (body) =>
       Effect.fail(
         this.error(outgoing, "Status", `answered ${status}`, {
           status,
@@ -256,34 +299,30 @@ export type Take<B> = (
 ) => Effect.Effect<B, FetchError>
 
 /** Reads it to the end. */
-export const whole: Take<Uint8Array> = (attempt, outgoing, response) => {
-  const { maxBody } = attempt.limits
-  return Effect.matchEffect(Body.read(response, maxBody), {
-    onFailure: (error) =>
-      Effect.fail(
-        error._tag === "TooLarge" ? tooLarge(attempt, outgoing, error, maxBody) : attempt.broken(outgoing, error)
-      ),
+export const whole: Take<Uint8Array> = (attempt, outgoing, response) =>
+  Effect.matchEffect(Body.read(response, attempt.limits), {
+    onFailure: (error) => Effect.fail(attempt.unread(outgoing, error)),
     onSuccess: (body) => {
       attempt.arrived(body.length)
       return Effect.succeed(body)
     }
   })
-}
 
 /** Leaves it to whoever reads it, and lets go of it at its end. */
 export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
   const { timeout } = attempt.limits
   const late = () => attempt.error(outgoing, "Timeout", `nothing more of its body came within ${span(timeout)}`)
-  return Effect.map(Effect.provideService(Stream.toPull(response.stream), Scope.Scope, scope!), (pull) => {
-    const next = Effect.matchCauseEffect(pull, {
+  return Effect.map(Effect.provideService(Body.open(response, attempt.limits), Scope.Scope, scope!), (piece) => {
+    const next = Effect.matchCauseEffect(piece, {
       onFailure: (cause) => Effect.andThen(Scope.close(scope!, Exit.void), Effect.failCause(cause)),
-      onSuccess: (pieces) => {
-        for (const piece of pieces) attempt.arrived(piece.length)
-        return Effect.succeed(pieces)
+      onSuccess: (piece) => {
+        if (piece === undefined) return Effect.andThen(Scope.close(scope!, Exit.void), Cause.done())
+        attempt.arrived(piece.length)
+        return Effect.succeed([piece] as const)
       }
     })
     return Stream.mapError(Stream.fromPull(Effect.succeed(within(next, timeout, late))), (error) =>
-      error._tag === "FetchError" ? error : attempt.broken(outgoing, error)
+      error._tag === "FetchError" ? error : attempt.unread(outgoing, error)
     )
   })
 }
@@ -319,22 +358,10 @@ const tooMany = 429
 const unavailable = 503
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-const tooLarge = <B>(
-  attempt: Attempt<B>,
-  outgoing: Outgoing,
-  { announced }: Body.TooLarge,
-  limit: number
-): FetchError => {
-  const size = announced === undefined ? "its body" : `its body of ${announced} bytes`
-  const detail = `${size} is larger than ${limit} bytes, and was not read to the end`
-  return attempt.error(outgoing, "TooLarge", detail, { limit })
-}
-
 /** How it starts, where it is text. */
 const excerpt = (body: Uint8Array, { headers }: Response): { readonly excerpt?: string } => {
-  const type = headers["content-type"] ?? ""
-  if (body.length === 0 || !Body.isText(type)) return {}
-  return { excerpt: Body.text(body.subarray(0, 500), type).replace(/\uFFFD$/, "") }
+  const start = body.length === 0 ? undefined : TextRule.start(body, headers, 500)
+  return start === undefined ? {} : { excerpt: start }
 }
 
 export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

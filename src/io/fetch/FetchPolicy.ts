@@ -5,6 +5,8 @@ import type * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import { checkDuration, checkNumber, checkWhole } from "../../concurrency/base/Options.ts"
 import type { Backoff } from "../../pipeline/Policy.ts"
+import * as Cookies from "./Cookies.ts"
+import * as Wire from "../context/Wire.ts"
 
 /** How many may start in each `per`, evenly spaced; `burst` (default 1) of them at once after a pause. */
 export interface Rate {
@@ -33,7 +35,7 @@ export interface Hedge {
  * How requests are made; what is left out is as it is around. A redirect counts as part of the request it answers: for
  * rate, host and time.
  */
-export interface Policy {
+export interface Policy extends Wire.Options {
   /** How many requests may run at once, default unlimited. */
   readonly concurrency?: number | undefined
   /** How many requests may run at once to one host and port, default unlimited. */
@@ -56,20 +58,14 @@ export interface Policy {
   readonly hedge?: Hedge | false | undefined
   /** How many redirects are followed, default 5; with 0, an answer of that kind is one like any other. */
   readonly redirects?: number | undefined
-  /** Whether cookies that servers set are kept and sent back, default no. */
-  readonly cookies?: boolean | undefined
+  /** Cookies that servers set, default those of a chain of redirects. */
+  readonly cookies?: Cookies.Choice | undefined
   /** The largest body in bytes, default 16 MiB. It is enforced while the body arrives, on what is decompressed. */
   readonly maxBody?: number | undefined
-  /** How many times its compressed size a body may have, default 200, where it is larger than 1 MiB. */
+  /** How many times its compressed size a body may have, default 1000, where it is larger than 1 MiB. */
   readonly maxRatio?: number | undefined
-  /** The most bytes of headers in an answer, default 64 KiB. */
-  readonly maxHeaders?: number | undefined
   /** Sent as `User-Agent` where a request has none of its own, default "skein". */
   readonly userAgent?: string | undefined
-  /** The proxy's URL, or false for none; default what `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say. */
-  readonly proxy?: string | false | undefined
-  /** With "public", addresses that are private, local or a cloud's own are refused; default "any". */
-  readonly network?: "any" | "public" | undefined
   /**
    * New headers for an origin that answered 401, as one with a fresh token. It runs once for all who wait for it, and
    * each request is sent once more with what it gives, to this origin alone.
@@ -112,7 +108,6 @@ export const check = (where: string, policy: Policy): void => {
   checkWhole(`${where}: retries`, policy.retries, 0, "unlimited")
   checkWhole(`${where}: maxBody`, policy.maxBody, 0, "unlimited")
   checkNumber(`${where}: maxRatio`, policy.maxRatio === Infinity ? undefined : policy.maxRatio, 1)
-  checkWhole(`${where}: maxHeaders`, policy.maxHeaders, 1)
   checkWhole(`${where}: redirects`, policy.redirects, 0)
   checkDuration(`${where}: timeout`, policy.timeout)
   checkDuration(`${where}: total`, policy.total)
@@ -129,6 +124,8 @@ export const check = (where: string, policy: Policy): void => {
     checkDuration(`${where}: hedge.after`, hedge.after)
     checkWhole(`${where}: hedge.copies`, hedge.copies, 1)
   }
+  Cookies.check(`${where}: cookies`, policy.cookies)
+  Wire.make(where, policy)
   checkText(where, policy)
 }
 
@@ -139,13 +136,7 @@ const checkRate = (option: string, rate: Rate | undefined): void => {
   checkWhole(`${option}.burst`, rate.burst, 1)
 }
 
-const checkText = (where: string, { network, onUnauthorized, proxy, secretParameters }: Policy): void => {
-  if (network !== undefined && network !== "any" && network !== "public") {
-    throw new TypeError(`${where}: network must be "any" or "public"`)
-  }
-  if (proxy !== undefined && proxy !== false && typeof proxy !== "string") {
-    throw new TypeError(`${where}: proxy must be a URL, or false for none`)
-  }
+const checkText = (where: string, { onUnauthorized, secretParameters }: Policy): void => {
   if (onUnauthorized !== undefined && typeof onUnauthorized !== "function") {
     throw new TypeError(`${where}: onUnauthorized must be a function from an origin to an effect that gives headers`)
   }

@@ -13,7 +13,8 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Stream from "effect/Stream"
-import { WireError } from "../../io/fetch/WireError.ts"
+import { setCookies } from "../../io/context/Wire.ts"
+import { WireError } from "../../io/context/WireError.ts"
 import type { Proxy } from "./ProxySettings.ts"
 import { declined } from "./Tunnel.ts"
 
@@ -87,9 +88,12 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: unknown, error: unknown): void {
-    const cause = isOverflow(error) ? tooLong(error, this.maxHeaders) : error
-    const reason = new HttpClientError.TransportError({ request: this.request, cause })
-    this.error = new HttpClientError.HttpClientError({ reason })
+    const cause = this.answered ? error : ofHead(error, this.maxHeaders)
+    this.error = HttpClientError.isHttpClientError(cause)
+      ? cause
+      : new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({ request: this.request, cause })
+        })
     if (this.answered) return this.tell()
     this.answered = true
     queueMicrotask(() => this.resume(Effect.fail(this.error!)))
@@ -138,11 +142,20 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
 /** Answers before the answer: a server sends one or two, and one that never stops would be listened to until the time is up. */
 const mostInterim = 100
 
-const isOverflow = (error: unknown): error is Error =>
-  error instanceof Error && "code" in error && error.code === "UND_ERR_HEADERS_OVERFLOW"
-
-const tooLong = (cause: Error, limit: number): WireError =>
-  new WireError("Protocol", `its headers are longer than ${limit} bytes, the limit \`maxHeaders\``, { cause, limit })
+/** What is wrong with the head of an answer. */
+const ofHead = (error: unknown, maxHeaders: number): unknown => {
+  const code = error instanceof Error && "code" in error ? error.code : undefined
+  if (code === "UND_ERR_HEADERS_OVERFLOW") {
+    const what = `its headers are longer than ${maxHeaders} bytes, the limit \`maxHeaders\``
+    return new WireError("Protocol", what, { cause: error, limit: maxHeaders })
+  }
+  // Undici says so of all headers with a length that it cannot read.
+  if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") {
+    const what = "its headers cannot be read: there are two lengths, or a line that is folded or otherwise wrong"
+    return new WireError("Protocol", what, { cause: error })
+  }
+  return error
+}
 
 /** Why an answer is none that can be given on. */
 const refusalOf = (
@@ -153,10 +166,7 @@ const refusalOf = (
   if (status === 407 && proxy !== undefined) return declined(proxy, status)
   // Where somebody has smuggled a second one in, either may be the wrong one.
   if (status < 300 || status > 399 || !Array.isArray(location) || new Set(location).size < 2) return undefined
-  return new WireError(
-    "Protocol",
-    `it leads to ${location.length} places at once: ${location.length} headers \`Location\``
-  )
+  return new WireError("Redirect", `it leads to ${location.length} places at once`)
 }
 
 const interrupted = new Error("The request was given up")
@@ -198,6 +208,11 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
   get cookies(): Cookies.Cookies {
     const header = this.received["set-cookie"]
     return header === undefined ? Cookies.empty : Cookies.fromSetCookie(header)
+  }
+
+  get [setCookies](): ReadonlyArray<string> {
+    const header = this.received["set-cookie"]
+    return header === undefined ? [] : Array.isArray(header) ? header : [header]
   }
 
   get remoteAddress(): Option.Option<string> {

@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import * as JsonText from "../../../concurrency/base/JsonText.ts"
+import * as JsonReader from "../../text/JsonReader.ts"
 import { newId } from "../../../pipeline/context/Host.ts"
 import type { Writer } from "../../../pipeline/Sink.ts"
 import type { Account, Element } from "../../../pipeline/Source.ts"
@@ -301,7 +302,7 @@ const encoderOf = <A, I extends object>(db: Db, queue: Queue<A, I>) => {
 }
 
 const decoderOf = <A, I extends object>(db: Db, queue: Queue<A, I>) => {
-  const decode = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.toCodecJson(queue.schema)))
+  const decode = JsonReader.decoder(queue.schema)
   return (key: string, item: string): Effect.Effect<Element<A, string>, DbError> => {
     const exit = decode(item)
     if (Exit.isSuccess(exit)) return Effect.succeed({ value: exit.value, position: key, bytes: 64 + item.length })

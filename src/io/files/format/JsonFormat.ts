@@ -2,13 +2,14 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import * as JsonText from "../../../concurrency/base/JsonText.ts"
 import { unlessTooDeep } from "../../../concurrency/base/Nesting.ts"
+import * as JsonReader from "../../text/JsonReader.ts"
 import { type Format, Refusal } from "../Format.ts"
 import { LineCutter, type LineOptions } from "./LineCutter.ts"
 import { fixElement } from "./LinesFormat.ts"
+import { misfit } from "./Misfit.ts"
 
 export const jsonlFormat = <A, I>(schema: Schema.Codec<A, I>, options: LineOptions): Format<A> => {
   const { parse, print } = jsonOf(schema, fixLine)
@@ -29,24 +30,25 @@ export const jsonOf = <A, I>(
   // Half as fast again; where code may not be generated, as under a strict CSP, the schema is interpreted as ever.
   SchemaJITCompiler.enable(codec.ast)
   SchemaJITCompiler.enable(Schema.flip(codec).ast)
+  const read = JsonReader.make(codec.ast)
   const decode = SchemaParser.decodeUnknownResult(codec)
   const encode = SchemaParser.encodeUnknownResult(codec)
   return {
-    parse: (text) => {
-      let value: unknown
-      try {
-        value = JSON.parse(text)
-      } catch (error) {
-        return new Refusal(`it is not JSON: ${error instanceof Error ? error.message : error}`, fix)
-      }
-      return unlessTooDeep(
+    parse: (text) =>
+      unlessTooDeep(
         () => {
+          let value: unknown
+          try {
+            value = read(text)
+          } catch (error) {
+            if (!(error instanceof SyntaxError)) throw error
+            return new Refusal(`it is not JSON: ${error.message}`, fix)
+          }
           const result = decode(value)
-          return Result.isSuccess(result) ? result.success : misfit(result.failure, fix)
+          return Result.isSuccess(result) ? result.success : misfit(result.failure, fix, value)
         },
         () => new Refusal("it is nested too deep", fix)
-      )
-    },
+      ),
     print: (element) =>
       unlessTooDeep(
         () => {
@@ -62,11 +64,3 @@ export const jsonOf = <A, I>(
 
 const fixLine =
   "Correct the line or the schema, or take the file as `Files.lines` and parse it in a step, which may skip bad lines."
-
-const issues = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const misfit = (issue: SchemaIssue.Issue, fix: string): Refusal => {
-  const [first] = issues(issue).issues
-  const field = (first?.path ?? []).map((key) => String(typeof key === "object" ? key.key : key)).join(".")
-  return new Refusal(first?.message ?? "it does not fit its schema", fix, field === "" ? undefined : field)
-}

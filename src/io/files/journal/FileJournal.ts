@@ -1,11 +1,13 @@
 /** The journal in a file: checkpoints and dead letters as lines of JSON, for one process at a time. */
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { Host, newId } from "../../../pipeline/context/Host.ts"
 import {
   AlreadyRunning,
@@ -37,7 +39,8 @@ export const make = (name: string, host?: Host): Effect.Effect<Journal, FilesErr
         Effect.flatMap(hostOf, (host) =>
           Effect.mapError(leased(fileOf(fs, path, host), key, host, duration), refused(path, key, "take its lease"))
         ),
-      load: (key) => Effect.mapError(Effect.flatMap(known(key), checkpointOf), explained(path, key, "read the checkpoint")),
+      load: (key) =>
+        Effect.mapError(Effect.flatMap(known(key), checkpointOf), explained(path, key, "read the checkpoint")),
       dead: (key) =>
         Effect.map(Effect.mapError(known(key), explained(path, key, "read the dead letters")), ({ letters }) =>
           letters.map((letter) => ({ ...letter, replayed: false }))
@@ -70,7 +73,16 @@ const fileOf = (fs: FileSystem.FileSystem, path: string, { id }: Host): JournalF
   return file
 }
 
-const leased = (
+/** A lease that is refused leaves nothing. */
+const leased = (...lease: Parameters<typeof taken>): ReturnType<typeof taken> =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    return yield* Effect.onError(Scope.provide(taken(...lease), scope), (cause) =>
+      Scope.close(scope, Exit.failCause(cause))
+    )
+  })
+
+const taken = (
   file: JournalFile,
   key: JournalKey,
   host: Host,
@@ -169,7 +181,7 @@ const inUse = ({ holder, until }: Taken): string => {
   const [pipeline] = JSON.parse(holder.key) as [string]
   return (
     `${holder.label} uses it for pipeline "${pipeline}", and one process at a time can. Wait for its end, or give this run ` +
-    `another one, as by \`Files.journal\`, or that of a database. If that one is gone, its lease ends at ${new Date(until).toISOString()}`
+    `another one, as by \`Files.journal\`, or that of a database. If that one is gone, its lease ends at ${DateTime.formatIso(DateTime.makeUnsafe(until))}`
   )
 }
 

@@ -11,7 +11,19 @@ import { FilesError, fromPlatform } from "../../FilesError.ts"
 import { inodeOf } from "../FilePlace.ts"
 import { folderOf, sizeOf, syncFolder } from "../TextFile.ts"
 import * as JournalLock from "./JournalLock.ts"
-import { applied, bodyOf, type Change, type Content, contentOf, empty, type Known, lineOf, linesOf, textOf, unknown } from "./JournalRecord.ts"
+import {
+  applied,
+  bodyOf,
+  type Change,
+  type Content,
+  contentOf,
+  empty,
+  type Known,
+  lineOf,
+  linesOf,
+  textOf,
+  unknown
+} from "./JournalRecord.ts"
 import type { JournalKey } from "../../../pipeline/Journal.ts"
 
 /** Somebody has taken the file away from this process; none where it was only let go, as by deleting its lock or itself. */
@@ -111,9 +123,14 @@ export class JournalFile {
 
   /** Adds a line, and has it on the disk. */
   add(key: JournalKey, change: Change): Effect.Effect<void, Wrong | Lost> {
-    return this.one.withPermit(Effect.andThen(this.kept, Effect.suspend(() => this.append(this.use!, key, change)))).pipe(
-      Effect.uninterruptible
-    )
+    return this.one
+      .withPermit(
+        Effect.andThen(
+          this.kept,
+          Effect.suspend(() => this.append(this.use!, key, change))
+        )
+      )
+      .pipe(Effect.uninterruptible)
   }
 
   private append(use: Use, key: JournalKey, change: Change): Effect.Effect<void, Wrong | Lost> {
@@ -130,9 +147,7 @@ export class JournalFile {
       yield* failed(path, Effect.andThen(file.writeAll(bytes), file.sync)).pipe(
         // What a write that failed has left is torn, and is taken away where that can be done.
         Effect.tapError(() =>
-          Effect.ignore(
-            Effect.map(Effect.andThen(file.truncate(length), file.sync), () => void (use.doubtful = false))
-          )
+          Effect.ignore(Effect.map(Effect.andThen(file.truncate(length), file.sync), () => void (use.doubtful = false)))
         )
       )
       const name = textOf(key)

@@ -60,7 +60,10 @@ export const take = (
     const taken = Effect.gen(function* () {
       yield* written(fs, temporary, holder, String(since + millis))
       while (!(yield* placed(fs, temporary, lock))) yield* freed(fs, path, lock, token, host)
-    }).pipe(failed, Effect.onError(() => Effect.ignore(fs.remove(temporary))))
+    }).pipe(
+      failed,
+      Effect.onError(() => Effect.ignore(fs.remove(temporary)))
+    )
     const isOurs = Effect.map(fs.readFileString(lock), (text) => text.includes(token))
     yield* Effect.acquireRelease(taken, () =>
       Effect.ignore(Effect.flatMap(isOurs, (ours) => (ours ? fs.remove(lock) : Effect.void)))
@@ -69,7 +72,9 @@ export const take = (
     const first = new TextEncoder().encode(`${holder}\n`).length
     return {
       lostTo: Effect.map(read(fs, path, lock), (found) =>
-        Option.exists(found, ({ holder }) => holder.token === token) ? "ours" : Option.map(found, ({ holder }) => holder)
+        Option.exists(found, ({ holder }) => holder.token === token)
+          ? "ours"
+          : Option.map(found, ({ holder }) => holder)
       ),
       renew: (until) =>
         Effect.andThen(
@@ -84,11 +89,7 @@ interface Found {
   readonly until: number
 }
 
-const read = (
-  fs: FileSystem.FileSystem,
-  path: string,
-  lock: string
-): Effect.Effect<Option.Option<Found>, FilesError> =>
+const read = (fs: FileSystem.FileSystem, path: string, lock: string): Effect.Effect<Option.Option<Found>, FilesError> =>
   fs.readFileString(lock).pipe(
     Effect.asSome,
     Effect.catchIf(

@@ -113,7 +113,10 @@ export const applied = (was: Known, record: Omit<Record, "format" | "key">): Kno
     letters:
       gone.size === 0 && dead.length === 0
         ? before
-        : [...before.filter((letter) => !gone.has(letter.id)), ...dead.map((letter, i) => ({ ...letter, id: first + i }))],
+        : [
+            ...before.filter((letter) => !gone.has(letter.id)),
+            ...dead.map((letter, i) => ({ ...letter, id: first + i }))
+          ],
     next: first + dead.length
   }
 }
@@ -140,8 +143,14 @@ export const contentOf = (bytes: Uint8Array): Effect.Effect<Content, string> =>
             : `its line ${number} is not what Skein wrote; was it changed by hand? Restore it, or delete it to start over`
         )
       }
-      const { format: made, key, ...record } = yield* Effect.mapError(decodeRecord(body), (error) =>
-        number === 1 ? "it is no journal of Skein" : `its line ${number} says what this version does not know: ${error.message}`
+      const {
+        format: made,
+        key,
+        ...record
+      } = yield* Effect.mapError(decodeRecord(body), (error) =>
+        number === 1
+          ? "it is no journal of Skein"
+          : `its line ${number} says what this version does not know: ${error.message}`
       )
       if (made !== undefined && made > format) {
         return yield* Effect.fail(

@@ -138,7 +138,11 @@ export const written = (
   )
 
 /** Gives a whole file a name that must be free. */
-export const placed = (fs: FileSystem.FileSystem, temporary: string, lock: string): Effect.Effect<boolean, FilesError> =>
+export const placed = (
+  fs: FileSystem.FileSystem,
+  temporary: string,
+  lock: string
+): Effect.Effect<boolean, FilesError> =>
   Effect.andThen(fs.link(temporary, lock), Effect.as(fs.remove(temporary), true)).pipe(
     Effect.catchIf(
       (error) => error.reason._tag === "AlreadyExists",

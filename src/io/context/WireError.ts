@@ -2,7 +2,7 @@
 
 /** What a transport says of a failure that it has made out itself. */
 export class WireError extends Error {
-  readonly reason: "Blocked" | "Connect" | "Dns" | "Tls" | "Protocol"
+  readonly reason: "Blocked" | "Connect" | "Protocol" | "Redirect"
   readonly retryable: boolean
   /** That was exceeded, in bytes. */
   readonly limit: number | undefined

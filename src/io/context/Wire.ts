@@ -1,9 +1,15 @@
 /** What `Fetch` tells the transport below it: where a request may go, by which way, and how long a head it may bring. */
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Cookies from "effect/http/Cookies"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type { HttpClientRequest } from "effect/http/HttpClientRequest"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import { checkWhole } from "../../concurrency/base/Options.ts"
 import * as Foreign from "../../concurrency/base/Foreign.ts"
+import { WireError } from "./WireError.ts"
 
 /** As in a policy; what is left out is as `standard` says. */
 export interface Options {
@@ -29,7 +35,7 @@ export interface Wire {
 
 const standard: Wire = { network: "any", proxy: "environment", maxHeaders: 64 * 1024 }
 
-/** Read by a transport for each request; one that does not know it goes its own way, see `enforces`. */
+/** Read by a transport for each request; one that does not know it goes its own way, see `execute`. */
 export const Wire: Context.Reference<Wire> = Context.Reference("skein/Fetch/Wire", { defaultValue: () => standard })
 
 /** The wire of these options, and undefined where they say nothing. Throws where one is wrong. */
@@ -73,7 +79,30 @@ export const enforced = <C extends HttpClient.HttpClient>(client: C): C => {
 }
 
 /**
- * Whether the client does as `Wire` says. Of one that is not known to, as one that wraps another, nothing may be asked
- * that has to hold: `network: "public"`.
+ * Sends a request by a wire. `network: "public"` is asked of nobody who is not known to keep it, as a client that wraps
+ * another: what it does not know, it would leave open.
  */
-export const enforces = (client: HttpClient.HttpClient): boolean => enforcing.has(client)
+export const execute = (
+  client: HttpClient.HttpClient,
+  request: HttpClientRequest,
+  wire: Wire | undefined
+): ReturnType<HttpClient.HttpClient["execute"]> => {
+  if (wire === undefined) return client.execute(request)
+  if (wire.network === "public" && !enforcing.has(client)) {
+    const cause = new WireError("Blocked", '`network` is "public", and only the client of `Http.layer` itself keeps it')
+    const reason = new HttpClientError.TransportError({ request, cause })
+    return Effect.fail(new HttpClientError.HttpClientError({ reason }))
+  }
+  return Effect.provideService(client.execute(request), Wire, wire)
+}
+
+/** Of an answer: its `Set-Cookie` headers as they came. Effect's own reading of them holds one of each name. */
+export const setCookies: unique symbol = Symbol.for("skein/Fetch/setCookies")
+
+export const setCookiesOf = (response: HttpClientResponse): ReadonlyArray<string> => {
+  const raw = (response as { readonly [setCookies]?: ReadonlyArray<string> })[setCookies]
+  if (raw !== undefined) return raw
+  const read = Cookies.toSetCookieHeaders(response.cookies)
+  const header = response.headers["set-cookie"]
+  return read.length > 0 || header === undefined ? read : [header]
+}
