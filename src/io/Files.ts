@@ -17,6 +17,10 @@ import { bytesFormat } from "./files/format/BytesFormat.ts"
 import { csvFormat, type CsvFormatOptions } from "./files/format/CsvFormat.ts"
 import { jsonFormat, jsonlFormat } from "./files/format/JsonFormat.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
+import { codecs, type ParquetCompression } from "./files/format/ParquetCodecs.ts"
+import * as ParquetShape from "./files/format/ParquetShape.ts"
+import { parquetSink } from "./files/format/ParquetSink.ts"
+import { parquetSource } from "./files/format/ParquetSource.ts"
 import {
   type CompressionOptions,
   formatted,
@@ -214,6 +218,64 @@ type BytesReadOptions = Omit<BytesOptions, keyof SinkOptions>
 export interface BytesOptions extends Omit<Options<Uint8Array>, "skipBlank" | "maxLine" | "encoding"> {
   /** How many bytes a block has. Default 64 KiB. */
   readonly size?: number
+}
+
+export interface ParquetOptions {
+  /** As a sink: how many rows a row group has. Default 100,000. Readers hold one in memory at a time. */
+  readonly rowGroup?: number
+  /** As a sink. Default "snappy"; the others need Node, Bun or Deno. As a source, each page says what it is. */
+  readonly compression?: ParquetCompression
+  /** As a sink: force each batch, and at the end the file, to the disk. Default true. */
+  readonly fsync?: boolean
+  /** As a source: the largest row group that is accepted, in bytes of the columns that are read, not compressed. Default 1 GiB. */
+  readonly maxGroup?: number
+}
+
+/** A Parquet file, to read from and to write to. The position of an element is how many rows there are up to it. */
+export interface ParquetFile<in out A> extends LineFile<A> {}
+
+/**
+ * A Parquet file, one value of `schema` a row. As a source it reads the columns that the schema has, a row group at a time, and goes
+ * on at any row: integers of 64 bits, decimals and timestamps are exact, or refused by a field that cannot hold them. As a sink it
+ * is written at the end of the run and then takes the place of the file that was there: until then rows are kept in `.NAME.skein-rows`
+ * beside it. A later run that has more adds row groups. Lists and objects are Parquet's own; a decimal is written as text, and
+ * what fits no column, such as a union, as JSON. Fails with `FilesError`.
+ *
+ * @example
+ * ```ts
+ * import * as NodeServices from "@effect/platform-node/NodeServices"
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const City = Schema.Struct({ name: Schema.String, people: Schema.BigInt })
+ * const cities = Files.parquet("cities.parquet", City)
+ *
+ * const program = Effect.gen(function* () {
+ *   const job = Pipeline.from([{ name: "Ulm", people: 129942n }]).pipe(Pipeline.to(cities))
+ *   yield* Pipeline.run(job, { name: "cities" })
+ *   return yield* Pipeline.collect(Pipeline.from(cities))
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeServices.layer)) // => [{ name: "Ulm", people: 129942n }]
+ * ```
+ */
+export const parquet = <A, I>(
+  path: string,
+  schema: Schema.Codec<A, I>,
+  options: ParquetOptions = {}
+): ParquetFile<A> => {
+  const { compression = "snappy", fsync = true, maxGroup = 1024 ** 3, rowGroup = 100_000 } = options
+  checkWhole("Files: rowGroup", rowGroup, 1)
+  checkWhole("Files: maxGroup", maxGroup, 1, "unlimited")
+  if (!Object.hasOwn(codecs, compression)) {
+    throw new TypeError(`Files: compression has to be one of ${Object.keys(codecs).join(", ")}, not ${compression}`)
+  }
+  const shape = ParquetShape.of(schema)
+  return {
+    ...parquetSink(path, schema, shape, { compression, fsync, rowGroup }),
+    ...parquetSource(path, schema, shape, maxGroup)
+  }
 }
 
 /**
