@@ -10,7 +10,7 @@ export interface Jar {
   readonly setCookie: (cookie: string, url: string, options: StoreOptions) => Promise<unknown>
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   /** Whether a cookie that the rules refuse is left out without a word. */
   readonly ignoreError: boolean
   readonly now: Date
