@@ -232,12 +232,14 @@ describe.each(databases)("integers beyond 2^53 in $database", ({ direct, url, da
           assert.deepStrictEqual(yield* Db.query(Row)`SELECT id, data FROM t`, [
             { id: 1, data: { big: 9007199254740993n, all: [1n, 18446744073709551615n] } }
           ])
-          for (const error of [
-            yield* Effect.flip(Db.query(Rounded)`SELECT id, data FROM t`),
-            yield* Effect.flip(Db.query(Whole)`SELECT id, data FROM t`)
-          ]) {
-            assert.match(error.message, /data/)
-          }
+          const rounded = yield* Effect.flip(Db.query(Rounded)`SELECT id, data FROM t`)
+          assert.include(rounded.message, `Expected number at ["data"]["big"]`)
+          const whole = yield* Effect.flip(Db.query(Whole)`SELECT id, data FROM t`)
+          assert.include(whole.message, `at ["data"]["all"]`)
+          const Free = Schema.Struct({ data: Schema.Unknown })
+          assert.deepStrictEqual(yield* Db.query(Free)`SELECT data FROM t`, [
+            { data: { big: 9007199254740993n, all: [1, 18446744073709551615n] } }
+          ])
           yield* writeTo(Db.table("u", Row), [{ id: 1, data: { big: 9007199254740993n, all: [] } }])
           assert.deepStrictEqual(yield* Db.query(Row)`SELECT id, data FROM u`, [
             { id: 1, data: { big: 9007199254740993n, all: [] } }
