@@ -106,6 +106,12 @@ describe.each(readers)("integers beyond 2^53 from $where", ({ read }) => {
       `{"id":9007199254740993}`,
       { id: 9007199254740993n }
     ],
+    [
+      "a bigint or a number, which a number holds",
+      field(Schema.Union([Schema.BigInt, Schema.Number])),
+      `{"id":9007199254740992}`,
+      { id: 2 ** 53 }
+    ],
     ["a literal", field(Schema.Literal(9007199254740993n)), `{"id":9007199254740993}`, { id: 9007199254740993n }],
     ["without a schema", field(Schema.Any), `{"id":{"a":[9007199254740993,1]}}`, { id: { a: [9007199254740993n, 1] } }],
     ["text of digits", field(Schema.String), `{"id":"9007199254740993"}`, { id: "9007199254740993" }],
