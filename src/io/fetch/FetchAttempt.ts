@@ -1,5 +1,5 @@
 /** One request: sends it, as often as it is told to, follows where it leads, and takes the answer if its status and size will do. */
-import { done } from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -20,12 +20,12 @@ import { FetchError, type Reason } from "../FetchError.ts"
 import * as TextRule from "../text/TextRule.ts"
 import * as Body from "./FetchBody.ts"
 import * as Cookies from "./Cookies.ts"
-import * as Cause from "./FetchCause.ts"
+import * as FetchCause from "./FetchCause.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
-import * as Wire from "./Wire.ts"
+import * as Wire from "../context/Wire.ts"
 
 export interface Limits extends Body.Bounds {
   readonly redirects: number
@@ -146,7 +146,7 @@ export class Attempt<B> {
   }
 
   broken(outgoing: Outgoing, error: HttpClientError): FetchError {
-    const { detail, isPassing, limit, reason } = Cause.of(error)
+    const { detail, isPassing, limit, reason } = FetchCause.of(error)
     const { cause } = error
     const retryable = isPassing && outgoing.idempotent
     return this.error(outgoing, reason, detail, {
@@ -201,13 +201,12 @@ export class Attempt<B> {
 
   /** Keeps the cookies that it sets: without a jar, while it leads on. */
   private keep(outgoing: Outgoing, response: Response, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
-    const { cookies } = sent
-    const isKept = cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
-    if (!isKept || !Cookies.isSet(response)) return this.receive(outgoing, response, sent, hops)
-    const keeping = cookies ?? new Cookies.Cookies()
-    return Effect.andThen(
-      keeping.received(response, outgoing.url),
-      Effect.suspend(() => this.receive(outgoing, response, { ...sent, cookies: keeping }, hops))
+    const isKept = sent.cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
+    const lines = isKept ? Wire.setCookiesOf(response) : []
+    if (lines.length === 0) return this.receive(outgoing, response, sent, hops)
+    const cookies = sent.cookies ?? new Cookies.Cookies()
+    return Effect.flatMap(cookies.received(lines, outgoing.url), () =>
+      this.receive(outgoing, response, { ...sent, cookies }, hops)
     )
   }
 
@@ -312,19 +311,18 @@ export const whole: Take<Uint8Array> = (attempt, outgoing, response) =>
 
 /** Leaves it to whoever reads it, and lets go of it at its end. */
 export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
-  const { limits } = attempt
-  const late = () => attempt.error(outgoing, "Timeout", `nothing more of its body came within ${span(limits.timeout)}`)
-  const letGo = Scope.close(scope!, Exit.void)
-  return Effect.map(Effect.provideService(Body.open(response, limits), Scope.Scope, scope!), (pull) => {
-    const next = Effect.matchCauseEffect(pull, {
-      onFailure: (cause) => Effect.andThen(letGo, Effect.failCause(cause)),
+  const { timeout } = attempt.limits
+  const late = () => attempt.error(outgoing, "Timeout", `nothing more of its body came within ${span(timeout)}`)
+  return Effect.map(Effect.provideService(Body.open(response, attempt.limits), Scope.Scope, scope!), (piece) => {
+    const next = Effect.matchCauseEffect(piece, {
+      onFailure: (cause) => Effect.andThen(Scope.close(scope!, Exit.void), Effect.failCause(cause)),
       onSuccess: (piece) => {
-        if (piece === undefined) return Effect.andThen(letGo, done())
+        if (piece === undefined) return Effect.andThen(Scope.close(scope!, Exit.void), Cause.done())
         attempt.arrived(piece.length)
         return Effect.succeed([piece] as const)
       }
     })
-    return Stream.mapError(Stream.fromPull(Effect.succeed(within(next, limits.timeout, late))), (error) =>
+    return Stream.mapError(Stream.fromPull(Effect.succeed(within(next, timeout, late))), (error) =>
       error._tag === "FetchError" ? error : attempt.unread(outgoing, error)
     )
   })
