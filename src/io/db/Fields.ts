@@ -206,9 +206,11 @@ const makeJsonForm = (field: SchemaAST.AST): JsonForm => {
       return form.value.isWellFormed() ? Result.succeed(form.value) : Result.fail(JsonText.noUtf8)
     },
     parse: (value) => {
-      const form = decode(bare || typeof value !== "string" ? value : parsed(read, value))
-      // The schema of the row says what is wrong with it.
-      return Exit.isSuccess(form) ? form.value : value
+      const found = bare || typeof value !== "string" ? value : parsed(read, value)
+      const form = decode(found)
+      if (Exit.isSuccess(form)) return form.value
+      // The schema of the row says what is wrong with it: with an integer that a number would round, where it is.
+      return found !== value && JsonReader.rounded(found, []) !== undefined ? found : value
     }
   }
 }
