@@ -133,6 +133,8 @@ interface NodeCrypto {
   readonly createHash: (algorithm: string) => Hash
 }
 
+const algorithms = { sha256: Digest.sha256, sha384: Digest.sha384, sha512: Digest.sha512 }
+
 const blockSize = 1024 * 1024
 
 /** Block by block where the platform can; WebCrypto knows only whole ones. */
@@ -145,7 +147,7 @@ const digestOfFile = (
     const crypto = builtin("node:crypto") as NodeCrypto | undefined
     if (crypto === undefined) {
       const digest = yield* Digest.Digest
-      return yield* digest.digest(Digest[algorithm], yield* fs.readFile(path))
+      return yield* digest.digest(algorithms[algorithm], yield* fs.readFile(path))
     }
     const hash = crypto.createHash(algorithm)
     const file = yield* fs.open(path, { flag: "r" })
