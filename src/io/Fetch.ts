@@ -195,7 +195,7 @@ export const json = <S extends Schema.Constraint>(
  * ```
  */
 export const text = (options?: Options): Fetcher<string> =>
-  fetcher(options, {}, ({ body, response }) => TextRule.decoded(body, response.headers["content-type"]))
+  fetcher(options, {}, ({ body, response }) => TextRule.text(body, response.headers))
 
 /**
  * Fetches the body as it is.
