@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { Fetch } from "skein"
 import { Http } from "skein/node"
 import { createHash } from "node:crypto"
@@ -300,6 +301,29 @@ describe("Fetch.download", () => {
         assert.strictEqual((error as { kind?: string }).kind, "Interfered")
         yield* Fiber.interrupt(first)
         only(folder, "x")
+      })
+    )
+  )
+
+  it.effect("keeps what came within its time", () =>
+    withShelf({ body: content(200_000), etag: '"1"' }, (shelf, folder) =>
+      Effect.gen(function* () {
+        const path = join(folder, "x")
+        shelf.thing.answer = (_, response) => {
+          response.writeHead(200, { etag: '"1"', "content-length": 200_000 })
+          response.write(Buffer.from(shelf.thing.body).subarray(0, 100_000))
+          return true
+        }
+        let came = 0
+        const onProgress = ({ bytes }: Fetch.Progress) => Effect.sync(() => void (came = bytes))
+        const options = { total: "10 seconds", timeout: "1 minute", onProgress } as const
+        const fiber = yield* Effect.forkChild(Effect.flip(Fetch.download(shelf.url, path, options)))
+        while (came < 100_000) yield* Effect.promise(() => new Promise((next) => setTimeout(next, 5)))
+        yield* TestClock.adjust("10 seconds")
+        const error = yield* Fiber.join(fiber)
+        assert.include(error.message, "100000 bytes came within 10s, and not all")
+        shelf.thing.answer = undefined
+        assert.strictEqual((yield* Fetch.download(shelf.url, path)).resumed, 100_000)
       })
     )
   )
