@@ -168,7 +168,7 @@ const begin = (options: EndOptions, rotation: Rotation, path: string, lock: File
       before = undefined
       if (part !== since) {
         const begunIn = [since + 1, part] as const
-        yield* open(since, { base: since === first ? base : 0 })
+        yield* open(since, { base: since === first ? base : 0, committed: state })
         for (let number = begunIn[1]; number >= begunIn[0]; number--) yield* failed(fs.remove(partPath(path, number)))
       }
       if (Option.isSome(state)) begun = state.value.begun ?? begun
