@@ -75,7 +75,6 @@ const begin = (options: EndOptions, rotation: Rotation, path: string, lock: File
     const isMade =
       last > 0 &&
       !clean &&
-      Option.exists(lock.left, ({ part }) => part === last) &&
       Option.exists(yield* Appender.statOf(fs, partPath(path, last)), (info) => sizeOf(info) === 0)
     const first = Option.match(committed, {
       onNone: () => (isMade ? last : last + 1),
