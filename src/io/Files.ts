@@ -7,7 +7,7 @@ import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import type * as Schema from "effect/Schema"
-import type * as Stdio from "effect/Stdio"
+import { noUtf8 } from "../concurrency/base/JsonText.ts"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import type { Sink } from "../pipeline/Sink.ts"
@@ -327,6 +327,10 @@ export const writeAtomic = (
   options: { readonly mode?: number } = {}
 ): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
+    if (typeof content === "string" && !content.isWellFormed()) {
+      const fix = "Correct the text, or give the bytes."
+      return yield* new FilesError({ kind: "BadElement", tried: "write", path, reason: `it ${noUtf8}`, fix })
+    }
     const fs = yield* FileSystem.FileSystem
     const target = yield* realPath(path)
     // Whoever may not read the old content may not read the new one either.
@@ -386,6 +390,8 @@ export const within = (
         fix: "Use a relative name without `..`."
       })
     if (name.includes("\0")) return yield* outside("it has a NUL character in it")
+    // The system would make another name of it, the same for all such names.
+    if (!name.isWellFormed()) return yield* outside(`it ${noUtf8}`)
     if (name.split(/[/\\]/).includes("..")) return yield* outside("it has a `..` in it")
     const base = path.resolve(root)
     const target = Option.getOrUndefined(path.resolveWithin(base, name))
