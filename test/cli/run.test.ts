@@ -121,7 +121,7 @@ describe.concurrent("skein run", () => {
       )
 
       const failed = yield* Child.run(["dead", "repos", "--replay"], { cwd })
-      expect(failed).toMatchObject({ code: 0, stdout: expect.stringContaining("0 written, 1 dead") })
+      expect(failed).toMatchObject({ code: 1, stdout: expect.stringContaining("0 written, 1 dead") })
 
       mended = true
       const replayed = yield* Child.run(["dead", "repos", "--replay"], { cwd })
@@ -140,7 +140,7 @@ describe.concurrent("skein run", () => {
     ["pipeline.ts", `import { Pipeline } from "skein"\nexport default Pipeline.from([1])`, "a pipeline without a sink"],
     ["layer.ts", `${copy}\nexport const layer = {}`, "its export `layer` is not a Layer"],
     ["name.ts", `${copy}\nexport const name = "../a"`, "cannot be the name of a pipeline"],
-    ["enum.ts", "enum A { B }\nexport default A", "importing it failed: TypeScript enum is not supported"],
+    ["enum.ts", "enum A { B }\nexport default A", "importing it failed: SyntaxError: TypeScript enum is not supported"],
     ["throws.ts", `throw new Error("no luck")`, "importing it failed: no luck"],
     ["package.ts", `import "no-such-package"`, "Cannot find package 'no-such-package'"],
     [
