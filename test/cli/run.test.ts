@@ -133,6 +133,42 @@ describe.concurrent("skein run", () => {
     })
   )
 
+  it.effect("keeps with a dead letter what caused it, without secrets", () =>
+    Effect.gen(function* () {
+      const job = `
+        import * as Data from "effect/Data"
+        import * as Effect from "effect/Effect"
+        import * as Schema from "effect/Schema"
+        import { Pipeline, Sink, Source } from "skein"
+        class Gone extends Data.TaggedError("Gone") {}
+        const failures = [
+          Effect.fail(new Gone({ id: 7 })),
+          Effect.fail({ code: 5 }),
+          Effect.tryPromise(() => Promise.reject(new Error("no", { cause: { why: "because" } }))),
+          Effect.fail(new Error("at http://ada:pw@h/?token=pw"))
+        ]
+        export default Pipeline.from(Source.list([0, 1, 2, 3], { name: "numbers" })).pipe(
+          Pipeline.map((n) => failures[n], { name: "fail", onError: { deadLetter: Schema.Number } }),
+          Pipeline.to(Sink.discard)
+        )`
+      const cwd = yield* project({ "job.mjs": job })
+      const { code } = yield* Child.run(["run", "job.mjs"], { cwd })
+      expect(code).toBe(1)
+      const { stdout } = yield* Child.run(["dead", "job", "--json"], { cwd })
+      expect(
+        stdout
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line).cause)
+      ).toEqual([
+        "Gone { id: 7 }",
+        '{"code":5}',
+        expect.stringMatching(/; caused by no; caused by \{"why":"because"\}$/),
+        "at http://***@h/?token=***"
+      ])
+    })
+  )
+
   const unusable: ReadonlyArray<readonly [name: string, text: string | undefined, message: string]> = [
     ["missing.ts", undefined, "there is no such file"],
     ["empty.ts", "export {}", "it has no default export"],
