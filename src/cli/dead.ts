@@ -43,10 +43,7 @@ const config = {
     Argument.withDescription("The name of the pipeline, which its summary begins with"),
     Argument.optional
   ),
-  db: Paths.database.pipe(
-    Flag.withDescription("The database with the dead letters: a file, or that of a PostgreSQL"),
-    Flag.optional
-  ),
+  db: Paths.database.pipe(Flag.withDescription("The database with the dead letters: a file or a URL"), Flag.optional),
   replay: Flag.Boolean("replay").pipe(Flag.withDescription("Run them again"), Flag.withDefault(false)),
   ...Report.flags
 }

@@ -102,7 +102,7 @@ const config = {
   ),
   userAgent: Paths.text("user-agent").pipe(Flag.withDescription('Default "skein"'), Flag.optional),
   cookies: Flag.Boolean("cookies").pipe(
-    Flag.withDescription("Send back the cookies that a host sets. Default yes; --no-cookies"),
+    Flag.withDescription("Send back the cookies that hosts set. Default yes"),
     Flag.withDefault(true)
   ),
   proxy: Paths.text("proxy").pipe(

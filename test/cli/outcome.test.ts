@@ -65,11 +65,17 @@ describe("what is told", () => {
       const { stderr } = yield* Command.run(cwd, "fetch", ...urls, ...limits, "--out", "x")
       expect(stderr).toMatch(/\/big: .*--max-body/)
       expect(stderr).toMatch(/\/headers: its headers are longer than 2000 bytes, the limit --max-headers/)
-      expect(stderr).not.toMatch(/`|maxBody|maxHeaders/)
+      expect(stderr).not.toMatch(/maxBody|maxHeaders/)
       const blocked = yield* Command.run(cwd, "fetch", `${url}/big`, "--out", "y", "--public")
       expect(blocked.stderr).toMatch(
         /127\.0\.0\.1 is no address of the public internet; leave out --public to allow it/
       )
     })
   )
+
+  it("names the option for a time that was too short", () => {
+    const late = { method: "GET", url: "http://h/", detail: "no answer", retryable: true, attempt: 1, elapsed: 1 }
+    const { message } = Terms.ofFetch(new FetchError({ ...late, reason: "Timeout" }))
+    expect(message).toMatch(/^GET http:\/\/h\/: no answer; .* allow more time with --timeout$/)
+  })
 })
