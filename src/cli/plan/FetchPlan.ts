@@ -153,7 +153,7 @@ export const make = (
       maxHeaders: options.maxHeaders,
       headers,
       userAgent: options.userAgent,
-      cookies: options.cookies === true ? "shared" : undefined,
+      cookies: options.cookies === true ? true : undefined,
       proxy: options.proxy,
       network: options.public === true ? "public" : undefined,
       secretParameters: secret
