@@ -9,7 +9,7 @@ import { newId, Host } from "../../pipeline/context/Host.ts"
 import type { FetchError } from "../FetchError.ts"
 import { type FilesError, fromPlatform } from "../FilesError.ts"
 import { builtin } from "../codec/Builtin.ts"
-import { take } from "../files/FileLock.ts"
+import { take } from "../files/write/FileLock.ts"
 import { realPath } from "../files/FilePlace.ts"
 import { notAFile } from "../files/TextFile.ts"
 import * as BodyDigest from "./BodyDigest.ts"
@@ -18,7 +18,7 @@ import * as PartFile from "./PartFile.ts"
 import { isIdentity } from "./Range.ts"
 import { Reading } from "./Reading.ts"
 import { type Opened, Rest } from "./Rest.ts"
-import { hidden } from "./ShownUrl.ts"
+import { hidden } from "../../concurrency/base/Secrets.ts"
 
 /** How far a download is. */
 export interface Progress {

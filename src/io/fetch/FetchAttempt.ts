@@ -14,6 +14,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
+import * as Secrets from "../../concurrency/base/Secrets.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
@@ -23,7 +24,7 @@ import * as FetchCause from "./FetchCause.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
-import { shown } from "./ShownUrl.ts"
+import { isSecret, shown } from "./ShownUrl.ts"
 import * as Charset from "../text/Charset.ts"
 import * as MediaType from "../text/MediaType.ts"
 import * as Wire from "./Wire.ts"
@@ -124,7 +125,8 @@ export class Attempt<B> {
       const { timeout } = this.limits
       const cookies = Cookies.kept(this.limits.cookies, this.client)
       const late = () => this.late(outgoing, "one attempt", timeout)
-      if (this.outer === undefined) return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
+      if (this.outer === undefined)
+        return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
       const scope = Scope.forkUnsafe(this.outer)
       return Effect.onExit(within(this.send(outgoing, { at, scope, cookies }, 0), timeout, late), (exit) =>
         Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
@@ -200,12 +202,7 @@ export class Attempt<B> {
   }
 
   /** Keeps the cookies that it sets: without a jar, while it leads on. */
-  private keep(
-    outgoing: Outgoing,
-    response: Response,
-    sent: Sent,
-    hops: number
-  ): Effect.Effect<Answer<B>, FetchError> {
+  private keep(outgoing: Outgoing, response: Response, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
     const { cookies } = sent
     const isKept = cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
     if (!isKept || !Cookies.isSet(response)) return this.receive(outgoing, response, sent, hops)
@@ -238,7 +235,7 @@ export class Attempt<B> {
       millis: Math.round(Alarm.now(this.clock) - sent.at),
       error: (reason, detail, more) =>
         this.error(outgoing, reason, detail, {
-          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response)),
+          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response, outgoing)),
           ...more
         }),
       scope: sent.scope
@@ -284,13 +281,13 @@ export class Attempt<B> {
   ): Effect.Effect<never, FetchError> {
     const { status } = response
     const retryable = outgoing.idempotent && isTransient(status)
-    return Effect.flatMap(Effect.option(Body.read(response, { maxBody: 64 * 1024 })), (body) =>
+    return Effect.flatMap(Body.beginning(response), (body) =>
       Effect.fail(
         this.error(outgoing, "Status", `answered ${status}`, {
           status,
           retryable,
           ...(retryAfter !== undefined && { retryAfter }),
-          ...(body._tag === "Some" && excerpt(body.value, response))
+          ...excerpt(body, response, outgoing)
         })
       )
     )
@@ -365,15 +362,23 @@ const tooMany = 429
 const unavailable = 503
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** How it starts, where it is text. */
-const excerpt = (body: Uint8Array, { headers }: Response): { readonly excerpt?: string } => {
+/** How it starts, where it is text; without the secrets of the request that it may repeat. */
+const excerpt = (body: Uint8Array, { headers }: Response, outgoing: Outgoing): { readonly excerpt?: string } => {
   const type = MediaType.parse(headers["content-type"])
   if (body.length === 0 || type === undefined || !MediaType.isText(type.essence)) return {}
   const decoder = Result.getOrElse(
     Result.try(() => new TextDecoder(type.charset)),
     () => Charset.utf8
   )
-  return { excerpt: decoder.decode(body.subarray(0, 500)).replace(/\uFFFD$/, "") }
+  const text = decoder.decode(body.subarray(0, 500)).replace(/\uFFFD$/, "")
+  return { excerpt: secretsOf(outgoing).reduce((text, secret) => text.replaceAll(secret, Secrets.mark), text) }
 }
+
+/** Values of headers, as `Bearer x` and as `x`. */
+const secretsOf = ({ request, secret }: Outgoing): ReadonlyArray<string> =>
+  Object.entries(request.headers)
+    .filter(([name]) => isSecret(name, secret))
+    .flatMap(([, value]) => [value, ...value.split(" ")])
+    .filter((value) => value.length >= 8)
 
 export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))
