@@ -10,16 +10,21 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { checkWhole } from "../concurrency/base/Options.ts"
+import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import * as Download from "./fetch/Download.ts"
 import type { Downloaded, DownloadOptions } from "./fetch/Download.ts"
-import type { Source } from "../pipeline/Source.ts"
+import type { NoPosition, Source } from "../pipeline/Source.ts"
 import type { Answer } from "./fetch/FetchAttempt.ts"
 import { Call, type Options } from "./fetch/FetchCall.ts"
 import * as FetchJson from "./fetch/FetchJson.ts"
 import { check, Current, merged, type Policy } from "./fetch/FetchPolicy.ts"
 import type { Target } from "./fetch/FetchRequest.ts"
 import type { Message } from "./fetch/Message.ts"
+import * as EventSources from "./fetch/source/EventSource.ts"
+import type { Event, EventOptions } from "./fetch/source/EventSource.ts"
+import { following, type Next } from "./fetch/source/PageLinks.ts"
+import * as PageSources from "./fetch/source/PageSource.ts"
+import type { PagePosition } from "./fetch/source/PageSource.ts"
 import * as BodySources from "./fetch/source/BodySource.ts"
 import type { BodyPosition } from "./fetch/source/BodyBytes.ts"
 import type { FetchError } from "./FetchError.ts"
@@ -31,6 +36,9 @@ import * as TextRule from "./text/TextRule.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
 export type { Downloaded, DownloadOptions, Progress } from "./fetch/Download.ts"
+export type { Event, EventOptions } from "./fetch/source/EventSource.ts"
+export type { PagePosition } from "./fetch/source/PageSource.ts"
+export type { Following, Here, Next } from "./fetch/source/PageLinks.ts"
 export type { BodyPosition } from "./fetch/source/BodyBytes.ts"
 export type { Options } from "./fetch/FetchCall.ts"
 export type { Breaker, Hedge, Policy, Rate } from "./fetch/FetchPolicy.ts"
@@ -63,6 +71,14 @@ export interface LineOptions extends SourceOptions {
 
 export interface CsvOptions
   extends Omit<LineOptions, "skipBlank">, Pick<CsvFormatOptions, "delimiter" | "header" | "quote"> {}
+
+/** How pages are read: each by its schema, then what is on it, then where it leads. */
+export interface PagesOptions<S extends Schema.Constraint, Item> extends SourceOptions {
+  /** Of a page, which is JSON. */
+  readonly schema: S
+  readonly items: (page: S["Type"]) => ReadonlyArray<Item>
+  readonly next: Next<S["Type"]>
+}
 
 /** The elements of a body, with positions of bytes in it. */
 export type BodySource<A> = Source<A, FetchError, HttpClient.HttpClient, BodyPosition>
@@ -179,7 +195,7 @@ export const json = <S extends Schema.Constraint>(
  * ```
  */
 export const text = (options?: Options): Fetcher<string> =>
-  fetcher(options, {}, ({ body, response }) => TextRule.decoded(body, response.headers["content-type"]))
+  fetcher(options, {}, ({ body, response }) => TextRule.text(body, response.headers))
 
 /**
  * Fetches the body as it is.
@@ -447,6 +463,90 @@ export const jsonl = <A, I>(url: string | URL, schema: Schema.Codec<A, I>, optio
  */
 export const csv = <A, I>(url: string | URL, schema: Schema.Codec<A, I>, options: CsvOptions = {}): BodySource<A> =>
   BodySources.make(url, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
+
+/**
+ * What is on pages that lead to each other, as a source: `items` of each page, in their order. Its position is the address of a page
+ * and how many of its items are settled, so that a later run asks for that page again and goes on behind them; it is refused where
+ * those are not what they were. `next` says which page follows: see `Next`. A page that was there before is a failure, and another
+ * origin is not told the credentials of the first. Each page is a request under the policy.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Fetch, Pipeline } from "skein"
+ * import { Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer(({ url }, response) =>
+ *   response.end(url === "/?after=b" ? '{"names":["c"]}' : '{"names":["a","b"],"last":"b"}')
+ * )
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const Names = Schema.Struct({ names: Schema.Array(Schema.String), last: Schema.optionalKey(Schema.String) })
+ * const names = Fetch.pages(url, {
+ *   schema: Names,
+ *   items: (page) => page.names,
+ *   next: { cursor: "after", of: (page) => page.last }
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(Pipeline.collect(Pipeline.from(names)), Http.layer())) // => ["a", "b", "c"]
+ * server.close()
+ * ```
+ */
+export const pages = <S extends Schema.Constraint, Item>(
+  url: string | URL,
+  options: PagesOptions<S, Item>
+): Source<Item, FetchError, HttpClient.HttpClient | S["DecodingServices"], PagePosition> => {
+  const { items, next, schema, ...rest } = options
+  return PageSources.make(url, { decode: FetchJson.decoder(schema), items, next: following(next) }, rest)
+}
+
+/**
+ * Server-Sent Events as a source that ends only when the server says so (status 204): whenever the connection ends, it waits for as
+ * long as the server asked and connects again, telling the last id. Connecting is a request under the policy, with its retries; what
+ * is no stream of events is a failure. With `resume: "id"` its position is the id of an event, and a later run goes on behind it as
+ * far as the server still has what follows; an event without an id of its own is a failure then. Without, it has no positions.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Fetch, Pipeline } from "skein"
+ * import { Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer(({ headers }, response) => {
+ *   if (headers["last-event-id"] === "2") return response.writeHead(204).end()
+ *   return response.writeHead(200, { "content-type": "text/event-stream" }).end("retry: 1\nid: 2\ndata: hello\n\n")
+ * })
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const events = Pipeline.collect(Pipeline.from(Fetch.events(url)))
+ *
+ * await Effect.runPromise(Effect.provide(events, Http.layer())) // => [{ id: "2", event: "message", data: "hello" }]
+ * server.close()
+ * ```
+ */
+export const events: {
+  (
+    url: string | URL,
+    options: EventOptions & { readonly resume: "id" }
+  ): Source<Event & { readonly id: string }, FetchError, HttpClient.HttpClient, string>
+  (
+    url: string | URL,
+    options?: EventOptions & { readonly resume?: undefined }
+  ): Source<Event, FetchError, HttpClient.HttpClient, NoPosition>
+} = (url: string | URL, options: EventOptions = {}): never => {
+  checkWhole("Fetch.events: maxEvent", options.maxEvent, 1, "unlimited")
+  checkDuration("Fetch.events: idle", options.idle)
+  checkDuration("Fetch.events: reconnect", options.reconnect)
+  // The one type or the other, by an option.
+  return EventSources.source(url, options) as never
+}
 
 const lineOptions = (
   options: LineOptions,

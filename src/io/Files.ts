@@ -7,10 +7,11 @@ import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import type * as Schema from "effect/Schema"
+import { noUtf8 } from "../concurrency/base/JsonText.ts"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import { Journal } from "../pipeline/Journal.ts"
 import type { Sink } from "../pipeline/Sink.ts"
-import type { Source } from "../pipeline/Source.ts"
+import type { NoPosition, Source } from "../pipeline/Source.ts"
 import { realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import { csvFormat, type CsvFormatOptions } from "./files/format/CsvFormat.ts"
@@ -21,10 +22,16 @@ import type { Format } from "./files/Format.ts"
 import * as FileJournal from "./files/journal/FileJournal.ts"
 import { type CodingOptions, compressionOf } from "./files/read/Coding.ts"
 import { FileSource } from "./files/read/FileSource.ts"
+import { nameOfSeveral } from "./files/read/Listing.ts"
+import { ManyFiles as Many } from "./files/read/ManyFiles.ts"
+import { stdinSource } from "./files/read/StdinSource.ts"
+import type { FilePosition, Glob, Several, Stdin, Stdout } from "./files/Place.ts"
 import { folderOf, syncFolder } from "./files/TextFile.ts"
 import { fileSink, type SinkOptions } from "./files/write/FileSink.ts"
+import { stdoutSink } from "./files/write/StdoutSink.ts"
 
 export { FilesError } from "./FilesError.ts"
+export type { FilePosition, Glob, Several, Stdin, Stdout } from "./files/Place.ts"
 
 /** A file of lines, to read from and to write to. The position of an element is the byte behind its line. */
 export interface LineFile<in out A>
@@ -32,12 +39,25 @@ export interface LineFile<in out A>
     Source<A, FilesError, FileSystem.FileSystem, number>,
     Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never> {}
 
-export interface Options extends CodingOptions, SinkOptions {
+/** Several files, to read from one after the other. The position of an element is in one of them. */
+export interface ManyFiles<out A> extends Source<A, FilesError, FileSystem.FileSystem, FilePosition> {}
+
+/** What the program is given to read. It cannot be read again, so that nothing resumes there. */
+export interface StdinSource<out A> extends Source<A, FilesError, Stdio.Stdio, NoPosition> {}
+
+/** What the program gives to whoever reads it. What was given cannot be taken back. */
+export interface StdoutSink<in A> extends Sink<A, FilesError, Stdio.Stdio, "at-least-once"> {}
+
+type CompressionOptions = Pick<CodingOptions, "compression">
+
+export interface ReadOptions extends CodingOptions {
   /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
   readonly skipBlank?: boolean
   /** As a source: the longest line that is accepted, in bytes. Default 16 MiB. */
   readonly maxLine?: number
 }
+
+export interface Options<in A = never> extends ReadOptions, SinkOptions<A> {}
 
 /**
  * The lines of a UTF-8 text file, without their ends (`\n` or `\r\n`), to read from or to write to. As a source it
@@ -59,8 +79,13 @@ export interface Options extends CodingOptions, SinkOptions {
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => ["one", "two"]
  * ```
  */
-export const lines = (path: string, options: Options = {}): LineFile<string> =>
-  formatted(path, linesFormat(lineOptions(options, false)), options)
+export function lines(path: string, options?: Options<string>): LineFile<string>
+export function lines(files: Several, options?: ReadOptions): ManyFiles<string>
+export function lines(stdin: Stdin, options?: ReadOptions): StdinSource<string>
+export function lines(stdout: Stdout, options?: CompressionOptions): StdoutSink<string>
+export function lines(place: Place, options: Options<string> = {}): FromPlace<string> {
+  return formatted(place, linesFormat(lineOptions(options, false)), options)
+}
 
 /**
  * A file of JSON Lines, one value of `schema` a line, to read from or to write to; see `lines` for how it resumes.
@@ -85,11 +110,18 @@ export const lines = (path: string, options: Options = {}): LineFile<string> =>
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ name: "Ulm", people: 129942 }]
  * ```
  */
-export const jsonl = <A, I>(path: string, schema: Schema.Codec<A, I>, options: Options = {}): LineFile<A> =>
-  formatted(path, jsonlFormat(schema, lineOptions(options, true)), options)
+export function jsonl<A, I>(path: string, schema: Schema.Codec<A, I>, options?: Options<NoInfer<A>>): LineFile<A>
+export function jsonl<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: ReadOptions): ManyFiles<A>
+export function jsonl<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: ReadOptions): StdinSource<A>
+export function jsonl<A, I>(stdout: Stdout, schema: Schema.Codec<A, I>, options?: CompressionOptions): StdoutSink<A>
+export function jsonl<A, I>(place: Place, schema: Schema.Codec<A, I>, options: Options<NoInfer<A>> = {}): FromPlace<A> {
+  return formatted(place, jsonlFormat(schema, lineOptions(options, true)), options)
+}
+
+type CsvReadOptions = Omit<CsvOptions, keyof SinkOptions>
 
 /** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
-export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions {}
+export interface CsvOptions<in A = never> extends Omit<Options<A>, "skipBlank">, CsvFormatOptions {}
 
 /**
  * A file of CSV as RFC 4180 has it, one value of `schema` a record, to read from or to write to; see `lines` for how it resumes.
@@ -116,15 +148,119 @@ export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ people: 129942, name: "Ulm; Danube" }]
  * ```
  */
-export const csv = <A, I>(path: string, schema: Schema.Codec<A, I>, options: CsvOptions = {}): LineFile<A> =>
-  formatted(path, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
+export function csv<A, I>(path: string, schema: Schema.Codec<A, I>, options?: CsvOptions<NoInfer<A>>): LineFile<A>
+export function csv<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: CsvReadOptions): ManyFiles<A>
+export function csv<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: CsvReadOptions): StdinSource<A>
+export function csv<A, I>(stdout: Stdout, schema: Schema.Codec<A, I>, options?: CsvReadOptions): StdoutSink<A>
+export function csv<A, I>(
+  place: Place,
+  schema: Schema.Codec<A, I>,
+  options: CsvOptions<NoInfer<A>> = {}
+): FromPlace<A> {
+  return formatted(place, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
+}
 
-const lineOptions = (options: Options, skipBlank: boolean): LineOptions => {
+/**
+ * The files that match a pattern, in the order of their paths, as a place to read from: `*`, `?`, `[a-z]`, `{one,two}`, and `**` for
+ * folders of any depth. Names that begin with a dot match only where the pattern says so. Folders are left out; one that must not be
+ * looked into is a `FilesError`, as is a pattern that matches nothing. A run that goes on reads files that are new since, whatever their
+ * names, and those that grew.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Files.writeAtomic("2.log", "two\n")
+ *   yield* Files.writeAtomic("1.log", "one\n")
+ *   return yield* Pipeline.collect(Pipeline.from(Files.lines(Files.glob("*.log"))))
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => ["one", "two"]
+ * ```
+ */
+export const glob = (pattern: string, options: { readonly root?: string } = {}): Glob => ({
+  _tag: "Glob",
+  pattern,
+  root: options.root
+})
+
+/**
+ * What the program is given to read, by the service `Stdio`, as a place to read from. It is read once, to its end: nothing resumes
+ * there, which the types say.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stdio, Stream } from "effect"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const given = Stdio.layerTest({ stdin: Stream.make(new TextEncoder().encode("one\ntwo\n")) })
+ *
+ * await Effect.runPromise(Effect.provide(Pipeline.collect(Pipeline.from(Files.lines(Files.stdin))), given)) // => ["one", "two"]
+ * ```
+ */
+export const stdin: Stdin = { _tag: "Stdin" }
+
+/**
+ * What the program gives to whoever reads it, by the service `Stdio`, as a place to write to, with a journal of the program's own. What
+ * was given stays given: after a crash, elements come again. A reader that goes away, as `head` does, ends the run with a
+ * `FilesError` of kind "Closed".
+ *
+ * @example
+ * ```ts
+ * import { Effect, Sink, Stdio } from "effect"
+ * import { Files, Journal, Pipeline } from "skein"
+ *
+ * const given: Array<string> = []
+ * const taking = Stdio.layerTest({
+ *   stdout: () => Sink.forEach((text: string | Uint8Array) => Effect.sync(() => given.push(String(text))))
+ * })
+ * const job = Pipeline.from(["one", "two"]).pipe(Pipeline.to(Files.lines(Files.stdout)))
+ *
+ * await Effect.runPromise(Pipeline.run(job, { name: "give" }).pipe(Effect.provide([taking, Journal.memory])))
+ * given.join("") // => "one\ntwo\n"
+ * ```
+ */
+export const stdout: Stdout = { _tag: "Stdout" }
+
+const lineOptions = (options: ReadOptions, skipBlank: boolean): LineOptions => {
   checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
   return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
-const formatted = <A>(path: string, format: Format<A>, options: Options): LineFile<A> => {
+type Place = string | Several | Stdin | Stdout
+type FromPlace<A> = LineFile<A> | ManyFiles<A> | StdinSource<A> | StdoutSink<A>
+
+const formatted = <A>(place: Place, format: Format<A>, options: Options<A>): FromPlace<A> => {
+  if (typeof place === "string") return oneFile(place, format, options)
+  if (!("_tag" in place)) checkList(place)
+  else if (place._tag === "Stdin") return stdinSource(format, options)
+  else if (place._tag === "Stdout") return stdoutSink(format, compressionOf("stdout", options))
+  return manyFiles(place, format, options)
+}
+
+const checkList = (files: ReadonlyArray<string>): void => {
+  if (files.length === 0) throw new TypeError("Files: the list of files is empty")
+  const twice = files.find((file, index) => files.indexOf(file) !== index)
+  if (twice !== undefined) throw new TypeError(`Files: ${JSON.stringify(twice)} is in the list twice`)
+}
+
+const manyFiles = <A>(several: Several, format: Format<A>, options: ReadOptions): ManyFiles<A> => {
+  const source = new Many(several, format, options)
+  return {
+    name: nameOfSeveral(several),
+    resumable: true,
+    size: Effect.suspend(() => source.size),
+    fingerprint: (upTo, since) => source.fingerprint(upTo, since),
+    changed: (kept) => source.changed(kept),
+    places: Effect.suspend(() => source.places),
+    read: (after, kept) => source.read(after, kept)
+  }
+}
+
+const oneFile = <A>(path: string, format: Format<A>, options: Options<A>): LineFile<A> => {
   const source = new FileSource(path, format, options)
   return {
     ...fileSink(path, format, compressionOf(path, options), options),
@@ -191,6 +327,10 @@ export const writeAtomic = (
   options: { readonly mode?: number } = {}
 ): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
+    if (typeof content === "string" && !content.isWellFormed()) {
+      const fix = "Correct the text, or give the bytes."
+      return yield* new FilesError({ kind: "BadElement", tried: "write", path, reason: `it ${noUtf8}`, fix })
+    }
     const fs = yield* FileSystem.FileSystem
     const target = yield* realPath(path)
     // Whoever may not read the old content may not read the new one either.
@@ -250,6 +390,8 @@ export const within = (
         fix: "Use a relative name without `..`."
       })
     if (name.includes("\0")) return yield* outside("it has a NUL character in it")
+    // The system would make another name of it, the same for all such names.
+    if (!name.isWellFormed()) return yield* outside(`it ${noUtf8}`)
     if (name.split(/[/\\]/).includes("..")) return yield* outside("it has a `..` in it")
     const base = path.resolve(root)
     const target = Option.getOrUndefined(path.resolveWithin(base, name))

@@ -25,6 +25,8 @@ export interface Opening {
   readonly owner: string
   /** Whether that pipeline can be found again by another process. */
   readonly durable: boolean
+  /** The files of source and journal, by all of their names: a sink that learns from its elements where to write must not take one. */
+  readonly taken?: ReadonlySet<string> | undefined
 }
 
 /** One opened sink, used by one run. */

@@ -121,8 +121,11 @@ export interface Source<out A, out E, out R, in out P> {
    * elements instead of `read`. No position is kept of it, and `fingerprint` is that of before the first element. Default: none.
    */
   readonly account?: Effect.Effect<Account<A, E, R, P>, E, R | Scope.Scope> | undefined
-  /** The elements behind `after`, or all of them. Reading again from the same position gives the same elements. */
-  readonly read: (after: Option.Option<P>) => Stream.Stream<Element<A, P>, E, R>
+  /**
+   * The elements behind `after`, or all of them. Reading again from the same position gives the same elements. `kept` is the
+   * fingerprint that a run kept up to there, for a source whose positions alone do not say all that was read.
+   */
+  readonly read: (after: Option.Option<P>, kept?: Fingerprint) => Stream.Stream<Element<A, P>, E, R>
 }
 
 /**

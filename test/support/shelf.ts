@@ -16,7 +16,7 @@ export interface Thing {
   /** After how many bytes of body the connection breaks, request by request; none where they are used up. */
   cuts?: Array<number | undefined>
   /** Answers itself, where it gives true. */
-  answer?: (request: IncomingMessage, response: ServerResponse) => boolean
+  answer?: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined
 }
 
 export interface Shelf {
@@ -58,7 +58,7 @@ const give = (thing: Thing, request: IncomingMessage, response: ServerResponse):
   const whole = thing.gzip === true ? gzipSync(plain) : plain
   const validators = [thing.etag, thing.modified?.toUTCString()].filter((one) => one !== undefined)
   const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "")
-  const isStill = request.headers["if-range"] === undefined || validators.includes(request.headers["if-range"])
+  const isStill = request.headers["if-range"] === undefined || validators.includes(`${request.headers["if-range"]}`)
   const from = range !== null && isStill && thing.ranges !== false ? Number(range[1]) : undefined
   response.setHeader("date", new Date().toUTCString())
   if (thing.etag !== undefined) response.setHeader("etag", thing.etag)

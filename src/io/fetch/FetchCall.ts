@@ -19,7 +19,7 @@ import * as Hosts from "./FetchHosts.ts"
 import { type Asking, patience } from "./FetchPace.ts"
 import * as Policy from "./FetchPolicy.ts"
 import * as Request from "./FetchRequest.ts"
-import * as Wire from "./Wire.ts"
+import * as Wire from "../context/Wire.ts"
 
 /** A policy for this function alone, and what it sends. */
 export interface Options extends Policy.Policy {

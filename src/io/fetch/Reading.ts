@@ -122,6 +122,7 @@ export class Reading {
   }
 }
 
-const isRetryable = (error: FetchError): boolean => error.retryable
+/** Whether another connection may do better: a body that stood still goes on in the next one. */
+export const isRetryable = (error: FetchError): boolean => error.retryable || error.reason === "Timeout"
 const retryAfter = (error: FetchError): Option.Option<Duration.Duration> =>
   Option.map(Option.fromUndefinedOr(error.retryAfter), Duration.millis)

@@ -81,7 +81,7 @@ const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Checkp
       resume: { ...start, reach: Option.map(start.reach, ({ position }) => position) },
       resumable: source.resumable,
       size,
-      arrivals: source.read(start.position),
+      arrivals: source.read(start.position, start.fingerprint),
       settled: (position) => {
         if (source.settled === undefined || Option.isNone(position) || isSame(position, told)) return Effect.void
         told = position

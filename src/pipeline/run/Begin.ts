@@ -42,27 +42,33 @@ export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Sc
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease } = yield* own(description, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options)
     const { source } = description
     const accepted = Effect.gen(function* () {
       const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
       const restart = kept !== undefined && (yield* startsOver(source, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, intake: yield* ofSource(source, start) }
+      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease } = yield* own({ ...description, source: undefined }, options)
+    const { sinks, journal, lease, taken } = yield* own({ ...description, source: undefined }, options)
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
       const letters = yield* journal.dead(keyOf(options.name, options.partition))
       const steps = [...description.steps.filter(isEach), description.sinkStep]
-      return { lease, known, restart: false, intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing) }
+      return {
+        lease,
+        known,
+        restart: false,
+        taken,
+        intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+      }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -98,6 +104,7 @@ export const pour = <A, E, R>(
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            taken: new Set(),
             intake: unkept(pipeline.source)
           },
           Effect.never
@@ -125,12 +132,12 @@ const own = (
       Option.getOrUndefined(yield* sink.journal) ??
       Option.getOrUndefined(yield* Effect.serviceOption(Journal)) ??
       (yield* sink.home ?? Journal)
-    yield* apart(name, source, sinks, journal)
+    const taken = yield* apart(name, source, sinks, journal)
     const lease = yield* journal.lease(keyOf(name, partition), {
       duration: Duration.fromInputUnsafe(duration),
       isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
     })
-    return { sinks, journal, lease }
+    return { sinks, journal, lease, taken }
   })
 
 /** A step may ask for the journal where the program gives none. */

@@ -52,7 +52,7 @@ export const open = (
     }
     const raw = rawOf(fs, path, opened)
     const pull = yield* undone(path, compression, raw.pull)
-    const text = wanted.isBinary ? pull : yield* texted(path, coding.encoding, pull)
+    const text = wanted.isBinary ? pull : yield* texted(path, coding.encoding, pull, true)
     return yield* behind(path, text, wanted, marks, raw)
   })
 
@@ -65,7 +65,8 @@ const firstOf = (opened: Opened, path: string, size: number): Effect.Effect<Uint
 export const texted = (
   name: string,
   encoding: string | undefined,
-  pull: Pull<FilesError>
+  pull: Pull<FilesError>,
+  isSaid: boolean
 ): Effect.Effect<Pull<FilesError>, FilesError> =>
   Effect.gen(function* () {
     const first: Array<Uint8Array> = []
@@ -76,7 +77,7 @@ export const texted = (
       first.push(bytes)
       head.push(...bytes.subarray(0, headSize))
     }
-    const charset = yield* charsetOf(name, Uint8Array.from(head.slice(0, headSize)), encoding, true)
+    const charset = yield* charsetOf(name, Uint8Array.from(head.slice(0, headSize)), encoding, isSaid)
     const all = Effect.suspend(() => (first.length > 0 ? Effect.succeed(first.shift()) : pull))
     return charset === undefined ? all : yield* transcoded(name, charset, all)
   })
@@ -153,24 +154,42 @@ const behind = (
       given += skipped
       marks.note(given, fed())
     }
-    const read = (into: Uint8Array): Effect.Effect<number, FilesError> => {
-      if (rest.length > 0) return Effect.succeed(take(into))
-      return Effect.flatMap(pull, (bytes) => {
-        if (bytes === undefined) return Effect.succeed(0)
-        rest = bytes
-        return rest.length > 0 ? Effect.succeed(take(into)) : read(into)
+    const taken = fromPull(
+      Effect.suspend(() => {
+        if (rest.length === 0) return pull
+        const left = rest
+        rest = new Uint8Array()
+        return Effect.succeed(left)
       })
-    }
-    const take = (into: Uint8Array): number => {
-      const count = Math.min(into.length, rest.length)
-      into.set(rest.subarray(0, count))
-      rest = rest.subarray(count)
-      given += count
-      marks.note(given, fed())
-      return count
-    }
+    )
+    const read = (into: Uint8Array): Effect.Effect<number, FilesError> =>
+      Effect.map(taken(into), (count) => {
+        given += count
+        marks.note(given, fed())
+        return count
+      })
     return { isPlain: false, size, bytes: { read }, start: { at, before, head } }
   })
+
+/** Bytes that come in pieces, put where they are wanted. */
+export const fromPull = <E>(pull: Pull<E>): Bytes<E>["read"] => {
+  let rest: Uint8Array = new Uint8Array()
+  const take = (into: Uint8Array): number => {
+    const count = Math.min(into.length, rest.length)
+    into.set(rest.subarray(0, count))
+    rest = rest.subarray(count)
+    return count
+  }
+  const read = (into: Uint8Array): Effect.Effect<number, E> => {
+    if (rest.length > 0) return Effect.succeed(take(into))
+    return Effect.flatMap(pull, (bytes) => {
+      if (bytes === undefined) return Effect.succeed(0)
+      rest = bytes
+      return rest.length > 0 ? Effect.succeed(take(into)) : read(into)
+    })
+  }
+  return read
+}
 
 const shorter = (path: string, after: number, size: number): FilesError =>
   new FilesError({

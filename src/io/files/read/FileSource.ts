@@ -24,6 +24,8 @@ export class FileSource<in out A> {
   private readonly marks = new Marks()
   /** Once somebody has looked. */
   private isPlain: boolean | undefined
+  /** Where it ended when it was last read to its end. */
+  end: number | undefined
 
   constructor(path: string, format: Format<A>, coding: CodingOptions) {
     this.path = path
@@ -58,7 +60,15 @@ export class FileSource<in out A> {
         Effect.flatMap(this.lineAt(problem.offset), (line) => Effect.fail(bad(this.path, problem, line))).pipe(
           Effect.provideService(FileSystem.FileSystem, fs)
         )
-      return Stream.fromPull(Effect.succeed(cut(bytes, this.format.cut(start), refuse)))
+      const cutter = this.format.cut(start)
+      const noted = {
+        read: (into: Uint8Array) =>
+          Effect.map(bytes.read(into), (count) => {
+            if (count === 0) this.end = cutter.end
+            return count
+          })
+      }
+      return Stream.fromPull(Effect.succeed(cut(noted, cutter, refuse)))
     }).pipe(Stream.unwrap)
   }
 

@@ -129,6 +129,14 @@ export class Appender {
     return { length: this.length, sum: this.sum }
   }
 
+  /** Where it will be once these are written. */
+  markAfter(bytes: Uint8Array): Mark {
+    return {
+      length: this.length + bytes.length,
+      sum: bytes.length === 0 ? this.sum : sumOf(tailOf(this.last, bytes))
+    }
+  }
+
   /** Whether nothing is in it yet, or it ends so. */
   endsIn(terminator: Uint8Array): boolean {
     const { last } = this
@@ -164,7 +172,7 @@ export class Appender {
     const { file, fs } = this
     const { fsync, intend, name, path } = this.ending
     const last = tailOf(this.last, bytes)
-    const to = { length: this.length + bytes.length, sum: bytes.length === 0 ? this.sum : sumOf(last) }
+    const to = this.markAfter(bytes)
     return Effect.gen({ self: this }, function* () {
       if (bytes.length > 0) yield* intend({ base: this.base, from: this.mark, to })
       // A write that fails may have come to any place before.

@@ -4,15 +4,17 @@ import * as FileSystem from "effect/FileSystem"
 import { checkDuration, checkWhole } from "../../../concurrency/base/Options.ts"
 import type { Sink } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
-import type { FilesError } from "../../FilesError.ts"
+import { FilesError } from "../../FilesError.ts"
 import { places, realPath } from "../FilePlace.ts"
 import type { Format } from "../Format.ts"
 import { folderOf, nameOf } from "../TextFile.ts"
 import * as FileJournal from "../journal/FileJournal.ts"
 import * as FileWriter from "./FileWriter.ts"
+import * as PartitionWriter from "./PartitionWriter.ts"
+import { isOpenEnded } from "./Press.ts"
 import { partPath, partsOf, type Rotation } from "./RotatingEnd.ts"
 
-export interface SinkOptions {
+export interface SinkOptions<in A = never> {
   /**
    * As a sink, on a first run: what becomes of what the file has. Default "append", which keeps it; with `atomic` "replace", as
    * the new file takes the place of the old one.
@@ -30,6 +32,11 @@ export interface SinkOptions {
    * or before one that comes so much later (`every`) than the first. Default: one file.
    */
   readonly rotate?: Rotation
+  /**
+   * As a sink: write each element to the file of that name in the folder that this gives for it, as in `DE` or `2026/11`, beside the
+   * path. An element with a name that could lead out of there is refused, and can be a dead letter. Default: one file.
+   */
+  readonly partition?: (element: A) => string
 }
 
 /** A run into it keeps its place in a journal beside it, where neither the program nor another sink has one. */
@@ -39,31 +46,49 @@ export const fileSink = <A>(
   path: string,
   format: Format<A>,
   compression: Compression | undefined,
-  options: SinkOptions
+  options: SinkOptions<A>
 ): Pick<FileSink<A>, "name" | "identity" | "form" | "places" | "guarantee" | "journal" | "home" | "open"> => {
-  const { atomic = false, existing = atomic ? "replace" : "append", fsync = true, rotate } = options
+  const { atomic = false, existing = atomic ? "replace" : "append", fsync = true, partition, rotate } = options
   checkWhole("Files: rotate.rows", rotate?.rows, 1, "unlimited")
   checkWhole("Files: rotate.bytes", rotate?.bytes, 1, "unlimited")
   checkDuration("Files: rotate.every", rotate?.every)
-  if (atomic && rotate !== undefined) {
-    throw new TypeError("Files: a file is written with `atomic` or with `rotate`, not with both")
+  if (Number(atomic) + Number(rotate !== undefined) + Number(partition !== undefined) > 1) {
+    throw new TypeError("Files: of `atomic`, `rotate` and `partition` a file can be written with one")
+  }
+  if (partition !== undefined && !isOpenEnded(format.layout)) {
+    throw new TypeError(`Files: ${format.name} has an end of its own, and cannot be written with \`partition\``)
   }
   const writing = { existing, fsync, atomic, rotate, compression }
   return {
     name: nameOf(path),
-    identity: Effect.map(realPath(path), (real) => `${rotate === undefined ? "file" : "files"} ${real}`),
-    form: Effect.succeed({
-      format: format.name,
-      ...(compression !== undefined && { compression }),
-      ...format.form
-    }),
+    identity: Effect.map(
+      realPath(path),
+      (real) => `${partition !== undefined ? "folders" : rotate === undefined ? "file" : "files"} ${real}`
+    ),
+    form:
+      compression === "brotli"
+        ? Effect.fail(noBrotli(path))
+        : Effect.succeed({ format: format.name, ...(compression !== undefined && { compression }), ...format.form }),
     places: rotate === undefined ? places(path) : placesOfParts(path),
     guarantee: "effectively-once",
     journal: Effect.succeedNone,
     home: Effect.flatMap(realPath(path), (real) => FileJournal.make(besideOf(real))),
-    open: (opening) => FileWriter.open(path, opening, format, writing)
+    open: (opening) =>
+      partition === undefined
+        ? FileWriter.open(path, opening, format, writing)
+        : PartitionWriter.open(path, opening, format, { existing, fsync, compression, folder: partition })
   }
 }
+
+/** What is committed has to be a whole by itself, which only members of gzip and frames of zstd are. */
+export const noBrotli = (path: string): FilesError =>
+  new FilesError({
+    kind: "Other",
+    tried: "write",
+    path,
+    reason: "what is compressed with brotli cannot be added to, nor cut back",
+    fix: "Write it as `.zst` or `.gz`, or compress it once it is whole."
+  })
 
 /** The journal beside a file. */
 const besideOf = (path: string): string => `${folderOf(path)}/.${nameOf(path)}.skein-journal`

@@ -10,7 +10,7 @@ import { type Format, Refusal } from "../Format.ts"
 import type { Appender } from "./Appender.ts"
 import { atomic } from "./AtomicEnd.ts"
 import { type End, type EndOptions, inPlace } from "./End.ts"
-import { isOpenEnded, Press } from "./Press.ts"
+import { badElement, isOpenEnded, Press } from "./Press.ts"
 import { rotating, type Rotation } from "./RotatingEnd.ts"
 import { stateOf, type WriteState } from "./WriteState.ts"
 
@@ -95,21 +95,3 @@ const writer = <A>(
     close: (committed) => Effect.flatMap(stateOf(name, committed), end.close)
   }
 }
-
-export const badElement = (
-  path: string,
-  row: number,
-  count: number,
-  refusal: Refusal
-): Effect.Effect<never, FilesError> =>
-  Effect.fail(
-    new FilesError({
-      kind: "BadElement",
-      tried: `write element ${row + 1} of a batch of ${count} to`,
-      path,
-      reason: refusal.reason,
-      fix: refusal.fix,
-      row,
-      ...(refusal.field !== undefined && { field: refusal.field })
-    })
-  )

@@ -23,7 +23,7 @@ export class Press<A> {
   private readonly lineEnd: Uint8Array
   private text: Array<string> = []
   /** What came before the text. */
-  private bytes: Array<Uint8Array> = []
+  private pieces: Array<Uint8Array> = []
   private held = 0
   private rows = 0
 
@@ -43,21 +43,30 @@ export class Press<A> {
   begin(end: Appender, rows: number): void {
     // What somebody else wrote may lack its last newline; the first element must not become part of that line.
     const isCut = this.compression === undefined && !end.endsIn(this.lineEnd)
-    this.text = [end.mark.length === 0 ? this.header : isCut ? this.terminator : ""]
-    this.bytes = []
+    this.start(end.mark.length === 0, rows)
+    if (isCut) this.text = [this.terminator]
+  }
+
+  /** What comes next is written to what is empty or is not, behind so many elements. */
+  start(isEmpty: boolean, rows: number): void {
+    this.text = isEmpty ? [this.header] : []
+    this.pieces = []
     this.held = 0
     this.rows = rows
   }
 
   /** Whether there is enough for a write, or why the element cannot be written. */
   add(element: A): boolean | Refusal {
-    const { separator, terminator } = this
     const printed = this.print(element)
-    if (printed instanceof Refusal) return printed
+    return printed instanceof Refusal ? printed : this.addPrinted(printed)
+  }
+
+  addPrinted(printed: string | Uint8Array): boolean {
+    const { separator, terminator } = this
     if (separator !== "" && this.rows > 0) this.text.push(separator)
     if (typeof printed === "string") this.text.push(printed, terminator)
     else {
-      this.bytes.push(this.encoder.encode(this.text.join("")), printed)
+      this.pieces.push(this.encoder.encode(this.text.join("")), printed)
       this.text = [terminator]
     }
     this.held += printed.length + terminator.length
@@ -74,11 +83,22 @@ export class Press<A> {
     return this.rows
   }
 
+  /** What was added, as it is written. */
+  get printed(): Effect.Effect<Uint8Array, FilesError> {
+    return this.take(this.held > 0)
+  }
+
   /** Writes what was added. */
   flush(end: Appender, durable: boolean): Effect.Effect<void, FilesError> {
-    return Effect.flatMap(this.take(this.held > 0 || this.bytes.length > 0), (bytes) =>
+    return Effect.flatMap(this.take(this.held > 0 || this.pieces.length > 0), (bytes) =>
       bytes.length > 0 || durable ? end.append(bytes, durable) : Effect.void
     )
+  }
+
+  /** What belongs at the start, where there are no elements, and at the end. */
+  get around(): Effect.Effect<Uint8Array, FilesError> {
+    this.text.push(this.footer)
+    return this.take(true)
   }
 
   /** Writes what belongs at the start of a file, where there are no elements. */
@@ -97,9 +117,9 @@ export class Press<A> {
   private take(any: boolean): Effect.Effect<Uint8Array, FilesError> {
     if (!any) return Effect.succeed(nothing)
     const text = this.encoder.encode(this.text.join(""))
-    const bytes = this.bytes.length === 0 ? text : joined([...this.bytes, text])
+    const bytes = this.pieces.length === 0 ? text : joined([...this.pieces, text])
     this.text = []
-    this.bytes = []
+    this.pieces = []
     this.held = 0
     if (this.compression === undefined || bytes.length === 0) return Effect.succeed(bytes)
     return Effect.mapError(
@@ -123,3 +143,21 @@ const joined = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
   }
   return all
 }
+
+export const badElement = (
+  path: string,
+  row: number,
+  count: number,
+  refusal: Refusal
+): Effect.Effect<never, FilesError> =>
+  Effect.fail(
+    new FilesError({
+      kind: "BadElement",
+      tried: `write element ${row + 1} of a batch of ${count} to`,
+      path,
+      reason: refusal.reason,
+      fix: refusal.fix,
+      row,
+      ...(refusal.field !== undefined && { field: refusal.field })
+    })
+  )

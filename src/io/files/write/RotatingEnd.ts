@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
-import { folderOf, nameOf, syncFolder } from "../TextFile.ts"
+import { folderOf, nameOf, sizeOf, syncFolder } from "../TextFile.ts"
 import * as Appender from "./Appender.ts"
 import { alone, backTo, type EndOptions, leaveAt, locked, type Opened } from "./End.ts"
 import type { FileLock, Intent } from "./FileLock.ts"
@@ -71,7 +71,16 @@ const begin = (options: EndOptions, rotation: Rotation, path: string, lock: File
       for (const part of there) yield* failed(fs.remove(partPath(path, part)))
     }
     const last = existing === "replace" ? 0 : (there.at(-1) ?? 0)
-    const first = Option.match(committed, { onNone: () => last + 1, onSome: ({ part = 1 }) => part })
+    // A run that was killed before its first commit may have made the first one, and nothing in it.
+    const isMade =
+      last > 0 &&
+      !clean &&
+      Option.exists(lock.left, ({ part }) => part === last) &&
+      Option.exists(yield* Appender.statOf(fs, partPath(path, last)), (info) => sizeOf(info) === 0)
+    const first = Option.match(committed, {
+      onNone: () => (isMade ? last : last + 1),
+      onSome: ({ part = 1 }) => part
+    })
 
     let part = first
     let begun = 0
@@ -125,6 +134,7 @@ const begin = (options: EndOptions, rotation: Rotation, path: string, lock: File
     now = yield* Clock.currentTimeMillis
     if (Option.isNone(committed)) {
       yield* lock.intend({ part: first, base: 0, from: empty, to: empty })
+      if (isMade) yield* failed(fs.remove(partPath(path, first)))
       yield* create(first)
     } else {
       begun = committed.value.begun ?? now
