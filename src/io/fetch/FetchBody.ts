@@ -59,7 +59,7 @@ export const read = (response: Response, bounds: Bounds): Effect.Effect<Uint8Arr
   if (announced > limit) return Effect.andThen(release(response), Effect.fail(tooLarge("maxBody", announced)))
   // The transport holds the body to its length, so it can be collected without a look at each piece.
   if (announced <= limit) return Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
-  return Effect.scoped(Effect.flatMap(open(response, bounds), gathered))
+  return Effect.scoped(Effect.flatMap(open(response, bounds), (next) => gathered(next)))
 }
 
 /** The body as it arrives, piece by piece; undefined at its end. */
@@ -100,7 +100,15 @@ export const discard = (response: Response): Effect.Effect<void> => {
 export const beginning = (response: Response): Effect.Effect<Uint8Array> =>
   Effect.suspend(() => {
     const pieces: Array<Uint8Array> = []
-    const read = Effect.flatMap(open(response, { maxBody: discarded }), (next) => gathered(next, pieces))
+    let size = 0
+    const begun = (next: Compression.Pull<HttpError | Fault>): Compression.Pull<HttpError | Fault> => {
+      const counted = Effect.map(next, (piece) => {
+        size += piece?.length ?? 0
+        return piece
+      })
+      return Effect.suspend(() => (size > discarded ? Effect.undefined : counted))
+    }
+    const read = Effect.flatMap(open(response, { maxBody: Infinity }), (next) => gathered(begun(next), pieces))
     return Effect.orElseSucceed(Effect.scoped(read), () => joined(pieces))
   })
 
