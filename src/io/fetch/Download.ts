@@ -21,7 +21,11 @@ import * as PartFile from "./PartFile.ts"
 import { isIdentity } from "./Range.ts"
 import { Reading } from "./Reading.ts"
 import { type Opened, Rest } from "./Rest.ts"
+<<<<<<< HEAD
 import { hidden, shown } from "./ShownUrl.ts"
+=======
+import { hidden } from "../../concurrency/base/Secrets.ts"
+>>>>>>> policy
 
 /** How far a download is. */
 export interface Progress {
