@@ -12,6 +12,7 @@ import { FetchError } from "../FetchError.ts"
 import { type FilesError, fromPlatform } from "../FilesError.ts"
 import { builtin } from "../codec/Builtin.ts"
 import { take } from "../files/write/FileLock.ts"
+import { hidden } from "../../concurrency/base/Secrets.ts"
 import { realPath } from "../files/FilePlace.ts"
 import { notAFile } from "../files/TextFile.ts"
 import * as BodyDigest from "./BodyDigest.ts"
@@ -21,11 +22,7 @@ import * as PartFile from "./PartFile.ts"
 import { isIdentity } from "./Range.ts"
 import { Reading } from "./Reading.ts"
 import { type Opened, Rest } from "./Rest.ts"
-<<<<<<< HEAD
-import { hidden, shown } from "./ShownUrl.ts"
-=======
-import { hidden } from "../../concurrency/base/Secrets.ts"
->>>>>>> policy
+import { shown } from "./ShownUrl.ts"
 
 /** How far a download is. */
 export interface Progress {

@@ -12,7 +12,7 @@ import type { FetchError } from "../../FetchError.ts"
 import type { Answer } from "../FetchAttempt.ts"
 import { Call, type Options } from "../FetchCall.ts"
 import { withoutSecrets } from "../FetchRequest.ts"
-import { hidden, shown } from "../ShownUrl.ts"
+import { shown } from "../ShownUrl.ts"
 import type { Following, Here } from "./PageLinks.ts"
 
 /** A place between two items: on which page, and behind how many of its items, which are known by a checksum. */
