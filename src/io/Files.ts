@@ -7,6 +7,7 @@ import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import type * as Schema from "effect/Schema"
+import type * as Stdio from "effect/Stdio"
 import { noUtf8 } from "../concurrency/base/JsonText.ts"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import { Journal } from "../pipeline/Journal.ts"
@@ -57,7 +58,7 @@ export interface ReadOptions extends CodingOptions {
   readonly maxLine?: number
 }
 
-export interface Options<in A = never> extends ReadOptions, SinkOptions<A> {}
+export interface Options<in A = unknown> extends ReadOptions, SinkOptions<A> {}
 
 /**
  * The lines of a UTF-8 text file, without their ends (`\n` or `\r\n`), to read from or to write to. As a source it
@@ -121,7 +122,7 @@ export function jsonl<A, I>(place: Place, schema: Schema.Codec<A, I>, options: O
 type CsvReadOptions = Omit<CsvOptions, keyof SinkOptions>
 
 /** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
-export interface CsvOptions<in A = never> extends Omit<Options<A>, "skipBlank">, CsvFormatOptions {}
+export interface CsvOptions<in A = unknown> extends Omit<Options<A>, "skipBlank">, CsvFormatOptions {}
 
 /**
  * A file of CSV as RFC 4180 has it, one value of `schema` a record, to read from or to write to; see `lines` for how it resumes.

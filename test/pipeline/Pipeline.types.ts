@@ -66,7 +66,7 @@ const tables = Sink.route({ table, names: Db.table("names", Schema.Struct({ name
   table: [{ id: n }],
   names: [{ name: `${n}` }]
 }))
-equals<typeof tables, Sink.Sink<number, Db.DbError, Db.Db, "exactly-once">>(true)
+equals<typeof tables, Sink.Sink<number, Db.DbError, Db.Db, "exactly-once", never>>(true)
 // @ts-expect-error rows of the table have a number
 Sink.route({ table }, (line: string) => ({ table: [{ id: line }] }))
 
