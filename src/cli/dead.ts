@@ -30,12 +30,12 @@ const description = `List the dead letters of a pipeline, or run them again.
 
   Listing runs no code of the job. With --replay each runs again from the step it failed in,
   into the same database or file. What succeeds is no longer listed; what fails again is a
-  new dead letter. Neither shows passwords of URLs, nor characters that a terminal would obey.
+  new dead letter. Neither shows passwords or tokens, nor characters that a terminal would obey.
 
   With --db the letters are read from that database, whatever is remembered; without a name it
   lists the pipelines there that have some.
 
-  Exit codes: 0 listed, or replayed; 1 failed; 2 wrong usage; 130 cancelled.`
+  Exit codes: 0 listed, or replayed; 1 failed, or all failed again; 2 wrong usage; 130 cancelled.`
 
 const config = {
   name: Argument.String("name").pipe(
@@ -43,10 +43,7 @@ const config = {
     Argument.withDescription("The name of the pipeline, which its summary begins with"),
     Argument.optional
   ),
-  db: Paths.database.pipe(
-    Flag.withDescription("The database with the dead letters: a file of SQLite, or postgres://user@host/database"),
-    Flag.optional
-  ),
+  db: Paths.database.pipe(Flag.withDescription("The database with the dead letters: a file or a URL"), Flag.optional),
   replay: Flag.Boolean("replay").pipe(Flag.withDescription("Run them again"), Flag.withDefault(false)),
   ...Report.flags
 }

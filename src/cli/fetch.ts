@@ -32,7 +32,6 @@ const description = `Fetch URLs into the table "pages" of a database, a file of 
 
   The list has a URL a line; blank lines and lines of # are skipped. What comes by a pipe is read to
   its end first. Give the password of postgres://user@host/database in PGPASSWORD or ~/.pgpass.
-
   Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a second
   one cancels. How far it is, is kept in the database, else in .skein/NAME.db in this folder.
 
@@ -103,7 +102,7 @@ const config = {
   ),
   userAgent: Paths.text("user-agent").pipe(Flag.withDescription('Default "skein"'), Flag.optional),
   cookies: Flag.Boolean("cookies").pipe(
-    Flag.withDescription("Send back the cookies that a host sets. Default yes; --no-cookies"),
+    Flag.withDescription("Send back the cookies that hosts set. Default yes"),
     Flag.withDefault(true)
   ),
   proxy: Paths.text("proxy").pipe(

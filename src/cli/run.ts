@@ -26,8 +26,8 @@ const description = `Run the job that a file exports by default, as it stands: N
   second one cancels. How far it is, is kept in its database; without one in .skein/NAME.db
   in this folder, which belongs to the output.
 
-  Exit codes: 0 done, or stopped by a signal and resumable; 1 failed; 2 wrong usage; 130
-  cancelled.`
+  Exit codes: 0 done, or stopped by a signal and resumable; 1 failed, or all is dead; 2 wrong
+  usage; 130 cancelled.`
 
 const config = {
   file: Argument.String("file").pipe(
@@ -38,17 +38,15 @@ const config = {
     Argument.withDescription("A module of TypeScript or JavaScript")
   ),
   name: Name.flag.pipe(
-    Flag.withDescription("What this is remembered as. Default the file's export `name`, else its path: a-x for a/x.ts"),
+    Flag.withDescription("What this is remembered as. Default its export `name`, or path"),
     Flag.optional
   ),
   db: Paths.database.pipe(
-    Flag.withDescription(
-      "The database of the job, where its layer has none: a file of SQLite, or postgres://user@host/database. Default .skein/NAME.db"
-    ),
+    Flag.withDescription("Its database, where its layer has none. Default .skein/NAME.db"),
     Flag.optional
   ),
   restart: Flag.Boolean("restart").pipe(
-    Flag.withDescription("Start over: forget what was done. Rows without a key and lines of files are added again"),
+    Flag.withDescription("Start over: rows without a key and lines are added again"),
     Flag.withDefault(false)
   ),
   ...Report.flags

@@ -142,7 +142,7 @@ describe("listing dead letters", () => {
       const ran = yield* Command.run(cwd, "fetch", "--from", "urls.txt", "--db", "p.db")
       const listed = yield* Command.run(cwd, "dead", "p")
       const json = yield* Command.run(cwd, "dead", "p", "--json")
-      expect(ran.stderr).toContain('dead: Cannot fetch "***@\\u001B[2J\\u009B\\u202E"')
+      expect(ran.stderr).toMatch(/dead: Cannot fetch "\*{3}@\\u001b\[2J\\u009b\\u202e"/i)
       expect(listed.stdout).toContain('#1 fetch: "***@\\u001b[2J\\u009B\\u202E"')
       expect(JSON.parse(json.stdout).input).toBe("***@\u001B[2J\u009B\u202E")
       for (const hidden of ["\u001B", "\u009B", "\u202E", "pw@"]) {

@@ -27,7 +27,7 @@ describe("an option", () => {
     [["--db", ""], "--db", "may be unset"],
     [["--out", ""], "--out", "may be unset"],
     [["--out", "a", "--name", ""], "--name", "may be unset"],
-    [["--out", "-"], "--out", "Expected: a file: a run goes on from what is in it"],
+    [["--out", "a", "--journal", "-"], "--journal", "Expected: a file: a run goes on from what is in it"],
     [["--db", ":memory:"], "--db", "would be gone with the command"],
     [["--db", "file::memory:"], "--db", "would be gone with the command"],
     [["--db", "sqlite:"], "--db", "would be gone with the command"]
@@ -49,7 +49,6 @@ describe("an option", () => {
       const cwd = yield* Child.folder
       for (const args of [
         ["fetch", "--from", "", "--out", "a"],
-        ["fetch", "--from", "-", "--out", "a"],
         ["run", ""],
         ["run", "job.ts", "--db", ""],
         ["run", "job.ts", "--db", ":memory:"]
@@ -108,9 +107,8 @@ describe.runIf(posix)("one file in two roles", () => {
 
 describe.runIf(posix)("what is no regular file", () => {
   it.effect.each([
-    [["--from", "pipe", "--out", "x"], 'Could not use "pipe" as --from: it is a named pipe.'],
     [["--from", ".", "--out", "x"], 'Could not use "." as --from: it is a folder. Name a file in it.'],
-    [["--from", "/dev/null", "--out", "x"], 'Could not use "/dev/null" as --from: it is a device.'],
+    [[url, "--out", "x", "--journal", "pipe"], 'Could not use "pipe" as --journal: it is a named pipe.'],
     [[url, "--out", "pipe"], 'Could not use "pipe" as --out: it is a named pipe.'],
     [[url, "--out", "to-pipe"], 'Could not use "to-pipe" as --out: it is a named pipe.'],
     [[url, "--out", "."], 'Could not use "." as --out: it is a folder. Name a file in it.'],

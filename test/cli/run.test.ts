@@ -121,7 +121,7 @@ describe.concurrent("skein run", () => {
       )
 
       const failed = yield* Child.run(["dead", "repos", "--replay"], { cwd })
-      expect(failed).toMatchObject({ code: 0, stdout: expect.stringContaining("0 written, 1 dead") })
+      expect(failed).toMatchObject({ code: 1, stdout: expect.stringContaining("0 written, 1 dead") })
 
       mended = true
       const replayed = yield* Child.run(["dead", "repos", "--replay"], { cwd })
@@ -133,6 +133,42 @@ describe.concurrent("skein run", () => {
     })
   )
 
+  it.effect("keeps with a dead letter what caused it, without secrets", () =>
+    Effect.gen(function* () {
+      const job = `
+        import * as Data from "effect/Data"
+        import * as Effect from "effect/Effect"
+        import * as Schema from "effect/Schema"
+        import { Pipeline, Sink, Source } from "skein"
+        class Gone extends Data.TaggedError("Gone") {}
+        const failures = [
+          Effect.fail(new Gone({ id: 7 })),
+          Effect.fail({ code: 5 }),
+          Effect.tryPromise(() => Promise.reject(new Error("no", { cause: { why: "because" } }))),
+          Effect.fail(new Error("at http://ada:pw@h/?token=pw"))
+        ]
+        export default Pipeline.from(Source.list([0, 1, 2, 3], { name: "numbers" })).pipe(
+          Pipeline.map((n) => failures[n], { name: "fail", onError: { deadLetter: Schema.Number } }),
+          Pipeline.to(Sink.discard)
+        )`
+      const cwd = yield* project({ "job.mjs": job })
+      const { code } = yield* Child.run(["run", "job.mjs"], { cwd })
+      expect(code).toBe(1)
+      const { stdout } = yield* Child.run(["dead", "job", "--json"], { cwd })
+      expect(
+        stdout
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line).cause)
+      ).toEqual([
+        "Gone { id: 7 }",
+        '{"code":5}',
+        expect.stringMatching(/; caused by no; caused by \{"why":"because"\}$/),
+        "at http://***@h/?token=***"
+      ])
+    })
+  )
+
   const unusable: ReadonlyArray<readonly [name: string, text: string | undefined, message: string]> = [
     ["missing.ts", undefined, "there is no such file"],
     ["empty.ts", "export {}", "it has no default export"],
@@ -140,7 +176,7 @@ describe.concurrent("skein run", () => {
     ["pipeline.ts", `import { Pipeline } from "skein"\nexport default Pipeline.from([1])`, "a pipeline without a sink"],
     ["layer.ts", `${copy}\nexport const layer = {}`, "its export `layer` is not a Layer"],
     ["name.ts", `${copy}\nexport const name = "../a"`, "cannot be the name of a pipeline"],
-    ["enum.ts", "enum A { B }\nexport default A", "importing it failed: TypeScript enum is not supported"],
+    ["enum.ts", "enum A { B }\nexport default A", "importing it failed: SyntaxError: TypeScript enum is not supported"],
     ["throws.ts", `throw new Error("no luck")`, "importing it failed: no luck"],
     ["package.ts", `import "no-such-package"`, "Cannot find package 'no-such-package'"],
     [

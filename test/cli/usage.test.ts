@@ -28,6 +28,10 @@ const wrong: ReadonlyArray<readonly [args: string, message: string]> = [
   [`fetch ${url} --db a.db --max-body 1.5`, "Expected: a size such as 64kB or 16MiB"],
   [`fetch ${url} --db a.db --rate 100`, "Expected: a rate such as 100/s, 30/m or 1000/h"],
   [`fetch ${url} --db a.db --name ../a`, 'Invalid value for flag --name: "../a"'],
+  [`fetch ${url} --db a.db --journal b.db`, "Give --db or --journal, not both"],
+  [`fetch ${url} --db a.db --max-dead 101%`, "Expected: a number such as 10, or a share such as 5%"],
+  [`fetch ${url} --db a.db --header Accept`, 'Expected: a header as in "Name: value", or @ and a file of them'],
+  [`fetch ${url} --db a.db --proxy proxy:8080`, "Expected: the URL of a proxy"],
   ["run", "Missing required argument: file"],
   ["dead", "Missing required argument: name"],
   ["dead ../a", 'Invalid value for argument <name>: "../a"']
@@ -91,6 +95,15 @@ describe("help", () => {
   it.effect.each(["fetch", "run", "dead"])("of %s tells the exit codes", (command) =>
     Effect.gen(function* () {
       expect(yield* printed(`${command} --help`)).toContain("Exit codes: 0 ")
+    })
+  )
+
+  it.effect.each(["", "fetch ", "run ", "dead "])("of skein %sfits a screen of 60 lines and 100 columns", (command) =>
+    Effect.gen(function* () {
+      const lines = (yield* printed(`${command}--help`)).split("\n")
+      expect(lines.length).toBeLessThanOrEqual(60)
+      // One of the framework's own is longer.
+      expect(lines.filter((line) => line.length > 100 && !line.includes("--completions"))).toEqual([])
     })
   )
 

@@ -2,10 +2,12 @@
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import * as ErrorText from "../../src/concurrency/base/ErrorText.ts"
+import * as Log from "../../src/concurrency/base/Log.ts"
 
 class Gone extends Data.TaggedError("Gone")<{ readonly id: number }> {}
 class Refused extends Schema.TaggedError<Refused>()("Refused", { id: Schema.Number, by: Schema.String }) {}
@@ -124,5 +126,22 @@ describe("the text of a failure", () => {
     expect(ErrorText.of(wide(5)).length).toBeLessThan(8002)
     expect(ErrorText.of(new Error("x".repeat(1e6)))).toHaveLength(8001)
     expect(ErrorText.of(new Gone({ id: "y".repeat(1e6) as never })).length).toBeLessThan(600)
+  })
+})
+
+describe("a log", () => {
+  const logged = async (error: unknown): Promise<ReadonlyArray<unknown>> => {
+    const lines: Array<unknown> = []
+    const logger = Logger.make<unknown, void>(({ message }) => void lines.push(message))
+    await Effect.runPromise(
+      Effect.provide(Log.error("Unhandled", Cause.fail(error)), Logger.layer([logger], { mergeWithExisting: false }))
+    )
+    return lines.flat()
+  }
+
+  it("says what the stack of an error leaves out, and nothing twice", async () => {
+    expect((await logged(new Gone({ id: 7 })))[0]).toBe("Unhandled: Gone { id: 7 }")
+    expect((await logged(new AggregateError([new Error("a")], "all")))[0]).toBe("Unhandled: AggregateError: all: (1) a")
+    expect((await logged(new TypeError("no", { cause: new Error("why") })))[0]).toBe("Unhandled")
   })
 })

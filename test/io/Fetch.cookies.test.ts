@@ -68,6 +68,14 @@ describe("Fetch: cookies", () => {
     }).pipe(withHttp)
   )
 
+  it.live("of one name and several paths are several", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server.Server
+      const query = "cookie=a%3D1;Path%3D/&cookie=a%3D2;Path%3D/other&to=/echo"
+      assert.strictEqual(cookieOf(yield* Fetch.text()(`${url}/login?${query}`)), "a=1")
+    }).pipe(withHttp)
+  )
+
   it.live("of one's own go first, and to no other origin", () =>
     Effect.gen(function* () {
       const { port } = yield* Server.Server
@@ -110,16 +118,21 @@ describe("Fetch: cookies", () => {
     }).pipe(withHttp)
   )
 
-  it.effect("work over any client", () => {
-    const page = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-      headers["cookie"] === undefined
-        ? HttpServerResponse.redirect("/page", { headers: { "set-cookie": "a=1; Path=/" } })
-        : HttpServerResponse.text(headers["cookie"])
+  it.effect("work over any client, and all are kept that come at once", () => {
+    const page = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers, url }) =>
+      url === "/echo" || headers["cookie"] !== undefined
+        ? HttpServerResponse.text(headers["cookie"] ?? "")
+        : HttpServerResponse.redirect(url, { headers: { "set-cookie": `${url.slice(1)}=1; Path=/` } })
     )
-    return Fetch.text()("http://origin/page").pipe(
-      Effect.map((text) => assert.strictEqual(text, "a=1")),
-      Effect.provide(Origin.layer(HttpRouter.add("GET", "/page", page)))
-    )
+    return Effect.gen(function* () {
+      const get = Fetch.text()
+      assert.strictEqual(yield* get("http://origin/a"), "a=1")
+      const kept = Effect.gen(function* () {
+        yield* Effect.all([get("http://origin/b"), get("http://origin/c")], { concurrency: 2 })
+        return yield* get("http://origin/echo")
+      })
+      assert.strictEqual(yield* Fetch.withPolicy({ cookies: true })(kept), "b=1; c=1")
+    }).pipe(Effect.provide(Origin.layer(HttpRouter.add("GET", "*", page))))
   })
 
   it.live("do not fill the memory, however many a server sets", () =>

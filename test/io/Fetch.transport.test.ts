@@ -65,6 +65,18 @@ describe("Fetch over a real network", () => {
       )
     )
 
+    it.live("a body that ends within its coding", () =>
+      withHttp(
+        Effect.gen(function* () {
+          const server = yield* Server.Server
+          yield* server.clear
+          const error = yield* Effect.flip(Fetch.bytes(fast)(`${server.url}/gzip-cut`))
+          assert.deepInclude(error, { reason: "Connect", attempt: 3 })
+          assert.strictEqual(yield* server.count("/gzip-cut"), 3)
+        })
+      )
+    )
+
     it.live("where nothing listens", () =>
       withHttp(
         Effect.gen(function* () {

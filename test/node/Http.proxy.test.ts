@@ -9,6 +9,7 @@ import { Fetch } from "skein"
 import { Http } from "skein/node"
 import { Wire } from "../../src/io/context/Wire.ts"
 import { fromEnvironment } from "../../src/node/http/ProxySettings.ts"
+import { connectTimeout } from "../../src/node/http/Tunnel.ts"
 import * as Server from "../support/wire.ts"
 
 const shared = Server.shared()
@@ -226,10 +227,22 @@ describe("Http: a proxy that is given", () => {
     }).pipe(withHttp)
   )
 
+  /** Without the timers that would close a connection that does not come about, so that it is closed by who goes. */
+  const withoutTimers = Effect.acquireRelease(
+    Effect.sync(() => {
+      const before = globalThis.setTimeout
+      const only = (run: () => void, millis?: number) => before(millis === connectTimeout ? () => {} : run, millis)
+      globalThis.setTimeout = only as typeof globalThis.setTimeout
+      return before
+    }),
+    (before) => Effect.sync(() => (globalThis.setTimeout = before))
+  )
+
   it.effect("that never answers is left when the client goes", () =>
     Effect.gen(function* () {
       const server = yield* Server.Server
       yield* server.clear
+      yield* withoutTimers
       const { silentProxy, valid } = server.port
       const proxy = `http://127.0.0.1:${silentProxy}`
       const target = `127.0.0.1:${valid}`

@@ -22,11 +22,12 @@ export const database = (pipeline: string, option: string): Layer.Layer<Db.Db | 
       const inside = yield* Files.within(name, `${pipeline}.db`)
       yield* Effect.mapError(
         fs.makeDirectory(name, { recursive: true, mode: 0o700 }),
-        (error) =>
-          new CommandError(
-            `${fromPlatform("make the folder for the journal,", name)(error).message} Or keep how far it is in another place, with ${option}.`
-          )
+        fromPlatform("make the folder for the journal,", name)
       )
       return Db.sqlite(inside)
-    })
+    }).pipe(
+      Effect.mapError(
+        ({ message }) => new CommandError(`${message} Or keep how far it is in another place, with ${option}.`)
+      )
+    )
   )

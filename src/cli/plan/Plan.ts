@@ -86,7 +86,11 @@ const judge = (
 ): Effect.Effect<void, CommandError> => {
   const tried = settled - filtered
   if (dead > 0 && written === 0 && dead === tried) {
-    return Effect.fail(new CommandError(`Nothing was written by "${name}": all of ${counted(dead)} failed.`))
+    return Effect.fail(
+      new CommandError(
+        `Nothing was written by "${name}": ${dead === 1 ? "its only item" : `all of its ${dead} items`} failed.`
+      )
+    )
   }
   // The engine looks at a share once there are 100.
   const most = typeof maxDead === "string" ? (tried * Number.parseFloat(maxDead)) / 100 : Infinity

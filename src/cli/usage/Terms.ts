@@ -1,4 +1,5 @@
 /** What the functions underneath say, in the terms of a command line: options as they are typed, and not as they are coded. */
+import * as ErrorText from "../../concurrency/base/ErrorText.ts"
 import type { FetchError } from "../../io/FetchError.ts"
 import { FilesError } from "../../io/FilesError.ts"
 import { CommandError } from "./CommandError.ts"
@@ -25,11 +26,10 @@ export const inFlags = (text: string): string =>
   )
 
 export const ofFetch = (error: FetchError): CommandError => {
-  const { cause, excerpt = "", message } = error
-  let text = inFlags(message)
+  let text = inFlags(ErrorText.of(error))
   for (const [phrase, better] of phrases) text = text.replace(phrase, better)
-  if (excerpt !== "") text += `; it says ${JSON.stringify(excerpt.slice(0, longest))}`
-  return new CommandError(text, { cause })
+  const { excerpt = "" } = error
+  return new CommandError(excerpt === "" ? text : `${text}; it says ${JSON.stringify(excerpt.slice(0, longest))}`)
 }
 
 /** What was wrong with the list, of which there is no option to change how it is read. */
@@ -43,5 +43,6 @@ const longest = 200
 
 const phrases: ReadonlyArray<readonly [string, string]> = [
   ["or allow more time", "or allow more time with --timeout"],
+  [', and `network` is "public"', ""],
   ["change the policy to allow it", "leave out --public to allow it"]
 ]

@@ -1,6 +1,7 @@
 /** S27: what this floor logs of the failures of others: a cause that cannot be printed breaks nothing. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as ErrorText from "./ErrorText.ts"
 import * as Foreign from "./Foreign.ts"
 
 export const warning = (message: string, cause?: Cause.Cause<unknown>): Effect.Effect<void> =>
@@ -11,13 +12,26 @@ export const error = (message: string, cause?: Cause.Cause<unknown>): Effect.Eff
 
 /** A logger of the program may choke on a cause all the same: then it gets the words alone. */
 const safely = (log: typeof Effect.logError, message: string, cause?: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.suspend(() => (cause === undefined ? log(message) : log(message, printable(cause)))).pipe(
+  Effect.suspend(() => {
+    if (cause === undefined) return log(message)
+    const shown = printable(cause)
+    const left = leftOut(cause, pretty(shown))
+    return log(left === "" ? message : `${message}: ${left}`, shown)
+  }).pipe(
     Effect.catchDefect(() => (cause === undefined ? Effect.void : log(`${message}: ${inWords(cause)}`))),
     Effect.catchDefect(() => Effect.void)
   )
 
 const inWords = (cause: Cause.Cause<unknown>): string =>
-  cause.reasons.flatMap((reason) => (Cause.isInterruptReason(reason) ? [] : [Foreign.describe(of(reason))])).join("; ")
+  cause.reasons.flatMap((reason) => (Cause.isInterruptReason(reason) ? [] : [ErrorText.of(of(reason))])).join("; ")
+
+/** What stacks do not show: the fields of an error, and those that it is made of. */
+const leftOut = (cause: Cause.Cause<unknown>, shown: string): string =>
+  inWords(cause)
+    .split("; caused by ")
+    .every((link) => shown.includes(link))
+    ? ""
+    : inWords(cause)
 
 /** As `Cause.pretty`, of any cause. */
 export const pretty = (cause: Cause.Cause<unknown>): string =>

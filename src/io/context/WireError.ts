@@ -1,7 +1,9 @@
 /** Why a transport did not do what it was asked: the cause of an `HttpClientError` that needs no guessing. */
+import * as ErrorText from "../../concurrency/base/ErrorText.ts"
 
 /** What a transport says of a failure that it has made out itself. */
 export class WireError extends Error {
+  readonly [ErrorText.worded] = true
   readonly reason: "Blocked" | "Connect" | "Protocol" | "Redirect"
   readonly retryable: boolean
   /** That was exceeded, in bytes. */

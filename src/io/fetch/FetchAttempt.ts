@@ -14,6 +14,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
+import * as Secrets from "../../concurrency/base/Secrets.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
@@ -24,7 +25,7 @@ import * as FetchCause from "./FetchCause.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
-import { shown } from "./ShownUrl.ts"
+import { isSecret, shown } from "./ShownUrl.ts"
 import * as Wire from "../context/Wire.ts"
 
 export interface Limits extends Body.Bounds {
@@ -232,7 +233,7 @@ export class Attempt<B> {
       millis: Math.round(Alarm.now(this.clock) - sent.at),
       error: (reason, detail, more) =>
         this.error(outgoing, reason, detail, {
-          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response)),
+          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response, outgoing)),
           ...more
         }),
       scope: sent.scope
@@ -278,13 +279,13 @@ export class Attempt<B> {
   ): Effect.Effect<never, FetchError> {
     const { status } = response
     const retryable = outgoing.idempotent && isTransient(status)
-    return Effect.flatMap(Effect.option(Body.read(response, { maxBody: 64 * 1024 })), (body) =>
+    return Effect.flatMap(Body.beginning(response), (body) =>
       Effect.fail(
         this.error(outgoing, "Status", `answered ${status}`, {
           status,
           retryable,
           ...(retryAfter !== undefined && { retryAfter }),
-          ...(body._tag === "Some" && excerpt(body.value, response))
+          ...excerpt(body, response, outgoing)
         })
       )
     )
@@ -359,10 +360,18 @@ const tooMany = 429
 const unavailable = 503
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** How it starts, where it is text. */
-const excerpt = (body: Uint8Array, { headers }: Response): { readonly excerpt?: string } => {
+/** How it starts, where it is text; without the secrets of the request that it may repeat. */
+const excerpt = (body: Uint8Array, { headers }: Response, outgoing: Outgoing): { readonly excerpt?: string } => {
   const start = body.length === 0 ? undefined : TextRule.start(body, headers, 500)
-  return start === undefined ? {} : { excerpt: start }
+  if (start === undefined) return {}
+  return { excerpt: secretsOf(outgoing).reduce((text, secret) => text.replaceAll(secret, Secrets.mark), start) }
 }
+
+/** Values of headers, as `Bearer x` and as `x`. */
+const secretsOf = ({ request, secret }: Outgoing): ReadonlyArray<string> =>
+  Object.entries(request.headers)
+    .filter(([name]) => isSecret(name, secret))
+    .flatMap(([, value]) => [value, ...value.split(" ")])
+    .filter((value) => value.length >= 8)
 
 export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

@@ -59,7 +59,7 @@ export const read = (response: Response, bounds: Bounds): Effect.Effect<Uint8Arr
   if (announced > limit) return Effect.andThen(release(response), Effect.fail(tooLarge("maxBody", announced)))
   // The transport holds the body to its length, so it can be collected without a look at each piece.
   if (announced <= limit) return Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
-  return Effect.scoped(Effect.flatMap(open(response, bounds), gathered))
+  return Effect.scoped(Effect.flatMap(open(response, bounds), (next) => gathered(next)))
 }
 
 /** The body as it arrives, piece by piece; undefined at its end. */
@@ -92,9 +92,25 @@ export const stream = (response: Response, bounds: Bounds): Stream.Stream<Uint8A
  */
 export const discard = (response: Response): Effect.Effect<void> => {
   if (isEmpty(response)) return Effect.void
-  const raw = Effect.flatMap(arriving(response), (next) => gathered(bounded(next, { maxBody: 64 * 1024 })))
+  const raw = Effect.flatMap(arriving(response), (next) => gathered(bounded(next, { maxBody: discarded })))
   return Effect.ignore(Effect.scoped(raw))
 }
+
+/** As `discard`, and gives what came of it. */
+export const beginning = (response: Response): Effect.Effect<Uint8Array> =>
+  Effect.suspend(() => {
+    const pieces: Array<Uint8Array> = []
+    let size = 0
+    const begun = (next: Compression.Pull<HttpError | Fault>): Compression.Pull<HttpError | Fault> => {
+      const counted = Effect.map(next, (piece) => {
+        size += piece?.length ?? 0
+        return piece
+      })
+      return Effect.suspend(() => (size > discarded ? Effect.undefined : counted))
+    }
+    const read = Effect.flatMap(open(response, { maxBody: Infinity }), (next) => gathered(begun(next), pieces))
+    return Effect.orElseSucceed(Effect.scoped(read), () => joined(pieces))
+  })
 
 /** Closes the connection of a response whose body is not wanted. */
 const release = (response: Response): Effect.Effect<void> =>
@@ -166,6 +182,9 @@ const tooLarge = (limit: TooLarge["limit"], announced: number | undefined): TooL
   announced
 })
 
+/** So many bytes are read at most of a body that is not wanted. */
+const discarded = 64 * 1024
+
 const isEmpty = ({ request, status }: Response): boolean =>
   request.method === "HEAD" || status === 204 || status === 304
 
@@ -173,20 +192,17 @@ const isEmpty = ({ request, status }: Response): boolean =>
 const isUndone = (response: Response): boolean =>
   Option.match(HttpClientResponse.toWeb(response), { onNone: () => false, onSome: ({ type }) => type !== "default" })
 
-const gathered = <E>(next: Compression.Pull<E>): Effect.Effect<Uint8Array, E> => {
-  const pieces: Array<Uint8Array> = []
-  let size = 0
+const gathered = <E>(next: Compression.Pull<E>, pieces: Array<Uint8Array> = []): Effect.Effect<Uint8Array, E> => {
   const more: Effect.Effect<Uint8Array, E> = Effect.flatMap(next, (piece) => {
-    if (piece === undefined) return Effect.succeed(joined(pieces, size))
+    if (piece === undefined) return Effect.succeed(joined(pieces))
     pieces.push(piece)
-    size += piece.length
     return more
   })
   return more
 }
 
-const joined = (pieces: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  const whole = new Uint8Array(size)
+const joined = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const whole = new Uint8Array(pieces.reduce((size, piece) => size + piece.length, 0))
   let at = 0
   for (const piece of pieces) {
     whole.set(piece, at)

@@ -1,6 +1,6 @@
 /** How requests are made: one value of plain options, merged region by region. It counts nothing: see `FetchHosts.ts`. */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import { checkDuration, checkNumber, checkWhole } from "../../concurrency/base/Options.ts"
@@ -38,9 +38,12 @@ export interface Hedge {
 export interface Policy extends Wire.Options {
   /** How many requests may run at once, default unlimited. */
   readonly concurrency?: number | undefined
-  /** How many requests may run at once to one host and port, default unlimited. */
+  /**
+   * How many requests may run at once to one host and port, default unlimited. All that have such a limit count, wherever
+   * it is set: one starts when fewer run than its own says. An answer that is read as a stream counts to its end.
+   */
   readonly perHost?: number | undefined
-  /** How many requests may start, default unlimited. */
+  /** How many requests may start, default unlimited. All whose policy names the same rate share it. */
   readonly rate?: Rate | undefined
   /** How many requests may start to one host and port, default unlimited. */
   readonly ratePerHost?: Rate | undefined
@@ -48,7 +51,7 @@ export interface Policy extends Wire.Options {
   readonly retries?: number | undefined
   /** The wait before a retry, default up to 250 milliseconds, twice as long each time, 30 seconds at most. */
   readonly backoff?: Backoff | undefined
-  /** Leaves a host alone that keeps failing; default off. */
+  /** Leaves a host alone that keeps failing; default off, as the elements of a pipeline would all fail then. */
   readonly breaker?: Breaker | false | undefined
   /** For one attempt, the body included, default 30 seconds. Of a stream: for its beginning, and for each piece of it. */
   readonly timeout?: Duration.Input | undefined
@@ -131,9 +134,11 @@ export const check = (where: string, policy: Policy): void => {
 
 const checkRate = (option: string, rate: Rate | undefined): void => {
   if (rate === undefined) return
-  checkNumber(`${option}.limit`, rate.limit, 0)
   checkDuration(`${option}.per`, rate.per)
   checkWhole(`${option}.burst`, rate.burst, 1)
+  const per = Duration.toMillis(rate.per)
+  if (rate.limit > 0 && rate.limit < Infinity && per > 0 && per < Infinity) return
+  throw new RangeError(`${option}: limit and per must be more than 0, and finite; got ${rate.limit} in ${rate.per}`)
 }
 
 const checkText = (where: string, { onUnauthorized, secretParameters }: Policy): void => {

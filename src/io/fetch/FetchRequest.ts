@@ -101,8 +101,8 @@ export const redirected = (from: Outgoing, status: number, location: string): Re
 
 const keyHeader = "idempotency-key"
 
-/** What is for the origin alone that it was given for. */
-const withoutSecrets = (headers: Headers.Headers, secret: ReadonlyArray<string>): Headers.Headers => {
+/** Without what is for the origin alone that it was given for. */
+export const withoutSecrets = (headers: Headers.Headers, secret: ReadonlyArray<string>): Headers.Headers => {
   const names = Object.keys(headers).filter((name) => isSecret(name, secret))
   return names.length === 0 ? headers : Headers.removeMany(headers, names)
 }

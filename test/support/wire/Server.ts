@@ -100,12 +100,11 @@ const answers: Readonly<Record<string, Answer>> = {
     bytes("HTTP/1.1 200 OK\r\nlink: </café>; rel=next\r\nlink: </b>; rel=prev\r\ncontent-length: 2\r\n\r\nok"),
   "/429": (_, { attempt, query }) =>
     attempt === 1 ? reply("", { "retry-after": query.get("after") ?? "" }, "429 Too Many Requests") : reply("ok"),
-  "/login": (_, { query }) =>
-    reply(
-      "",
-      { "set-cookie": query.get("cookie") ?? "session=yes", location: query.get("to") ?? "/page" },
-      "302 Found"
-    ),
+  "/login": (_, { query }) => {
+    const given = query.getAll("cookie")
+    const cookies = (given.length > 0 ? given : ["session=yes"]).map((cookie) => `set-cookie: ${cookie}\r\n`)
+    return `HTTP/1.1 302 Found\r\n${cookies.join("")}location: ${query.get("to") ?? "/page"}\r\ncontent-length: 0\r\n\r\n`
+  },
   "/page": (_, { headers }) =>
     headers["cookie"] === undefined ? reply("", { location: "/login" }, "302 Found") : reply(headers["cookie"]),
   "/upgrade": (socket) => {

@@ -6,16 +6,16 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
+import { hidden } from "../../../concurrency/base/Secrets.ts"
 import type { Element, Fingerprint, Source } from "../../../pipeline/Source.ts"
 import type { FetchError } from "../../FetchError.ts"
 import type { Answer } from "../FetchAttempt.ts"
 import { Call, type Options } from "../FetchCall.ts"
-import { secretHeaders } from "../FetchRequest.ts"
+import { withoutSecrets } from "../FetchRequest.ts"
 import { hidden, shown } from "../ShownUrl.ts"
 import type { Following, Here } from "./PageLinks.ts"
 
 /** A place between two items: on which page, and behind how many of its items, which are known by a checksum. */
-// oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is no JSON: it could get more fields
 export type PagePosition = {
   readonly page: string
   readonly index: number
@@ -67,7 +67,7 @@ class Pages<Page, Item, R> {
 
   constructor(start: string | URL, parts: Parts<Page, Item, R>, options: Options) {
     const defaults = { accept: "application/json" }
-    const headers = Headers.removeMany(Headers.fromInput(options.headers), secretHeaders)
+    const headers = withoutSecrets(Headers.fromInput(options.headers), options.secretParameters ?? [])
     this.start = `${start}`
     this.parts = parts
     this.call = new Call(options, defaults)
