@@ -108,7 +108,7 @@ export function jsonl<A, I>(place: Place, schema: Schema.Codec<A, I>, options: O
 type CsvReadOptions = Omit<CsvOptions, keyof SinkOptions>
 
 /** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
-export interface CsvOptions<in A = never> extends Omit<Options<A>, "skipBlank">, CsvFormatOptions {}
+export interface CsvOptions<in A = unknown> extends Omit<Options<A>, "skipBlank">, CsvFormatOptions {}
 
 /**
  * A file of CSV as RFC 4180 has it, one value of `schema` a record, to read from or to write to; see `lines` for how it resumes.
@@ -183,7 +183,7 @@ export function json<A, I>(
 
 type JsonReadOptions = Omit<JsonOptions, keyof SinkOptions>
 
-export interface JsonOptions<in A = never> extends Omit<Options<A>, "skipBlank"> {}
+export interface JsonOptions<in A = unknown> extends Omit<Options<A>, "skipBlank"> {}
 
 /**
  * The bytes of a file in blocks of `size`, 64 KiB by default, the last one shorter, to read from; and to write any bytes to. What is

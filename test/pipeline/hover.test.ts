@@ -87,23 +87,23 @@ it.each([
     'Pipeline.Pipeline<string, never, "An idempotency key needs a source with positions, such as Source.list or Files.lines", Source.NoPosition>'
   ],
   // Jobs.
-  ["job", 'Pipeline.Job<Db.DbError | Files.FilesError, Db.Db | FileSystem | HttpClient | Journal, "exactly-once">'],
+  ["job", 'Pipeline.Job<Db.DbError | Files.FilesError, Db.Db | FileSystem | HttpClient, "exactly-once">'],
   ["both", 'Pipeline.Job<Db.DbError | Files.FilesError | ParseError, Db.Db | FileSystem, "effectively-once">'],
-  ["refused", 'Pipeline.Job<Db.DbError | Files.FilesError | ParseError, Db.Db | FileSystem | Journal, "exactly-once">'],
-  ["once", 'Pipeline.Job<never, never, "at-most-once">'],
+  ["refused", 'Pipeline.Job<Db.DbError | Files.FilesError | ParseError, Db.Db | FileSystem, "exactly-once">'],
+  ["once", 'Pipeline.Job<never, Journal, "at-most-once">'],
   ["small", 'Pipeline.Job<Db.DbError | Fetch.FetchError, Db.Db | HttpClient, "exactly-once">'],
   // Runs.
   [
     "ran",
-    "Effect.Effect<Pipeline.Summary, Db.DbError | Files.FilesError | JournalError | Pipeline.RunError, Db.Db | FileSystem | HttpClient | Journal>"
+    "Effect.Effect<Pipeline.Summary, Db.DbError | Files.FilesError | JournalError | Pipeline.RunError, Db.Db | FileSystem | HttpClient>"
   ],
   [
     "started",
-    "Effect.Effect<Pipeline.Run<Db.DbError | Fetch.FetchError | JournalError | Pipeline.RunError>, Db.DbError | Fetch.FetchError | JournalError | Pipeline.RunError, Db.Db | HttpClient | Journal | Scope>"
+    "Effect.Effect<Pipeline.Run<Db.DbError | Fetch.FetchError | JournalError | Pipeline.RunError>, Db.DbError | Fetch.FetchError | JournalError | Pipeline.RunError, Db.Db | HttpClient | Scope>"
   ],
   [
     "replayed",
-    "Effect.Effect<Pipeline.Summary, Db.DbError | Files.FilesError | JournalError | Pipeline.RunError, Db.Db | FileSystem | HttpClient | Journal>"
+    "Effect.Effect<Pipeline.Summary, Db.DbError | Files.FilesError | JournalError | Pipeline.RunError, Db.Db | FileSystem | HttpClient>"
   ],
   ["collected", "Effect.Effect<Repo[], Files.FilesError | ParseError, FileSystem>"],
   [
@@ -115,7 +115,7 @@ it.each([
   ["step", "<E, R, P>(self: Pipeline.Pipeline<string, E, R, P>) => Pipeline.Pipeline<Repo, E | ParseError, R, P>"],
   [
     "sink",
-    '<E, R, P>(self: Pipeline.Pipeline<Repo, E, R, P>) => Pipeline.Job<E | Files.FilesError, R | FileSystem, Pipeline.Meet<P, "effectively-once">>'
+    '<E, R, P>(self: Pipeline.Pipeline<Repo, E, R, P>) => Pipeline.Job<E | Files.FilesError, FileSystem | Exclude<R, Journal>, Pipeline.Meet<P, "effectively-once">>'
   ]
 ])("an editor shows `%s` in one line", (name, type) => {
   expect(shown[name]).toBe(`const ${name}: ${type}`)

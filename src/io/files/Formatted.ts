@@ -42,7 +42,7 @@ export interface ReadOptions extends CodingOptions {
   readonly maxLine?: number
 }
 
-export interface Options<in A = never> extends ReadOptions, SinkOptions<A> {}
+export interface Options<in A = unknown> extends ReadOptions, SinkOptions<A> {}
 
 export const lineOptions = (options: ReadOptions, skipBlank: boolean): LineOptions => {
   checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")

@@ -19,7 +19,7 @@ import {
   LeaseLost
 } from "../../../pipeline/Journal.ts"
 import { decodeCheckpoint } from "../../journal/CheckpointText.ts"
-import { FilesError } from "../../FilesError.ts"
+import type { FilesError } from "../../FilesError.ts"
 import { places, realPath } from "../FilePlace.ts"
 import { JournalFile, Lost, read, type Wrong } from "./JournalFile.ts"
 import { Taken } from "./JournalLock.ts"

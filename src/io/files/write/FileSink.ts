@@ -14,7 +14,7 @@ import * as PartitionWriter from "./PartitionWriter.ts"
 import { isOpenEnded } from "./Press.ts"
 import { partPath, partsOf, type Rotation } from "./RotatingEnd.ts"
 
-export interface SinkOptions<in A = never> {
+export interface SinkOptions<in A = unknown> {
   /**
    * As a sink, on a first run: what becomes of what the file has. Default "append", which keeps it; with `atomic` "replace", as
    * the new file takes the place of the old one.
