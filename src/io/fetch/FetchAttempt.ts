@@ -145,7 +145,7 @@ export class Attempt<B> {
   permitted(outgoing: Outgoing): Effect.Effect<number, FetchError> {
     const { permission } = this.around
     if (permission === undefined) return Effect.succeed(0)
-    return permission(outgoing, (detail, more) => this.error(outgoing, "Blocked", detail, more))
+    return Effect.suspend(() => permission(outgoing, (detail, more) => this.error(outgoing, "Blocked", detail, more)))
   }
 
   /** Sends it, within the time for one attempt. */
@@ -215,10 +215,12 @@ export class Attempt<B> {
   private look(outgoing: Outgoing): Effect.Effect<HttpCache.Place | undefined> {
     const { cache } = this.around
     if (cache === undefined) return Effect.undefined
-    if (this.found?.outgoing === outgoing) return Effect.succeed(this.found.place)
-    return Effect.map(cache.find(outgoing), (place) => {
-      this.found = { outgoing, place }
-      return place
+    return Effect.suspend(() => {
+      if (this.found?.outgoing === outgoing) return Effect.succeed(this.found.place)
+      return Effect.map(cache.find(outgoing), (place) => {
+        this.found = { outgoing, place }
+        return place
+      })
     })
   }
 

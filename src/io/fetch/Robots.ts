@@ -72,7 +72,7 @@ export class Origin<E> {
 /** The rules of a file. */
 export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
   Effect.map(
-    Effect.promise(() => import("robots-parser")),
+    Effect.promise(() => (loaded ??= import("robots-parser"))),
     ({ default: parser }) => {
       const named = new Set<string>()
       const robots = (parser as unknown as Parser)(`${origin}/robots.txt`, plain(text, named))
@@ -92,6 +92,8 @@ export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
       }
     }
   )
+
+let loaded: Promise<typeof import("robots-parser")> | undefined
 
 /** What its type says, as a module that CommonJS exports. */
 type Parser = (url: string, text: string) => ReturnType<typeof import("robots-parser").default>

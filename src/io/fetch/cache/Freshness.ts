@@ -9,6 +9,9 @@ export const wish = (headers: Headers.Headers): "apart" | "asked" | "any" => {
   return control.has("no-cache") || control.has("max-age") || headers["pragma"] !== undefined ? "asked" : "any"
 }
 
+/** Whether answers of this status are kept. */
+export const isKept = (status: number): boolean => statuses.has(status)
+
 /** Whether it may be kept, and would be of use: fresh for a while, or with something to ask by. */
 export const isKeepable = (
   request: Headers.Headers,
@@ -17,7 +20,7 @@ export const isKeepable = (
   secret: ReadonlyArray<string>
 ): boolean => {
   const control = directives(headers["cache-control"])
-  if (!statuses.has(status) || control.has("no-store")) return false
+  if (!isKept(status) || control.has("no-store")) return false
   // A cookie or a token may be another one the next time, without a header that would tell.
   if (!control.has("public") && Object.keys(request).some((name) => isSecret(name, secret))) return false
   if (/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(headers["vary"] ?? "")) return false
@@ -27,7 +30,7 @@ export const isKeepable = (
 /** Whether an answer that came at `at` may be given without asking, in milliseconds since the epoch. */
 export const isFresh = (headers: Headers.Headers, at: number, now: number): boolean => {
   if (directives(headers["cache-control"]).has("no-cache")) return false
-  const since = Date.parse(headers["date"] ?? "")
+  const since = timeOf(headers["date"])
   const age = Math.max(seconds(headers["age"]) ?? 0, Number.isNaN(since) ? 0 : at - since)
   return now >= at && now - at + age < lifetime(headers)
 }
@@ -57,10 +60,13 @@ export const lasting = (headers: Headers.Headers, secret: ReadonlyArray<string>)
 const lifetime = (headers: Headers.Headers): number => {
   const control = directives(headers["cache-control"])
   if (control.has("max-age")) return seconds(control.get("max-age")) ?? 0
-  const expires = Date.parse(headers["expires"] ?? "")
-  const since = Date.parse(headers["date"] ?? "")
+  const expires = timeOf(headers["expires"])
+  const since = timeOf(headers["date"])
   return Number.isNaN(expires) || Number.isNaN(since) ? 0 : expires - since
 }
+
+/** A date begins with its day; `Date` takes a 0 for the year 2000. */
+const timeOf = (text = ""): number => (/^[a-z]{3}/i.test(text) ? Date.parse(text) : NaN)
 
 const seconds = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d+$/.test(text.trim()) ? Number(text) * 1000 : undefined

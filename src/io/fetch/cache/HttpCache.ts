@@ -47,8 +47,9 @@ export class HttpCache {
     return Effect.flatMap(keyOf(url, request.headers), (key) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.map(this.table.find(key, now), (row): Place => {
-          const headers = row && headersOf(row.headers)
-          if (row === undefined || headers === undefined) return { key, kept: undefined }
+          if (row === undefined || !Freshness.isKept(row.status)) return { key, kept: undefined }
+          const headers = headersOf(row.headers)
+          if (headers === undefined) return { key, kept: undefined }
           const isFresh = wish === "any" && Freshness.isFresh(headers, row.at, now)
           return { key, kept: { key, row, headers, isFresh } }
         })
@@ -122,10 +123,8 @@ const headersOf = (text: string): Headers.Headers | undefined => {
   try {
     const parsed: unknown = JSON.parse(text)
     if (typeof parsed !== "object" || parsed === null) return undefined
-    const entries = Object.entries(parsed)
-    // Throws for what is no header.
-    void new globalThis.Headers(entries.map(([name, value]): [string, string] => [name, String(value)]))
-    return Headers.fromInput(entries.map(([name, value]): [string, string] => [name, String(value)]))
+    // It throws for what is no header.
+    return Headers.fromInput(new globalThis.Headers(parsed as Record<string, string>))
   } catch {
     return undefined
   }
