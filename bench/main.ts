@@ -28,6 +28,8 @@ const all = [
   "sqlite",
   "postgres",
   "jsonl",
+  "csv",
+  "parquet",
   "etl",
   "heap",
   "bundle",

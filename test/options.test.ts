@@ -43,6 +43,30 @@ describe("options that make no sense are refused at once, with name, value and w
     }),
     ["Fetch: maxBody must be a whole number, 0 or more, or Infinity; got NaN", () => Fetch.bytes({ maxBody: NaN })],
     ["Fetch: retries must be a whole number, 0 or more, or Infinity; got NaN", () => Fetch.page({ retries: NaN })],
+    [
+      "Fetch: maxLine must be a whole number, 1 or more, or Infinity; got NaN",
+      () => Fetch.lines("x", { maxLine: NaN })
+    ],
+    [
+      "Fetch: retries must be a whole number, 0 or more, or Infinity; got NaN",
+      () => Fetch.csv("x", Schema.Struct({ a: Schema.String }), { retries: NaN })
+    ],
+    [
+      "Fetch.download: maxBody must be a whole number, 0 or more, or Infinity; got NaN",
+      () => Fetch.download("x", "y", { maxBody: NaN })
+    ],
+    [
+      'Fetch.events: idle must be a duration, zero or more, as "10 seconds"; got NaN',
+      () => Fetch.events("x", { idle: NaN })
+    ],
+    [
+      "Fetch.events: maxEvent must be a whole number, 1 or more, or Infinity; got 0",
+      () => Fetch.events("x", { maxEvent: 0 })
+    ],
+    [
+      'Fetch: timeout must be a duration, zero or more, as "10 seconds"; got NaN',
+      () => Fetch.events("x", { timeout: NaN })
+    ],
     ["Fetch.layer: perHost must be a whole number, 1 or more; got 0", () => Fetch.layer({ perHost: 0 })],
     [
       "Policy: retries must be a whole number, 0 or more, or Infinity; got NaN",

@@ -3,7 +3,7 @@
  * nothing here needs it for its types.
  */
 import { createRequire } from "node:module"
-import type { Writable } from "node:stream"
+import type { Duplex, Readable, Writable } from "node:stream"
 import { pathToFileURL } from "node:url"
 import type { Submittable } from "pg"
 
@@ -21,6 +21,9 @@ export const peer = async <Name extends keyof Peers>(name: Name): Promise<Peers[
 /** As much of each peer as is used here. */
 interface Peers {
   readonly "async-mutex": { readonly Semaphore: new (permits: number) => { runExclusive: Run } }
+  readonly "csv-parse": {
+    readonly parse: (options: { readonly columns: true }) => Duplex & AsyncIterable<Record<string, string>>
+  }
   readonly effection: {
     readonly run: <A>(
       operation: () => Generator<unknown, A>
@@ -43,6 +46,20 @@ interface Peers {
     ) => AsyncIterable<B>
   }
   readonly "p-queue": { readonly default: new (options: Concurrency) => { readonly add: Run } }
+  readonly papaparse: {
+    readonly default: {
+      readonly parse: (
+        input: Readable,
+        options: {
+          readonly header: true
+          readonly skipEmptyLines: true
+          readonly chunk: (results: { readonly data: ReadonlyArray<Record<string, string>> }) => void
+          readonly complete: () => void
+          readonly error: (error: Error) => void
+        }
+      ) => void
+    }
+  }
   readonly "pg-copy-streams": { readonly from: (sql: string) => Submittable & Writable }
   readonly piscina: { readonly default: new (options: Threads) => Pool }
   readonly tinypool: { readonly default: new (options: Threads) => Pool }
@@ -74,6 +91,14 @@ interface Peers {
       items: AnyIterable<A>
     ) => AsyncIterable<B>
     readonly batch: <A>(size: number, items: AnyIterable<A>) => AsyncIterable<Array<A>>
+  }
+  readonly udsv: {
+    readonly inferSchema: (text: string) => unknown
+    readonly initParser: (schema: unknown) => {
+      readonly stringObjs: unknown
+      readonly chunk: (text: string, what: unknown, onRow: (texts: Record<string, string>) => void) => void
+      readonly end: () => void
+    }
   }
   readonly undici: {
     readonly Pool: new (

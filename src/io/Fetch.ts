@@ -8,7 +8,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import * as Download from "./fetch/Download.ts"
@@ -348,7 +348,7 @@ export const stream = (
  * Downloads to a file, which is there whole or not at all. What has arrived is kept beside it, and gone on with after a broken
  * connection, in another attempt or another run, where the server can tell that it is still the same (`ETag`, `Last-Modified`);
  * else it starts anew. Retries count attempts in a row that gave nothing. A `digest` that is given, or that the server sends
- * (`Repr-Digest`, `Content-Digest`, `Digest`), has to hold. Its size is limited by `maxBody` alone, default unlimited. Two downloads
+ * (`Repr-Digest`, `Content-Digest`, `Digest`), has to hold. Its size is limited by `maxBody` alone, default unlimited; `total` is for all of it. Two downloads
  * to one file at once are refused. Fails with `FetchError`, or with `FilesError` where the file is at fault.
  *
  * @example
@@ -541,6 +541,7 @@ export const events: {
     options?: EventOptions & { readonly resume?: undefined }
   ): Source<Event, FetchError, HttpClient.HttpClient, NoPosition>
 } = (url: string | URL, options: EventOptions = {}): never => {
+  check("Fetch", options)
   checkWhole("Fetch.events: maxEvent", options.maxEvent, 1, "unlimited")
   checkDuration("Fetch.events: idle", options.idle)
   checkDuration("Fetch.events: reconnect", options.reconnect)
@@ -552,6 +553,7 @@ const lineOptions = (
   options: LineOptions,
   skipBlank: boolean
 ): { readonly skipBlank: boolean; readonly maxLine: number } => {
+  check("Fetch", options)
   checkWhole("Fetch: maxLine", options.maxLine, 1, "unlimited")
   return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }

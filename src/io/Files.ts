@@ -7,58 +7,44 @@ import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import type * as Schema from "effect/Schema"
-import type * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
 import { noUtf8 } from "../concurrency/base/JsonText.ts"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import { Journal } from "../pipeline/Journal.ts"
-import type { Sink } from "../pipeline/Sink.ts"
-import type { NoPosition, Source } from "../pipeline/Source.ts"
 import { realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
+import { bytesFormat } from "./files/format/BytesFormat.ts"
 import { csvFormat, type CsvFormatOptions } from "./files/format/CsvFormat.ts"
-import { jsonlFormat } from "./files/format/JsonFormat.ts"
-import type { LineOptions } from "./files/format/LineCutter.ts"
+import { jsonFormat, jsonlFormat } from "./files/format/JsonFormat.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
-import type { Format } from "./files/Format.ts"
+import { codecs, type ParquetCompression } from "./files/format/ParquetCodecs.ts"
+import * as ParquetShape from "./files/format/ParquetShape.ts"
+import { parquetSink } from "./files/format/ParquetSink.ts"
+import { parquetSource } from "./files/format/ParquetSource.ts"
+import {
+  type CompressionOptions,
+  formatted,
+  type FromPlace,
+  type LineFile,
+  lineOptions,
+  type ManyFiles,
+  type Options,
+  type Place,
+  type ReadOptions,
+  type StdinSource,
+  type StdoutSink
+} from "./files/Formatted.ts"
 import * as FileJournal from "./files/journal/FileJournal.ts"
-import { type CodingOptions, compressionOf } from "./files/read/Coding.ts"
-import { FileSource } from "./files/read/FileSource.ts"
-import { nameOfSeveral } from "./files/read/Listing.ts"
-import { ManyFiles as Many } from "./files/read/ManyFiles.ts"
-import { stdinSource } from "./files/read/StdinSource.ts"
-import type { FilePosition, Glob, Several, Stdin, Stdout } from "./files/Place.ts"
+import type { Glob, Several, Stdin, Stdout } from "./files/Place.ts"
+import * as Walk from "./files/read/Walk.ts"
+import type { Entry, WalkOptions } from "./files/read/Walk.ts"
 import { folderOf, syncFolder } from "./files/TextFile.ts"
-import { fileSink, type SinkOptions } from "./files/write/FileSink.ts"
-import { stdoutSink } from "./files/write/StdoutSink.ts"
+import type { SinkOptions } from "./files/write/FileSink.ts"
 
 export { FilesError } from "./FilesError.ts"
+export type { LineFile, ManyFiles, Options, ReadOptions, StdinSource, StdoutSink } from "./files/Formatted.ts"
 export type { FilePosition, Glob, Several, Stdin, Stdout } from "./files/Place.ts"
-
-/** A file of lines, to read from and to write to. The position of an element is the byte behind its line. */
-export interface LineFile<in out A>
-  extends
-    Source<A, FilesError, FileSystem.FileSystem, number>,
-    Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never> {}
-
-/** Several files, to read from one after the other. The position of an element is in one of them. */
-export interface ManyFiles<out A> extends Source<A, FilesError, FileSystem.FileSystem, FilePosition> {}
-
-/** What the program is given to read. It cannot be read again, so that nothing resumes there. */
-export interface StdinSource<out A> extends Source<A, FilesError, Stdio.Stdio, NoPosition> {}
-
-/** What the program gives to whoever reads it. What was given cannot be taken back. */
-export interface StdoutSink<in A> extends Sink<A, FilesError, Stdio.Stdio, "at-least-once"> {}
-
-type CompressionOptions = Pick<CodingOptions, "compression">
-
-export interface ReadOptions extends CodingOptions {
-  /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
-  readonly skipBlank?: boolean
-  /** As a source: the longest line that is accepted, in bytes. Default 16 MiB. */
-  readonly maxLine?: number
-}
-
-export interface Options<in A = never> extends ReadOptions, SinkOptions<A> {}
+export type { Entry, WalkOptions } from "./files/read/Walk.ts"
 
 /**
  * The lines of a UTF-8 text file, without their ends (`\n` or `\r\n`), to read from or to write to. As a source it
@@ -162,6 +148,137 @@ export function csv<A, I>(
 }
 
 /**
+ * The elements of one JSON array, each a value of `schema`, to read from or to write to; see `lines` for how it resumes, and `jsonl` for
+ * the JSON. It is read and written element by element, never held as a whole; `maxLine` is the longest element. What is no array is a
+ * `FilesError` with its byte offset. As a sink it writes the `]` when the source has ended, and goes on before it.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Files.writeAtomic("cities.json", '[{"name":"Ulm","people":129942}]')
+ *   return yield* Pipeline.collect(Pipeline.from(Files.json("cities.json", City)))
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ name: "Ulm", people: 129942 }]
+ * ```
+ */
+export function json<A, I>(path: string, schema: Schema.Codec<A, I>, options?: JsonOptions<NoInfer<A>>): LineFile<A>
+export function json<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: JsonReadOptions): ManyFiles<A>
+export function json<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: JsonReadOptions): StdinSource<A>
+export function json<A, I>(stdout: Stdout, schema: Schema.Codec<A, I>, options?: CompressionOptions): StdoutSink<A>
+export function json<A, I>(
+  place: Place,
+  schema: Schema.Codec<A, I>,
+  options: JsonOptions<NoInfer<A>> = {}
+): FromPlace<A> {
+  return formatted(place, jsonFormat(schema, lineOptions(options, true).maxLine), options)
+}
+
+type JsonReadOptions = Omit<JsonOptions, keyof SinkOptions>
+
+export interface JsonOptions<in A = never> extends Omit<Options<A>, "skipBlank"> {}
+
+/**
+ * The bytes of a file in blocks of `size`, 64 KiB by default, the last one shorter, to read from; and to write any bytes to. What is
+ * compressed is undone. The position of a block is the byte behind it; see `lines` for how it resumes.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Files.writeAtomic("data.bin", Uint8Array.of(1, 2, 3))
+ *   const blocks = yield* Pipeline.collect(Pipeline.from(Files.bytes("data.bin", { size: 2 })))
+ *   return blocks.map((block) => [...block])
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [[1, 2], [3]]
+ * ```
+ */
+export function bytes(path: string, options?: BytesOptions): LineFile<Uint8Array>
+export function bytes(files: Several, options?: BytesReadOptions): ManyFiles<Uint8Array>
+export function bytes(stdin: Stdin, options?: BytesReadOptions): StdinSource<Uint8Array>
+export function bytes(stdout: Stdout, options?: CompressionOptions): StdoutSink<Uint8Array>
+export function bytes(place: Place, options: BytesOptions = {}): FromPlace<Uint8Array> {
+  checkWhole("Files: size", options.size, 1)
+  return formatted(place, bytesFormat(options.size ?? 64 * 1024), options)
+}
+
+type BytesReadOptions = Omit<BytesOptions, keyof SinkOptions>
+
+export interface BytesOptions extends Omit<Options<Uint8Array>, "skipBlank" | "maxLine" | "encoding"> {
+  /** How many bytes a block has. Default 64 KiB. */
+  readonly size?: number
+}
+
+export interface ParquetOptions {
+  /** As a sink: how many rows a row group has. Default 100,000. Readers hold one in memory at a time. */
+  readonly rowGroup?: number
+  /** As a sink. Default "snappy"; the others need Node, Bun or Deno. As a source, each page says what it is. */
+  readonly compression?: ParquetCompression
+  /** As a sink: force each batch, and at the end the file, to the disk. Default true. */
+  readonly fsync?: boolean
+  /** As a source: the largest row group that is accepted, in bytes of the columns that are read, not compressed. Default 1 GiB. */
+  readonly maxGroup?: number
+}
+
+/** A Parquet file, to read from and to write to. The position of an element is how many rows there are up to it. */
+export interface ParquetFile<in out A> extends LineFile<A> {}
+
+/**
+ * A Parquet file, one value of `schema` a row. As a source it reads the columns that the schema has, a row group at a time, and goes
+ * on at any row: integers of 64 bits, decimals and timestamps are exact, or refused by a field that cannot hold them. As a sink it
+ * is written at the end of the run and then takes the place of the file that was there: until then rows are kept in `.NAME.skein-rows`
+ * beside it. A later run that has more adds row groups. Lists and objects are Parquet's own; a decimal is written as text, and
+ * what fits no column, such as a union, as JSON. Fails with `FilesError`.
+ *
+ * @example
+ * ```ts
+ * import * as NodeServices from "@effect/platform-node/NodeServices"
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const City = Schema.Struct({ name: Schema.String, people: Schema.BigInt })
+ * const cities = Files.parquet("cities.parquet", City)
+ *
+ * const program = Effect.gen(function* () {
+ *   const job = Pipeline.from([{ name: "Ulm", people: 129942n }]).pipe(Pipeline.to(cities))
+ *   yield* Pipeline.run(job, { name: "cities" })
+ *   return yield* Pipeline.collect(Pipeline.from(cities))
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeServices.layer)) // => [{ name: "Ulm", people: 129942n }]
+ * ```
+ */
+export const parquet = <A, I>(
+  path: string,
+  schema: Schema.Codec<A, I>,
+  options: ParquetOptions = {}
+): ParquetFile<A> => {
+  const { compression = "snappy", fsync = true, maxGroup = 1024 ** 3, rowGroup = 100_000 } = options
+  checkWhole("Files: rowGroup", rowGroup, 1)
+  checkWhole("Files: maxGroup", maxGroup, 1, "unlimited")
+  if (!Object.hasOwn(codecs, compression)) {
+    throw new TypeError(`Files: compression has to be one of ${Object.keys(codecs).join(", ")}, not ${compression}`)
+  }
+  const shape = ParquetShape.of(schema)
+  return {
+    ...parquetSink(path, schema, shape, { compression, fsync, rowGroup }),
+    ...parquetSource(path, schema, shape, maxGroup)
+  }
+}
+
+/**
  * The files that match a pattern, in the order of their paths, as a place to read from: `*`, `?`, `[a-z]`, `{one,two}`, and `**` for
  * folders of any depth. Names that begin with a dot match only where the pattern says so. Folders are left out; one that must not be
  * looked into is a `FilesError`, as is a pattern that matches nothing. A run that goes on reads files that are new since, whatever their
@@ -226,60 +343,57 @@ export const stdin: Stdin = { _tag: "Stdin" }
  */
 export const stdout: Stdout = { _tag: "Stdout" }
 
-const lineOptions = (options: ReadOptions, skipBlank: boolean): LineOptions => {
-  checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
-  return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
-}
+/**
+ * What is in a folder and in those below it, folder by folder, by name. A link to a folder is looked into where `followLinks` asks for
+ * it, unless it leads back to one that it is in. Fails with `FilesError` at a folder that must not be looked into.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ * import { Files } from "skein"
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Files.writeAtomic("notes.txt", "")
+ *   const found = yield* Stream.runCollect(Files.walk(".", { pattern: "*.txt" }))
+ *   return found.map(({ name, type }) => `${type} ${name}`)
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => ["File notes.txt"]
+ * ```
+ */
+export const walk = (
+  root: string,
+  options: WalkOptions = {}
+): Stream.Stream<Entry, FilesError, FileSystem.FileSystem> => Walk.walk(root, options)
 
-type Place = string | Several | Stdin | Stdout
-type FromPlace<A> = LineFile<A> | ManyFiles<A> | StdinSource<A> | StdoutSink<A>
-
-const formatted = <A>(place: Place, format: Format<A>, options: Options<A>): FromPlace<A> => {
-  if (typeof place === "string") return oneFile(place, format, options)
-  if (!("_tag" in place)) checkList(place)
-  else if (place._tag === "Stdin") return stdinSource(format, options)
-  else if (place._tag === "Stdout") return stdoutSink(format, compressionOf("stdout", options))
-  return manyFiles(place, format, options)
-}
-
-const checkList = (files: ReadonlyArray<string>): void => {
-  if (files.length === 0) throw new TypeError("Files: the list of files is empty")
-  const twice = files.find((file, index) => files.indexOf(file) !== index)
-  if (twice !== undefined) throw new TypeError(`Files: ${JSON.stringify(twice)} is in the list twice`)
-}
-
-const manyFiles = <A>(several: Several, format: Format<A>, options: ReadOptions): ManyFiles<A> => {
-  const source = new Many(several, format, options)
-  return {
-    name: nameOfSeveral(several),
-    resumable: true,
-    size: Effect.suspend(() => source.size),
-    fingerprint: (upTo, since) => source.fingerprint(upTo, since),
-    changed: (kept) => source.changed(kept),
-    places: Effect.suspend(() => source.places),
-    read: (after, kept) => source.read(after, kept)
-  }
-}
-
-const oneFile = <A>(path: string, format: Format<A>, options: Options<A>): LineFile<A> => {
-  const source = new FileSource(path, format, options)
-  return {
-    ...fileSink(path, format, compressionOf(path, options), options),
-    resumable: true,
-    size: Effect.suspend(() => source.size),
-    fingerprint: (upTo, since) =>
-      source.fingerprint(
-        Option.getOrElse(upTo, () => 0),
-        since
-      ),
-    changed: (kept, upTo) =>
-      source.changed(
-        kept,
-        Option.getOrElse(upTo, () => 0)
-      ),
-    read: (after) => source.read(Option.getOrElse(after, () => 0))
-  }
-}
+/**
+ * What happens to a file or in a folder from now on, as the system tells it: which of the changes, and how often, differs between
+ * systems. It does not end by itself. Fails with `FilesError`.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import * as Option from "effect/Option"
+ * import * as Stream from "effect/Stream"
+ * import { Files } from "skein"
+ * import { writeFileSync } from "node:fs"
+ *
+ * const changes = Files.watch(".", { onReady: () => writeFileSync("new.txt", "") })
+ * const first = await Effect.runPromise(Effect.provide(Stream.runHead(changes), NodeFileSystem.layer))
+ *
+ * Option.getOrThrow(first)._tag // => "Create"
+ * ```
+ */
+export const watch = (
+  path: string,
+  options: FileSystem.WatchOptions = {}
+): Stream.Stream<FileSystem.WatchEvent, FilesError, FileSystem.FileSystem> =>
+  Stream.unwrap(Effect.map(FileSystem.FileSystem, (fs) => fs.watch(path, options))).pipe(
+    Stream.mapError(fromPlatform("watch", path))
+  )
 
 /**
  * A journal in a file, for runs whose place is to be kept elsewhere than beside the file that they write, or that write none. One

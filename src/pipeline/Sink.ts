@@ -51,6 +51,8 @@ export interface Writer<in A, out E, out R> {
   readonly mayPass?: ((error: unknown) => boolean) | undefined
   /** The batch that pays best: a run reads as far ahead as that needs, and waits a moment for it. Default: whatever is there. */
   readonly prefers?: { readonly rows: number } | undefined
+  /** Told which state is committed now, which no write goes back from any more. Default: not told. */
+  readonly settled?: ((committed: Schema.Json) => void) | undefined
   /** At the end of a run that knows what its last commit kept: takes away whatever else there is. */
   readonly close?: ((committed: Option.Option<Schema.Json>) => Effect.Effect<void, E, R>) | undefined
 }

@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { Fetch } from "skein"
 import { Http } from "skein/node"
 import { createHash } from "node:crypto"
@@ -304,12 +305,35 @@ describe("Fetch.download", () => {
     )
   )
 
+  it.effect("keeps what came within its time", () =>
+    withShelf({ body: content(200_000), etag: '"1"' }, (shelf, folder) =>
+      Effect.gen(function* () {
+        const path = join(folder, "x")
+        shelf.thing.answer = (_, response) => {
+          response.writeHead(200, { etag: '"1"', "content-length": 200_000 })
+          response.write(Buffer.from(shelf.thing.body).subarray(0, 100_000))
+          return true
+        }
+        let came = 0
+        const onProgress = ({ bytes }: Fetch.Progress) => Effect.sync(() => void (came = bytes))
+        const options = { total: "10 seconds", timeout: "1 minute", onProgress } as const
+        const fiber = yield* Effect.forkChild(Effect.flip(Fetch.download(shelf.url, path, options)))
+        while (came < 100_000) yield* Effect.promise(() => new Promise((next) => setTimeout(next, 5)))
+        yield* TestClock.adjust("10 seconds")
+        const error = yield* Fiber.join(fiber)
+        assert.include(error.message, "100000 bytes came within 10s, and not all")
+        shelf.thing.answer = undefined
+        assert.strictEqual((yield* Fetch.download(shelf.url, path)).resumed, 100_000)
+      })
+    )
+  )
+
   it.live("survives being killed: the next one goes on with what was safe", () =>
-    withShelf({ body: content(18 * 1024 * 1024), etag: '"1"' }, (shelf, folder) =>
+    withShelf({ body: content(12 * 1024 * 1024), etag: '"1"' }, (shelf, folder) =>
       Effect.gen(function* () {
         const path = join(folder, "x")
         const args = [resolve(import.meta.dirname, "download-program.ts"), shelf.url, path]
-        const cut = 10 * 1024 * 1024
+        const cut = 9.5 * 1024 * 1024
         // Stands still behind that, so that it is killed in the middle.
         shelf.thing.answer = (_, response) => {
           response.writeHead(200, { etag: '"1"', "content-length": shelf.thing.body.length })
@@ -317,7 +341,7 @@ describe("Fetch.download", () => {
           return true
         }
         const child = yield* Child.start(args)
-        yield* child.says("at 10")
+        yield* child.says("at 9")
         child.kill("SIGKILL")
         yield* child.end
         assert.isFalse(existsSync(path))
@@ -328,7 +352,7 @@ describe("Fetch.download", () => {
         const [, bytes, resumed] = /done (\d+) (\d+)/.exec(stdout) ?? []
         assert.strictEqual(Number(bytes), shelf.thing.body.length)
         assert.isTrue(Number(resumed) >= 8 * 1024 * 1024 && Number(resumed) <= cut, resumed)
-        isSame(path, content(18 * 1024 * 1024))
+        isSame(path, content(12 * 1024 * 1024))
         only(folder, "x")
       })
     )

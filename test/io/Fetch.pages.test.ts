@@ -74,6 +74,10 @@ describe("Fetch.pages", () => {
     )
   )
 
+  it("refuses at once what is no way to the next page", () => {
+    assert.throws(() => numbers("x", "header" as never), TypeError, 'next must be "link", { number }')
+  })
+
   it.effect("goes through empty pages by cursor, and ends at one by number", () =>
     withOrigin(
       {

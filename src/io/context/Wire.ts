@@ -15,12 +15,13 @@ import { WireError } from "./WireError.ts"
 export interface Options {
   /**
    * Which addresses are connected to, default "any". With "public", private, loopback, link-local, metadata and other
-   * addresses that are not of the public internet are refused, after the name was looked up and on each redirect.
+   * addresses that are not of the public internet are refused: the one that is connected to is the one that was looked
+   * up and checked, for each redirect again. Through a proxy as well: it is led to that address, by `CONNECT` for `http:` too.
    */
   readonly network?: "any" | "public" | undefined
   /**
-   * Default "environment": by `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, as curl reads them. A URL names the
-   * proxy of every request, `http://user:password@proxy:3128`; false is none.
+   * Default "environment": by `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` as they are when the client is made,
+   * read as curl reads them. A URL names the proxy of every request, `http://user:password@proxy:3128`; false is none.
    */
   readonly proxy?: "environment" | false | string | Redacted.Redacted | undefined
   /** The most bytes of headers that an answer may have, default 64 KiB. */

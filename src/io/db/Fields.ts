@@ -61,6 +61,13 @@ export const of = (schema: Schema.Constraint): Result.Result<Fields, string> => 
   return Result.succeed({ list, plain, finite })
 }
 
+/** The kind of a value, where it is neither null nor undefined. */
+export const kindOf = (ast: SchemaAST.AST): Kind => scalarOf(presentOf(ast)).kind
+
+/** The members of a union, or what is none alone, without null and undefined. */
+export const presentOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> =>
+  membersOf(ast).filter((member) => !SchemaAST.isNull(member) && !SchemaAST.isUndefined(member))
+
 /** The value of a field. Its name is the schema's, and may be one that every object has from its prototype. */
 export const valueOf = (row: object, name: string): unknown =>
   name in Object.prototype && !Object.hasOwn(row, name) ? undefined : (row as Record<string, unknown>)[name]
@@ -70,7 +77,7 @@ const fieldOf = (
   ast: SchemaAST.AST
 ): { readonly field: Field; readonly plain: boolean; readonly isFinite: boolean } => {
   const members = membersOf(ast)
-  const present = members.filter((member) => !SchemaAST.isNull(member) && !SchemaAST.isUndefined(member))
+  const present = presentOf(ast)
   const { isFinite = false, kind, plain } = scalarOf(present)
   return {
     field: {
@@ -87,7 +94,7 @@ const fieldOf = (
 }
 
 /** Of unions in it too, as that of literals is in one with null. */
-const membersOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> =>
+export const membersOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> =>
   SchemaAST.isUnion(ast) ? ast.types.flatMap(membersOf) : [ast]
 
 interface Scalar {
@@ -170,7 +177,7 @@ const byExample = (value: SchemaAST.LiteralValue): Kind => {
 }
 
 /** Through the schema's own JSON form; made on first use, as most fields have no need of it. */
-const jsonForm = (field: SchemaAST.AST): JsonForm => {
+export const jsonForm = (field: SchemaAST.AST): JsonForm => {
   let made: JsonForm | undefined
   const form = () => (made ??= makeJsonForm(field))
   return {
@@ -199,9 +206,11 @@ const makeJsonForm = (field: SchemaAST.AST): JsonForm => {
       return form.value.isWellFormed() ? Result.succeed(form.value) : Result.fail(JsonText.noUtf8)
     },
     parse: (value) => {
-      const form = decode(bare || typeof value !== "string" ? value : parsed(read, value))
-      // The schema of the row says what is wrong with it.
-      return Exit.isSuccess(form) ? form.value : value
+      const found = bare || typeof value !== "string" ? value : parsed(read, value)
+      const form = decode(found)
+      if (Exit.isSuccess(form)) return form.value
+      // The schema of the row says what is wrong with it: with an integer that a number would round, where it is.
+      return found !== value && JsonReader.rounded(found, []) !== undefined ? found : value
     }
   }
 }

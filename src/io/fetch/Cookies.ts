@@ -1,5 +1,5 @@
 /** Cookies that servers set and want back: within one chain of redirects, or of all requests that share a jar. */
-import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -10,7 +10,7 @@ export interface Jar {
   readonly setCookie: (cookie: string, url: string, options: StoreOptions) => Promise<unknown>
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   /** Whether a cookie that the rules refuse is left out without a word. */
   readonly ignoreError: boolean
   readonly now: Date
@@ -62,15 +62,14 @@ export class Cookies {
 
   /** Keeps what the `Set-Cookie` headers of an answer from there say, where it may. */
   received(lines: ReadonlyArray<string>, url: URL): Effect.Effect<void> {
-    return Clock.clockWith((clock) => {
-      const options = { ignoreError: true, now: new Date(clock.currentTimeMillisUnsafe()) }
-      return Effect.promise(async () => {
+    return Effect.flatMap(DateTime.nowAsDate, (now) =>
+      Effect.promise(async () => {
         const jar = await (this.jar ??= make())
         for (const line of lines.slice(0, most.lines)) {
-          if (line.length <= most.length) await jar.setCookie(line, url.href, options)
+          if (line.length <= most.length) await jar.setCookie(line, url.href, { ignoreError: true, now })
         }
       })
-    })
+    )
   }
 }
 

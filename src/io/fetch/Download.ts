@@ -1,12 +1,14 @@
 /** A file of what an address gives: whole or not at all, gone on with where an earlier try has left off. */
 import * as Digest from "effect/crypto/Digest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Hex from "effect/encoding/Hex"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Option from "effect/Option"
 import { newId, Host } from "../../pipeline/context/Host.ts"
-import type { FetchError } from "../FetchError.ts"
+import * as Deadline from "../../concurrency/Deadline.ts"
+import { FetchError } from "../FetchError.ts"
 import { type FilesError, fromPlatform } from "../FilesError.ts"
 import { builtin } from "../codec/Builtin.ts"
 import { take } from "../files/write/FileLock.ts"
@@ -14,11 +16,12 @@ import { realPath } from "../files/FilePlace.ts"
 import { notAFile } from "../files/TextFile.ts"
 import * as BodyDigest from "./BodyDigest.ts"
 import type { Options } from "./FetchCall.ts"
+import * as Policy from "./FetchPolicy.ts"
 import * as PartFile from "./PartFile.ts"
 import { isIdentity } from "./Range.ts"
 import { Reading } from "./Reading.ts"
 import { type Opened, Rest } from "./Rest.ts"
-import { hidden } from "./ShownUrl.ts"
+import { hidden, shown } from "./ShownUrl.ts"
 
 /** How far a download is. */
 export interface Progress {
@@ -68,10 +71,36 @@ export const download = (
     const opening = { committed: Option.none(), clean: true, durable: false, owner: yield* newId, host: yield* Host }
     yield* Effect.acquireRelease(take(path, opening), (lock) => lock.release)
     const part = yield* PartFile.open(path, hidden(`${url}`, options.secretParameters))
-    return yield* Effect.onExit(receive(url, part, options, digest), (exit) =>
+    const received = Effect.onExit(receive(url, part, options, digest), (exit) =>
       exit._tag === "Success" ? Effect.void : part.validator === undefined ? part.remove : Effect.ignore(part.keep)
     )
+    const { total } = Policy.merged(yield* Policy.Current, options)
+    return yield* total === undefined ? received : within(received, url, part, total, options.secretParameters)
   }).pipe(Effect.scoped)
+
+/** Time for the whole of it, of which what has come is kept. */
+const within = <A, E, R>(
+  received: Effect.Effect<A, E, R>,
+  url: string | URL,
+  part: PartFile.PartFile,
+  total: Duration.Input,
+  secret: ReadonlyArray<string> | undefined
+): Effect.Effect<A, E | FetchError, R> =>
+  Effect.catchIf(Deadline.within(received, total), isOver, () =>
+    Effect.fail(
+      new FetchError({
+        reason: "Timeout",
+        method: "GET",
+        url: shown(`${url}`, secret),
+        detail: `${part.size} bytes came within ${Duration.format(Duration.fromInputUnsafe(total))}, and not all`,
+        retryable: true,
+        attempt: 1,
+        elapsed: Duration.toMillis(total)
+      })
+    )
+  )
+
+const isOver = (error: unknown): error is Deadline.DeadlineExceeded => error instanceof Deadline.DeadlineExceeded
 
 const receive = (
   url: string | URL,
@@ -80,7 +109,8 @@ const receive = (
   digest: BodyDigest.Expected | undefined
 ): Effect.Effect<Downloaded, FetchError | FilesError, HttpClient.HttpClient | FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const reading = new Reading(new Rest(url, options), options, part.size, part.validator)
+    const each = { ...options, total: Infinity }
+    const reading = new Reading(new Rest(url, each), each, part.size, part.validator)
     let resumed = part.size
     let by: Opened | undefined
     const pieces = Effect.gen(function* () {
@@ -133,6 +163,8 @@ interface NodeCrypto {
   readonly createHash: (algorithm: string) => Hash
 }
 
+const algorithms = { sha256: Digest.sha256, sha384: Digest.sha384, sha512: Digest.sha512 }
+
 const blockSize = 1024 * 1024
 
 /** Block by block where the platform can; WebCrypto knows only whole ones. */
@@ -145,7 +177,7 @@ const digestOfFile = (
     const crypto = builtin("node:crypto") as NodeCrypto | undefined
     if (crypto === undefined) {
       const digest = yield* Digest.Digest
-      return yield* digest.digest(Digest[algorithm], yield* fs.readFile(path))
+      return yield* digest.digest(algorithms[algorithm], yield* fs.readFile(path))
     }
     const hash = crypto.createHash(algorithm)
     const file = yield* fs.open(path, { flag: "r" })

@@ -9,7 +9,6 @@ import type { Random } from "effect/Random"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as JsonText from "../../concurrency/base/JsonText.ts"
-import { describe } from "../../concurrency/base/Foreign.ts"
 import { type BodyStream, repeatable } from "./BodyStream.ts"
 import * as Multipart from "./Multipart.ts"
 
@@ -116,9 +115,7 @@ const wellFormed = (input: UrlParams.Input, what: string): Result.Result<UrlPara
 const jsonText = (value: unknown): Result.Result<string, string> => {
   const lost = formlessIn(value)
   if (lost !== undefined) return Result.fail(lost)
-  const printed = Result.try({ try: () => JsonText.print(value), catch: (error) => error })
-  if (Result.isFailure(printed)) return Result.fail(`it cannot be written as JSON: ${describe(printed.failure)}`)
-  return Result.mapError(printed.success, (problem) => `its JSON ${problem}`)
+  return Result.mapError(JsonText.print(value), (problem) => `its JSON ${problem}`)
 }
 
 /** What of a value JSON has no form for; nothing where it cannot be looked through. */

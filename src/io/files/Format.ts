@@ -35,7 +35,7 @@ export interface Cutter<out A> {
   readonly problem: Problem | undefined
   /** It was told that no more bytes follow. */
   readonly ended: boolean
-  /** Behind the last byte that was taken. */
+  /** Once no more bytes follow: where another cutter goes on, if some do later. */
   readonly end: number
 }
 
@@ -57,6 +57,8 @@ export interface Format<in out A> {
   /** How many of a file's first bytes `cut` needs to start further on, as for the names of columns. Default 0. */
   readonly head?: number
   readonly cut: (start: Start) => Cutter<A>
+  /** Why nothing can be written behind what begins with these bytes, as many as `head` says. Default: anything goes. */
+  readonly follows?: (head: Uint8Array) => Refusal | undefined
   /** One element, without what stands around it. */
   readonly print: (element: A) => string | Uint8Array | Refusal
   readonly layout: Layout

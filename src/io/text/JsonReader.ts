@@ -83,10 +83,14 @@ const apply = (fit: Fit | undefined, value: unknown): unknown => (fit === undefi
 class Fitting {
   /** Whether there are bigints among the values, so that numbers are to be made of those that can be one. */
   private readonly isExact: boolean
+  /** Whether objects are left as they are, and others made in their place: for what another member of a union may take. */
+  private readonly isTrial: boolean
   private readonly known = new Map<SchemaAST.AST, Fit | undefined>()
+  private trial: Fitting | undefined
 
-  constructor(isExact: boolean) {
+  constructor(isExact: boolean, isTrial = false) {
     this.isExact = isExact
+    this.isTrial = isTrial
   }
 
   fit(ast: SchemaAST.AST): Fit | undefined {
@@ -119,10 +123,18 @@ class Fitting {
       case "Declaration":
       case "Unknown":
       case "Any":
-        return this.isExact ? numbersWithin : undefined
+        return this.isExact ? (value) => this.numbersWithin(value) : undefined
       default:
         return undefined
     }
+  }
+
+  /** Where there is no schema. */
+  private numbersWithin(value: unknown): unknown {
+    if (typeof value !== "object" || value === null) return numberOf(value)
+    const changes = new Changes(value, this.isTrial)
+    for (const key of Object.keys(value)) changes.set(key, (inner) => this.numbersWithin(inner))
+    return changes.result
   }
 
   private object(ast: SchemaAST.Objects): Fit | undefined {
@@ -136,7 +148,7 @@ class Fitting {
     if (fitted.length === 0 && others.length === 0) return undefined
     return (value) => {
       if (typeof value !== "object" || value === null || Array.isArray(value)) return value
-      const changes = new Changes(value)
+      const changes = new Changes(value, this.isTrial)
       for (const [name, fit] of fitted) if (Object.hasOwn(value, name)) changes.set(name, fit)
       if (others.length > 0) {
         for (const name of Object.keys(value)) {
@@ -154,7 +166,7 @@ class Fitting {
     if ([...first, rest, ...last].every((fit) => fit === undefined)) return undefined
     return (value) => {
       if (!Array.isArray(value)) return value
-      const changes = new Changes(value)
+      const changes = new Changes(value, this.isTrial)
       const end = value.length - last.length
       for (let at = 0; at < value.length; at++) {
         const fit = at < first.length ? first[at] : at >= end ? last[at - end] : rest
@@ -166,8 +178,9 @@ class Fitting {
 
   /** The first member that takes the value as it is, or as it fits that member. */
   private union({ types }: SchemaAST.Union): Fit | undefined {
+    const trial = this.isTrial ? this : (this.trial ??= new Fitting(this.isExact, true))
     const members = types.map((type) => ({
-      fit: this.fit(type),
+      fit: trial.fit(type),
       takes: Schema.is(Schema.make<Schema.Schema<unknown>>(SchemaAST.toEncoded(type)))
     }))
     if (members.every(({ fit }) => fit === undefined)) return undefined
@@ -185,26 +198,29 @@ class Fitting {
   }
 }
 
-/** Of an object or an array, made anew with the first change: a member of a union that does not take it leaves it as it was. */
+/** Of an object or an array, which with `isCopied` is made anew with the first of them. */
 class Changes {
   result: object
-  private readonly original: object
+  private isCopied: boolean
 
-  constructor(original: object) {
-    this.original = original
+  constructor(original: object, isCopied: boolean) {
     this.result = original
+    this.isCopied = !isCopied
   }
 
   set(key: PropertyKey, fit: Fit): void {
     const value: unknown = Reflect.get(this.result, key)
     const fitted = fit(value)
     if (Object.is(fitted, value)) return
-    if (this.result === this.original)
-      this.result = Array.isArray(this.original) ? [...this.original] : { ...this.original }
-    // Not by assignment, which `__proto__` is a trap of.
-    Object.defineProperty(this.result, key, { value: fitted, configurable: true, enumerable: true, writable: true })
+    if (!this.isCopied) this.result = Array.isArray(this.result) ? [...this.result] : { ...this.result }
+    this.isCopied = true
+    if (key === "__proto__") Object.defineProperty(this.result, key, { ...plain, value: fitted })
+    else (this.result as Record<PropertyKey, unknown>)[key] = fitted
   }
 }
+
+/** What an assignment would make, which sets the prototype under that name. */
+const plain = { configurable: true, enumerable: true, writable: true }
 
 /** Whether there is one in a schema, with those that it contains. */
 const holdsBig = (ast: SchemaAST.AST, seen: Set<SchemaAST.AST>): boolean => {
@@ -252,11 +268,3 @@ const textOf: Fit = (value) =>
   typeof value === "bigint" || Number.isSafeInteger(value) ? String(value === 0 ? 0 : value) : value
 
 const numberOf: Fit = (value) => (typeof value === "bigint" ? (JsonText.numberOf(value) ?? value) : value)
-
-/** Where there is no schema. */
-const numbersWithin: Fit = (value) => {
-  if (typeof value !== "object" || value === null) return numberOf(value)
-  const changes = new Changes(value)
-  for (const key of Object.keys(value)) changes.set(key, numbersWithin)
-  return changes.result
-}

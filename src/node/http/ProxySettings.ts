@@ -38,7 +38,7 @@ const decoded = (part: string): string => {
   }
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>
+type Environment = Readonly<Record<string, string | undefined>>
 
 /** What the environment says; undefined where it names no proxy. */
 export const fromEnvironment = (environment: Environment): Settings | undefined => {

@@ -14,7 +14,7 @@ type Connector = Undici.buildConnector.connector
 /** Milliseconds until a connection stands, all that it takes included. */
 export const connectTimeout = 10_000
 
-export interface Options {
+interface Options {
   readonly proxy: Proxy
   /** Certificates to trust, and what else says how a TLS connection is made. */
   readonly tls: Pick<Https.RequestOptions, "ca" | "cert" | "key">

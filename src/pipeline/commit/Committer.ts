@@ -132,7 +132,7 @@ export class Committer {
           this.commitWithout(batch, next, finished, new Map([...refused, ...more]))
         )
       }
-      outlets.states = states
+      outlets.settle(states)
       this.restart = false
       fate.settle(batch, instead)
       account?.settled(taken)

@@ -73,6 +73,15 @@ export class Outlets {
     ) as Effect.Effect<Outlets, unknown, Scope.Scope>
   }
 
+  /** What was written is committed. */
+  settle(states: States): void {
+    this.states = states
+    for (const { identity, writer } of this.outlets) {
+      const state = states[identity]
+      if (state !== undefined) writer.settled?.(state.state)
+    }
+  }
+
   /** Whether there is one that has nothing committed yet. */
   get isNew(): boolean {
     return this.outlets.some(({ identity }) => !Object.hasOwn(this.states, identity))

@@ -10,7 +10,6 @@ import type { Opened, Rest } from "../Rest.ts"
 import { Trail } from "./Trail.ts"
 
 /** A place in a body, with what the body is known by up to there. */
-// oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is no JSON: it could get more fields
 export type BodyPosition = {
   /** How many bytes of the body come before it, undone of any content coding. */
   readonly at: number
@@ -38,7 +37,7 @@ export class BodyBytes {
   }
 
   /** Waits for the first bytes that were not read before, or the end. Fails with reason `Changed` where others come before them. */
-  get begin(): Effect.Effect<void, FetchError, HttpClient.HttpClient> {
+  begin(): Effect.Effect<void, FetchError, HttpClient.HttpClient> {
     return Effect.suspend(() => {
       if (this.left !== undefined) return Effect.void
       return Effect.flatMap(this.reading.next, (piece) => {
@@ -50,7 +49,7 @@ export class BodyBytes {
         const fresh = this.fresh(piece.at, piece.bytes)
         if (fresh === undefined)
           return this.differs(`its first ${this.trail.end} bytes, which were read, are not what they were`)
-        if (fresh.length === 0) return this.begin
+        if (fresh.length === 0) return this.begin()
         this.trail.add(fresh)
         this.left = fresh
         return Effect.void
@@ -69,7 +68,7 @@ export class BodyBytes {
     return Effect.suspend(() => {
       const { left } = this
       if (left === undefined)
-        return Effect.flatMap(this.begin, () => (this.left === undefined ? Effect.succeed(0) : this.read(into)))
+        return Effect.flatMap(this.begin(), () => (this.left === undefined ? Effect.succeed(0) : this.read(into)))
       const taken = left.subarray(0, into.length)
       into.set(taken)
       this.left = taken.length < left.length ? left.subarray(taken.length) : undefined

@@ -39,7 +39,7 @@ const changed = (
 ): Effect.Effect<ReadonlyArray<string>, FetchError, HttpClient.HttpClient> =>
   Effect.suspend(() => {
     const bytes = new BodyBytes(rest, options, upTo)
-    return bytes.begin.pipe(
+    return bytes.begin().pipe(
       Effect.map(() => (bytes.goesOn ? [lastGoesOn] : [])),
       Effect.catchIf(
         (error) => error.reason === "Changed",
@@ -65,7 +65,7 @@ const read = <A>(
     )
     const head = after === undefined ? nothing : yield* headOf(rest, options, format.head ?? 0)
     if (after !== undefined) {
-      yield* bytes.begin
+      yield* bytes.begin()
       if (bytes.goesOn) return yield* bytes.differs(lastGoesOn)
     }
     const cutter = format.cut({ at: after?.at ?? 0, before: bytes.before, head })

@@ -64,20 +64,20 @@ export class Events {
   }
 
   /** Some events; none at the end, which only the server says, with 204. */
-  get next(): Effect.Effect<ReadonlyArray<Event>, FetchError, HttpClient.HttpClient> {
+  next(): Effect.Effect<ReadonlyArray<Event>, FetchError, HttpClient.HttpClient> {
     return Effect.suspend(() => {
       if (this.isOver) return Effect.succeed([])
       const { connection } = this
-      if (connection === undefined) return Effect.flatMap(this.connect, () => this.next)
+      if (connection === undefined) return Effect.flatMap(this.connect, () => this.next())
       return Effect.matchEffect(connection.pull, {
         onSuccess: (pieces) =>
           Effect.flatMap(this.taken(connection, pieces), (events) =>
-            events.length === 0 ? this.next : Effect.succeed(events)
+            events.length === 0 ? this.next() : Effect.succeed(events)
           ),
         onFailure: (error) =>
           !Cause.isDone(error) && !isRetryable(error)
             ? Effect.fail(error)
-            : Effect.flatMap(Effect.andThen(this.close, this.pause), () => this.next)
+            : Effect.flatMap(Effect.andThen(this.close, this.pause), () => this.next())
       })
     })
   }
@@ -202,14 +202,17 @@ export const source = (
         Effect.sync(() => new Events(url, options, typeof id === "string" ? id : undefined)),
         (events) => events.close
       )
-      const next = Effect.flatMap(events.next, (found) => {
-        const elements = found.map((value) => ({
-          value,
-          position: options.resume === "id" ? value.id! : nowhere,
-          bytes: value.data.length
-        }))
-        return isNonEmpty(elements) ? Effect.succeed(elements) : Cause.done()
-      })
+      const next = Effect.flatMap(
+        Effect.suspend(() => events.next()),
+        (found) => {
+          const elements = found.map((value) => ({
+            value,
+            position: options.resume === "id" ? value.id! : nowhere,
+            bytes: value.data.length
+          }))
+          return isNonEmpty(elements) ? Effect.succeed(elements) : Cause.done()
+        }
+      )
       return Stream.fromPull(Effect.succeed(next))
     }).pipe(Stream.unwrap)
 })

@@ -15,7 +15,6 @@ import { hidden, shown } from "../ShownUrl.ts"
 import type { Following, Here } from "./PageLinks.ts"
 
 /** A place between two items: on which page, and behind how many of its items, which are known by a checksum. */
-// oxlint-disable-next-line typescript/consistent-type-definitions -- an interface is no JSON: it could get more fields
 export type PagePosition = {
   readonly page: string
   readonly index: number

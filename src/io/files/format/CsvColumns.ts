@@ -194,8 +194,12 @@ const isText = (ast: SchemaAST.AST): boolean =>
       (SchemaAST.isEnum(member) && member.enums.every(([, value]) => typeof value === "string"))
   )
 
-const losesDigits = (cell: string): boolean =>
-  /^[+-]?\d+$/.test(cell) && !(Number.isFinite(Number(cell)) && BigInt(cell) === BigInt(Number(cell)))
+/** As whole numbers beyond 2^53 do, but not those that are what a number is printed as. */
+const losesDigits = (cell: string): boolean => {
+  if (!/^[+-]?\d+$/.test(cell)) return false
+  const number = Number(cell)
+  return !Number.isFinite(number) || (String(number) !== cell && BigInt(cell) !== BigInt(number))
+}
 
 const fixRecord =
   "Correct the record or the schema, or take all fields as Schema.String and parse them in a step, which may skip bad ones."

@@ -203,7 +203,6 @@ export class CsvCutter<A> implements Cutter<A> {
         const end = this.lineEnd(at)
         const found = text.indexOf(delimiter, at)
         const stop = found >= 0 && found < end ? found : end
-        if (this.quoteAt(at) < stop) return strayQuote(cells.length)
         cells.push(text.slice(at, stop))
         if (stop === end) return end
         at = stop + 1
@@ -323,9 +322,6 @@ const isLineEnd = (code: number): boolean => code === newline || code === carria
 const byteOrderMark = 0xfeff
 
 const fixQuotes = "A field with a quote in it has to be in quotes, and the quote in it doubled."
-
-const strayQuote = (column: number): Refusal =>
-  new Refusal(`field ${column + 1} has a quote in it, and does not begin with one`, fixQuotes)
 
 const behindQuote = (column: number): Refusal =>
   new Refusal(`field ${column + 1} goes on behind its closing quote`, fixQuotes)

@@ -46,7 +46,7 @@ export const csvFormat = <A>(
   return {
     name: "csv",
     form: { delimiter, quote, columns: [...names] },
-    ...(header === true && { head: headerSize }),
+    ...(header === true && { head: headerSize, follows: (head) => follows(head, names, options) }),
     cut: (start) =>
       header === true
         ? cutBelowHeader(start, columns, options)
@@ -97,6 +97,32 @@ const cutBelowHeader = <A>(start: Start, columns: CsvColumns<A>, options: CutOpt
   const cutter = new CsvCutter(start, { ...records, blanks: records.blanks, header: undefined }, options)
   if (decode === undefined) cutter.problem = { offset: 0, refusal: above.problem?.refusal ?? longHeader }
   return cutter
+}
+
+/** Below other columns, or these in another order, records would be read as what they are not. */
+const follows = (head: Uint8Array, names: ReadonlyArray<string>, options: CutOptions): Refusal | undefined => {
+  let refusal: Refusal | undefined
+  const header = (cells: ReadonlyArray<Cell>): Refusal => {
+    const there = cells.map((cell) => (cell === quotedEmpty ? "" : cell))
+    if (there.length !== names.length || there.some((name, i) => name !== names[i])) {
+      const [is, would] = [there, names].map((all) => all.map((name) => JSON.stringify(name)).join(", "))
+      refusal = new Refusal(
+        `its columns are ${is}, and below them would be ${would}`,
+        "Write to another file, or let the schema have the same fields in the same order."
+      )
+    }
+    return longHeader
+  }
+  const cutter = new CsvCutter(
+    { at: 0, before: undefined },
+    { blanks: false, header, parse: () => longHeader },
+    options
+  )
+  cutter.space().set(head)
+  cutter.add(head.length)
+  if (head.length > 0) cutter.add(0)
+  cutter.next()
+  return refusal
 }
 
 const longHeader = new Refusal(

@@ -1,4 +1,4 @@
-/** Values of a schema as JSON: one a line. */
+/** Values of a schema as JSON: one a line, or as one array. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
@@ -7,6 +7,7 @@ import * as JsonText from "../../../concurrency/base/JsonText.ts"
 import { unlessTooDeep } from "../../../concurrency/base/Nesting.ts"
 import * as JsonReader from "../../text/JsonReader.ts"
 import { type Format, Refusal } from "../Format.ts"
+import { ArrayCutter } from "./ArrayCutter.ts"
 import { LineCutter, type LineOptions } from "./LineCutter.ts"
 import { fixElement } from "./LinesFormat.ts"
 import { misfit } from "./Misfit.ts"
@@ -18,6 +19,16 @@ export const jsonlFormat = <A, I>(schema: Schema.Codec<A, I>, options: LineOptio
     cut: (start) => new LineCutter(start, parse, options),
     print,
     layout: { terminator: "\n" }
+  }
+}
+
+export const jsonFormat = <A, I>(schema: Schema.Codec<A, I>, maxElement: number): Format<A> => {
+  const { parse, print } = jsonOf(schema, "Correct the element, or the schema.")
+  return {
+    name: "json",
+    cut: (start) => new ArrayCutter(start, parse, maxElement),
+    print,
+    layout: { header: "[\n", separator: ",\n", footer: "\n]\n" }
   }
 }
 

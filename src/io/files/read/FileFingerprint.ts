@@ -56,7 +56,8 @@ const isSample = (index: number): boolean => index < all || index % 2 ** (Math.f
 export const changed = (
   path: string,
   kept: Fingerprint,
-  upTo: number
+  upTo: number,
+  hasLines: boolean
 ): Effect.Effect<ReadonlyArray<string>, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { file, size } = yield* openToRead(path)
@@ -67,7 +68,7 @@ export const changed = (
     const same = Object.entries(now).every(([field, value]) => kept[field] === value)
     if (!same) return [`its first ${raw} bytes, which were read, are not what they were`]
     // Whether the last line goes on is seen when it is decoded.
-    if (isCoded) return []
+    if (isCoded || !hasLines) return []
     const [before, next, second] = yield* aroundOf(file, path, upTo)
     const isWhole =
       upTo === 0 ||

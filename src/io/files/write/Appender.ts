@@ -34,7 +34,7 @@ export interface Ending {
   readonly intend: (intent: Intent) => Effect.Effect<void, FilesError>
   readonly existing: "append" | "replace"
   readonly fsync: boolean
-  /** Where it is known already: this run has opened the file before. */
+  /** Where it is known already: this run has opened the file before, and goes on from what is said to be committed. */
   readonly base?: number | undefined
 }
 
@@ -65,7 +65,11 @@ export const open = (ending: Ending): Effect.Effect<Appender, FilesError, FileSy
     const inode = inodeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("open", name))))
     if (Option.isNone(before) && fsync) yield* syncFolder(folderOf(path))
     const appender = new Appender(ending, file, fs, inode, base, Math.max(base, size))
-    yield* appender.cutBack(base)
+    yield* appender.cutBack(
+      ending.base === undefined
+        ? base
+        : Option.match(committed, { onNone: () => base, onSome: (mark) => Math.max(base, mark.length) })
+    )
     yield* intend({ base, from: appender.mark, to: appender.mark })
     return appender
   })
@@ -157,6 +161,7 @@ export class Appender {
       const { name } = this.ending
       const size = sizeOf(yield* file.stat.pipe(Effect.mapError(fromPlatform("look at", name))))
       if (size > this.reach) return yield* this.wrong(this.reach, size)
+      if (size < length) return yield* this.wrong(length, size)
       if (size > length) yield* file.truncate(length).pipe(Effect.mapError(fromPlatform("cut back", name)))
       const last = new Uint8Array(Math.min(length, lastBytes))
       yield* readAt(file, name, last, length - last.length)

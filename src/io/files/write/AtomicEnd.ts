@@ -11,6 +11,7 @@ import { folderOf, nameOf, sizeOf, syncFolder } from "../TextFile.ts"
 import * as Appender from "./Appender.ts"
 import { alone, backTo, type EndOptions, isAt, leaveAt, locked, type Opened } from "./End.ts"
 import type { FileLock } from "./FileLock.ts"
+import type { WriteState } from "./WriteState.ts"
 
 export const atomic = (options: EndOptions): Opened => locked(options, (path, lock) => begin(options, path, lock))
 
@@ -31,11 +32,11 @@ const begin = (options: EndOptions, target: string, { intend, left, release }: F
       const found = yield* Appender.statOf(fs, at)
       return yield* Effect.isSuccess(Appender.sameContent(fs, at, name, committed.value, found))
     })
-    const open = (base?: number) =>
+    const open = (from = committed, base?: number) =>
       Appender.open({
         name,
         path,
-        committed,
+        committed: from,
         clean: opening.clean,
         left,
         intend,
@@ -74,22 +75,22 @@ const begin = (options: EndOptions, target: string, { intend, left, release }: F
       const { footer, length } = committed.value
       isComplete = opening.clean || Option.exists(found, (info) => sizeOf(info) === (footer?.length ?? length))
     }
-    const part = Effect.suspend(() => {
-      if (current !== undefined && !isWhole) return Effect.succeed(current)
-      const base = current?.base
-      return Effect.andThen(copied, open(base)).pipe(
-        Effect.map((end) => {
-          isWhole = false
-          isComplete = false
-          current = end
-          return end
-        }),
-        Effect.provideService(FileSystem.FileSystem, fs),
-        Scope.provide(scope)
-      )
-    })
+    const part = (state: Option.Option<WriteState>) =>
+      Effect.suspend(() => {
+        if (current !== undefined && !isWhole) return Effect.succeed(current)
+        return Effect.andThen(copied, current === undefined ? open() : open(state, current.base)).pipe(
+          Effect.map((end) => {
+            isWhole = false
+            isComplete = false
+            current = end
+            return end
+          }),
+          Effect.provideService(FileSystem.FileSystem, fs),
+          Scope.provide(scope)
+        )
+      })
     return {
-      at: (state) => Effect.tap(part, (end) => backTo(end, state)),
+      at: (state) => Effect.tap(part(state), (end) => backTo(end, state)),
       isComplete: () => isComplete,
       place: {},
       seal: Effect.gen(function* () {
@@ -102,7 +103,7 @@ const begin = (options: EndOptions, target: string, { intend, left, release }: F
           if (Option.isNone(state)) yield* failed(fs.remove(path, { force: true }))
           // What took the place of the target may not be committed: then the next run goes on in a copy.
           else if (current !== undefined && !(isWhole && isAt(current, state.value))) {
-            yield* Effect.flatMap(part, (end) => leaveAt(end, state))
+            yield* Effect.flatMap(part(state), (end) => leaveAt(end, state))
           }
           yield* release
         })

@@ -1,12 +1,13 @@
 /** Writes elements to a file such that it never keeps more than was committed, and never loses what is not its own. */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Opening, Writer } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
 import { FilesError } from "../../FilesError.ts"
 import { type Format, Refusal } from "../Format.ts"
+import { openToRead, readAt } from "../TextFile.ts"
 import type { Appender } from "./Appender.ts"
 import { atomic } from "./AtomicEnd.ts"
 import { type End, type EndOptions, inPlace } from "./End.ts"
@@ -25,11 +26,13 @@ export interface WriteOptions {
 export const open = <A>(
   name: string,
   opening: Opening,
-  { layout, print }: Pick<Format<A>, "print" | "layout">,
+  { follows, head = 0, layout, print }: Pick<Format<A>, "print" | "layout" | "follows" | "head">,
   options: WriteOptions
 ): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const committed = yield* stateOf(name, opening.committed)
+    const isAdded = Option.isNone(committed) && options.existing === "append" && options.compression === undefined
+    if (follows !== undefined && isAdded && options.rotate === undefined) yield* checkHead(name, head, follows)
     const all: EndOptions = { ...options, name, opening, committed, isOpen: isOpenEnded(layout) }
     const end = yield* options.rotate !== undefined
       ? rotating(all, options.rotate)
@@ -41,6 +44,24 @@ export const open = <A>(
       isPlain: options.compression === undefined
     })
   })
+
+/** Fails where somebody else's file begins such that nothing can be written behind it. */
+const checkHead = (
+  name: string,
+  head: number,
+  follows: NonNullable<Format<never>["follows"]>
+): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    if (!(yield* Effect.orElseSucceed(fs.exists(name), () => false))) return
+    const { file, size } = yield* openToRead(name)
+    const bytes = new Uint8Array(Math.min(size, head))
+    yield* readAt(file, name, bytes, 0)
+    const refusal = follows(bytes)
+    if (refusal === undefined) return
+    const { fix, reason } = refusal
+    return yield* new FilesError({ kind: "Interfered", tried: "write", path: name, reason, fix })
+  }).pipe(Effect.scoped)
 
 const writer = <A>(
   name: string,

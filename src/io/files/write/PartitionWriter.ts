@@ -86,11 +86,12 @@ class Files<A> {
   private readonly spellings = new Map<string, string>()
   /** In the order of their last use. */
   private readonly opened = new Map<string, Open>()
-  /** What was written since the last state that is known to be kept, with how far the ledger went then. */
+  /** What was written since the state that is settled, with how far the ledger went then. */
   private since: Array<{ readonly at: WriteState; readonly entry: Ledger.Entry; readonly before: Known | undefined }> =
     []
   private ledger!: Appender.Appender
   private ledgerScope: Scope.Closeable | undefined
+  private settled: WriteState = { length: 0, part: 0 }
   private generation = 1
   private hasOld = false
   private fresh = 0
@@ -109,6 +110,9 @@ class Files<A> {
       prefers: { rows: 8192 },
       write: (elements, since) =>
         Effect.flatMap(stateOf(name, since), (state) => Effect.andThen(this.backTo(state), this.write(elements))),
+      settled: (state) => {
+        this.settled = state as WriteState
+      },
       atFault: (error) => (error instanceof FilesError && error.row !== undefined ? [error.row] : "batch"),
       close: (committed) =>
         Effect.flatMap(stateOf(name, committed), (state) => Effect.andThen(this.backTo(state), this.parts.lock.release))
@@ -130,8 +134,13 @@ class Files<A> {
       for (const { folder, to } of entries.committed) this.learn(folder, { mark: to, isSeen: false })
       if (!clean) for (const entry of entries.later.toReversed()) yield* this.undo(entry, this.known.get(entry.folder))
       yield* this.openLedger(part, committed)
-      this.fresh = this.ledger.mark.length
+      this.fresh = this.whole.length
     })
+  }
+
+  /** What a ledger has to say. */
+  private get whole(): Uint8Array {
+    return Ledger.linesOf(Array.from(this.known, ([folder, { mark }]) => ({ folder, from: mark, to: mark })))
   }
 
   private write(elements: ReadonlyArray<A>): Effect.Effect<WriteState, FilesError> {
@@ -319,28 +328,24 @@ class Files<A> {
 
   /** Takes back what was written after a state. */
   private backTo(state: Option.Option<WriteState>): Effect.Effect<void, FilesError> {
-    const length = Option.match(state, { onNone: () => 0, onSome: ({ length }) => length })
-    const generation = Option.match(state, { onNone: () => this.generation, onSome: ({ part = 1 }) => part })
+    const { length, part = this.generation } = Option.getOrElse(state, (): WriteState => ({ length: 0 }))
     return Effect.gen({ self: this }, function* () {
-      const isBefore = (at: WriteState) => (at.part ?? 1) < generation || (at.part === generation && at.length < length)
-      // What came before it is kept for good.
-      this.since = this.since.filter(({ at }) => !isBefore(at))
-      for (const { before, entry } of this.since.toReversed()) {
+      const { settled } = this
+      this.since = this.since.filter(({ at }) => !isBefore(at, settled))
+      while (this.since.length > 0 && !isBefore(this.since.at(-1)!.at, { length, part })) {
+        const { before, entry } = this.since.at(-1)!
+        yield* this.undo(entry, before)
         if (before === undefined) this.known.delete(entry.folder)
         else this.known.set(entry.folder, before)
-        yield* this.undo(entry, before)
+        this.since.pop()
       }
-      this.since = []
-      if (generation !== this.generation) {
-        yield* this.openLedger(generation, state)
-        this.generation = generation
-        yield* this.tidy(generation)
-      } else {
-        yield* this.ledger.goBack(length)
-        if (this.hasOld && Option.isSome(state)) {
-          yield* this.tidy(generation)
-          this.hasOld = false
-        }
+      if (part !== this.generation) {
+        yield* this.openLedger(part, state)
+        this.generation = part
+      } else yield* this.ledger.goBack(length)
+      if (this.hasOld && settled.part === this.generation) {
+        yield* this.tidy(this.generation)
+        this.hasOld = false
       }
     })
   }
@@ -393,14 +398,13 @@ class Files<A> {
   private get renew(): Effect.Effect<void, FilesError> {
     return Effect.gen({ self: this }, function* () {
       const { length } = this.ledger.mark
-      if (length < worth.bytes || length < worth.times * this.fresh) return
-      const entries = Array.from(this.known, ([folder, { mark }]) => ({ folder, from: mark, to: mark }))
+      if (this.hasOld || length < worth.bytes || length < worth.times * this.fresh) return
       const next = this.generation + 1
       yield* this.failed(this.fs.remove(this.ledgerPath(next), { force: true }))
       yield* this.openLedger(next, Option.none())
       this.generation = next
       this.hasOld = true
-      yield* this.ledger.append(Ledger.linesOf(entries), true)
+      yield* this.ledger.append(this.whole, true)
       this.fresh = this.ledger.mark.length
     })
   }
@@ -420,3 +424,6 @@ class Files<A> {
     return Effect.mapError(effect, fromPlatform("write", this.parts.name))
   }
 }
+
+const isBefore = (one: WriteState, other: WriteState): boolean =>
+  (one.part ?? 1) < (other.part ?? 1) || (one.part === other.part && one.length < other.length)

@@ -75,7 +75,6 @@ const begin = (options: EndOptions, rotation: Rotation, path: string, lock: File
     const isMade =
       last > 0 &&
       !clean &&
-      Option.exists(lock.left, ({ part }) => part === last) &&
       Option.exists(yield* Appender.statOf(fs, partPath(path, last)), (info) => sizeOf(info) === 0)
     const first = Option.match(committed, {
       onNone: () => (isMade ? last : last + 1),
@@ -168,7 +167,7 @@ const begin = (options: EndOptions, rotation: Rotation, path: string, lock: File
       before = undefined
       if (part !== since) {
         const begunIn = [since + 1, part] as const
-        yield* open(since, { base: since === first ? base : 0 })
+        yield* open(since, { base: since === first ? base : 0, committed: state })
         for (let number = begunIn[1]; number >= begunIn[0]; number--) yield* failed(fs.remove(partPath(path, number)))
       }
       if (Option.isSome(state)) begun = state.value.begun ?? begun
