@@ -28,6 +28,7 @@ const all = [
   "sqlite",
   "postgres",
   "jsonl",
+  "gzip",
   "etl",
   "heap",
   "bundle",

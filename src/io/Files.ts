@@ -14,6 +14,8 @@ import { csvFormat, type CsvFormatOptions } from "./files/format/CsvFormat.ts"
 import { jsonFormat, jsonlFormat } from "./files/format/JsonFormat.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
 import {
+  type FollowedFile,
+  type FollowOptions,
   formatted,
   type FromPlace,
   type LineFile,
@@ -30,7 +32,15 @@ import type { Entry, WalkOptions } from "./files/read/Walk.ts"
 import { folderOf, syncFolder } from "./files/TextFile.ts"
 
 export { FilesError } from "./FilesError.ts"
-export type { LineFile, ManyFiles, Options, ReadOptions, StdinSource } from "./files/Formatted.ts"
+export type {
+  FollowedFile,
+  FollowOptions,
+  LineFile,
+  ManyFiles,
+  Options,
+  ReadOptions,
+  StdinSource
+} from "./files/Formatted.ts"
 export type { FilePosition, Glob, Several, Stdin } from "./files/Place.ts"
 export type { Entry, WalkOptions } from "./files/read/Walk.ts"
 
@@ -54,10 +64,11 @@ export type { Entry, WalkOptions } from "./files/read/Walk.ts"
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => ["one", "two"]
  * ```
  */
+export function lines(path: string, options: FollowOptions): FollowedFile<string>
 export function lines(path: string, options?: Options): LineFile<string>
 export function lines(files: Several, options?: ReadOptions): ManyFiles<string>
 export function lines(stdin: Stdin, options?: ReadOptions): StdinSource<string>
-export function lines(place: Place, options: Options = {}): FromPlace<string> {
+export function lines(place: Place, options: Options | FollowOptions = {}): FromPlace<string> {
   return formatted(place, linesFormat(lineOptions(options, false)), options)
 }
 
@@ -85,14 +96,21 @@ import type * as Stdio from "effect/Stdio"
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ name: "Ulm", people: 129942 }]
  * ```
  */
+export function jsonl<A, I>(path: string, schema: Schema.Codec<A, I>, options: FollowOptions): FollowedFile<A>
 export function jsonl<A, I>(path: string, schema: Schema.Codec<A, I>, options?: Options): LineFile<A>
 export function jsonl<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: ReadOptions): ManyFiles<A>
 export function jsonl<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: ReadOptions): StdinSource<A>
-export function jsonl<A, I>(place: Place, schema: Schema.Codec<A, I>, options: Options = {}): FromPlace<A> {
+export function jsonl<A, I>(
+  place: Place,
+  schema: Schema.Codec<A, I>,
+  options: Options | FollowOptions = {}
+): FromPlace<A> {
   return formatted(place, jsonlFormat(schema, lineOptions(options, true)), options)
 }
 
 /** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
+export interface FollowCsvOptions extends Omit<FollowOptions, "skipBlank">, CsvFormatOptions {}
+
 export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions {}
 
 /**
@@ -120,10 +138,15 @@ export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ people: 129942, name: "Ulm; Danube" }]
  * ```
  */
+export function csv<A, I>(path: string, schema: Schema.Codec<A, I>, options: FollowCsvOptions): FollowedFile<A>
 export function csv<A, I>(path: string, schema: Schema.Codec<A, I>, options?: CsvOptions): LineFile<A>
 export function csv<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: CsvOptions): ManyFiles<A>
 export function csv<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: CsvOptions): StdinSource<A>
-export function csv<A, I>(place: Place, schema: Schema.Codec<A, I>, options: CsvOptions = {}): FromPlace<A> {
+export function csv<A, I>(
+  place: Place,
+  schema: Schema.Codec<A, I>,
+  options: CsvOptions | FollowCsvOptions = {}
+): FromPlace<A> {
   return formatted(place, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
 }
 
