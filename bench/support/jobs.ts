@@ -45,6 +45,8 @@ export const indexed = <A>(
     )
 })
 
-/** Runs a job that needs nothing, with a journal in memory. */
-export const run = <E, G extends Pipeline.Delivery>(job: Pipeline.Job<E, never, G>): Promise<Pipeline.Summary> =>
+/** Runs a job that needs nothing else, with a journal in memory. */
+export const run = <E, G extends Pipeline.Delivery>(
+  job: Pipeline.Job<E, Journal.Journal, G>
+): Promise<Pipeline.Summary> =>
   Effect.runPromise(Effect.provide(Pipeline.run(job, { name: "benchmark" }), Journal.memory))

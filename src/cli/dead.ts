@@ -151,7 +151,8 @@ const planOf = (name: string, entry: Remembered.Entry): Effect.Effect<Plan.Plan,
 /** The same with a database that is given anew: with a password, say. */
 const into = (entry: Remembered.Entry, db: string): Remembered.Entry =>
   entry.kind === "fetch"
-    ? { ...entry, options: { ...entry.options, db } }
+    ? // Where there were no rows, it was the journal alone.
+      { ...entry, options: { ...entry.options, ...(entry.options.db === undefined ? { journal: db } : { db }) } }
     : { ...entry, options: { ...entry.options, db } }
 
 const elsewhere = (name: string): CommandError =>

@@ -103,7 +103,7 @@ const config = {
   ),
   userAgent: Paths.text("user-agent").pipe(Flag.withDescription('Default "skein"'), Flag.optional),
   cookies: Flag.Boolean("cookies").pipe(
-    Flag.withDescription("Send back the cookies that a host sets. Default yes"),
+    Flag.withDescription("Send back the cookies that a host sets. Default yes; --no-cookies"),
     Flag.withDefault(true)
   ),
   proxy: Paths.text("proxy").pipe(
@@ -179,7 +179,7 @@ export const fetch: Command.Command<"fetch", Input, {}, unknown, Main.Services> 
   Command.withDescription(description),
   Command.withExamples([
     { command: "skein fetch --from urls.txt --db pages.db --out pages.jsonl", description: "Fetch what a file lists" },
-    { command: "sort -u urls.txt | skein fetch --from - --out - | jq .title", description: "Fetch in a pipe" }
+    { command: "sort -u urls.txt | skein fetch --from - --out - | jq .url", description: "Fetch in a pipe" }
   ]),
   Command.validate((input) => {
     const wrong = problemOf(input)

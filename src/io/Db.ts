@@ -84,7 +84,7 @@ export const table = <A, I extends object>(
   name: string,
   schema: Schema.Codec<A, I>,
   options: TableOptions<I> = {}
-): Sink<A, DbError, Db, "exactly-once"> =>
+): Sink<A, DbError, Db, "exactly-once", never> =>
   Sinks.make({
     name: `table ${name}`,
     guarantee: "exactly-once",
@@ -258,7 +258,7 @@ export const listen: {
 }
 
 /** Items in a table, to add to and to take from. The position of an item is its key. */
-export interface Queue<in out A> extends Source<A, DbError, Db, string>, Sink<A, DbError, Db, "exactly-once"> {
+export interface Queue<in out A> extends Source<A, DbError, Db, string>, Sink<A, DbError, Db, "exactly-once", never> {
   /** Adds items, in the transaction that is open where one is; those whose key was ever added are left out. */
   readonly add: (items: ReadonlyArray<A>) => Effect.Effect<void, DbError, Db>
 }
@@ -310,7 +310,7 @@ export const queue = <A, I extends object>(
     follow: options.follow ?? false
   }
   return {
-    ...Sinks.make<A, DbError, Db, "exactly-once">({
+    ...Sinks.make<A, DbError, Db, "exactly-once", never>({
       name: `queue ${name}`,
       guarantee: "exactly-once",
       identity: DbTable.identity(name),

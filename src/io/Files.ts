@@ -1,19 +1,24 @@
 /** Files as sources and sinks that can be resumed, files replaced as a whole, and names kept inside of a folder. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { noUtf8 } from "../concurrency/base/JsonText.ts"
 import { checkWhole } from "../concurrency/base/Options.ts"
+import { Journal } from "../pipeline/Journal.ts"
+import { realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import { bytesFormat } from "./files/format/BytesFormat.ts"
 import { csvFormat, type CsvFormatOptions } from "./files/format/CsvFormat.ts"
 import { jsonFormat, jsonlFormat } from "./files/format/JsonFormat.ts"
 import { linesFormat } from "./files/format/LinesFormat.ts"
 import {
+  type CompressionOptions,
   type FollowedFile,
   type FollowOptions,
   formatted,
@@ -24,12 +29,15 @@ import {
   type Options,
   type Place,
   type ReadOptions,
-  type StdinSource
+  type StdinSource,
+  type StdoutSink
 } from "./files/Formatted.ts"
-import type { Glob, Several, Stdin } from "./files/Place.ts"
+import * as FileJournal from "./files/journal/FileJournal.ts"
+import type { Glob, Several, Stdin, Stdout } from "./files/Place.ts"
 import * as Walk from "./files/read/Walk.ts"
 import type { Entry, WalkOptions } from "./files/read/Walk.ts"
 import { folderOf, syncFolder } from "./files/TextFile.ts"
+import type { SinkOptions } from "./files/write/FileSink.ts"
 
 export { FilesError } from "./FilesError.ts"
 export type {
@@ -39,9 +47,10 @@ export type {
   ManyFiles,
   Options,
   ReadOptions,
-  StdinSource
+  StdinSource,
+  StdoutSink
 } from "./files/Formatted.ts"
-export type { FilePosition, Glob, Several, Stdin } from "./files/Place.ts"
+export type { FilePosition, Glob, Several, Stdin, Stdout } from "./files/Place.ts"
 export type { Entry, WalkOptions } from "./files/read/Walk.ts"
 
 /**
@@ -65,10 +74,11 @@ export type { Entry, WalkOptions } from "./files/read/Walk.ts"
  * ```
  */
 export function lines(path: string, options: FollowOptions): FollowedFile<string>
-export function lines(path: string, options?: Options): LineFile<string>
+export function lines(path: string, options?: Options<string>): LineFile<string>
 export function lines(files: Several, options?: ReadOptions): ManyFiles<string>
 export function lines(stdin: Stdin, options?: ReadOptions): StdinSource<string>
-export function lines(place: Place, options: Options | FollowOptions = {}): FromPlace<string> {
+export function lines(stdout: Stdout, options?: CompressionOptions): StdoutSink<string>
+export function lines(place: Place, options: Options<string> | FollowOptions = {}): FromPlace<string> {
   return formatted(place, linesFormat(lineOptions(options, false)), options)
 }
 
@@ -83,7 +93,6 @@ export function lines(place: Place, options: Options | FollowOptions = {}): From
  * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
  * import * as Effect from "effect/Effect"
  * import type * as Schema from "effect/Schema"
-import type * as Stdio from "effect/Stdio"
  * import { Files, Pipeline } from "skein"
  *
  * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
@@ -97,21 +106,24 @@ import type * as Stdio from "effect/Stdio"
  * ```
  */
 export function jsonl<A, I>(path: string, schema: Schema.Codec<A, I>, options: FollowOptions): FollowedFile<A>
-export function jsonl<A, I>(path: string, schema: Schema.Codec<A, I>, options?: Options): LineFile<A>
+export function jsonl<A, I>(path: string, schema: Schema.Codec<A, I>, options?: Options<NoInfer<A>>): LineFile<A>
 export function jsonl<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: ReadOptions): ManyFiles<A>
 export function jsonl<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: ReadOptions): StdinSource<A>
+export function jsonl<A, I>(stdout: Stdout, schema: Schema.Codec<A, I>, options?: CompressionOptions): StdoutSink<A>
 export function jsonl<A, I>(
   place: Place,
   schema: Schema.Codec<A, I>,
-  options: Options | FollowOptions = {}
+  options: Options<NoInfer<A>> | FollowOptions = {}
 ): FromPlace<A> {
   return formatted(place, jsonlFormat(schema, lineOptions(options, true)), options)
 }
 
-/** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
+type CsvReadOptions = Omit<CsvOptions, keyof SinkOptions>
+
 export interface FollowCsvOptions extends Omit<FollowOptions, "skipBlank">, CsvFormatOptions {}
 
-export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions {}
+/** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
+export interface CsvOptions<in A = never> extends Omit<Options<A>, "skipBlank">, CsvFormatOptions {}
 
 /**
  * A file of CSV as RFC 4180 has it, one value of `schema` a record, to read from or to write to; see `lines` for how it resumes.
@@ -139,15 +151,89 @@ export interface CsvOptions extends Omit<Options, "skipBlank">, CsvFormatOptions
  * ```
  */
 export function csv<A, I>(path: string, schema: Schema.Codec<A, I>, options: FollowCsvOptions): FollowedFile<A>
-export function csv<A, I>(path: string, schema: Schema.Codec<A, I>, options?: CsvOptions): LineFile<A>
-export function csv<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: CsvOptions): ManyFiles<A>
-export function csv<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: CsvOptions): StdinSource<A>
+export function csv<A, I>(path: string, schema: Schema.Codec<A, I>, options?: CsvOptions<NoInfer<A>>): LineFile<A>
+export function csv<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: CsvReadOptions): ManyFiles<A>
+export function csv<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: CsvReadOptions): StdinSource<A>
+export function csv<A, I>(stdout: Stdout, schema: Schema.Codec<A, I>, options?: CsvReadOptions): StdoutSink<A>
 export function csv<A, I>(
   place: Place,
   schema: Schema.Codec<A, I>,
-  options: CsvOptions | FollowCsvOptions = {}
+  options: CsvOptions<NoInfer<A>> | FollowCsvOptions = {}
 ): FromPlace<A> {
   return formatted(place, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
+}
+
+/**
+ * The elements of one JSON array, each a value of `schema`, to read from or to write to; see `lines` for how it resumes, and `jsonl` for
+ * the JSON. It is read and written element by element, never held as a whole; `maxLine` is the longest element. What is no array is a
+ * `FilesError` with its byte offset. As a sink it writes the `]` when the source has ended, and goes on before it.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Files.writeAtomic("cities.json", '[{"name":"Ulm","people":129942}]')
+ *   return yield* Pipeline.collect(Pipeline.from(Files.json("cities.json", City)))
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ name: "Ulm", people: 129942 }]
+ * ```
+ */
+export function json<A, I>(path: string, schema: Schema.Codec<A, I>, options?: JsonOptions<NoInfer<A>>): LineFile<A>
+export function json<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: JsonReadOptions): ManyFiles<A>
+export function json<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: JsonReadOptions): StdinSource<A>
+export function json<A, I>(stdout: Stdout, schema: Schema.Codec<A, I>, options?: CompressionOptions): StdoutSink<A>
+export function json<A, I>(
+  place: Place,
+  schema: Schema.Codec<A, I>,
+  options: JsonOptions<NoInfer<A>> = {}
+): FromPlace<A> {
+  return formatted(place, jsonFormat(schema, lineOptions(options, true).maxLine), options)
+}
+
+type JsonReadOptions = Omit<JsonOptions, keyof SinkOptions>
+
+export interface JsonOptions<in A = never> extends Omit<Options<A>, "skipBlank"> {}
+
+/**
+ * The bytes of a file in blocks of `size`, 64 KiB by default, the last one shorter, to read from; and to write any bytes to. What is
+ * compressed is undone. The position of a block is the byte behind it; see `lines` for how it resumes.
+ *
+ * @example
+ * ```ts
+ * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+ * import * as Effect from "effect/Effect"
+ * import { Files, Pipeline } from "skein"
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Files.writeAtomic("data.bin", Uint8Array.of(1, 2, 3))
+ *   const blocks = yield* Pipeline.collect(Pipeline.from(Files.bytes("data.bin", { size: 2 })))
+ *   return blocks.map((block) => [...block])
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [[1, 2], [3]]
+ * ```
+ */
+export function bytes(path: string, options?: BytesOptions): LineFile<Uint8Array>
+export function bytes(files: Several, options?: BytesReadOptions): ManyFiles<Uint8Array>
+export function bytes(stdin: Stdin, options?: BytesReadOptions): StdinSource<Uint8Array>
+export function bytes(stdout: Stdout, options?: CompressionOptions): StdoutSink<Uint8Array>
+export function bytes(place: Place, options: BytesOptions = {}): FromPlace<Uint8Array> {
+  checkWhole("Files: size", options.size, 1)
+  return formatted(place, bytesFormat(options.size ?? 64 * 1024), options)
+}
+
+type BytesReadOptions = Omit<BytesOptions, keyof SinkOptions>
+
+export interface BytesOptions extends Omit<Options<Uint8Array>, "skipBlank" | "maxLine" | "encoding"> {
+  /** How many bytes a block has. Default 64 KiB. */
+  readonly size?: number
 }
 
 /**
@@ -194,67 +280,26 @@ export const glob = (pattern: string, options: { readonly root?: string } = {}):
 export const stdin: Stdin = { _tag: "Stdin" }
 
 /**
- * The elements of one JSON array, each a value of `schema`, to read from or to write to; see `lines` for how it resumes, and `jsonl` for
- * the JSON. It is read and written element by element, never held as a whole; `maxLine` is the longest element. What is no array is a
- * `FilesError` with its byte offset. As a sink it writes the `]` when the source has ended, and goes on before it.
+ * What the program gives to whoever reads it, by the service `Stdio`, as a place to write to, with a journal of the program's own. What
+ * was given stays given: after a crash, elements come again. A reader that goes away, as `head` does, ends the run with a
+ * `FilesError` of kind "Closed".
  *
  * @example
  * ```ts
- * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
- * import * as Effect from "effect/Effect"
- * import * as Schema from "effect/Schema"
- * import { Files, Pipeline } from "skein"
+ * import { Effect, Sink, Stdio } from "effect"
+ * import { Files, Journal, Pipeline } from "skein"
  *
- * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
- *
- * const program = Effect.gen(function* () {
- *   yield* Files.writeAtomic("cities.json", '[{"name":"Ulm","people":129942}]')
- *   return yield* Pipeline.collect(Pipeline.from(Files.json("cities.json", City)))
+ * const given: Array<string> = []
+ * const taking = Stdio.layerTest({
+ *   stdout: () => Sink.forEach((text: string | Uint8Array) => Effect.sync(() => given.push(String(text))))
  * })
+ * const job = Pipeline.from(["one", "two"]).pipe(Pipeline.to(Files.lines(Files.stdout)))
  *
- * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ name: "Ulm", people: 129942 }]
+ * await Effect.runPromise(Pipeline.run(job, { name: "give" }).pipe(Effect.provide([taking, Journal.memory])))
+ * given.join("") // => "one\ntwo\n"
  * ```
  */
-export function json<A, I>(path: string, schema: Schema.Codec<A, I>, options?: JsonOptions): LineFile<A>
-export function json<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: JsonOptions): ManyFiles<A>
-export function json<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: JsonOptions): StdinSource<A>
-export function json<A, I>(place: Place, schema: Schema.Codec<A, I>, options: JsonOptions = {}): FromPlace<A> {
-  return formatted(place, jsonFormat(schema, lineOptions(options, true).maxLine), options)
-}
-
-export interface JsonOptions extends Omit<Options, "skipBlank"> {}
-
-/**
- * The bytes of a file in blocks of `size`, 64 KiB by default, the last one shorter, to read from; and to write any bytes to. What is
- * compressed is undone. The position of a block is the byte behind it; see `lines` for how it resumes.
- *
- * @example
- * ```ts
- * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
- * import * as Effect from "effect/Effect"
- * import { Files, Pipeline } from "skein"
- *
- * const program = Effect.gen(function* () {
- *   yield* Files.writeAtomic("data.bin", Uint8Array.of(1, 2, 3))
- *   const blocks = yield* Pipeline.collect(Pipeline.from(Files.bytes("data.bin", { size: 2 })))
- *   return blocks.map((block) => [...block])
- * })
- *
- * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [[1, 2], [3]]
- * ```
- */
-export function bytes(path: string, options?: BytesOptions): LineFile<Uint8Array>
-export function bytes(files: Several, options?: BytesOptions): ManyFiles<Uint8Array>
-export function bytes(stdin: Stdin, options?: BytesOptions): StdinSource<Uint8Array>
-export function bytes(place: Place, options: BytesOptions = {}): FromPlace<Uint8Array> {
-  checkWhole("Files: size", options.size, 1)
-  return formatted(place, bytesFormat(options.size ?? 64 * 1024), options)
-}
-
-export interface BytesOptions extends Omit<Options, "skipBlank" | "maxLine" | "encoding"> {
-  /** How many bytes a block has. Default 64 KiB. */
-  readonly size?: number
-}
+export const stdout: Stdout = { _tag: "Stdout" }
 
 /**
  * What is in a folder and in those below it, folder by folder, by name. A link to a folder is looked into where `followLinks` asks for
@@ -309,8 +354,32 @@ export const watch = (
   )
 
 /**
+ * A journal in a file, for runs whose place is to be kept elsewhere than beside the file that they write, or that write none. One
+ * process at a time can use it, for any number of pipelines; the lines are JSON, each on the disk before it counts. What is
+ * wrong with the file is a `JournalError` of the run.
+ *
+ * @example
+ * ```ts
+ * import * as NodeServices from "@effect/platform-node/NodeServices"
+ * import * as Effect from "effect/Effect"
+ * import { Files, Pipeline, Sink, Source } from "skein"
+ *
+ * const job = Pipeline.from(Source.list([1, 2], { name: "numbers" })).pipe(Pipeline.to(Sink.discard))
+ * const run = Pipeline.run(job, { name: "numbers" }).pipe(
+ *   Effect.provide(Files.journal("numbers.journal")),
+ *   Effect.provide(NodeServices.layer)
+ * )
+ *
+ * await Effect.runPromise(Effect.map(run, ({ settled }) => settled)) // => 2
+ * await Effect.runPromise(Effect.map(run, ({ settled }) => settled)) // => 0
+ * ```
+ */
+export const journal = (path: string): Layer.Layer<Journal, FilesError, FileSystem.FileSystem> =>
+  Layer.effect(Journal, FileJournal.make(path))
+
+/**
  * Replaces a file as a whole: whoever reads it, even after a power cut, finds the old content or the new, never a
- * part. It is written under another name beside `path`, flushed and renamed; the permissions of the old file stay, and
+ * part. It is written under another name beside the file, which a link may lead to, flushed and renamed; the permissions of the old file stay, and
  * a new one gets those of `mode`. Its folder must exist. Fails with `FilesError`, and then the old file is untouched.
  *
  * @example
@@ -331,16 +400,23 @@ export const writeAtomic = (
   options: { readonly mode?: number } = {}
 ): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
+    if (typeof content === "string" && !content.isWellFormed()) {
+      const fix = "Correct the text, or give the bytes."
+      return yield* new FilesError({ kind: "BadElement", tried: "write", path, reason: `it ${noUtf8}`, fix })
+    }
     const fs = yield* FileSystem.FileSystem
+    const target = yield* realPath(path)
     // Whoever may not read the old content may not read the new one either.
-    const old = yield* Effect.option(Effect.map(fs.stat(path), (info) => info.mode & 0o777))
+    const old = yield* Effect.option(Effect.map(fs.stat(target), (info) => info.mode & 0o777))
     const mode = Option.getOrElse(old, () => options.mode)
-    const temporary = `${path}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
+    const temporary = `${target}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
     yield* fs.open(temporary, { flag: "wx", ...(mode !== undefined && { mode }) }).pipe(
       Effect.flatMap((file) =>
         Effect.andThen(file.writeAll(bytes), file.sync).pipe(
-          Effect.andThen(fs.rename(temporary, path)),
+          // What a new file is given may be less.
+          Effect.andThen(Option.isSome(old) ? fs.chmod(temporary, old.value) : Effect.void),
+          Effect.andThen(fs.rename(temporary, target)),
           Effect.onError(() => Effect.ignore(fs.remove(temporary)))
         )
       ),
@@ -348,7 +424,7 @@ export const writeAtomic = (
       Effect.uninterruptible,
       Effect.mapError(fromPlatform("write", path))
     )
-    yield* syncFolder(folderOf(path))
+    yield* syncFolder(folderOf(target))
   })
 
 /**
@@ -387,6 +463,8 @@ export const within = (
         fix: "Use a relative name without `..`."
       })
     if (name.includes("\0")) return yield* outside("it has a NUL character in it")
+    // The system would make another name of it, the same for all such names.
+    if (!name.isWellFormed()) return yield* outside(`it ${noUtf8}`)
     if (name.split(/[/\\]/).includes("..")) return yield* outside("it has a `..` in it")
     const base = path.resolve(root)
     const target = Option.getOrUndefined(path.resolveWithin(base, name))

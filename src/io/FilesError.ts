@@ -20,6 +20,7 @@ const kinds = [
   "BadElement",
   "BadState",
   "Outside",
+  "Closed",
   "Other"
 ] as const
 
@@ -71,6 +72,7 @@ const byCode = new Map<string, Advice>(
     EROFS: ["NotAllowed", "the file system is mounted read-only", "Write to another place, or mount it writable."],
     EMFILE: ["TooManyOpen", "this process has too many open files", "Lower the concurrency, or raise `ulimit -n`."],
     ENFILE: ["TooManyOpen", "the machine has too many open files", "Lower the concurrency."],
+    EPIPE: ["Closed", "nobody reads it any more", ""],
     EISDIR: ["NotAFile", "it is a folder", "Name a file in it."],
     ELOOP: ["Other", "its symbolic links lead in a circle", "Correct the links."],
     ENOTDIR: ["NotAFile", "a part of it is a file where a folder is needed", "Choose another path."]

@@ -13,17 +13,21 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { getCACertificates } from "node:tls"
+import * as Stream from "effect/Stream"
+import { X509Certificate } from "node:crypto"
+import { Readable } from "node:stream"
+import { createSecureContext, getCACertificates } from "node:tls"
 import { checkWhole } from "../concurrency/base/Options.ts"
-import * as Wire from "../io/fetch/Wire.ts"
+import * as Wire from "../io/context/Wire.ts"
+import * as Host from "./Host.ts"
 import { Exchange } from "./http/HttpExchange.ts"
 import * as Ways from "./http/HttpWays.ts"
 
-/** Of which certificates, in PEM, each list may be one text. */
+/** Certificates and a key, as the texts of their files, in PEM. */
 export interface Tls {
-  /** Whose certificates are trusted, besides those that Node trusts. */
+  /** Who is trusted, besides those whom Node trusts. */
   readonly ca?: string | ReadonlyArray<string> | undefined
-  /** What this client shows of itself, with its `key`. */
+  /** What this client shows of itself, and the key to it. */
   readonly cert?: string | undefined
   readonly key?: string | undefined
 }
@@ -31,7 +35,7 @@ export interface Tls {
 export interface Options {
   /** Connections to one origin, or to one proxy, at most, default 256; requests beyond them wait their turn. */
   readonly connections?: number
-  /** Certificates, for hosts that are not known to everybody. */
+  /** For hosts whose certificates are signed by an authority of their own, or that ask for one. */
   readonly tls?: Tls
   /** A span for each request, and its trace sent along: default false, for it nearly doubles what a request costs. */
   readonly spans?: boolean
@@ -59,7 +63,8 @@ export interface Options {
  */
 export const layer = (options?: Options): Layer.Layer<HttpClient.HttpClient> => {
   checkWhole("Http.layer: connections", options?.connections, 1)
-  return Layer.effect(HttpClient.HttpClient)(make(options))
+  checkTls(options?.tls)
+  return Layer.merge(Host.layer, Layer.effect(HttpClient.HttpClient)(make(options)))
 }
 
 const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
@@ -82,10 +87,24 @@ const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never
     return Wire.enforced(client)
   })
 
+const checkTls = ({ ca, cert, key }: Tls = {}): void => {
+  try {
+    const authorities = ca === undefined ? [] : listOf(ca)
+    // Node itself takes anything here, and trusts nobody then.
+    authorities.forEach((text) => new X509Certificate(text))
+    createSecureContext({ ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) })
+  } catch (cause) {
+    // What it says of a path, where the text of the file is wanted, helps nobody.
+    throw new TypeError("Http.layer: tls must hold certificates and a key as texts in PEM: -----BEGIN …", { cause })
+  }
+}
+
+const listOf = (ca: NonNullable<Tls["ca"]>): ReadonlyArray<string> => (typeof ca === "string" ? [ca] : ca)
+
 const tlsOf = ({ ca, cert, key }: Tls = {}): Ways.Options["tls"] => ({
   ...(cert !== undefined && { cert }),
   ...(key !== undefined && { key }),
-  ...(ca !== undefined && { ca: [...getCACertificates("default"), ...(typeof ca === "string" ? [ca] : ca)] })
+  ...(ca !== undefined && { ca: [...getCACertificates("default"), ...listOf(ca)] })
 })
 
 type Sending = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
@@ -104,7 +123,7 @@ const send = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: 
     case "Raw":
       return exchange(way, request, url, headers, body.body as Uint8Array)
     case "Stream":
-      return Effect.flatMap(NodeStream.toReadable(body.stream), (stream) =>
+      return Effect.flatMap(NodeStream.toReadable(encoded(request, body.stream)), (stream) =>
         exchange(way, request, url, headers, stream)
       )
     case "FormData":
@@ -113,6 +132,16 @@ const send = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: 
       )
   }
 }
+
+/** A failure of it is told from one of the connection. */
+const encoded = (
+  request: HttpClientRequest.HttpClientRequest,
+  stream: Stream.Stream<Uint8Array, unknown>
+): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> =>
+  Stream.mapError(
+    stream,
+    (cause) => new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, cause }) })
+  )
 
 const exchange = (
   way: Ways.Way,
@@ -130,7 +159,11 @@ const exchange = (
     } catch (cause) {
       started.onResponseError(undefined, cause)
     }
-    return Effect.sync(() => started.abort())
+    return Effect.sync(() => {
+      started.abort()
+      // One whose turn never came was not begun, and nobody else closes it.
+      if (body instanceof Readable) body.destroy()
+    })
   })
 
 /** To another protocol, as WebSocket: by Effect's own client, over the same connections. */

@@ -17,7 +17,7 @@ import type { Summary } from "./Progress.ts"
 import * as Runs from "./run/Begin.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
-import type { Sink } from "./Sink.ts"
+import type { Needs, Sink } from "./Sink.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
 import type {
@@ -44,7 +44,7 @@ export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
   readonly "~skein/Pipeline": { readonly element: A; readonly error: E; readonly services: R; readonly position: P }
 }
 
-/** A pipeline with a sink: what `run` runs. `G` is what it guarantees. */
+/** A pipeline with a sink: what `run` runs. `G` is what it guarantees; a `Journal` is in `R` where the sink has no home for its place. */
 export interface Job<out E, out R, out G extends Delivery> {
   readonly pipeline: Pipeline<unknown, E, R, unknown>
   readonly sink: Sink<any, E, R, Guarantee>
@@ -185,8 +185,8 @@ export interface ToDefaults {
  * A sink that takes elements of `A` because it takes `S`, or what the compiler says of one that does not: of the sink, as it would
  * say it of all of the pipe if `to` had but one type for both.
  */
-type Taking<A, S, E, R, G extends Guarantee> = [A] extends [S]
-  ? Sink<S, E, R, G>
+type Taking<A, S, E, R, G extends Guarantee, J> = [A] extends [S]
+  ? Sink<S, E, R, G, J>
   : "Map the elements to what this sink takes"
 
 /** `A`, but not inferred from here: a sink that is made right there, as `Sink.forEach((n) => …)`, learns from it what it takes. */
@@ -206,17 +206,17 @@ type Plain<A> = [A] extends [infer B] ? B : never
  * ```
  */
 export const to =
-  <S, E2, R2, G extends Guarantee, O extends ToOptions<S> = ToDefaults, A = S>(
-    sink: Sink<Plain<A>, E2, R2, G> | Taking<A, S, E2, R2, G>,
+  <S, E2, R2, G extends Guarantee, O extends ToOptions<S> = ToDefaults, A = S, J = Journal>(
+    sink: Sink<Plain<A>, E2, R2, G, J> | Taking<A, S, E2, R2, G, J>,
     options?: O
   ) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, R | R2 | JournalFor<O>, Meet<P, G>> => {
-    const taken = sink as Sink<S, E2, R2, G>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J>, Meet<P, G>> => {
+    const taken = sink as Sink<S, E2, R2, G, J>
     const name = options?.name ?? taken.name
     distinct([...self.steps.map((step) => step.name), name])
     return {
-      pipeline: self as Pipeline<unknown, E | E2, R | R2, unknown>,
-      sink: taken as Sink<any, E | E2, R | R2, Guarantee>,
+      pipeline: self as Pipeline<unknown, E | E2, any, unknown>,
+      sink: taken as Sink<any, E | E2, any, Guarantee>,
       sinkStep: { name, onError: options?.onError ?? "fail", retry: options?.retry },
       guarantee: (self.source.resumable ? taken.guarantee : "at-most-once") as Meet<P, G>
     }
@@ -262,7 +262,7 @@ export {
 export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
   options: RunOptions<Satisfied<Q, G>>
-): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
+): Effect.Effect<Summary, E | RunError | JournalError, R> =>
   Effect.suspend(() => Runs.toEnd(Runs.begin(describe(job), checked(options))))
 
 /**
@@ -290,7 +290,7 @@ export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
 export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
   options: RunOptions<Satisfied<Q, G>>
-): Effect.Effect<Run<E | RunError | JournalError>, E | RunError | JournalError, R | Journal | Scope.Scope> =>
+): Effect.Effect<Run<E | RunError | JournalError>, E | RunError | JournalError, R | Scope.Scope> =>
   Effect.suspend(() => Runs.beside(Runs.begin(describe(job), checked(options))))
 
 /**
@@ -322,7 +322,7 @@ export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
 export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
   options: RunOptions<Satisfied<Q, G>>
-): Effect.Effect<Summary, E | RunError | JournalError, R | Journal> =>
+): Effect.Effect<Summary, E | RunError | JournalError, R> =>
   Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
 
 /** What keeping dead letters can fail with where no run does it: a pipeline whose steps do needs a journal, so that it is in `R`. */

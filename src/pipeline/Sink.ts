@@ -25,6 +25,8 @@ export interface Opening {
   readonly owner: string
   /** Whether that pipeline can be found again by another process. */
   readonly durable: boolean
+  /** The files of source and journal, by all of their names: a sink that learns from its elements where to write must not take one. */
+  readonly taken?: ReadonlySet<string> | undefined
 }
 
 /** One opened sink, used by one run. */
@@ -53,7 +55,8 @@ export interface Writer<in A, out E, out R> {
   readonly close?: ((committed: Option.Option<Schema.Json>) => Effect.Effect<void, E, R>) | undefined
 }
 
-export interface Sink<in A, out E, out R, out G extends Guarantee> {
+/** `J` is the journal that a run into it needs of the program: none where it has a `home`. */
+export interface Sink<in A, out E, out R, out G extends Guarantee, out J = Journal> {
   readonly name: string
   readonly guarantee: G
   /** Which one it is, under whatever name: what is committed of it is kept by this (P10). */
@@ -67,14 +70,22 @@ export interface Sink<in A, out E, out R, out G extends Guarantee> {
    * that journal's transaction; without, `write` must be durable when it returns.
    */
   readonly journal: Effect.Effect<Option.Option<Journal>, never, R>
+  /** Where its place is kept if it has no such journal, and the program gives none. Default: the program must give one. */
+  readonly home?: Effect.Effect<Journal, E, R | J> | undefined
   readonly open: (opening: Opening) => Effect.Effect<Writer<A, E, R>, E, R | Scope.Scope>
   /** The sinks that this one stands for, each with a state of its own. */
   readonly members?: ReadonlyArray<Sink<A, E, R, Guarantee>> | undefined
 }
 
+/** What a run needs: `R`, but no journal of the program where `J` says that none is needed. */
+export type Needs<R, J> = [Journal] extends [J] ? R | J : Exclude<R, Journal>
+
 /** What `make` takes: all of a sink, with defaults for what most have no need to say. */
-export type Parts<A, E, R, G extends Guarantee> = Pick<Sink<A, E, R, G>, "name" | "guarantee" | "open"> &
-  Partial<Sink<A, E, R, G>>
+export type Parts<A, E, R, G extends Guarantee, J = Journal> = Pick<
+  Sink<A, E, R, G, J>,
+  "name" | "guarantee" | "open"
+> &
+  Partial<Sink<A, E, R, G, J>>
 
 /**
  * A sink of your own: a name, what it guarantees, and `open`. Without more, its identity is its name, it may take any form, is in no file,
@@ -97,7 +108,7 @@ export type Parts<A, E, R, G extends Guarantee> = Pick<Sink<A, E, R, G>, "name" 
  * seen // => [1, 2, 3]
  * ```
  */
-export const make = <A, E, R, G extends Guarantee>(parts: Parts<A, E, R, G>): Sink<A, E, R, G> => ({
+export const make = <A, E, R, G extends Guarantee, J = Journal>(parts: Parts<A, E, R, G, J>): Sink<A, E, R, G, J> => ({
   identity: Effect.succeed(parts.name),
   form: Effect.succeed({}),
   journal: Effect.succeedNone,
@@ -157,6 +168,14 @@ type InputOf<S> = S extends Sink<infer A, any, any, any> ? (_: A) => void : neve
 type ErrorOf<S> = S extends Sink<any, infer E, any, any> ? E : never
 type ServicesOf<S> = S extends Sink<any, any, infer R, any> ? R : never
 
+/** The journal that the program must give: none where one of the sinks has a home. */
+type JournalOf<S> = [HomeOf<S>] extends [never] ? Journal : never
+type HomeOf<S> = S extends { readonly home?: Effect.Effect<any, any, infer R> | undefined }
+  ? [Journal] extends [R]
+    ? never
+    : S
+  : never
+
 interface Named {
   readonly [name: string]: Any
 }
@@ -201,7 +220,8 @@ export const all = <const Sinks extends readonly [Any, ...Array<Any>]>(
   InputOf<Sinks[number]> extends (_: infer A) => void ? A : never,
   ErrorOf<Sinks[number]>,
   ServicesOf<Sinks[number]>,
-  Weakest<Sinks[number]["guarantee"]>
+  Weakest<Sinks[number]["guarantee"]>,
+  JournalOf<Sinks[number]>
 > => together("Sink.all", sinks.flatMap(membersOf))
 
 /**
@@ -237,7 +257,13 @@ export const all = <const Sinks extends readonly [Any, ...Array<Any>]>(
 export const route = <A, const Sinks extends Named>(
   sinks: Sinks,
   rows: (element: A) => Routed<Sinks>
-): Sink<A, ErrorOf<Sinks[keyof Sinks]>, ServicesOf<Sinks[keyof Sinks]>, Weakest<Sinks[keyof Sinks]["guarantee"]>> => {
+): Sink<
+  A,
+  ErrorOf<Sinks[keyof Sinks]>,
+  ServicesOf<Sinks[keyof Sinks]>,
+  Weakest<Sinks[keyof Sinks]["guarantee"]>,
+  JournalOf<Sinks[keyof Sinks]>
+> => {
   const router = new Router<A>(Object.keys(sinks), rows)
   return together(
     "Sink.route",
@@ -297,11 +323,11 @@ const oneByOne = (
 
 const membersOf = (sink: Any): ReadonlyArray<Any> => sink.members ?? [sink]
 
-const together = <A, E, R, G extends Guarantee>(by: string, members: ReadonlyArray<Any>): Sink<A, E, R, G> => {
+const together = <A, E, R, G extends Guarantee, J>(by: string, members: ReadonlyArray<Any>): Sink<A, E, R, G, J> => {
   if (members.length === 0) throw new TypeError(`${by} needs a sink`)
   const guarantee = ranks.find((rank) => members.some((sink) => sink.guarantee === rank))!
   const name = members.map((sink) => sink.name).join(" + ")
-  return make({
+  return make<A, E, R, G, J>({
     name,
     // `ranks` runs from weakest to strongest, as `Weakest` does.
     guarantee: guarantee as G,
@@ -314,6 +340,7 @@ const together = <A, E, R, G extends Guarantee>(by: string, members: ReadonlyArr
           : Effect.succeed(Option.fromUndefinedOr([...journals][0]))
       }
     ),
+    home: members.find((sink) => sink.home !== undefined)?.home,
     members,
     open: () => Effect.die(new Error(`${name}: each of its members is opened by itself`))
   })

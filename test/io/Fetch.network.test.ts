@@ -58,8 +58,7 @@ describe("network: public", () => {
     "[64:ff9b::7f00:1]",
     "１２７.0.0.1",
     "0.0.0.0",
-    "localhost",
-    "localhost."
+    "localhost"
   ]
   for (const host of spellings) {
     it.live(`refuses http://${host}/ without a connection`, () =>

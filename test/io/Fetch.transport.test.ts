@@ -2,9 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { Fetch } from "skein"
 import { Http } from "skein/node"
+import { Lookup } from "../../src/node/http/HttpWays.ts"
+import type { Lookup as LookupFunction } from "../../src/node/http/PublicNetwork.ts"
 import * as Server from "../support/wire.ts"
 
 const fast = { backoff: { base: 0 }, retries: 2 } as const
@@ -112,16 +115,42 @@ describe("Fetch over a real network", () => {
         })
       )
     )
+  })
 
-    it.live("a name that nobody has", () =>
-      withHttp(
-        Effect.gen(function* () {
-          // With an underscore and this ending, no resolver gives it an address.
-          const { error } = yield* failure("http://no_such_host.invalid/")
-          assert.include(["ENOTFOUND", "EAI_AGAIN"], /\((\w+)\)/.exec(error.detail)?.[1])
-          assert.strictEqual(error.reason, "Dns")
-        })
-      )
+  describe("names of hosts", () => {
+    const lookedUp = (answer: (host: string) => ReadonlyArray<string> | string) => {
+      let asked = 0
+      const lookup: LookupFunction = (host, _, done) => {
+        asked += 1
+        const found = answer(host)
+        if (typeof found === "string") return done(Object.assign(new Error(found), { code: found }), [])
+        const addresses = found.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }))
+        done(null, addresses)
+      }
+      return { asked: () => asked, layer: Layer.provide(Http.layer(), Layer.succeed(Lookup)(lookup)) }
+    }
+
+    it.live("that nobody has are looked up once, and again where nobody could say", () =>
+      Effect.gen(function* () {
+        const get = Effect.flip(Fetch.text(fast)("http://name.test/"))
+        const none = lookedUp(() => "ENOTFOUND")
+        const unknown = yield* Effect.provide(get, none.layer)
+        assert.deepInclude(unknown, { reason: "Dns", attempt: 1, detail: "there is no host of that name (ENOTFOUND)" })
+        assert.strictEqual(none.asked(), 1)
+        const busy = lookedUp(() => "EAI_AGAIN")
+        const later = yield* Effect.provide(get, busy.layer)
+        assert.deepInclude(later, { reason: "Dns", attempt: 3, retryable: true })
+        assert.strictEqual(busy.asked(), 3)
+      })
+    )
+
+    it.live("with several addresses are reached by the one that answers", () =>
+      Effect.gen(function* () {
+        const { port } = yield* Server.Server
+        const { layer } = lookedUp(() => ["::1", "127.0.0.1"])
+        const text = Fetch.text({ retries: 0 })(`http://name.test:${port.plain}/ok`)
+        assert.strictEqual(yield* Effect.provide(text, layer), "ok")
+      }).pipe(Effect.provide(shared))
     )
   })
 
@@ -267,6 +296,13 @@ describe("Fetch over a real network", () => {
         }).pipe(withServer)
       )
     }
+
+    it("is given as texts in PEM, and not as names of files", () => {
+      const message = "Http.layer: tls must hold certificates and a key as texts in PEM: -----BEGIN …"
+      for (const tls of [{ ca: "/etc/ca.crt" }, { ca: [""] }, { cert: "/a.crt", key: "/a.key" }, { ca: 5 as never }]) {
+        assert.throws(() => Http.layer({ tls }), TypeError, message)
+      }
+    })
 
     it.live("is tried once where none is spoken", () =>
       withHttp(

@@ -1,5 +1,6 @@
 /** What the types of pipelines promise; compiled, never run. */
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { Db, Files, type Journal, Pipeline, Sink, type Source } from "skein"
@@ -65,7 +66,7 @@ const tables = Sink.route({ table, names: Db.table("names", Schema.Struct({ name
   table: [{ id: n }],
   names: [{ name: `${n}` }]
 }))
-equals<typeof tables, Sink.Sink<number, Db.DbError, Db.Db, "exactly-once">>(true)
+equals<typeof tables, Sink.Sink<number, Db.DbError, Db.Db, "exactly-once", never>>(true)
 // @ts-expect-error rows of the table have a number
 Sink.route({ table }, (line: string) => ({ table: [{ id: line }] }))
 
@@ -83,9 +84,33 @@ void Pipeline.run(atLeast, { name: "a", require: "effectively-once" })
 // @ts-expect-error a stream has no positions
 void Pipeline.run(atMost, { name: "a", require: "at-least-once" })
 
-// `run` needs the services of steps and sink, and a journal; `collect` needs no journal unless dead letters do.
+// `run` needs the services of steps and sink, and a journal where no sink has a place for it, dead letters or not; `collect`
+// needs no journal unless dead letters do.
 const run = Pipeline.run(exactly, { name: "a" })
-equals<Effect.Services<typeof run>, Api | Db.Db | Journal.Journal>(true)
+equals<Effect.Services<typeof run>, Api | Db.Db>(true)
+const nowhere = Pipeline.run(kept.pipe(Pipeline.to(queue)), { name: "a" })
+equals<Effect.Services<typeof nowhere>, Api | Journal.Journal>(true)
+const out = Files.jsonl("out.jsonl", Row)
+const keeping = (rows: Pipeline.Pipeline<Row, never, Journal.Journal, number>) => [
+  rows.pipe(Pipeline.to(out)),
+  rows.pipe(Pipeline.to(out, { onError: { deadLetter: Row } })),
+  rows.pipe(Pipeline.to(Sink.all(out, Sink.discard))),
+  rows.pipe(Pipeline.to(Sink.all(Sink.discard, out))),
+  rows.pipe(Pipeline.to(Sink.route({ out, not: Sink.discard }, (row: Row) => ({ out: [row] }))))
+]
+equals<ReturnType<typeof keeping>[number] extends Pipeline.Job<any, infer R, any> ? R : never, FileSystem.FileSystem>(
+  true
+)
+const lost = (rows: Pipeline.Pipeline<Row, never, never, number>) =>
+  rows.pipe(
+    Pipeline.to(
+      Sink.all(
+        Sink.discard,
+        Sink.forEach((_: Row) => Effect.void)
+      )
+    )
+  )
+equals<ReturnType<typeof lost>, Pipeline.Job<never, Journal.Journal, "at-least-once">>(true)
 const collected = Pipeline.collect(mapped)
 equals<typeof collected, Effect.Effect<Array<{ readonly id: number }>, Files.FilesError | ParseError, Api>>(true)
 
@@ -304,7 +329,7 @@ equals<typeof applied, Pipeline.Job<Db.DbError, Db.Db, "exactly-once">>(true)
 equals<ReturnType<typeof direct>, Pipeline.Job<Db.DbError, Db.Db, "exactly-once">>(true)
 const direct = () => Pipeline.to(table)(wide)
 const refused = rows.pipe(Pipeline.to(table, { onError: { deadLetter: Row }, retry: { retryWhile: (error) => error } }))
-equals<typeof refused, Pipeline.Job<Db.DbError, Db.Db | Journal.Journal, "exactly-once">>(true)
+equals<typeof refused, Pipeline.Job<Db.DbError, Db.Db, "exactly-once">>(true)
 // @ts-expect-error the sink takes rows, which is what would be kept
 rows.pipe(Pipeline.to(table, { onError: { deadLetter: Schema.Number } }))
 // @ts-expect-error arrays of rows are no rows
@@ -329,8 +354,4 @@ equals<ReturnType<typeof storing>, Pipeline.Job<Db.DbError, Db.Db, "exactly-once
 const storing = () => store(stored, Row)
 const runAny = <E, R, G extends Pipeline.Delivery>(job: Pipeline.Job<E, R, G>) => Pipeline.run(job, { name: "any" })
 equals<ReturnType<typeof runAny<"e", Api, "exactly-once">>, ReturnType<typeof runOne>>(true)
-declare const runOne: () => Effect.Effect<
-  Pipeline.Summary,
-  "e" | Pipeline.RunError | Journal.JournalError,
-  Api | Journal.Journal
->
+declare const runOne: () => Effect.Effect<Pipeline.Summary, "e" | Pipeline.RunError | Journal.JournalError, Api>

@@ -5,7 +5,7 @@ const floors = ["concurrency", "pipeline", "io", "testing", "node", "cli"]
 /** Nothing but tests imports it. */
 const forTests = "testing"
 /** Machinery that every floor may use. What else stands in a folder of a floor is that floor's own. */
-const shelves = new Set(["concurrency/base", "pipeline/context"])
+const shelves = new Set(["concurrency/base", "pipeline/context", "io/context"])
 const needsNode = new Set(["node", "cli"])
 const nodeOnly = /^(node:|@effect\/(platform|sql)-|pg\b|undici\b)/
 /** The package itself, or a folder of it; modules have capital names. */

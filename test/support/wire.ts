@@ -48,6 +48,7 @@ type Port =
   | "other"
   | "banner"
   | "proxy"
+  | "secureProxy"
   | "askingProxy"
   | "refusingProxy"
   | "brokenProxy"

@@ -262,15 +262,15 @@ describe("a pipeline that is killed, on a machine that loses power", () => {
   })
   type World = Effect.Success<typeof make>
 
-  const job = (options?: Files.Options) =>
+  const job = (options?: Files.Options<string>) =>
     Pipeline.from(Files.lines("in.txt")).pipe(
       Pipeline.map((line) => Effect.succeed(`${line}0`), { concurrency: 3, order: "completion" }),
       Pipeline.to(Files.lines("new/folder/out.txt", options))
     )
-  const run = (options?: Files.Options) => (world: World) =>
+  const run = (options?: Files.Options<string>) => (world: World) =>
     Pipeline.run(job(options), { name: "times ten", maxRows: 2 }).pipe(on(world.disk), Effect.provide(world.journal))
 
-  const exactlyOnce = (options?: Files.Options) =>
+  const exactlyOnce = (options?: Files.Options<string>) =>
     CrashPoint.everywhere({
       make,
       run: run(options),

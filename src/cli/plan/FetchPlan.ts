@@ -134,13 +134,14 @@ export const make = (
     const headers = yield* RequestHeaders.read(options.headers ?? [])
     const lines = Asked.source(linesOf(options.source), secret)
     const pages = Pipeline.from(lines).pipe(
-      Pipeline.filter(({ again }) => !again, { name: "once" }),
-      Pipeline.map((asked) => fetchPage(asked, secret), {
+      // No step before this one: what has begun would be fetched before a run stops.
+      Pipeline.map((asked) => (asked.again ? Effect.succeed(duplicate) : fetchPage(asked, secret)), {
         name: "fetch",
         concurrency: options.concurrency,
         order: "completion",
         onError: { deadLetter: Asked.letter(found), maxDead }
-      })
+      }),
+      Pipeline.filter((page) => page !== duplicate, { name: "once" })
     )
     const policy = Fetch.layer({
       perHost: options.perHost,
@@ -152,7 +153,7 @@ export const make = (
       maxHeaders: options.maxHeaders,
       headers,
       userAgent: options.userAgent,
-      cookies: options.cookies === true ? "shared" : undefined,
+      cookies: options.cookies === true ? true : undefined,
       proxy: options.proxy,
       network: options.public === true ? "public" : undefined,
       secretParameters: secret
@@ -165,8 +166,8 @@ export const make = (
           ? Db.sqlite(journal)
           : toOutput
             ? Db.sqlite(":memory:")
-            : JournalFolder.database(name)
-    const shared = { name, layer: Layer.merge(policy, database), filtered: "duplicates", maxDead }
+            : JournalFolder.database(name, "--journal")
+    const shared = { name, layer: Layer.merge(policy, database), filtered: "duplicates", maxDead, terms: Terms.ofList }
     const table = db === undefined ? [] : [Db.table("pages", Page, { key: "url" })]
     if (out === undefined) return { ...shared, job: Pipeline.to(table[0] ?? Sink.discard)(pages) }
     if (toOutput) {
@@ -178,11 +179,24 @@ export const make = (
   })
 
 const linesOf = (source: ReadonlyArray<string> | string) =>
-  typeof source === "string" ? Files.lines(source, { skipBlank: true }) : Source.list(source, { name: "arguments" })
+  typeof source === "string" ? Files.lines(source, { skipBlank: true }) : Source.list(source, { name: "list" })
 
 const secretsOf = ({ secretParams }: Settings): ReadonlyArray<string> => secretParams ?? []
 
 const get = Fetch.page()
+
+/** In the place of a page that was fetched already. */
+const duplicate: typeof Page.Type = Page.make({
+  url: "",
+  status: 0,
+  contentType: null,
+  size: 0,
+  sha256: "",
+  body: null,
+  fetchedAt: "",
+  durationMs: 0,
+  finalUrl: ""
+})
 
 const fetchPage = ({ name, url }: Asked.Asked, secret: ReadonlyArray<string>) =>
   Effect.gen(function* () {

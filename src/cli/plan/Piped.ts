@@ -1,9 +1,13 @@
 /** A list that comes by a pipe: it is read to its end first, so that a run can go on when the same is given again. */
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as PlatformError from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import { constants, createReadStream, fstatSync, openSync } from "node:fs"
+import { Socket } from "node:net"
+import { isatty, ReadStream } from "node:tty"
+import * as ErrorText from "../../concurrency/base/ErrorText.ts"
 import type * as Main from "../../node/Main.ts"
 import { CommandError } from "../usage/CommandError.ts"
 import { urlIn } from "./Asked.ts"
@@ -20,7 +24,18 @@ export const urls = (from: string): Effect.Effect<ReadonlyArray<string> | undefi
       Effect.map(fs.stat(from), ({ type }) => type),
       () => "Unknown" as const
     )
-    return piped.has(type) ? yield* read(JSON.stringify(from), fs.stream(from)) : undefined
+    return piped.has(type) ? yield* read(JSON.stringify(from), opened(from)) : undefined
+  })
+
+/** A thread that waits in `open` for whoever writes into a pipe could not be told to stop, nor could the process end. */
+const opened = (from: string): Stream.Stream<Uint8Array, Error> =>
+  NodeStream.fromReadable({
+    evaluate: () => {
+      const fd = openSync(from, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+      if (isatty(fd)) return new ReadStream(fd)
+      return fstatSync(fd).isFIFO() ? new Socket({ fd, readable: true, writable: false }) : createReadStream("", { fd })
+    },
+    onError: (error) => (error instanceof Error ? error : new Error(String(error)))
   })
 
 /** As long as all of it is held in memory. */
@@ -28,7 +43,7 @@ const most = 256 * 1024 * 1024
 
 const read = (
   name: string,
-  bytes: Stream.Stream<Uint8Array, PlatformError.PlatformError>
+  bytes: Stream.Stream<Uint8Array, Error>
 ): Effect.Effect<ReadonlyArray<string>, CommandError> =>
   Effect.gen(function* () {
     const wrong = (reason: string, fix: string) =>
@@ -43,7 +58,7 @@ const read = (
         : Effect.void
     }).pipe(
       Effect.mapError((error) =>
-        error instanceof CommandError ? error : wrong(error.reason.message, "Check where it comes from.")
+        error instanceof CommandError ? error : wrong(ErrorText.of(error), "Check where it comes from.")
       )
     )
     const text = textOf(Buffer.concat(parts, size))

@@ -22,6 +22,8 @@ export interface Plan {
   readonly out?: string | undefined
   /** What those are that a step filtered out, where it is known. */
   readonly filtered?: string | undefined
+  /** What an error means to who gave the command, where that differs. */
+  readonly terms?: ((error: unknown) => CommandError | undefined) | undefined
   /** How many of the elements may fail, where the command line says so. */
   readonly maxDead?: number | `${number}%` | undefined
   readonly options?: Omit<Partial<Pipeline.RunOptions<Pipeline.Delivery>>, "name" | "progress"> | undefined
@@ -62,7 +64,7 @@ export const start = (
     const dead = summary.dead > 0 ? yield* journal.dead(keyOf(plan)) : []
     yield* report.finish(summary, dead.slice(-summary.dead), endOf(plan, place !== undefined))
     yield* judge(plan, summary)
-  }).pipe(Effect.scoped, Effect.mapError(inCommandsTerms(plan)), Effect.ensuring(report.clear), provide(plan))
+  }).pipe(Effect.scoped, retold(plan), Effect.ensuring(report.clear), provide(plan))
 
 /** Runs the dead letters of an earlier run again; those that are left count as dead in the summary. */
 export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown, Main.Services> =>
@@ -72,7 +74,8 @@ export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown,
     const summary = yield* Pipeline.replay(plan.job, options)
     const left = yield* journal.dead(keyOf(plan))
     yield* report.finish({ ...summary, resumed: false, dead: left.length }, left, endOf(plan, true))
-  }).pipe(Effect.mapError(inCommandsTerms(plan)), Effect.ensuring(report.clear), provide(plan))
+    yield* judge({ ...plan, maxDead: undefined }, summary)
+  }).pipe(retold(plan), Effect.ensuring(report.clear), provide(plan))
 
 const endOf = ({ filtered }: Plan, isKept: boolean): End => ({ filtered: filtered ?? "filtered", isKept })
 
@@ -83,8 +86,7 @@ const judge = (
 ): Effect.Effect<void, CommandError> => {
   const tried = settled - filtered
   if (dead > 0 && written === 0 && dead === tried) {
-    const all = dead === 1 ? "The only item failed" : `All ${dead} items failed`
-    return Effect.fail(new CommandError(`${all}: nothing was written by "${name}".`))
+    return Effect.fail(new CommandError(`Nothing was written by "${name}": all of ${counted(dead)} failed.`))
   }
   // The engine looks at a share once there are 100.
   const most = typeof maxDead === "string" ? (tried * Number.parseFloat(maxDead)) / 100 : Infinity
@@ -92,6 +94,8 @@ const judge = (
     ? Effect.fail(new CommandError(`${dead} of ${tried} items failed, which is more than --max-dead ${maxDead}.`))
     : Effect.void
 }
+
+const counted = (items: number): string => `${items} ${items === 1 ? "item" : "items"}`
 
 const keyOf = ({ name, options }: Plan): JournalKey => Journals.keyOf(name, options?.partition)
 
@@ -148,10 +152,20 @@ const missingService = (cause: Cause.Cause<unknown>): string | undefined => {
   return undefined
 }
 
+/** Without the step that it was in: the words are those of the command. */
+const retold =
+  (plan: Plan) =>
+  <A, R>(effect: Effect.Effect<A, unknown, R>): Effect.Effect<A, unknown, R> =>
+    Effect.catchIf(
+      effect,
+      (error) => inCommandsTerms(plan)(error) !== undefined,
+      (error) => Effect.fail(inCommandsTerms(plan)(error))
+    )
+
 /** What a run was refused or stopped for, with what there is on a command line to do about it. */
 const inCommandsTerms =
   (plan: Plan) =>
-  (error: unknown): unknown => {
+  (error: unknown): CommandError | undefined => {
     if (error instanceof Pipeline.SourceChanged) {
       return refused(
         error.pipeline,
@@ -161,11 +175,11 @@ const inCommandsTerms =
     if (error instanceof Pipeline.SinkChanged) return refused(error.pipeline, error.changes.join("; "))
     if (error instanceof Pipeline.TooManyDeadLetters && plan.maxDead !== undefined) {
       return new CommandError(
-        `Stopped "${error.pipeline}": ${error.dead} items failed, more than --max-dead ${error.budget}. The last one: ` +
+        `Stopped "${error.pipeline}": ${counted(error.dead)} failed, more than --max-dead ${error.budget}. The last one: ` +
           `${error.last}. Mend what is wrong or raise it, and run the same command again to go on.`
       )
     }
-    return error
+    return plan.terms?.(error)
   }
 
 const refused = (pipeline: string, why: string): CommandError =>

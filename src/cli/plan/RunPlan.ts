@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Db from "../../io/Db.ts"
 import type * as Main from "../../node/Main.ts"
+import * as ErrorText from "../../concurrency/base/ErrorText.ts"
 import * as Secrets from "../../concurrency/base/Secrets.ts"
 import { Journal } from "../../pipeline/Journal.ts"
 import type * as Pipeline from "../../pipeline/Pipeline.ts"
@@ -95,7 +96,7 @@ const load = (file: string): Effect.Effect<{ readonly [name: string]: unknown },
     return yield* Effect.tryPromise({
       try: () => import(href) as Promise<{ readonly [name: string]: unknown }>,
       catch: (error) => {
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = ErrorText.of(error)
         return new CommandError(`Could not run ${file}: importing it failed: ${reason}`, { cause: error })
       }
     })
@@ -119,6 +120,6 @@ const withDatabase = (
         return yield* Effect.fail(new CommandError(message, { exitCode: 2 }))
       }
       if (bringsDatabase) return own as Context.Context<Db.Db | Journal>
-      return Context.merge(given ?? (yield* Layer.build(JournalFolder.database(name))), own)
+      return Context.merge(given ?? (yield* Layer.build(JournalFolder.database(name, "--db"))), own)
     })
   )

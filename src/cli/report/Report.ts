@@ -38,12 +38,12 @@ export interface Options {
 
 export const flags: { readonly [K in keyof Options]: Flag.Flag<Options[K]> } = {
   json: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print progress and summary as JSON, an object a line, on standard output"),
+    Flag.withDescription("Print progress and summary as lines of JSON"),
     Flag.withDefault(false)
   ),
   quiet: Flag.Boolean("quiet").pipe(Flag.withDescription("Print nothing but errors"), Flag.withDefault(false)),
   progressInterval: Units.duration("progress-interval").pipe(
-    Flag.withDescription("How often to tell the progress. Default 500ms on a terminal, 1s with --json, else 5s"),
+    Flag.withDescription("Default 500ms on a terminal, 1s with --json, else 5s"),
     Flag.optional
   )
 }
@@ -124,7 +124,7 @@ const summaryLines = (summary: Summary, { filtered }: End): ReadonlyArray<string
   const counts = [
     `${items(summary.settled)} in ${seconds(summary.seconds)} (${perSecond(summary.rate)})`,
     `${number(summary.written)} written`,
-    ...some(summary.filtered, summary.filtered === 1 ? filtered.replace(/s$/, "") : filtered),
+    ...named(summary.filtered, filtered),
     ...some(summary.skipped, "skipped"),
     `${number(summary.dead)} dead`,
     `${number(summary.retries)} retries`,
@@ -133,7 +133,14 @@ const summaryLines = (summary: Summary, { filtered }: End): ReadonlyArray<string
   return [
     `${Shown.text(summary.pipeline)}: ${how}: ${counts.join(", ")}`,
     ...(summary.resumed
-      ? [`over all runs: ${items(total.settled)}, ${number(total.written)} written, ${number(total.dead)} dead`]
+      ? [
+          `over all runs: ${[
+            items(total.settled),
+            `${number(total.written)} written`,
+            ...named(total.filtered, filtered),
+            `${number(total.dead)} dead`
+          ].join(", ")}`
+        ]
       : []),
     ...(summary.outcome === "drained" && summary.resumable ? ["resumable: run the same command again to go on"] : [])
   ]
@@ -154,6 +161,10 @@ const jsonOfSummary = ({ position, ...summary }: Summary, { filtered }: End): ob
 })
 
 const some = (count: number, what: string): ReadonlyArray<string> => (count > 0 ? [`${number(count)} ${what}`] : [])
+
+/** One of them is one `duplicate`. */
+const named = (count: number, what: string): ReadonlyArray<string> =>
+  some(count, count === 1 ? what.replace(/s$/, "") : what)
 
 const items = (count: number): string => `${number(count)} ${count === 1 ? "item" : "items"}`
 

@@ -1,5 +1,6 @@
 /** What the functions underneath say, in the terms of a command line: options as they are typed, and not as they are coded. */
 import type { FetchError } from "../../io/FetchError.ts"
+import { FilesError } from "../../io/FilesError.ts"
 import { CommandError } from "./CommandError.ts"
 
 /** Options of the functions that are flags of `skein fetch` too. */
@@ -30,6 +31,12 @@ export const ofFetch = (error: FetchError): CommandError => {
   if (excerpt !== "") text += `; it says ${JSON.stringify(excerpt.slice(0, longest))}`
   return new CommandError(text, { cause })
 }
+
+/** What was wrong with the list, of which there is no option to change how it is read. */
+export const ofList = (error: unknown): CommandError | undefined =>
+  error instanceof FilesError && error.message.includes("`maxLine`")
+    ? new CommandError(error.message.replace(/, the limit of `maxLine`[.] Raise the limit, or look /, ". Look "))
+    : undefined
 
 /** Of what an answer says. */
 const longest = 200

@@ -57,12 +57,21 @@ const exactInteger = (_: string, value: unknown, context?: { readonly source?: s
 
 const isPlain = /^-?\d+$/
 
-/** The number of an integer, if it is that one, or has the text of it: what was written as a number comes back as one. */
+/**
+ * The number of an integer, if it is that one, or what that number is written as, however many zeros that takes: what was a number
+ * once comes back as one.
+ */
 export const numberOf = (integer: bigint): number | undefined => {
   const number = Number(integer)
-  return Number.isFinite(number) && (BigInt(number) === integer || String(number) === String(integer))
-    ? number
-    : undefined
+  return Number.isFinite(number) && (BigInt(number) === integer || written(number) === integer) ? number : undefined
+}
+
+/** Without its exponent, as PostgreSQL gives numbers. */
+const written = (number: number): bigint => {
+  const [digits = "", exponent] = String(number).split("e+")
+  if (exponent === undefined) return BigInt(digits)
+  const [whole = "", fraction = ""] = digits.split(".")
+  return BigInt(whole + fraction + "0".repeat(Number(exponent) - fraction.length))
 }
 
 export const tooDeep = "is nested too deep to be written as JSON"

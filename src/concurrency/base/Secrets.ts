@@ -48,9 +48,16 @@ const hiddenInWord = (word: string, names: ReadonlyArray<string>): string => {
   const [first = "", ...rest] = word.split(/(:[/\\]{2,})/)
   const urls = rest.map((part, i) => (i % 2 === 1 ? bare(part) : part))
   const whole = urls.length === 0 ? withoutScheme(first) : first + urls.join("")
-  return whole.replaceAll(/([?&;#])([^=&#?;]*)=([^&#"]*)/g, (pair, before, name) =>
-    isSecretParameter(decoded(name), names) ? `${before}${name}=${mark}` : pair
+  return whole.replaceAll(/([?&;#])([^=&#?;]*)=([^&#"]*)/g, (pair, before, name, value) =>
+    isSecretParameter(decoded(name), names) ? `${before}${name}=${mark}${punctuationAfter(value)}` : pair
   )
+}
+
+/** What ends the sentence that a URL stands in. */
+const punctuationAfter = (value: string): string => {
+  let end = value.length
+  while (end > 0 && ":;,.)]}>'".includes(value[end - 1]!)) end -= 1
+  return value.slice(end)
 }
 
 const isSecretParameter = (name: string, names: ReadonlyArray<string>): boolean =>

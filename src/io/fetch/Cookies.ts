@@ -3,8 +3,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type { HttpClientResponse } from "effect/http/HttpClientResponse"
-import { setCookiesOf } from "./Wire.ts"
 
 /** Where cookies are kept, as the `CookieJar` of `tough-cookie` does it. It may not reject. */
 export interface Jar {
@@ -20,16 +18,16 @@ export interface StoreOptions {
 
 /**
  * - `"redirects"`, the default: what is set on the way is sent on, and forgotten with the answer
- * - `"shared"`: in one jar of all requests over the same `HttpClient`
+ * - `true`: in one jar of all requests over the same `HttpClient`
  * - a jar of your own
  * - `false`: none is kept
  */
-export type Choice = "redirects" | "shared" | false | Jar
+export type Choice = "redirects" | boolean | Jar
 
 /** Throws unless it is a choice, or left out. */
 export const check = (option: string, choice: unknown): void => {
-  if (choice === undefined || choice === false || choice === "redirects" || choice === "shared" || isJar(choice)) return
-  throw new TypeError(`${option} must be "redirects", "shared", false, or a jar with getCookieString and setCookie`)
+  if (choice === undefined || typeof choice === "boolean" || choice === "redirects" || isJar(choice)) return
+  throw new TypeError(`${option} must be "redirects", true, false, or a jar with getCookieString and setCookie`)
 }
 
 const isJar = (value: unknown): value is Jar =>
@@ -42,7 +40,7 @@ const isJar = (value: unknown): value is Jar =>
 
 /** Those of a chain of redirects, or of all who share them. */
 export class Cookies {
-  private jar: Jar | undefined
+  private jar: Jar | Promise<Jar> | undefined
 
   constructor(jar?: Jar) {
     this.jar = jar
@@ -53,7 +51,7 @@ export class Cookies {
     const { jar } = this
     if (jar === undefined) return Effect.succeed(request)
     return Effect.map(
-      Effect.promise(() => jar.getCookieString(url.href)),
+      Effect.promise(async () => (await jar).getCookieString(url.href)),
       (kept) => {
         if (kept === "") return request
         const { cookie } = request.headers
@@ -62,13 +60,13 @@ export class Cookies {
     )
   }
 
-  /** Keeps what an answer from there sets, where it may. */
-  received(response: HttpClientResponse, url: URL): Effect.Effect<void> {
+  /** Keeps what the `Set-Cookie` headers of an answer from there say, where it may. */
+  received(lines: ReadonlyArray<string>, url: URL): Effect.Effect<void> {
     return Clock.clockWith((clock) => {
       const options = { ignoreError: true, now: new Date(clock.currentTimeMillisUnsafe()) }
       return Effect.promise(async () => {
-        const jar = (this.jar ??= await make())
-        for (const line of setCookiesOf(response).slice(0, most.lines)) {
+        const jar = await (this.jar ??= make())
+        for (const line of lines.slice(0, most.lines)) {
           if (line.length <= most.length) await jar.setCookie(line, url.href, options)
         }
       })
@@ -76,13 +74,10 @@ export class Cookies {
   }
 }
 
-/** Whether there is anything to keep. */
-export const isSet = (response: HttpClientResponse): boolean => response.headers["set-cookie"] !== undefined
-
 /** What is kept from the beginning on; undefined where that is nothing, or only what a redirect sets. */
 export const kept = (choice: Choice | undefined, client: HttpClient): Cookies | undefined => {
   if (choice === undefined || choice === false || choice === "redirects") return undefined
-  if (choice !== "shared") return new Cookies(choice)
+  if (choice !== true) return new Cookies(choice)
   let cookies = shared.get(client)
   if (cookies === undefined) shared.set(client, (cookies = new Cookies()))
   return cookies

@@ -17,6 +17,7 @@ import * as Alarm from "../../concurrency/base/Alarm.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
+import * as TextRule from "../text/TextRule.ts"
 import * as Body from "./FetchBody.ts"
 import * as Cookies from "./Cookies.ts"
 import * as FetchCause from "./FetchCause.ts"
@@ -24,9 +25,7 @@ import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
-import * as Charset from "../text/Charset.ts"
-import * as MediaType from "../text/MediaType.ts"
-import * as Wire from "./Wire.ts"
+import * as Wire from "../context/Wire.ts"
 
 export interface Limits extends Body.Bounds {
   readonly redirects: number
@@ -164,11 +163,11 @@ export class Attempt<B> {
 
   /** Of an answer whose body could not be read. */
   unread(outgoing: Outgoing, error: HttpClientError | Body.Fault): FetchError {
+    if (error._tag === "HttpClientError") return this.broken(outgoing, error)
     if (error._tag === "TooLarge") {
       const limit = this.limits[error.limit] ?? Body.maxRatio
       return this.error(outgoing, "TooLarge", Body.explainLarge(error, limit), { limit })
     }
-    if (error._tag === "HttpClientError") return this.broken(outgoing, error)
     const detail = `its body ${error.detail}`
     return error.isCut
       ? this.error(outgoing, "Connect", detail, { retryable: outgoing.idempotent })
@@ -202,13 +201,12 @@ export class Attempt<B> {
 
   /** Keeps the cookies that it sets: without a jar, while it leads on. */
   private keep(outgoing: Outgoing, response: Response, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
-    const { cookies } = sent
-    const isKept = cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
-    if (!isKept || !Cookies.isSet(response)) return this.receive(outgoing, response, sent, hops)
-    const keeping = cookies ?? new Cookies.Cookies()
-    return Effect.andThen(
-      keeping.received(response, outgoing.url),
-      Effect.suspend(() => this.receive(outgoing, response, { ...sent, cookies: keeping }, hops))
+    const isKept = sent.cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
+    const lines = isKept ? Wire.setCookiesOf(response) : []
+    if (lines.length === 0) return this.receive(outgoing, response, sent, hops)
+    const cookies = sent.cookies ?? new Cookies.Cookies()
+    return Effect.flatMap(cookies.received(lines, outgoing.url), () =>
+      this.receive(outgoing, response, { ...sent, cookies }, hops)
     )
   }
 
@@ -363,13 +361,8 @@ const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /** How it starts, where it is text. */
 const excerpt = (body: Uint8Array, { headers }: Response): { readonly excerpt?: string } => {
-  const type = MediaType.parse(headers["content-type"])
-  if (body.length === 0 || type === undefined || !MediaType.isText(type.essence)) return {}
-  const decoder = Result.getOrElse(
-    Result.try(() => new TextDecoder(type.charset)),
-    () => Charset.utf8
-  )
-  return { excerpt: decoder.decode(body.subarray(0, 500)).replace(/\uFFFD$/, "") }
+  const start = body.length === 0 ? undefined : TextRule.start(body, headers, 500)
+  return start === undefined ? {} : { excerpt: start }
 }
 
 export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

@@ -19,7 +19,7 @@ import * as Hosts from "./FetchHosts.ts"
 import { type Asking, patience } from "./FetchPace.ts"
 import * as Policy from "./FetchPolicy.ts"
 import * as Request from "./FetchRequest.ts"
-import * as Wire from "./Wire.ts"
+import * as Wire from "../context/Wire.ts"
 
 /** A policy for this function alone, and what it sends. */
 export interface Options extends Policy.Policy {
@@ -71,7 +71,7 @@ export class Call {
     scope: Scope.Scope | undefined,
     context: Context.Context<HttpClient.HttpClient>
   ): Effect.Effect<Attempt.Answer<B>, FetchError> {
-    const plan = this.planFor(context)
+    const plan = scope === undefined ? this.planFor(context) : ofStreams(this.planFor(context))
     const outgoing = Request.make(target, plan.template, context)
     if (Result.isFailure(outgoing)) return Effect.fail(outgoing.failure)
     const client = Context.get(context, HttpClient.HttpClient)
@@ -97,8 +97,15 @@ const answer = <B>(
   hosts: Hosts.Hosts
 ): Effect.Effect<Attempt.Answer<B>, FetchError> => {
   const { breaker, hedge } = plan.policy
-  const once = admitted(attempt, outgoing, plan, hosts)
-  const sent = hedge && outgoing.idempotent ? hedged(once, hedge, letGo) : once
+  const run = attempt.run(outgoing)
+  const sent =
+    hedge && outgoing.idempotent
+      ? hedged<Attempt.Answer<B>, FetchError>(
+          (unlessAnswered) => admitted(attempt, outgoing, unlessAnswered(run), plan, hosts),
+          hedge,
+          letGo
+        )
+      : admitted(attempt, outgoing, run, plan, hosts)
   const asked = plan.policy.onUnauthorized === undefined ? sent : renewed(attempt, outgoing, sent)
   let last: FetchError | undefined
   const retried = Policies.apply(asked, {
@@ -125,13 +132,13 @@ const answer = <B>(
 const admitted = <B>(
   attempt: Attempt.Attempt<B>,
   outgoing: Request.Outgoing,
+  run: Effect.Effect<Attempt.Answer<B>, FetchError>,
   { policy: { concurrency, perHost, rate, ratePerHost } }: Plan,
   hosts: Hosts.Hosts
 ): Effect.Effect<Attempt.Answer<B>, FetchError> => {
   const { pace, rates, slots } = attempt.host
   return Effect.suspend(() => {
     let era = pace.era
-    const run = attempt.run(outgoing)
     // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
     let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() =>
       pace.era === era ? run : Effect.undefined
@@ -212,6 +219,12 @@ const outOfTime = <B>(
     const whole = `${detail}, and ${time} leaves no time to try again`
     return Effect.fail(new FetchError({ ...fields, detail: whole }))
   })
+
+/** A body that nobody holds as a whole may be as long as it likes, unless the policy says otherwise. */
+const ofStreams = (plan: Plan): Plan => ({
+  ...plan,
+  limits: { ...plan.limits, maxBody: plan.policy.maxBody ?? Infinity }
+})
 
 /** What a policy and options come to: worked out once for each pair, not for each request. */
 interface Plan {

@@ -3,7 +3,7 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import * as Foreign from "../../concurrency/base/Foreign.ts"
 import type { Reason } from "../FetchError.ts"
 import { line } from "./ShownUrl.ts"
-import { WireError } from "./WireError.ts"
+import { WireError } from "../context/WireError.ts"
 
 export interface Cause {
   readonly reason: Reason

@@ -87,7 +87,7 @@ export class Pace {
     if (sent >= this.changed) {
       this.changed = now
       const measured = (0.9 * this.taken) / (Math.max(0, now - this.since) + wait)
-      if (status === tooMany && measured > 0) {
+      if (measured > 0) {
         this.rate = paced === undefined ? measured : Math.min(Math.max(measured, paced / 2), 0.9 * paced)
         this.doubling = 60_000
       } else {
@@ -97,7 +97,7 @@ export class Pace {
       this.taken = this.refused = 0
     }
     this.from = this.next = this.since = until
-    if (until - now > patience) this.refuseAll(now)
+    if (until - now > patience + nanos) this.refuseAll(now)
     this.schedule()
   }
 
@@ -108,7 +108,7 @@ export class Pace {
       const now = Alarm.now(fiber.getRef(Clock.Clock))
       if ((asking.isRetry ? this.again.size : this.size) === 0 && this.start(now)) return effect
       const wait = this.until - now
-      if (wait > patience) return Effect.fail(asking.refusal(this.status, wait))
+      if (wait > patience + nanos) return Effect.fail(asking.refusal(this.status, wait))
       return Effect.flatMap(Deadline.remaining, (left) => {
         const millis = Option.match(left, { onNone: () => Infinity, onSome: Duration.toMillis })
         if (wait >= millis) return Effect.fail(asking.late(this.status, wait, millis))

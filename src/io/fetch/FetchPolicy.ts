@@ -6,7 +6,7 @@ import * as Headers from "effect/http/Headers"
 import { checkDuration, checkNumber, checkWhole } from "../../concurrency/base/Options.ts"
 import type { Backoff } from "../../pipeline/Policy.ts"
 import * as Cookies from "./Cookies.ts"
-import * as Wire from "./Wire.ts"
+import * as Wire from "../context/Wire.ts"
 
 /** How many may start in each `per`, evenly spaced; `burst` (default 1) of them at once after a pause. */
 export interface Rate {

@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import { Attempt } from "../../pipeline/context/Attempt.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
 import { isMessage, type Message, methodOf, toRequest } from "./Message.ts"
-import { shown } from "./ShownUrl.ts"
+import { isSecret, shown } from "./ShownUrl.ts"
 
 /** What can be fetched: an absolute `http:` or `https:` URL, or a request with method, headers and body, plain or Effect's. */
 export type Target = string | URL | Message | HttpClientRequest.HttpClientRequest
@@ -90,7 +90,7 @@ export const redirected = (from: Outgoing, status: number, location: string): Re
     body = HttpBody.empty
     headers = Headers.removeMany(headers, ["content-type", "content-length"])
   }
-  if (url.origin !== from.url.origin) headers = Headers.removeMany(headers, secretHeaders)
+  if (url.origin !== from.url.origin) headers = withoutSecrets(headers, from.secret)
   return Result.succeed({
     request: request(method, url, headers, body),
     url,
@@ -100,8 +100,13 @@ export const redirected = (from: Outgoing, status: number, location: string): Re
 }
 
 const keyHeader = "idempotency-key"
+
 /** What is for the origin alone that it was given for. */
-export const secretHeaders: ReadonlyArray<string> = ["authorization", "proxy-authorization", "cookie"]
+export const withoutSecrets = (headers: Headers.Headers, secret: ReadonlyArray<string>): Headers.Headers => {
+  const names = Object.keys(headers).filter((name) => isSecret(name, secret))
+  return names.length === 0 ? headers : Headers.removeMany(headers, names)
+}
+
 const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 
 const isWeb = (url: URL): boolean => url.protocol === "http:" || url.protocol === "https:"

@@ -22,12 +22,16 @@ export const line = (text: string): string => {
   return safe.length > 300 ? `${safe.slice(0, 300)}…` : safe
 }
 
+/** Whether a parameter or a header of this name holds a secret: by the usual names, or as it is named in `secret`. */
+export const isSecret = (name: string, secret: ReadonlyArray<string>): boolean =>
+  UrlParams.isRedactedName(name, known) || UrlParams.isRedactedName(name, secret)
+
 const known: ReadonlyArray<string | RegExp> = [
+  // Of a page of results, and of nobody.
   /^(?!.*(page|next|continuation|cursor)).*token$/i,
-  /(secret|passw(or)?d|pwd|signature|credentials?|jwt)$/i,
-  /(^|[-_.])(api|access|private|secret|subscription|auth|signing|encryption)?[-_.]?key$/i,
-  /(access|api|secret|private)Key(Id)?$/i,
-  /^(sig|auth|authorization|session|session[-_]?id|sid|phpsessid|jsessionid)$/i
+  /(secret|passw(or)?d|passphrase|pwd|signature|credentials?|jwt|authorization)$/i,
+  /(api|app|access|private|secret|subscription|auth|signing|encryption|account|functions)[-_.]?key([-_.]?id)?$/i,
+  /^(x-)?(key|sig|auth|cookie|session|session[-_]?id|sid|phpsessid|jsessionid)$/i
 ]
 
 // oxlint-disable-next-line no-control-regex

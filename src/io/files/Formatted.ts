@@ -1,4 +1,4 @@
-/** What a format makes of a place: sources, and for one path a sink as well. */
+/** What a format makes of a place: sources, and sinks where one can write there. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -8,30 +8,36 @@ import { checkDuration, checkWhole } from "../../concurrency/base/Options.ts"
 import type { Sink } from "../../pipeline/Sink.ts"
 import type { NoPosition, Source } from "../../pipeline/Source.ts"
 import type { FilesError } from "../FilesError.ts"
-import { places, realPath } from "./FilePlace.ts"
-import * as FileWriter from "./FileWriter.ts"
+import { places } from "./FilePlace.ts"
 import type { LineOptions } from "./format/LineCutter.ts"
 import type { Format } from "./Format.ts"
-import type { FilePosition, Several, Stdin } from "./Place.ts"
+import type { FilePosition, Several, Stdin, Stdout } from "./Place.ts"
 import { type CodingOptions, compressionOf } from "./read/Coding.ts"
 import { FileSource } from "./read/FileSource.ts"
+import { nameOf } from "./TextFile.ts"
 import { FollowedFile as Followed } from "./read/FollowedFile.ts"
 import { nameOfSeveral } from "./read/Listing.ts"
 import { ManyFiles as Many } from "./read/ManyFiles.ts"
 import { stdinSource } from "./read/StdinSource.ts"
-import { nameOf } from "./TextFile.ts"
+import { fileSink, type SinkOptions } from "./write/FileSink.ts"
+import { stdoutSink } from "./write/StdoutSink.ts"
 
 /** A file of lines, to read from and to write to. The position of an element is the byte behind its line. */
 export interface LineFile<in out A>
   extends
     Source<A, FilesError, FileSystem.FileSystem, number>,
-    Sink<A, FilesError, FileSystem.FileSystem, "effectively-once"> {}
+    Sink<A, FilesError, FileSystem.FileSystem, "effectively-once", never> {}
 
 /** Several files, to read from one after the other. The position of an element is in one of them. */
 export interface ManyFiles<out A> extends Source<A, FilesError, FileSystem.FileSystem, FilePosition> {}
 
 /** What the program is given to read. It cannot be read again, so that nothing resumes there. */
 export interface StdinSource<out A> extends Source<A, FilesError, Stdio.Stdio, NoPosition> {}
+
+/** What the program gives to whoever reads it. What was given cannot be taken back. */
+export interface StdoutSink<in A> extends Sink<A, FilesError, Stdio.Stdio, "at-least-once"> {}
+
+export type CompressionOptions = Pick<CodingOptions, "compression">
 
 /** A file that is read on as it grows. The position of an element says in which of the files that had the name it is. */
 export interface FollowedFile<out A> extends Source<A, FilesError, FileSystem.FileSystem, FilePosition> {}
@@ -50,26 +56,23 @@ export interface ReadOptions extends CodingOptions {
   readonly maxLine?: number
 }
 
-export interface Options extends ReadOptions {
-  /** As a sink, on a first run: what becomes of the lines the file has. Default "append", which keeps them. */
-  readonly existing?: "append" | "replace"
-  /** As a sink: force each batch to the disk. Default true; without it a power cut may take what was committed. */
-  readonly fsync?: boolean
-}
+export interface Options<in A = never> extends ReadOptions, SinkOptions<A> {}
 
 export const lineOptions = (options: Pick<ReadOptions, "skipBlank" | "maxLine">, skipBlank: boolean): LineOptions => {
   checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
   return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
-export type Place = string | Several | Stdin
-export type FromPlace<A> = LineFile<A> | ManyFiles<A> | FollowedFile<A> | StdinSource<A>
+export type Place = string | Several | Stdin | Stdout
+export type FromPlace<A> = LineFile<A> | ManyFiles<A> | FollowedFile<A> | StdinSource<A> | StdoutSink<A>
 
-export const formatted = <A>(place: Place, format: Format<A>, options: Options | FollowOptions): FromPlace<A> => {
+export const formatted = <A>(place: Place, format: Format<A>, options: Options<A> | FollowOptions): FromPlace<A> => {
   if ("follow" in options) return followedFile(place, format, options)
   if (typeof place === "string") return oneFile(place, format, options)
   if (!("_tag" in place)) checkList(place)
-  return "_tag" in place && place._tag === "Stdin" ? stdinSource(format, options) : manyFiles(place, format, options)
+  else if (place._tag === "Stdin") return stdinSource(format, options)
+  else if (place._tag === "Stdout") return stdoutSink(format, compressionOf("stdout", options))
+  return manyFiles(place, format, options)
 }
 
 const followedFile = <A>(
@@ -112,11 +115,10 @@ const manyFiles = <A>(several: Several, format: Format<A>, options: ReadOptions)
   }
 }
 
-const oneFile = <A>(path: string, format: Format<A>, options: Options): LineFile<A> => {
-  const { existing = "append", fsync = true } = options
+const oneFile = <A>(path: string, format: Format<A>, options: Options<A>): LineFile<A> => {
   const source = new FileSource(path, format, options)
   return {
-    name: nameOf(path),
+    ...fileSink(path, format, compressionOf(path, options), options),
     resumable: true,
     size: Effect.suspend(() => source.size),
     fingerprint: (upTo, since) =>
@@ -129,12 +131,6 @@ const oneFile = <A>(path: string, format: Format<A>, options: Options): LineFile
         kept,
         Option.getOrElse(upTo, () => 0)
       ),
-    identity: Effect.map(realPath(path), (real) => `file ${real}`),
-    form: Effect.succeed({ format: format.name, ...format.form }),
-    places: places(path),
-    read: (after) => source.read(Option.getOrElse(after, () => 0)),
-    guarantee: "effectively-once",
-    journal: Effect.succeedNone,
-    open: (opening) => FileWriter.open(path, opening, format.print, { existing, fsync })
+    read: (after) => source.read(Option.getOrElse(after, () => 0))
   }
 }

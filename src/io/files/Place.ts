@@ -12,6 +12,11 @@ export interface Stdin {
   readonly _tag: "Stdin"
 }
 
+/** What the program gives; see `Files.stdout`. */
+export interface Stdout {
+  readonly _tag: "Stdout"
+}
+
 /** Files that are read one after the other: as the list has them, or those of a glob by their names. */
 export type Several = ReadonlyArray<string> | Glob
 

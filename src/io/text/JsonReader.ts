@@ -3,6 +3,7 @@
  * written, for those fields that can hold them.
  */
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
@@ -29,21 +30,18 @@ export const make = (codec: SchemaAST.AST): JsonReader => {
   }
 }
 
-/** As `Schema.fromJsonString(Schema.toCodecJson(schema))`, to decode alone. */
-export const fromJsonString = <A, RD>(schema: Schema.ConstraintCodec<A, unknown, RD, unknown>) => {
+/** Decodes as `Schema.fromJsonString(Schema.toCodecJson(schema))` does. */
+export const decoder = <A>(schema: Schema.Codec<A, unknown>): ((text: string) => Exit.Exit<A, Schema.SchemaError>) => {
   const codec = Schema.toCodecJson(schema)
   const read = make(codec.ast)
-  return Schema.String.pipe(
-    Schema.decodeTo(codec, {
-      decode: SchemaGetter.transformEffect((text: string, options) =>
-        Effect.try({
-          try: () => read(text) as Schema.Json,
-          catch: () => new SchemaIssue.InvalidValue({ expected: "a valid JSON string" }, text, options)
-        })
-      ),
-      encode: SchemaGetter.forbidden(() => "This reads JSON, and does not write it")
+  const value = SchemaGetter.transformEffect((text: string, options) =>
+    Effect.try({
+      try: () => read(text) as Schema.Json,
+      catch: () => new SchemaIssue.InvalidValue({ expected: "a valid JSON string" }, text, options)
     })
   )
+  const encode = SchemaGetter.forbidden<string, Schema.Json>(() => "This reads JSON, and does not write it")
+  return Schema.decodeUnknownExit(Schema.String.pipe(Schema.decodeTo(codec, { decode: value, encode })))
 }
 
 export interface Rounded {

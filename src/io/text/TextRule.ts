@@ -6,24 +6,11 @@ import * as MediaType from "./MediaType.ts"
 import * as Sniffing from "./Sniffing.ts"
 
 /**
- * The type of a body: what its header says, else what its first bytes look like, as browsers find it. A header that says
- * `text/plain` in the words of a server that knows no better is believed only of what may be text.
+ * The text of a body, in the order of the standards: a byte order mark, the charset of its type, what HTML or XML says of
+ * itself; else UTF-8, or windows-1252 where most of it could not be that. What fits nowhere is U+FFFD.
  */
-const contentType = (bytes: Uint8Array, header: string | undefined, isScriptable = true): string => {
-  const said = MediaType.parse(header)
-  if (said === undefined || unknown.has(said.essence)) return Sniffing.typeOf(bytes, isScriptable)
-  const isWrong = Sniffing.isUnsure(header!) && Sniffing.isBinaryAfterAll(bytes)
-  return isWrong ? "application/octet-stream" : header!
-}
-
-const unknown: ReadonlySet<string> = new Set(["unknown/unknown", "application/unknown"])
-
-/**
- * The text of bytes of a content type, in the order of the standards: a byte order mark, the charset of the type, what HTML
- * or XML says of itself; else UTF-8, or windows-1252 where most of it could not be that. What fits nowhere is U+FFFD.
- */
-export const decoded = (bytes: Uint8Array, contentType: string | undefined): Effect.Effect<string> =>
-  Effect.map(reader(bytes, contentType), (read) => read())
+export const text = (bytes: Uint8Array, headers: Headers): Effect.Effect<string> =>
+  Effect.map(reader(bytes, typeOf(bytes, headers)), (read) => read())
 
 export interface Read {
   /** As it was found to be. */
@@ -32,20 +19,48 @@ export interface Read {
   readonly text: (() => string) | undefined
 }
 
-/** What a body with these headers is, with its text for who may not need it. */
+/** What a body is, with its text for who may not need it. */
 export const read = (bytes: Uint8Array, headers: Headers): Effect.Effect<Read> => {
-  const type = contentType(
-    bytes,
-    headers["content-type"],
-    !/^\s*nosniff\b/i.test(headers["x-content-type-options"] ?? "")
-  )
-  const isText = MediaType.isText(MediaType.parse(type)?.essence ?? "")
-  return isText
-    ? Effect.map(reader(bytes, type), (text) => ({ contentType: type, text }))
-    : Effect.succeed({ contentType: type, text: undefined })
+  const contentType = typeOf(bytes, headers)
+  return MediaType.isText(MediaType.parse(contentType)?.essence ?? "")
+    ? Effect.map(reader(bytes, contentType), (text) => ({ contentType, text }))
+    : Effect.succeed({ contentType, text: undefined })
 }
 
-const reader = (bytes: Uint8Array, contentType: string | undefined): Effect.Effect<() => string> => {
+/** How a body begins, in few words of it, to show what came; undefined where it is no text. */
+export const start = (bytes: Uint8Array, headers: Headers, length: number): string | undefined => {
+  const type = MediaType.parse(typeOf(bytes, headers))
+  if (type === undefined || !MediaType.isText(type.essence)) return undefined
+  return rough(type.charset ?? "utf-8")
+    .decode(bytes.subarray(0, length))
+    .replace(/\uFFFD$/, "")
+}
+
+/** What the platform has for an encoding, which will do to show. */
+const rough = (label: string): Charset.Decoder => {
+  try {
+    return new TextDecoder(label)
+  } catch {
+    return Charset.utf8
+  }
+}
+
+/**
+ * The type of a body: what its header says, else what its first bytes look like, as browsers find it. A header that says
+ * `text/plain` in the words of a server that knows no better is believed only of what may be text.
+ */
+const typeOf = (bytes: Uint8Array, headers: Headers): string => {
+  const header = headers["content-type"]
+  const said = MediaType.parse(header)
+  if (header === undefined || said === undefined || unknown.has(said.essence)) {
+    return Sniffing.typeOf(bytes, !/^\s*nosniff\b/i.test(headers["x-content-type-options"] ?? ""))
+  }
+  return Sniffing.isUnsure(header) && Sniffing.isBinaryAfterAll(bytes) ? "application/octet-stream" : header
+}
+
+const unknown: ReadonlySet<string> = new Set(["unknown/unknown", "application/unknown"])
+
+const reader = (bytes: Uint8Array, contentType: string): Effect.Effect<() => string> => {
   const type = MediaType.parse(contentType)
   return Effect.flatMap(charsetOf(bytes, type), (charset) => {
     if (charset === undefined) return guessed(bytes)

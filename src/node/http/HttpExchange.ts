@@ -13,8 +13,8 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Stream from "effect/Stream"
-import { setCookies } from "../../io/fetch/Wire.ts"
-import { WireError } from "../../io/fetch/WireError.ts"
+import { setCookies } from "../../io/context/Wire.ts"
+import { WireError } from "../../io/context/WireError.ts"
 import type { Proxy } from "./ProxySettings.ts"
 import { declined } from "./Tunnel.ts"
 
@@ -89,8 +89,11 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
 
   onResponseError(_: unknown, error: unknown): void {
     const cause = this.answered ? error : ofHead(error, this.maxHeaders)
-    const reason = new HttpClientError.TransportError({ request: this.request, cause })
-    this.error = new HttpClientError.HttpClientError({ reason })
+    this.error = HttpClientError.isHttpClientError(cause)
+      ? cause
+      : new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({ request: this.request, cause })
+        })
     if (this.answered) return this.tell()
     this.answered = true
     queueMicrotask(() => this.resume(Effect.fail(this.error!)))

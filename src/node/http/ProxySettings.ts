@@ -1,6 +1,6 @@
 /** Which proxy a request goes by: the one that it names, or what the environment says, as curl reads it. */
-import { isProxy } from "../../io/fetch/Wire.ts"
-import { WireError } from "../../io/fetch/WireError.ts"
+import { isProxy } from "../../io/context/Wire.ts"
+import { WireError } from "../../io/context/WireError.ts"
 import * as Net from "node:net"
 
 export interface Proxy {

@@ -1,7 +1,7 @@
 /** `network: "public"`: which addresses are of the public internet, and a way to look names up that gives no others. */
 import * as Dns from "node:dns"
 import * as Net from "node:net"
-import { WireError } from "../../io/fetch/WireError.ts"
+import { WireError } from "../../io/context/WireError.ts"
 
 /** What is not for everybody, by IANA's registries of special addresses, and where clouds keep what nobody else may see. */
 const special: ReadonlyArray<readonly [network: string, prefix: number]> = [

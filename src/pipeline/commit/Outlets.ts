@@ -51,14 +51,18 @@ export class Outlets {
   }
 
   /** Those that a rollback takes back come first, those that can be undone next: what is refused there reaches nobody else. */
-  static open(known: ReadonlyArray<Known>, lease: Lease): Effect.Effect<Outlets, unknown, unknown> {
+  static open(
+    known: ReadonlyArray<Known>,
+    lease: Lease,
+    taken: ReadonlySet<string>
+  ): Effect.Effect<Outlets, unknown, unknown> {
     const { clean, durable, host, id: owner } = lease
     const ordered = known.toSorted((a, b) => ranks.indexOf(b.sink.guarantee) - ranks.indexOf(a.sink.guarantee))
     const opened: Array<Outlet> = []
     return Effect.forEach(
       ordered,
       (one) =>
-        Effect.map(one.sink.open({ committed: one.state, clean, host, owner, durable }), (writer) =>
+        Effect.map(one.sink.open({ committed: one.state, clean, host, owner, durable, taken }), (writer) =>
           opened.push({ ...one, writer })
         ),
       { discard: true }

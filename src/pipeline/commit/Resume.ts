@@ -20,13 +20,13 @@ export interface Known {
   readonly state: Option.Option<Schema.Json>
 }
 
-/** Fails where two of source, sinks and journal are one file. */
+/** Fails where two of source, sinks and journal are one file; gives the places of all but the sinks. */
 export const apart = (
   pipeline: string,
   source: AnySource | undefined,
   sinks: ReadonlyArray<AnySink>,
   journal: Journal
-): Effect.Effect<void, unknown, unknown> =>
+): Effect.Effect<ReadonlySet<string>, unknown, unknown> =>
   Effect.gen(function* () {
     const taken = new Map<string, string>()
     const take = (what: string, places: ReadonlyArray<string>): SamePlace | undefined => {
@@ -39,11 +39,13 @@ export const apart = (
     }
     const all: Array<readonly [what: string, places: ReadonlyArray<string>]> = [["journal", journal.places]]
     if (source?.places !== undefined) all.push([`source ${source.name}`, yield* source.places])
+    const others = new Set(all.flatMap(([, places]) => places))
     for (const sink of sinks) if (sink.places !== undefined) all.push([`sink ${sink.name}`, yield* sink.places])
     for (const [what, places] of all) {
       const same = take(what, places)
       if (same !== undefined) return yield* same
     }
+    return others
   })
 
 /** What is not any more as it was when it was settled. */

@@ -42,29 +42,35 @@ export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Sc
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, lease } = yield* own(description, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options)
     const { source } = description
     const accepted = Effect.gen(function* () {
       const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
       const restart = kept !== undefined && (yield* startsOver(source, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, intake: yield* ofSource(source, start) }
+      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
     })
-    return yield* open(description, options, yield* accepted)
+    return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease } = yield* own({ ...description, source: undefined }, options)
+    const { sinks, journal, lease, taken } = yield* own({ ...description, source: undefined }, options)
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
       const letters = yield* journal.dead(keyOf(options.name, options.partition))
       const steps = [...description.steps.filter(isEach), description.sinkStep]
-      return { lease, known, restart: false, intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing) }
+      return {
+        lease,
+        known,
+        restart: false,
+        taken,
+        intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+      }
     })
-    return yield* open(description, options, yield* accepted)
+    return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
@@ -98,6 +104,7 @@ export const pour = <A, E, R>(
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            taken: new Set(),
             intake: unkept(pipeline.source)
           },
           Effect.never
@@ -121,14 +128,25 @@ const own = (
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
     const sinks = sink.members ?? [sink]
-    const journal = Option.getOrElse(yield* sink.journal, () => undefined) ?? (yield* Journal)
-    yield* apart(name, source, sinks, journal)
+    const journal =
+      Option.getOrUndefined(yield* sink.journal) ??
+      Option.getOrUndefined(yield* Effect.serviceOption(Journal)) ??
+      (yield* sink.home ?? Journal)
+    const taken = yield* apart(name, source, sinks, journal)
     const lease = yield* journal.lease(keyOf(name, partition), {
       duration: Duration.fromInputUnsafe(duration),
       isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
     })
-    return { sinks, journal, lease }
+    return { sinks, journal, lease, taken }
   })
+
+/** A step may ask for the journal where the program gives none. */
+const keptIn = (journal: Journal, { handle, toEnd }: Begun): Begun => ({
+  handle,
+  toEnd: Effect.flatMap(Effect.serviceOption(Journal), (given) =>
+    Option.isSome(given) ? toEnd : Effect.provideService(toEnd, Journal, journal)
+  )
+})
 
 const startsOver = (
   source: Description["source"],

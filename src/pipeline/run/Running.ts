@@ -48,12 +48,14 @@ export interface Accepted {
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
   readonly restart: boolean
+  /** The files of source and journal. */
+  readonly taken: ReadonlySet<string>
 }
 
 export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, restart }: Accepted,
+  { intake, known, lease, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -63,7 +65,7 @@ export const open = (
     const meter = makeMeter()
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
-    const outlets = yield* lease.guard(Outlets.open(known, lease))
+    const outlets = yield* lease.guard(Outlets.open(known, lease, taken))
     const { prefers } = outlets
     const maxRows = options.maxRows ?? prefers ?? 1000
     const items = options.window?.items ?? (prefers === undefined ? 1024 : Math.max(1024, 2 * maxRows))

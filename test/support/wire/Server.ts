@@ -108,6 +108,15 @@ const answers: Readonly<Record<string, Answer>> = {
     ),
   "/page": (_, { headers }) =>
     headers["cookie"] === undefined ? reply("", { location: "/login" }, "302 Found") : reply(headers["cookie"]),
+  "/upgrade": (socket) => {
+    socket.removeAllListeners("data")
+    socket.on("data", (data) => socket.write(data))
+    return head("101 Switching Protocols", { upgrade: "echo", connection: "upgrade" })
+  },
+  "/set-many": (_, { query }) => {
+    const cookies = Array.from({ length: Number(query.get("count")) }, (_, n) => `set-cookie: a${n}=1\r\n`)
+    return `HTTP/1.1 200 OK\r\n${cookies.join("")}content-length: 2\r\n\r\nok`
+  },
   "/set": (_, { query }) => reply("ok", { "set-cookie": query.get("cookie") ?? "" })
 }
 
@@ -163,20 +172,19 @@ const listen = (server: Net.Server | Http.Server, host = "127.0.0.1"): Promise<n
   })
 
 const read = (name: string): Buffer => readFileSync(new URL(`tls/${name}`, import.meta.url))
-const secure = (name: string): Net.Server =>
-  Tls.createServer({ cert: read(`${name}.crt`), key: read(`${name}.key`) }, served(name))
+const secure = (name: string, serve: (socket: Net.Socket) => void): Net.Server =>
+  Tls.createServer({ cert: read(`${name}.crt`), key: read(`${name}.key`) }, serve)
     .on("connection", counted)
     .on("tlsClientError", () => {})
 
 /** A proxy for both ways: `CONNECT`, and requests with whole URLs. With a user, it asks who is there. */
-const proxy = (
+const proxied = (
   name: string,
   { user, refusal }: { readonly user?: string; readonly refusal?: string } = {}
-): Net.Server => {
+): ((client: Net.Socket) => void) => {
   const admits = (headers: Record<string, string>): boolean =>
     user === undefined || headers["proxy-authorization"] === `Basic ${Buffer.from(user).toString("base64")}`
-  return Net.createServer((client) => {
-    counted(client)
+  return (client) => {
     client.on("error", () => {})
     client.once("data", (first) => {
       const text = first.toString("latin1")
@@ -204,8 +212,11 @@ const proxy = (
       server.pipe(client)
       client.pipe(server)
     })
-  })
+  }
 }
+
+const proxy = (...settings: Parameters<typeof proxied>): Net.Server =>
+  Net.createServer(proxied(...settings)).on("connection", counted)
 
 const control = Http.createServer((request, response) => {
   if (request.url === "/_clear") {
@@ -224,9 +235,9 @@ const ports = {
   control: await listen(control),
   plain: await listen(plain()),
   six,
-  valid: await listen(secure("valid")),
-  expired: await listen(secure("expired")),
-  other: await listen(secure("other")),
+  valid: await listen(secure("valid", served("valid"))),
+  expired: await listen(secure("expired", served("expired"))),
+  other: await listen(secure("other", served("other"))),
   banner: await listen(
     Net.createServer((socket) => {
       counted(socket)
@@ -235,6 +246,7 @@ const ports = {
     })
   ),
   proxy: await listen(proxy("proxy")),
+  secureProxy: await listen(secure("valid", proxied("secureProxy"))),
   askingProxy: await listen(proxy("askingProxy", { user: "me:p@ss" })),
   refusingProxy: await listen(proxy("refusingProxy", { refusal: "403 Forbidden" })),
   brokenProxy: await listen(proxy("brokenProxy", { refusal: "502 Bad Gateway" })),

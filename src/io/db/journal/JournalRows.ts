@@ -4,6 +4,9 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
+import { Counts, decodeCheckpoint, Fingerprint } from "../../journal/CheckpointText.ts"
+
+export { encodeCheckpoint } from "../../journal/CheckpointText.ts"
 
 /** Of what this version writes; a row of a later one is refused. */
 export const format = 2
@@ -16,15 +19,6 @@ const Count = Schema.Union([Schema.Number, Schema.String, Schema.BigInt]).pipe(
   })
 )
 const JsonText = Schema.fromJsonString(Schema.Json)
-const Fingerprint = Schema.Record(Schema.String, Schema.Json)
-const Counts = Schema.Struct({
-  settled: Schema.Number,
-  written: Schema.Number,
-  filtered: Schema.Number,
-  skipped: Schema.Number,
-  dead: Schema.Number,
-  bytes: Schema.Number
-})
 
 const Row = Schema.Struct({
   id: Schema.String,
@@ -57,49 +51,14 @@ export const keyRow = ({ partition, pipeline }: JournalKey): { readonly pipeline
   part: partition === null ? "" : `:${encodeText(partition)}`
 })
 
-/** What is absent is none; the JSON value null is a value. */
-const Optional = Schema.optionalKey(Schema.Json)
-
-const CheckpointText = Schema.fromJsonString(
-  Schema.Struct({
-    fingerprint: Fingerprint,
-    position: Optional,
-    ahead: Schema.Array(Schema.Number),
-    reach: Schema.optionalKey(Schema.Struct({ position: Schema.Json, fingerprint: Fingerprint })),
-    sinks: Schema.Record(Schema.String, Schema.Struct({ fingerprint: Fingerprint, state: Schema.Json })),
-    unnamed: Schema.optionalKey(Schema.Struct({ state: Optional })),
-    counts: Counts,
-    finished: Schema.Boolean
-  })
-)
-const decodeCheckpoint = Schema.decodeEffect(CheckpointText)
-
 /** Fails with a text where a newer version wrote the row. */
 export const checkpointOf = (row: Row): Effect.Effect<Option.Option<Checkpoint>, Schema.SchemaError | string> => {
   if (row.format > format) {
     return Effect.fail(`a newer version of Skein wrote it (format ${row.format}, this one knows ${format}). Update`)
   }
   if (row.checkpoint === null) return Effect.succeedNone
-  return Effect.map(decodeCheckpoint(row.checkpoint), ({ position, reach, unnamed, ...kept }) =>
-    Option.some({
-      ...kept,
-      position: position === undefined ? Option.none() : Option.some(position),
-      reach: Option.fromUndefinedOr(reach),
-      ...(unnamed !== undefined && {
-        unnamed: unnamed.state === undefined ? Option.none() : Option.some(unnamed.state)
-      })
-    })
-  )
+  return Effect.asSome(decodeCheckpoint(row.checkpoint))
 }
-
-/** By hand, as a schema would cost as much as the rest of a commit; `Schema.Json` is what it says. */
-export const encodeCheckpoint = ({ position, reach, unnamed, ...kept }: Checkpoint): string =>
-  JSON.stringify({
-    ...kept,
-    ...(Option.isSome(position) && { position: position.value }),
-    ...(Option.isSome(reach) && { reach: reach.value }),
-    ...(unnamed !== undefined && { unnamed: Option.isSome(unnamed) ? { state: unnamed.value } : {} })
-  })
 
 const OldRow = Schema.Struct({
   pipeline: Schema.String,

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import { isSqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import * as Alarm from "../../../concurrency/base/Alarm.ts"
@@ -75,7 +75,7 @@ const elementOf = <A>(schema: Schema.Codec<A, unknown> | undefined, refused: (re
   })
   // Without a schema it is the text, and `A` is string.
   if (schema === undefined) return (payload: string) => Effect.succeed(element(payload as A, payload))
-  const decode = Schema.decodeUnknownExit(JsonReader.fromJsonString(schema))
+  const decode = JsonReader.decoder(schema)
   return (payload: string) => {
     const exit = decode(payload)
     return Exit.isSuccess(exit)

@@ -302,7 +302,7 @@ const encoderOf = <A, I extends object>(db: Db, queue: Queue<A, I>) => {
 }
 
 const decoderOf = <A, I extends object>(db: Db, queue: Queue<A, I>) => {
-  const decode = Schema.decodeUnknownExit(JsonReader.fromJsonString(queue.schema))
+  const decode = JsonReader.decoder(queue.schema)
   return (key: string, item: string): Effect.Effect<Element<A, string>, DbError> => {
     const exit = decode(item)
     if (Exit.isSuccess(exit)) return Effect.succeed({ value: exit.value, position: key, bytes: 64 + item.length })

@@ -10,10 +10,10 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type Host, newId } from "../../pipeline/context/Host.ts"
-import type { Opening } from "../../pipeline/Sink.ts"
-import { FilesError, fromPlatform } from "../FilesError.ts"
-import { folderOf, nameOf } from "./TextFile.ts"
+import { type Host, newId } from "../../../pipeline/context/Host.ts"
+import type { Opening } from "../../../pipeline/Sink.ts"
+import { FilesError, fromPlatform } from "../../FilesError.ts"
+import { folderOf, nameOf } from "../TextFile.ts"
 
 /** A place in the file, with a checksum of the bytes before it. */
 export interface Mark {
@@ -42,6 +42,9 @@ const HolderText: Schema.Codec<Holder, string> = Schema.fromJsonString(
 
 /** The second line, written again for each write. Nobody waits for it to be on the disk: after a power cut it may be torn. */
 export interface Intent {
+  /** Which one of several files, by its number; and the one before that its last commit spoke of, where it has left that. */
+  readonly part?: number | undefined
+  readonly before?: (Mark & { readonly part: number }) | undefined
   /** What stands before is committed, or was there before that run and is not its own. */
   readonly base: number
   /** How far it had come, and how far the write goes that is under way. */
@@ -51,7 +54,13 @@ export interface Intent {
 
 const MarkSchema = Schema.Struct({ length: Schema.Int, sum: Schema.String })
 const IntentText: Schema.Codec<Intent, string> = Schema.fromJsonString(
-  Schema.Struct({ base: Schema.Int, from: MarkSchema, to: MarkSchema })
+  Schema.Struct({
+    part: Schema.optional(Schema.Int),
+    before: Schema.optional(Schema.Struct({ part: Schema.Int, ...MarkSchema.fields })),
+    base: Schema.Int,
+    from: MarkSchema,
+    to: MarkSchema
+  })
 )
 
 export interface FileLock {
@@ -112,10 +121,10 @@ export const take = (
   })
 
 /** Always as long, so that a later one covers an earlier one whole. */
-const lineOf = (intent: string): string => `${intent.padEnd(255)}\n`
+export const lineOf = (intent: string): string => `${intent.padEnd(383)}\n`
 
 /** Writes a lock whole, so that no power cut leaves its name without what is in it. */
-const written = (
+export const written = (
   fs: FileSystem.FileSystem,
   path: string,
   holder: string,
@@ -129,7 +138,11 @@ const written = (
   )
 
 /** Gives a whole file a name that must be free. */
-const placed = (fs: FileSystem.FileSystem, temporary: string, lock: string): Effect.Effect<boolean, FilesError> =>
+export const placed = (
+  fs: FileSystem.FileSystem,
+  temporary: string,
+  lock: string
+): Effect.Effect<boolean, FilesError> =>
   Effect.andThen(fs.link(temporary, lock), Effect.as(fs.remove(temporary), true)).pipe(
     Effect.catchIf(
       (error) => error.reason._tag === "AlreadyExists",

@@ -101,5 +101,8 @@ export const setCookies: unique symbol = Symbol.for("skein/Fetch/setCookies")
 
 export const setCookiesOf = (response: HttpClientResponse): ReadonlyArray<string> => {
   const raw = (response as { readonly [setCookies]?: ReadonlyArray<string> })[setCookies]
-  return raw ?? Cookies.toSetCookieHeaders(response.cookies)
+  if (raw !== undefined) return raw
+  const read = Cookies.toSetCookieHeaders(response.cookies)
+  const header = response.headers["set-cookie"]
+  return read.length > 0 || header === undefined ? read : [header]
 }
