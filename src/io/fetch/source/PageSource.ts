@@ -10,7 +10,7 @@ import type { Element, Fingerprint, Source } from "../../../pipeline/Source.ts"
 import type { FetchError } from "../../FetchError.ts"
 import type { Answer } from "../FetchAttempt.ts"
 import { Call, type Options } from "../FetchCall.ts"
-import { secretHeaders } from "../FetchRequest.ts"
+import { withoutSecrets } from "../FetchRequest.ts"
 import { hidden, shown } from "../ShownUrl.ts"
 import type { Following, Here } from "./PageLinks.ts"
 
@@ -66,7 +66,7 @@ class Pages<Page, Item, R> {
 
   constructor(start: string | URL, parts: Parts<Page, Item, R>, options: Options) {
     const defaults = { accept: "application/json" }
-    const headers = Headers.removeMany(Headers.fromInput(options.headers), secretHeaders)
+    const headers = withoutSecrets(Headers.fromInput(options.headers), options.secretParameters ?? [])
     this.start = `${start}`
     this.parts = parts
     this.call = new Call(options, defaults)
