@@ -101,7 +101,6 @@ export const redirected = (from: Outgoing, status: number, location: string): Re
 
 const keyHeader = "idempotency-key"
 
-/** What is for the origin alone that it was given for. */
 /** What is for the origin alone that it was given for is taken away. */
 export const withoutSecrets = (headers: Headers.Headers, secret: ReadonlyArray<string>): Headers.Headers => {
   const names = Object.keys(headers).filter((name) => isSecret(name, secret))
