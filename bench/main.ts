@@ -30,6 +30,7 @@ const all = [
   "jsonl",
   "csv",
   "parquet",
+  "gzip",
   "etl",
   "heap",
   "bundle",

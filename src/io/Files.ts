@@ -23,6 +23,8 @@ import { parquetSink } from "./files/format/ParquetSink.ts"
 import { parquetSource } from "./files/format/ParquetSource.ts"
 import {
   type CompressionOptions,
+  type FollowedFile,
+  type FollowOptions,
   formatted,
   type FromPlace,
   type LineFile,
@@ -42,7 +44,16 @@ import { folderOf, syncFolder } from "./files/TextFile.ts"
 import type { SinkOptions } from "./files/write/FileSink.ts"
 
 export { FilesError } from "./FilesError.ts"
-export type { LineFile, ManyFiles, Options, ReadOptions, StdinSource, StdoutSink } from "./files/Formatted.ts"
+export type {
+  FollowedFile,
+  FollowOptions,
+  LineFile,
+  ManyFiles,
+  Options,
+  ReadOptions,
+  StdinSource,
+  StdoutSink
+} from "./files/Formatted.ts"
 export type { FilePosition, Glob, Several, Stdin, Stdout } from "./files/Place.ts"
 export type { Entry, WalkOptions } from "./files/read/Walk.ts"
 
@@ -66,11 +77,12 @@ export type { Entry, WalkOptions } from "./files/read/Walk.ts"
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => ["one", "two"]
  * ```
  */
+export function lines(path: string, options: FollowOptions): FollowedFile<string>
 export function lines(path: string, options?: Options<string>): LineFile<string>
 export function lines(files: Several, options?: ReadOptions): ManyFiles<string>
 export function lines(stdin: Stdin, options?: ReadOptions): StdinSource<string>
 export function lines(stdout: Stdout, options?: CompressionOptions): StdoutSink<string>
-export function lines(place: Place, options: Options<string> = {}): FromPlace<string> {
+export function lines(place: Place, options: Options<string> | FollowOptions = {}): FromPlace<string> {
   return formatted(place, linesFormat(lineOptions(options, false)), options)
 }
 
@@ -97,15 +109,22 @@ export function lines(place: Place, options: Options<string> = {}): FromPlace<st
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ name: "Ulm", people: 129942 }]
  * ```
  */
+export function jsonl<A, I>(path: string, schema: Schema.Codec<A, I>, options: FollowOptions): FollowedFile<A>
 export function jsonl<A, I>(path: string, schema: Schema.Codec<A, I>, options?: Options<NoInfer<A>>): LineFile<A>
 export function jsonl<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: ReadOptions): ManyFiles<A>
 export function jsonl<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: ReadOptions): StdinSource<A>
 export function jsonl<A, I>(stdout: Stdout, schema: Schema.Codec<A, I>, options?: CompressionOptions): StdoutSink<A>
-export function jsonl<A, I>(place: Place, schema: Schema.Codec<A, I>, options: Options<NoInfer<A>> = {}): FromPlace<A> {
+export function jsonl<A, I>(
+  place: Place,
+  schema: Schema.Codec<A, I>,
+  options: Options<NoInfer<A>> | FollowOptions = {}
+): FromPlace<A> {
   return formatted(place, jsonlFormat(schema, lineOptions(options, true)), options)
 }
 
 type CsvReadOptions = Omit<CsvOptions, keyof SinkOptions>
+
+export interface FollowCsvOptions extends Omit<FollowOptions, "skipBlank">, CsvFormatOptions {}
 
 /** Of a file of CSV. `maxLine` is the longest record that is accepted, in bytes. */
 export interface CsvOptions<in A = unknown> extends Omit<Options<A>, "skipBlank">, CsvFormatOptions {}
@@ -135,6 +154,7 @@ export interface CsvOptions<in A = unknown> extends Omit<Options<A>, "skipBlank"
  * await Effect.runPromise(Effect.provide(program, NodeFileSystem.layer)) // => [{ people: 129942, name: "Ulm; Danube" }]
  * ```
  */
+export function csv<A, I>(path: string, schema: Schema.Codec<A, I>, options: FollowCsvOptions): FollowedFile<A>
 export function csv<A, I>(path: string, schema: Schema.Codec<A, I>, options?: CsvOptions<NoInfer<A>>): LineFile<A>
 export function csv<A, I>(files: Several, schema: Schema.Codec<A, I>, options?: CsvReadOptions): ManyFiles<A>
 export function csv<A, I>(stdin: Stdin, schema: Schema.Codec<A, I>, options?: CsvReadOptions): StdinSource<A>
@@ -142,7 +162,7 @@ export function csv<A, I>(stdout: Stdout, schema: Schema.Codec<A, I>, options?: 
 export function csv<A, I>(
   place: Place,
   schema: Schema.Codec<A, I>,
-  options: CsvOptions<NoInfer<A>> = {}
+  options: CsvOptions<NoInfer<A>> | FollowCsvOptions = {}
 ): FromPlace<A> {
   return formatted(place, csvFormat(schema, options, lineOptions(options, true).maxLine), options)
 }

@@ -161,6 +161,7 @@ it.layer(NodeServices.layer)("Files, compressed", (it) => {
             fs.writeFile(path, bytes),
             file.fingerprint(Option.some(elements[25_000]!.position), kept)
           )
+          assert.isAbove(Number(since["bytes"]), Number(kept["bytes"]))
           assert.deepEqual(yield* Files.lines(path).fingerprint(Option.some(elements[25_000]!.position)), since)
         })
       )

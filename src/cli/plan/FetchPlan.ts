@@ -19,7 +19,6 @@ import * as Terms from "../usage/Terms.ts"
 import * as Asked from "./Asked.ts"
 import type { Plan } from "./Plan.ts"
 import * as RequestHeaders from "./RequestHeaders.ts"
-import * as StandardOutput from "./StandardOutput.ts"
 
 /** What a fetch was asked to do. */
 export interface Options extends Settings {
@@ -171,8 +170,10 @@ export const make = (
     const table = db === undefined ? [] : [Db.table("pages", Page, { key: "url" })]
     if (out === undefined) return { ...shared, job: Pipeline.to(table[0] ?? Sink.discard)(pages) }
     if (toOutput) {
-      const standard = StandardOutput.jsonl(Page)
-      return { ...shared, job: Pipeline.to(table[0] === undefined ? standard : Sink.all(table[0], standard))(pages) }
+      const lines = Files.jsonl(Files.stdout, Page)
+      return table[0] === undefined
+        ? { ...shared, job: Pipeline.to(lines)(pages) }
+        : { ...shared, job: Pipeline.to(Sink.all(table[0], lines))(pages) }
     }
     const file = Files.jsonl(out, Page, { existing: restart ? "replace" : "append" })
     return { ...shared, out, job: Pipeline.to(table[0] === undefined ? file : Sink.all(table[0], file))(pages) }

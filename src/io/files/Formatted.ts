@@ -1,17 +1,21 @@
 /** What a format makes of a place: sources, and sinks where one can write there. */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Stdio from "effect/Stdio"
-import { checkWhole } from "../../concurrency/base/Options.ts"
+import { checkDuration, checkWhole } from "../../concurrency/base/Options.ts"
 import type { Sink } from "../../pipeline/Sink.ts"
 import type { NoPosition, Source } from "../../pipeline/Source.ts"
 import type { FilesError } from "../FilesError.ts"
+import { places } from "./FilePlace.ts"
 import type { LineOptions } from "./format/LineCutter.ts"
 import type { Format } from "./Format.ts"
 import type { FilePosition, Several, Stdin, Stdout } from "./Place.ts"
 import { type CodingOptions, compressionOf } from "./read/Coding.ts"
 import { FileSource } from "./read/FileSource.ts"
+import { nameOf } from "./TextFile.ts"
+import { FollowedFile as Followed } from "./read/FollowedFile.ts"
 import { nameOfSeveral } from "./read/Listing.ts"
 import { ManyFiles as Many } from "./read/ManyFiles.ts"
 import { stdinSource } from "./read/StdinSource.ts"
@@ -35,6 +39,16 @@ export interface StdoutSink<in A> extends Sink<A, FilesError, Stdio.Stdio, "at-l
 
 export type CompressionOptions = Pick<CodingOptions, "compression">
 
+/** A file that is read on as it grows. The position of an element says in which of the files that had the name it is. */
+export interface FollowedFile<out A> extends Source<A, FilesError, FileSystem.FileSystem, FilePosition> {}
+
+/** Makes a source that reads on what is added to a file, and what takes its place under its name, and does not end by itself. */
+export interface FollowOptions extends Omit<ReadOptions, keyof CodingOptions> {
+  readonly follow: true
+  /** How often to look for more. Default 250 milliseconds. */
+  readonly interval?: Duration.Input
+}
+
 export interface ReadOptions extends CodingOptions {
   /** As a source: leave out lines of nothing but white space. Default false for `lines`, true for `jsonl`. */
   readonly skipBlank?: boolean
@@ -44,20 +58,42 @@ export interface ReadOptions extends CodingOptions {
 
 export interface Options<in A = unknown> extends ReadOptions, SinkOptions<A> {}
 
-export const lineOptions = (options: ReadOptions, skipBlank: boolean): LineOptions => {
+export const lineOptions = (options: Pick<ReadOptions, "skipBlank" | "maxLine">, skipBlank: boolean): LineOptions => {
   checkWhole("Files: maxLine", options.maxLine, 1, "unlimited")
   return { skipBlank: options.skipBlank ?? skipBlank, maxLine: options.maxLine ?? 16 * 1024 * 1024 }
 }
 
 export type Place = string | Several | Stdin | Stdout
-export type FromPlace<A> = LineFile<A> | ManyFiles<A> | StdinSource<A> | StdoutSink<A>
+export type FromPlace<A> = LineFile<A> | ManyFiles<A> | FollowedFile<A> | StdinSource<A> | StdoutSink<A>
 
-export const formatted = <A>(place: Place, format: Format<A>, options: Options<A>): FromPlace<A> => {
+export const formatted = <A>(place: Place, format: Format<A>, options: Options<A> | FollowOptions): FromPlace<A> => {
+  if ("follow" in options) return followedFile(place, format, options)
   if (typeof place === "string") return oneFile(place, format, options)
   if (!("_tag" in place)) checkList(place)
   else if (place._tag === "Stdin") return stdinSource(format, options)
   else if (place._tag === "Stdout") return stdoutSink(format, compressionOf("stdout", options))
   return manyFiles(place, format, options)
+}
+
+const followedFile = <A>(
+  place: Place,
+  format: Format<A>,
+  { interval = "250 millis" }: FollowOptions
+): FollowedFile<A> => {
+  if (typeof place !== "string" || compressionOf(place, {}) !== undefined) {
+    throw new TypeError("Files: only one file that is not compressed can be followed")
+  }
+  checkDuration("Files: interval", interval)
+  const source = new Followed(place, format, interval)
+  return {
+    name: nameOf(place),
+    resumable: true,
+    size: Effect.succeedNone,
+    fingerprint: (upTo, since) => source.fingerprint(upTo, since),
+    changed: (kept, upTo) => source.changed(kept, upTo),
+    places: places(place),
+    read: (after, kept) => source.read(after, kept)
+  }
 }
 
 const checkList = (files: ReadonlyArray<string>): void => {

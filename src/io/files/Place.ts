@@ -20,9 +20,9 @@ export interface Stdout {
 /** Files that are read one after the other: as the list has them, or those of a glob by their names. */
 export type Several = ReadonlyArray<string> | Glob
 
-/** Where reading goes on in one of several files. */
+/** Where reading goes on in one of several files, or in one of those that had a name in turn. */
 export type FilePosition = {
-  /** Its path, as it was given or found. */
+  /** Its path, as it was given or found; of a file that is followed, which one it is under whatever name. */
   readonly file: string
   /** How many of its bytes come before, when they are plain and in UTF-8. */
   readonly at: number

@@ -13,7 +13,8 @@ import * as SchemaParser from "effect/SchemaParser"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { Refusal } from "../Format.ts"
 import { type Cell, quotedEmpty } from "./CsvCutter.ts"
-import { fixElement, misfit } from "./Misfit.ts"
+import { fixElement } from "./LinesFormat.ts"
+import { misfit } from "./Misfit.ts"
 
 interface Column {
   readonly name: string

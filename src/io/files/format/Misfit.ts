@@ -3,8 +3,6 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { rounded } from "../../text/JsonReader.ts"
 import { Refusal } from "../Format.ts"
 
-export const fixElement = "Correct the element in the step before, or the schema."
-
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** `value` is the JSON that did not fit, where it is of JSON. */
