@@ -42,9 +42,9 @@ export class Pace {
   private taken = 0
   private refused = 0
   private changed = -Infinity
-  /** How often in a row it refused and took nothing in between; while that is so, the next tries after `wait`. */
+  /** How often in a row it refused and took nothing in between; while that is so, the next tries so long after. */
   private fruitless = 0
-  private wait = 0
+  private apart = 0
   /** Those who have been refused before start before the others: they have fewer attempts left. */
   private readonly again = new WaitList<Turn>()
   private readonly first = new WaitList<Turn>()
@@ -62,7 +62,7 @@ export class Pace {
   /** The host is asked; its past counts less the longer ago it is. */
   look(now: number): void {
     const elapsed = now - this.since
-    if (elapsed < 2 * memory) return
+    if (elapsed < 2 * memory || this.fruitless > 0) return
     this.taken *= memory / elapsed
     this.refused *= memory / elapsed
     this.since = now - memory
@@ -74,7 +74,7 @@ export class Pace {
     this.taken += 1
     if (this.fruitless === 0) return
     this.fruitless = 0
-    this.next = now
+    this.next = now + 1 / (this.rateAt(now) ?? fastest)
     this.schedule()
   }
 
@@ -82,7 +82,7 @@ export class Pace {
   refuses(now: number, sent: number, status: number, retryAfter: number | undefined): void {
     let wait = Math.min(retryAfter ?? 0, longest)
     if (!(wait > 0)) {
-      if (status !== tooMany || (++this.refused < most && this.fruitless === 0)) return
+      if (status !== tooMany || (++this.refused < most && this.rateAt(now) === undefined)) return
       wait = unsaid
     }
     // All that were under way together are one refusal.
@@ -91,7 +91,7 @@ export class Pace {
       this.fruitless = isAgain ? this.fruitless + 1 : 0
       // Of few who wait, each try takes one of the few attempts that they have.
       if (isAgain) wait = Math.max(wait, Math.min(patience, unsaid * 2 ** this.fruitless), patience / 2 ** (this.size + 1))
-      this.wait = wait
+      this.apart = wait
       this.slow(now, wait)
       this.changed = now
       this.taken = this.refused = 0
@@ -102,7 +102,9 @@ export class Pace {
       this.status = status
       this.era += 1
     }
-    this.from = this.next = this.since = until
+    this.from = this.next = until
+    // What it takes after that is for the time as well in which it took nothing.
+    if (this.fruitless === 0) this.since = until
     if (until - now > patience + nanos) this.refuseAll(now)
     this.schedule()
   }
@@ -148,7 +150,7 @@ export class Pace {
     this.rate = rate === undefined ? undefined : this.rate
     if (rate === undefined) return true
     if (now < this.next - nanos) return false
-    this.next = this.fruitless > 0 ? now + this.wait : Math.max(this.next, now - lateness) + 1 / rate
+    this.next = this.fruitless > 0 ? now + this.apart : Math.max(this.next, now - lateness) + 1 / rate
     return true
   }
 
