@@ -16,7 +16,7 @@ import type { WriteState } from "./WriteState.ts"
 export const atomic = (options: EndOptions): Opened => locked(options, (path, lock) => begin(options, path, lock))
 
 /** What is written until it is whole. */
-export const partOf = (path: string): string => `${folderOf(path)}/.${nameOf(path)}.skein-part`
+const partOf = (path: string): string => `${folderOf(path)}/.${nameOf(path)}.skein-part`
 
 const begin = (options: EndOptions, target: string, { intend, left, release }: FileLock): Opened =>
   Effect.gen(function* () {
