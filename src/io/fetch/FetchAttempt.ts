@@ -24,7 +24,7 @@ import { excerpt } from "./FetchExcerpt.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
-import { isSecret, shown } from "./ShownUrl.ts"
+import { shown } from "./ShownUrl.ts"
 import * as HttpCache from "./cache/HttpCache.ts"
 import * as Wire from "../context/Wire.ts"
 

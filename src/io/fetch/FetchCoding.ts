@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-/** What `Accept-Encoding` asks for, and `Content-Encoding` says. */
-=======
-/** What `Content-Encoding` says, and `Transfer-Encoding` of what the transport leaves as it is. */
->>>>>>> fetchattack
+/** What `Accept-Encoding` asks for, what `Content-Encoding` says, and `Transfer-Encoding` of what the transport leaves as it is. */
 import type { Headers } from "effect/http/Headers"
 import { type Compression, isKnown } from "../codec/Compression.ts"
 

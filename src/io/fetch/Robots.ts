@@ -93,7 +93,7 @@ export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
     }
   )
 
-let loaded: Promise<typeof import("robots-parser")> | undefined
+let loaded: Promise<{ readonly default: unknown }> | undefined
 
 /** What its type says, as a module that CommonJS exports. */
 type Parser = (url: string, text: string) => ReturnType<typeof import("robots-parser").default>
