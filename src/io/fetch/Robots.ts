@@ -96,7 +96,13 @@ export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
 let loaded: Promise<{ readonly default: unknown }> | undefined
 
 /** What its type says, as a module that CommonJS exports. */
-type Parser = (url: string, text: string) => ReturnType<typeof import("robots-parser").default>
+type Parser = (
+  url: string,
+  text: string
+) => {
+  readonly isAllowed: (url: string, robot?: string) => boolean | undefined
+  readonly getCrawlDelay: (robot?: string) => number | undefined
+}
 
 /** The name that rules are made for: that of `skein/1.0 (+https://…)` is `skein`. */
 export const robotOf = (userAgent: string): string => (/^[^\s/(;,]+/.exec(userAgent.trim())?.[0] ?? "*").toLowerCase()
