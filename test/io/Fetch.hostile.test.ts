@@ -1,12 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Fetch } from "skein"
 import { Http } from "skein/node"
+import { Sim } from "skein/testing"
+import * as Child from "../support/child.ts"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import * as Server from "../support/wire.ts"
 
 const shared = Server.shared()
@@ -139,5 +148,129 @@ describe("Fetch: what others repeat", () => {
       const [, cursor] = yield* positions({ cursor: "token", of: (page) => page.items.length })
       assert.include(cursor!.page, "token=1")
     }).pipe(Effect.provide([shared, Http.layer()]))
+  )
+})
+
+/** How many of `count` URLs are dead in the end. */
+const deadOf = (count: number, urlOf: (n: number) => string, options: Fetch.Options, concurrency: number) =>
+  Effect.map(
+    Effect.forEach(Array.from({ length: count }, (_, n) => urlOf(n)), (url) => Effect.result(Fetch.text(options)(url)), {
+      concurrency
+    }),
+    (results) => results.filter(Result.isFailure).length
+  )
+
+/** Whether a host takes a request at this time, and else after how many milliseconds. */
+type Takes = (now: number) => number
+
+const fixed = (most: number, per: number): Takes => {
+  let count = 0
+  let window = -1
+  return (now) => {
+    const current = Math.floor(now / per)
+    count = current === window ? count + 1 : 1
+    window = current
+    return count <= most ? 0 : (current + 1) * per - now
+  }
+}
+
+const sliding = (most: number, per: number): Takes => {
+  const times: Array<number> = []
+  return (now) => {
+    while (times.length > 0 && times[0]! <= now - per) times.shift()
+    if (times.length === most) return times[0]! + per - now
+    times.push(now)
+    return 0
+  }
+}
+
+const bucket = (most: number, per: number): Takes => {
+  let tokens = most
+  let at = 0
+  return (now) => {
+    tokens = Math.min(most, tokens + ((now - at) * most) / per)
+    at = now
+    if (tokens < 1) return per / most
+    tokens -= 1
+    return 0
+  }
+}
+
+describe("Fetch of a host that answers 429", () => {
+  const limits: ReadonlyArray<readonly [name: string, takes: (most: number, per: number) => Takes]> = [
+    ["a fixed window", fixed],
+    ["a sliding window", sliding],
+    ["a bucket", bucket]
+  ]
+  for (const [name, takes] of limits) {
+    it.live(`takes 100 or 10 a minute by ${name}, and says not or wrongly when to come back: hardly any of 200 is dead`, () =>
+      Effect.gen(function* () {
+        for (const [most, headers] of [
+          [100, {}],
+          [100, { "retry-after": "1" }],
+          [10, {}],
+          [10, { "retry-after": "1" }]
+        ] as const) {
+          const isTaken = takes(most, 60_000)
+          let sent = 0
+          const client = HttpClient.make((request) =>
+            Effect.map(
+              Effect.delay(Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.succeed(isTaken(now) === 0)), 20),
+              (isOk) => {
+                sent += 1
+                const web = isOk ? new Response("ok") : new Response(null, { status: 429, headers })
+                return HttpClientResponse.fromWeb(request, web)
+              }
+            )
+          )
+          const program = deadOf(200, (n) => `http://host/${n}`, {}, 64).pipe(
+            Effect.timed,
+            Effect.provideService(HttpClient.HttpClient, client)
+          )
+          const run = yield* Sim.run(program, { seed: 1 })
+          const [took, dead] = yield* run.exit
+          // Each has four attempts, and of a window of a minute nobody told them.
+          assert.isAtMost(dead, most === 100 ? 0 : 4)
+          assert.isBelow(sent, 350)
+          assert.isBelow(took.pipe(Duration.toMinutes), most === 100 ? 2 : 25)
+        }
+      })
+    )
+  }
+
+  const count = process.env["SKEIN_DEEP"] === undefined ? 40 : 200
+
+  it.live(
+    `takes 10 a second, and says when to come back in whatever form: 0 of ${count} dead`,
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server.Server
+        // Each with a client of its own, which knows nothing of the others.
+        const dead = yield* Effect.forEach(
+          ["seconds", "date", "zero", "none"],
+          (form) =>
+            deadOf(count, (n) => `${url}/limited?key=${form}&form=${form}&n=${n}`, { perHost: 8 }, 64).pipe(
+              Effect.provide(Http.layer())
+            ),
+          { concurrency: "unbounded" }
+        )
+        assert.deepEqual(dead, [0, 0, 0, 0])
+      }).pipe(Effect.provide(shared)),
+    120_000
+  )
+
+  it.live(
+    `takes 10 a second: skein fetch of ${count} URLs has 0 dead letters`,
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server.Server
+        const cwd = yield* Child.folder
+        const urls = Array.from({ length: count }, (_, n) => `${url}/limited?key=cli&form=seconds&n=${n}`)
+        const ended = yield* Child.run(["fetch", ...urls, "--out", "pages.jsonl"], { cwd })
+        assert.strictEqual(ended.code, 0, ended.stderr)
+        const lines = readFileSync(join(cwd, "pages.jsonl"), "utf8").trimEnd().split("\n")
+        assert.lengthOf(lines, count)
+      }).pipe(Effect.provide(shared)),
+    120_000
   )
 })

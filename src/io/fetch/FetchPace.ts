@@ -70,7 +70,7 @@ export class Pace {
 
   /** The host has answered what was sent at `sent`, and not that it was too much. */
   took(now: number, sent: number): void {
-    if (sent < this.changed) return
+    if (sent <= this.changed) return
     this.taken += 1
     if (this.fruitless === 0) return
     this.fruitless = 0
@@ -86,7 +86,7 @@ export class Pace {
       wait = unsaid
     }
     // All that were under way together are one refusal.
-    if (sent >= this.changed) {
+    if (sent > this.changed) {
       const isAgain = this.taken === 0 && this.changed > -Infinity
       this.fruitless = isAgain ? this.fruitless + 1 : 0
       // Of few who wait, each try takes one of the few attempts that they have.

@@ -50,6 +50,17 @@ const endless = (socket: Net.Socket, piece: string): undefined => {
   pump()
 }
 
+/** Of each key, the second that it is in, and how many came in that. */
+const taken = new Map<string, { second: number; count: number }>()
+
+/** What `Retry-After` says of the next second, in one of its forms. */
+const retryAfter: Readonly<Record<string, (now: number) => Record<string, string>>> = {
+  seconds: () => ({ "retry-after": "1" }),
+  date: (now) => ({ "retry-after": new Date(now + 1000).toUTCString() }),
+  zero: () => ({ "retry-after": "0" }),
+  none: () => ({})
+}
+
 const answers: Readonly<Record<string, Answer>> = {
   "/ok": () => reply("ok"),
   "/echo": (_, { headers, method, target }) => reply(JSON.stringify({ method, target, headers })),
@@ -133,6 +144,15 @@ const answers: Readonly<Record<string, Answer>> = {
   "/numbers": (_, { query }) => {
     const n = Number(query.get("n"))
     return reply(JSON.stringify({ items: [n], next: `/numbers?n=${n + 1}` }), { "content-type": "application/json" })
+  },
+  "/limited": (_, { query }) => {
+    const [key, form] = [query.get("key") ?? "", query.get("form") ?? ""]
+    const now = Date.now()
+    const second = Math.floor(now / 1000)
+    const before = taken.get(key)
+    const count = before?.second === second ? before.count + 1 : 1
+    taken.set(key, { second, count })
+    return count <= 10 ? reply("ok") : reply("no", retryAfter[form]?.(now) ?? {}, "429 Too Many Requests")
   },
   "/no-http": (socket) => void socket.end("SSH-2.0-OpenSSH_9.7\r\n"),
   "/http-0.9": (socket) => void socket.end("<html>hello</html>"),
