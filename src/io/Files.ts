@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { noUtf8 } from "../concurrency/base/JsonText.ts"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import { Journal } from "../pipeline/Journal.ts"
+import { companion } from "./files/Companion.ts"
 import { realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import { bytesFormat } from "./files/format/BytesFormat.ts"
@@ -471,7 +472,7 @@ export const writeAtomic = (
     // Whoever may not read the old content may not read the new one either.
     const old = yield* Effect.option(Effect.map(fs.stat(target), (info) => info.mode & 0o777))
     const mode = Option.getOrElse(old, () => options.mode)
-    const temporary = `${target}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
+    const temporary = companion(target, `skein-new.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}`)
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
     yield* fs.open(temporary, { flag: "wx", ...(mode !== undefined && { mode }) }).pipe(
       Effect.flatMap((file) =>
