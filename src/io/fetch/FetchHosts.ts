@@ -8,9 +8,11 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Limiter from "../../concurrency/Limiter.ts"
 import { Circuit } from "./FetchCircuit.ts"
+import type { FetchError } from "../FetchError.ts"
 import { Pace } from "./FetchPace.ts"
 import type { Rate } from "./FetchPolicy.ts"
 import { Renewals } from "./FetchRenewal.ts"
+import { Robots } from "./Robots.ts"
 import { Slots } from "./FetchSlots.ts"
 
 /** Requests of the same rate share it; one of another rate is another count. */
@@ -57,6 +59,7 @@ export class Hosts {
   readonly slots: Slots = new Slots()
   readonly rates: Rates = new Rates()
   readonly renewals: Renewals = new Renewals()
+  readonly robots: Robots<FetchError> = new Robots()
   private readonly hosts = new Map<string, Host>()
   private full = few
 

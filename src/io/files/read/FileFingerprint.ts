@@ -57,7 +57,7 @@ export const changed = (
   path: string,
   kept: Fingerprint,
   upTo: number,
-  hasLines: boolean
+  ends: string | undefined
 ): Effect.Effect<ReadonlyArray<string>, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { file, size } = yield* openToRead(path)
@@ -68,14 +68,11 @@ export const changed = (
     const same = Object.entries(now).every(([field, value]) => kept[field] === value)
     if (!same) return [`its first ${raw} bytes, which were read, are not what they were`]
     // Whether the last line goes on is seen when it is decoded.
-    if (isCoded || !hasLines) return []
+    if (isCoded || ends === undefined || upTo === 0) return []
     const [before, next, second] = yield* aroundOf(file, path, upTo)
+    const isEnd = (byte: number | undefined) => byte !== undefined && ends.includes(String.fromCharCode(byte))
     const isWhole =
-      upTo === 0 ||
-      before === newline ||
-      next === undefined ||
-      next === newline ||
-      (next === carriageReturn && second === newline)
+      isEnd(before) || next === undefined || isEnd(next) || (next === carriageReturn && second === newline)
     return isWhole ? [] : ["its last line, which was read, goes on now"]
   }).pipe(Effect.scoped)
 
