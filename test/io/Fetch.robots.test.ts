@@ -231,7 +231,7 @@ describe("the policy `robots`", () => {
         assert.deepInclude({ ...error }, { reason: "Blocked", retryable: true, retryAfter: 7000 }, `${status}`)
         assert.match(
           error.message,
-          new RegExp(`its robots\\.txt could not be had, and may forbid it: answered ${status}`)
+          new RegExp(`its robots\\.txt could not be had, and may forbid it: answered ${status}; try again later$`)
         )
         assert.strictEqual(failing.pages().length, 0)
       }
