@@ -49,7 +49,7 @@ const html = (n: number): string => {
 /** In windows-1251, and only the page itself says so. */
 const russian = Buffer.from([
   ...Buffer.from('<meta charset="windows-1251"><title>'),
-  ...[0xd1, 0xf2, 0xf0, 0xe0, 0xed, 0xe8, 0xf6, 0xe0],
+  ...Buffer.of(0xd1, 0xf2, 0xf0, 0xe0, 0xed, 0xe8, 0xf6, 0xe0),
   ...Buffer.from(" 13</title>")
 ])
 
