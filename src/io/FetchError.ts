@@ -69,7 +69,7 @@ export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
 const tries = ({ attempt, elapsed }: FetchError): string =>
   attempt < 2 ? "" : ` (attempt ${attempt}, after ${Duration.format(Duration.millis(elapsed))})`
 
-const advice = ({ reason, retryable, status, retryAfter }: FetchError): string => {
+const advice = ({ detail, reason, retryable, status, retryAfter }: FetchError): string => {
   switch (reason) {
     case "Url":
       return "write it in full, like https://example.com/page"
@@ -88,7 +88,7 @@ const advice = ({ reason, retryable, status, retryAfter }: FetchError): string =
     case "Redirect":
       return "fetch the address that it leads to"
     case "TooLarge":
-      return "raise the limit `maxBody` to accept it"
+      return detail.includes("the limit `") ? "raise that limit to accept it" : "raise the limit `maxBody` to accept it"
     case "Decode":
       return "check what this address serves against what you expect"
     case "Changed":

@@ -20,7 +20,7 @@ const flags: ReadonlyArray<string> = [
   "proxy"
 ]
 
-export const inFlags = (text: string): string =>
+const inFlags = (text: string): string =>
   text.replaceAll(/`(\w+)`/g, (whole, name: string) =>
     flags.includes(name) ? `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}` : whole
   )

@@ -14,14 +14,13 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
-import * as Secrets from "../../concurrency/base/Secrets.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
-import * as TextRule from "../text/TextRule.ts"
 import * as Body from "./FetchBody.ts"
 import * as Cookies from "./Cookies.ts"
 import * as FetchCause from "./FetchCause.ts"
+import { excerpt } from "./FetchExcerpt.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
@@ -316,6 +315,10 @@ export class Attempt<B> {
       }
     }
     if (!this.limits.accept(status)) return this.refuse(outgoing, response, retryAfter)
+    if (status === partial && outgoing.request.headers["range"] === undefined) {
+      const detail = `answered ${status}, which is for a range, and none was asked for`
+      return Effect.andThen(Body.release(response), Effect.fail(this.error(outgoing, "Protocol", detail, { status })))
+    }
     const taken = this.take(this, outgoing, response, sent.scope)
     const { cache } = this.around
     const stored =
@@ -342,7 +345,7 @@ export class Attempt<B> {
   private heed(outgoing: Outgoing, { headers, status }: Response, sent: Sent): number | undefined {
     const header = headers["retry-after"]
     if (header === undefined && status !== tooMany) {
-      this.host.pace.took()
+      this.host.pace.took(Alarm.now(this.clock), sent.at)
       return undefined
     }
     const asked = Headers.parseRetryAfter(header ?? "")
@@ -458,20 +461,8 @@ export const isTransient = (status: number): boolean => transient.has(status)
 const transient: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
 const tooMany = 429
 const unavailable = 503
+/** A part, which would pass for the whole. */
+const partial = 206
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
-
-/** How it starts, where it is text; without the secrets of the request that it may repeat. */
-const excerpt = (body: Uint8Array, { headers }: Response, outgoing: Outgoing): { readonly excerpt?: string } => {
-  const start = body.length === 0 ? undefined : TextRule.start(body, headers, 500)
-  if (start === undefined) return {}
-  return { excerpt: secretsOf(outgoing).reduce((text, secret) => text.replaceAll(secret, Secrets.mark), start) }
-}
-
-/** Values of headers, as `Bearer x` and as `x`. */
-const secretsOf = ({ request, secret }: Outgoing): ReadonlyArray<string> =>
-  Object.entries(request.headers)
-    .filter(([name]) => isSecret(name, secret))
-    .flatMap(([, value]) => [value, ...value.split(" ")])
-    .filter((value) => value.length >= 8)
 
 export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

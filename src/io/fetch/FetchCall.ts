@@ -14,10 +14,12 @@ import * as Deadline from "../../concurrency/Deadline.ts"
 import * as Policies from "../../pipeline/Policy.ts"
 import { FetchError } from "../FetchError.ts"
 import * as Attempt from "./FetchAttempt.ts"
+import { askedFor } from "./FetchCoding.ts"
 import { hedged } from "./FetchHedge.ts"
 import * as Hosts from "./FetchHosts.ts"
 import { type Asking, patience } from "./FetchPace.ts"
 import * as Policy from "./FetchPolicy.ts"
+import { identity } from "./Range.ts"
 import * as Request from "./FetchRequest.ts"
 import * as RobotsCheck from "./RobotsCheck.ts"
 import * as HttpCache from "./cache/HttpCache.ts"
@@ -252,19 +254,26 @@ interface Plan {
 
 const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input): Plan => {
   const policy = Policy.merged(around, options)
+  const codings = askedFor()
   const weak = Headers.fromInput({
+    "accept-encoding": codings,
     "user-agent": policy.userAgent ?? "skein",
     ...Headers.fromInput(defaults),
     ...Headers.fromInput(around.headers)
   })
   const strong = Headers.fromInput(options.headers)
-  const own = Headers.merge(weak, strong)
+  // A range of a coded body is one of the coded bytes.
+  const ranged = (headers: Headers.Headers) =>
+    headers["range"] === undefined || headers["accept-encoding"] !== codings
+      ? headers
+      : Headers.merge(headers, Headers.fromInput(identity))
+  const own = ranged(Headers.merge(weak, strong))
   return {
     around,
     policy,
     template: {
       method: options.method,
-      headers: (given) => (given === undefined ? own : Headers.merge(Headers.merge(weak, given), strong)),
+      headers: (given) => (given === undefined ? own : ranged(Headers.merge(Headers.merge(weak, given), strong))),
       idempotencyKey: options.idempotencyKey ?? false,
       secret: policy.secretParameters ?? []
     },

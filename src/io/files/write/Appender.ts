@@ -9,8 +9,9 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
+import { fitted } from "../Companion.ts"
 import { inodeOf } from "../FilePlace.ts"
-import { folderOf, notAFile, readAt, sizeOf, syncFolder } from "../TextFile.ts"
+import { folderOf, inFolder, nameOf, notAFile, readAt, sizeOf, syncFolder } from "../TextFile.ts"
 import type { Intent, Mark } from "./FileLock.ts"
 
 /** So many of the last bytes tell whether a file is still the one that was written. */
@@ -331,7 +332,9 @@ const setAside = (
 
 /** A name beside a file for what may be somebody's. */
 export const asideOf = (path: string): Effect.Effect<string> =>
-  Effect.map(Random.nextIntBetween(0, 2 ** 32), (number) => `${path}.cut-${number.toString(36)}`)
+  Effect.map(Random.nextIntBetween(0, 2 ** 32), (number) =>
+    inFolder(folderOf(path), `${fitted(nameOf(path))}.cut-${number.toString(36)}`)
+  )
 
 /** Copies what is behind `start` to a new file, and has it on the disk. */
 export const copy = (
