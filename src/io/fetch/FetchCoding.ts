@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-/** What `Accept-Encoding` asks for, and `Content-Encoding` says. */
-=======
-/** What `Content-Encoding` says, and `Transfer-Encoding` of what the transport leaves as it is. */
->>>>>>> fetchattack
+/** What `Accept-Encoding` asks for, and what `Content-Encoding` says, and `Transfer-Encoding` where the transport leaves it. */
 import type { Headers } from "effect/http/Headers"
 import { type Compression, isKnown } from "../codec/Compression.ts"
 
