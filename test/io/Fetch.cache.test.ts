@@ -288,6 +288,7 @@ describe.each(databases)("Fetch.cache in $database", ({ url, direct }) => {
         }
         assert.isAtMost(yield* count, 40)
         assert.isAtLeast(yield* count, 30)
+        assert.strictEqual(site.seen.filter(({ path }) => path === "/0").length, 1)
         const asked = site.seen.length
         for (const path of ["/0", "/99", "/90"]) yield* get(path)
         assert.strictEqual(site.seen.length, asked)

@@ -72,7 +72,7 @@ export class Origin<E> {
 /** The rules of a file. */
 export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
   Effect.map(
-    Effect.promise(() => (loaded ??= import("robots-parser"))),
+    Effect.promise(() => (loaded ??= load())),
     ({ default: parser }) => {
       const named = new Set<string>()
       const robots = (parser as unknown as Parser)(`${origin}/robots.txt`, plain(text, named))
