@@ -136,9 +136,7 @@ describe("Fetch: what others repeat", () => {
         )
       const [, second] = yield* positions((page) => `${page.next}&signature=hush`)
       assert.include(second!.page, "n=2&signature=***")
-      const error = yield* Effect.flip(
-        Stream.runDrain(source((page) => page.next).read(Option.some(second!)))
-      )
+      const error = yield* Effect.flip(Stream.runDrain(source((page) => page.next).read(Option.some(second!))))
       assert.strictEqual(error.reason, "Changed")
       assert.include(error.message, "what is secret in the address")
       const other = url.replace("//127", "//me:hush@127").replace("127.0.0.1", "localhost")
@@ -154,9 +152,13 @@ describe("Fetch: what others repeat", () => {
 /** How many of `count` URLs are dead in the end. */
 const deadOf = (count: number, urlOf: (n: number) => string, options: Fetch.Options, concurrency: number) =>
   Effect.map(
-    Effect.forEach(Array.from({ length: count }, (_, n) => urlOf(n)), (url) => Effect.result(Fetch.text(options)(url)), {
-      concurrency
-    }),
+    Effect.forEach(
+      Array.from({ length: count }, (_, n) => urlOf(n)),
+      (url) => Effect.result(Fetch.text(options)(url)),
+      {
+        concurrency
+      }
+    ),
     (results) => results.filter(Result.isFailure).length
   )
 
@@ -203,38 +205,43 @@ describe("Fetch of a host that answers 429", () => {
     ["a bucket", bucket]
   ]
   for (const [name, takes] of limits) {
-    it.live(`takes 100 or 10 a minute by ${name}, and says not or wrongly when to come back: hardly any of 200 is dead`, () =>
-      Effect.gen(function* () {
-        for (const [most, headers] of [
-          [100, {}],
-          [100, { "retry-after": "1" }],
-          [10, {}],
-          [10, { "retry-after": "1" }]
-        ] as const) {
-          const isTaken = takes(most, 60_000)
-          let sent = 0
-          const client = HttpClient.make((request) =>
-            Effect.map(
-              Effect.delay(Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.succeed(isTaken(now) === 0)), 20),
-              (isOk) => {
-                sent += 1
-                const web = isOk ? new Response("ok") : new Response(null, { status: 429, headers })
-                return HttpClientResponse.fromWeb(request, web)
-              }
+    it.live(
+      `takes 100 or 10 a minute by ${name}, and says not or wrongly when to come back: hardly any of 200 is dead`,
+      () =>
+        Effect.gen(function* () {
+          for (const [most, headers] of [
+            [100, {}],
+            [100, { "retry-after": "1" }],
+            [10, {}],
+            [10, { "retry-after": "1" }]
+          ] as const) {
+            const isTaken = takes(most, 60_000)
+            let sent = 0
+            const client = HttpClient.make((request) =>
+              Effect.map(
+                Effect.delay(
+                  Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.succeed(isTaken(now) === 0)),
+                  20
+                ),
+                (isOk) => {
+                  sent += 1
+                  const web = isOk ? new Response("ok") : new Response(null, { status: 429, headers })
+                  return HttpClientResponse.fromWeb(request, web)
+                }
+              )
             )
-          )
-          const program = deadOf(200, (n) => `http://host/${n}`, {}, 64).pipe(
-            Effect.timed,
-            Effect.provideService(HttpClient.HttpClient, client)
-          )
-          const run = yield* Sim.run(program, { seed: 1 })
-          const [took, dead] = yield* run.exit
-          // Each has four attempts, and of a window of a minute nobody told them.
-          assert.isAtMost(dead, most === 100 ? 0 : 4)
-          assert.isBelow(sent, 350)
-          assert.isBelow(took.pipe(Duration.toMinutes), most === 100 ? 2 : 25)
-        }
-      })
+            const program = deadOf(200, (n) => `http://host/${n}`, {}, 64).pipe(
+              Effect.timed,
+              Effect.provideService(HttpClient.HttpClient, client)
+            )
+            const run = yield* Sim.run(program, { seed: 1 })
+            const [took, dead] = yield* run.exit
+            // Each has four attempts, and of a window of a minute nobody told them.
+            assert.isAtMost(dead, most === 100 ? 0 : 4)
+            assert.isBelow(sent, 350)
+            assert.isBelow(took.pipe(Duration.toMinutes), most === 100 ? 2 : 25)
+          }
+        })
     )
   }
 
