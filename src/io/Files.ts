@@ -352,14 +352,17 @@ export const stdin: Stdin = { _tag: "Stdin" }
  * import { Effect, Sink, Stdio } from "effect"
  * import { Files, Journal, Pipeline } from "skein"
  *
- * const given: Array<string | Uint8Array> = []
+ * const given: Array<string> = []
+ * const decoder = new TextDecoder()
  * const taking = Stdio.layerTest({
- *   stdout: () => Sink.forEach((piece: string | Uint8Array) => Effect.sync(() => given.push(piece)))
+ *   stdout: () => Sink.forEach((piece: string | Uint8Array) => {
+ *     return Effect.sync(() => given.push(typeof piece === "string" ? piece : decoder.decode(piece)))
+ *   })
  * })
  * const job = Pipeline.from(["one", "two"]).pipe(Pipeline.to(Files.lines(Files.stdout)))
  *
  * await Effect.runPromise(Pipeline.run(job, { name: "give" }).pipe(Effect.provide([taking, Journal.memory])))
- * new Blob(given as Array<BlobPart>).text() // => "one\ntwo\n"
+ * given.join("") // => "one\ntwo\n"
  * ```
  */
 export const stdout: Stdout = { _tag: "Stdout" }
