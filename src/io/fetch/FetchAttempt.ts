@@ -226,18 +226,24 @@ export class Attempt<B> {
       }
     }
     if (!this.limits.accept(status)) return this.refuse(outgoing, response, retryAfter)
-    return Effect.map(this.take(this, outgoing, response, sent.scope), (body) => ({
-      outgoing,
-      response,
-      body,
-      millis: Math.round(Alarm.now(this.clock) - sent.at),
-      error: (reason, detail, more) =>
-        this.error(outgoing, reason, detail, {
-          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response, outgoing)),
-          ...more
-        }),
-      scope: sent.scope
-    }))
+    return Effect.matchEffect(this.take(this, outgoing, response, sent.scope), {
+      onFailure: (error) => Effect.fail(this.unread(outgoing, error)),
+      onSuccess: (body) => {
+        if (body instanceof Uint8Array) this.arrived(body.length)
+        return Effect.succeed<Answer<B>>({
+          outgoing,
+          response,
+          body,
+          millis: Math.round(Alarm.now(this.clock) - sent.at),
+          error: (reason, detail, more) =>
+            this.error(outgoing, reason, detail, {
+              ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response, outgoing)),
+              ...more
+            }),
+          scope: sent.scope
+        })
+      }
+    })
   }
 
   /** Passes on to its host what an answer says for all; gives for how many milliseconds it asks to wait. */
@@ -298,17 +304,10 @@ export type Take<B> = (
   outgoing: Outgoing,
   response: Response,
   scope: Scope.Closeable | undefined
-) => Effect.Effect<B, FetchError>
+) => Effect.Effect<B, HttpClientError | Body.Fault>
 
 /** Reads it to the end. */
-export const whole: Take<Uint8Array> = (attempt, outgoing, response) =>
-  Effect.matchEffect(Body.read(response, attempt.limits), {
-    onFailure: (error) => Effect.fail(attempt.unread(outgoing, error)),
-    onSuccess: (body) => {
-      attempt.arrived(body.length)
-      return Effect.succeed(body)
-    }
-  })
+export const whole: Take<Uint8Array> = (attempt, _, response) => Body.read(response, attempt.limits)
 
 /** Leaves it to whoever reads it, and lets go of it at its end. */
 export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
