@@ -319,26 +319,29 @@ export class Attempt<B> {
       const detail = `answered ${status}, which is for a range, and none was asked for`
       return Effect.andThen(Body.release(response), Effect.fail(this.error(outgoing, "Protocol", detail, { status })))
     }
-    const taken = this.take(this, outgoing, response, sent.scope)
     const { cache } = this.around
-    const stored =
-      cache === undefined || place === undefined
-        ? taken
-        : Effect.tap(taken, (body) =>
-            body instanceof Uint8Array ? cache.keep(place, outgoing, response, body) : Effect.void
-          )
-    return Effect.map(stored, (body) => ({
-      outgoing,
-      response,
-      body,
-      millis: Math.round(Alarm.now(this.clock) - sent.at),
-      error: (reason, detail, more) =>
-        this.error(outgoing, reason, detail, {
-          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response, outgoing)),
-          ...more
-        }),
-      scope: sent.scope
-    }))
+    return Effect.matchEffect(this.take(this, outgoing, response, sent.scope), {
+      onFailure: (error) => Effect.fail(this.unread(outgoing, error)),
+      onSuccess: (body) => {
+        const isWhole = body instanceof Uint8Array
+        if (isWhole) this.arrived(body.length)
+        const answer: Answer<B> = {
+          outgoing,
+          response,
+          body,
+          millis: Math.round(Alarm.now(this.clock) - sent.at),
+          error: (reason, detail, more) =>
+            this.error(outgoing, reason, detail, {
+              ...(reason === "Decode" && isWhole && excerpt(body, response, outgoing)),
+              ...more
+            }),
+          scope: sent.scope
+        }
+        return cache === undefined || place === undefined || !isWhole
+          ? Effect.succeed(answer)
+          : Effect.as(cache.keep(place, outgoing, response, body), answer)
+      }
+    })
   }
 
   /** Passes on to its host what an answer says for all; gives for how many milliseconds it asks to wait. */
@@ -401,17 +404,10 @@ export type Take<B> = (
   outgoing: Outgoing,
   response: Response,
   scope: Scope.Closeable | undefined
-) => Effect.Effect<B, FetchError>
+) => Effect.Effect<B, HttpClientError | Body.Fault>
 
 /** Reads it to the end. */
-export const whole: Take<Uint8Array> = (attempt, outgoing, response) =>
-  Effect.matchEffect(Body.read(response, attempt.limits), {
-    onFailure: (error) => Effect.fail(attempt.unread(outgoing, error)),
-    onSuccess: (body) => {
-      attempt.arrived(body.length)
-      return Effect.succeed(body)
-    }
-  })
+export const whole: Take<Uint8Array> = (attempt, _, response) => Body.read(response, attempt.limits)
 
 /** Leaves it to whoever reads it, and lets go of it at its end. */
 export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
