@@ -90,6 +90,7 @@ export class Attempt<B> {
   /** The last answer with 401 of an origin that there are new headers for. */
   unauthorized: Unauthorized | undefined
   isRenewed = false
+  waitsForSlot = false
   readonly host: Host
   readonly limits: Limits
   private readonly client: HttpClient.HttpClient
@@ -189,7 +190,10 @@ export class Attempt<B> {
   }
 
   late(outgoing: Outgoing, what: string, millis: number): FetchError {
-    const detail = `no complete answer within ${span(millis)}, the time for ${what}`
+    const time = `no complete answer within ${span(millis)}, the time for ${what}`
+    const detail = this.waitsForSlot
+      ? `${time}: it was waiting for a slot (\`perHost\`, \`concurrency\`); an answer that is read as a stream holds one to its end`
+      : time
     return this.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent })
   }
 

@@ -155,11 +155,19 @@ const admitted = <B>(
   if (!isHeld) return Effect.suspend(() => (pace.isFree ? run : pace.before(asking(attempt, outgoing), run)))
   let era = pace.era
   // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
-  let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() =>
-    pace.era === era ? run : Effect.undefined
-  )
+  let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() => {
+    attempt.waitsForSlot = false
+    return pace.era === era ? run : Effect.undefined
+  })
   if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
   if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
+  if (concurrency !== undefined || perHost !== undefined) {
+    const held = call
+    call = Effect.suspend(() => {
+      attempt.waitsForSlot = true
+      return held
+    })
+  }
   if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
   if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
   if (apart > 0) call = rates.of({ limit: 1, per: apart }).withPermit(call)

@@ -64,6 +64,7 @@ const causes = (error: unknown): ReadonlyArray<unknown> => {
 
 /** What Node, undici and OpenSSL call it. */
 const byCode = (code: string, message: string): Cause | undefined => {
+  if (code === "UND_ERR_INVALID_ARG") return once("Encode", `it cannot be sent: ${message}`)
   if (code === "UND_ERR_SOCKET" && message.startsWith("bad ")) {
     return once("Protocol", `it answered what was not asked for (${message})`)
   }

@@ -197,7 +197,8 @@ class Pages<Page, Item, R> {
   /** What is kept of an address: nothing secret. What is so in the first one is known without, and else only that it was there. */
   private withoutSecrets(url: string): string {
     const kept = new URL(url)
-    const start = URL.canParse(this.start) && new URL(this.start).origin === kept.origin ? new URL(this.start) : undefined
+    const start =
+      URL.canParse(this.start) && new URL(this.start).origin === kept.origin ? new URL(this.start) : undefined
     if (kept.username + kept.password !== "") {
       const isKnown = kept.username === start?.username && kept.password === start.password
       kept.username = isKnown ? "" : mark
