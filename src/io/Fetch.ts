@@ -27,7 +27,7 @@ import type { Target } from "./fetch/FetchRequest.ts"
 import type { Message } from "./fetch/Message.ts"
 import * as EventSources from "./fetch/source/EventSource.ts"
 import type { Event, EventOptions } from "./fetch/source/EventSource.ts"
-import { following, type Next } from "./fetch/source/PageLinks.ts"
+import { following, type Next, parameterOf } from "./fetch/source/PageLinks.ts"
 import * as PageSources from "./fetch/source/PageSource.ts"
 import type { PagePosition } from "./fetch/source/PageSource.ts"
 import * as BodySources from "./fetch/source/BodySource.ts"
@@ -545,7 +545,8 @@ export const pages = <S extends Schema.Constraint, Item>(
   options: PagesOptions<S, Item>
 ): Source<Item, FetchError, HttpClient.HttpClient | S["DecodingServices"], PagePosition> => {
   const { items, next, schema, ...rest } = options
-  return PageSources.make(url, { decode: FetchJson.decoder(schema), items, next: following(next) }, rest)
+  const parts = { decode: FetchJson.decoder(schema), items, next: following(next), by: parameterOf(next) }
+  return PageSources.make(url, parts, rest)
 }
 
 /**

@@ -185,7 +185,7 @@ describe.each(databases)("Fetch.cache in $database", ({ url, direct }) => {
         const by = (language: string) => get("/a", { headers: { "accept-language": language } })
         assert.deepEqual(yield* Effect.all([by("de"), by("en"), by("de"), by("en")]), ["de", "en", "de", "en"])
         assert.strictEqual(site.seen.length, 2)
-        yield* Fetch.send({ method: "PUT", url: `${base}/a`, text: "new" })
+        yield* Fetch.send({ method: "PUT", url: `${base}/a`, body: "new" })
         assert.strictEqual(yield* count, 0)
         yield* by("de")
         assert.strictEqual(site.seen.length, 4)
@@ -288,6 +288,7 @@ describe.each(databases)("Fetch.cache in $database", ({ url, direct }) => {
         }
         assert.isAtMost(yield* count, 40)
         assert.isAtLeast(yield* count, 30)
+        assert.strictEqual(site.seen.filter(({ path }) => path === "/0").length, 1)
         const asked = site.seen.length
         for (const path of ["/0", "/99", "/90"]) yield* get(path)
         assert.strictEqual(site.seen.length, asked)

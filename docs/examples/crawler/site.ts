@@ -47,10 +47,10 @@ const html = (n: number): string => {
 }
 
 /** In windows-1251, and only the page itself says so. */
-const russian = Buffer.from([
-  ...Buffer.from('<meta charset="windows-1251"><title>'),
-  ...[0xd1, 0xf2, 0xf0, 0xe0, 0xed, 0xe8, 0xf6, 0xe0],
-  ...Buffer.from(" 13</title>")
+const russian = Buffer.concat([
+  Buffer.from('<meta charset="windows-1251"><title>'),
+  Buffer.of(0xd1, 0xf2, 0xf0, 0xe0, 0xed, 0xe8, 0xf6, 0xe0),
+  Buffer.from(" 13</title>")
 ])
 
 const answer = (busy: Set<number>) => (request: IncomingMessage, response: ServerResponse) => {

@@ -14,18 +14,17 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
-import * as Secrets from "../../concurrency/base/Secrets.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import { Meter } from "../../pipeline/context/Meter.ts"
 import { FetchError, type Reason } from "../FetchError.ts"
-import * as TextRule from "../text/TextRule.ts"
 import * as Body from "./FetchBody.ts"
 import * as Cookies from "./Cookies.ts"
 import * as FetchCause from "./FetchCause.ts"
+import { excerpt } from "./FetchExcerpt.ts"
 import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
-import { isSecret, shown } from "./ShownUrl.ts"
+import { shown } from "./ShownUrl.ts"
 import * as HttpCache from "./cache/HttpCache.ts"
 import * as Wire from "../context/Wire.ts"
 
@@ -316,33 +315,40 @@ export class Attempt<B> {
       }
     }
     if (!this.limits.accept(status)) return this.refuse(outgoing, response, retryAfter)
-    const taken = this.take(this, outgoing, response, sent.scope)
+    if (status === partial && outgoing.request.headers["range"] === undefined) {
+      const detail = `answered ${status}, which is for a range, and none was asked for`
+      return Effect.andThen(Body.release(response), Effect.fail(this.error(outgoing, "Protocol", detail, { status })))
+    }
     const { cache } = this.around
-    const stored =
-      cache === undefined || place === undefined
-        ? taken
-        : Effect.tap(taken, (body) =>
-            body instanceof Uint8Array ? cache.keep(place, outgoing, response, body) : Effect.void
-          )
-    return Effect.map(stored, (body) => ({
-      outgoing,
-      response,
-      body,
-      millis: Math.round(Alarm.now(this.clock) - sent.at),
-      error: (reason, detail, more) =>
-        this.error(outgoing, reason, detail, {
-          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response, outgoing)),
-          ...more
-        }),
-      scope: sent.scope
-    }))
+    return Effect.matchEffect(this.take(this, outgoing, response, sent.scope), {
+      onFailure: (error) => Effect.fail(this.unread(outgoing, error)),
+      onSuccess: (body) => {
+        const isWhole = body instanceof Uint8Array
+        if (isWhole) this.arrived(body.length)
+        const answer: Answer<B> = {
+          outgoing,
+          response,
+          body,
+          millis: Math.round(Alarm.now(this.clock) - sent.at),
+          error: (reason, detail, more) =>
+            this.error(outgoing, reason, detail, {
+              ...(reason === "Decode" && isWhole && excerpt(body, response, outgoing)),
+              ...more
+            }),
+          scope: sent.scope
+        }
+        return cache === undefined || place === undefined || !isWhole
+          ? Effect.succeed(answer)
+          : Effect.as(cache.keep(place, outgoing, response, body), answer)
+      }
+    })
   }
 
   /** Passes on to its host what an answer says for all; gives for how many milliseconds it asks to wait. */
   private heed(outgoing: Outgoing, { headers, status }: Response, sent: Sent): number | undefined {
     const header = headers["retry-after"]
     if (header === undefined && status !== tooMany) {
-      this.host.pace.took()
+      this.host.pace.took(Alarm.now(this.clock), sent.at)
       return undefined
     }
     const asked = Headers.parseRetryAfter(header ?? "")
@@ -398,17 +404,10 @@ export type Take<B> = (
   outgoing: Outgoing,
   response: Response,
   scope: Scope.Closeable | undefined
-) => Effect.Effect<B, FetchError>
+) => Effect.Effect<B, HttpClientError | Body.Fault>
 
 /** Reads it to the end. */
-export const whole: Take<Uint8Array> = (attempt, outgoing, response) =>
-  Effect.matchEffect(Body.read(response, attempt.limits), {
-    onFailure: (error) => Effect.fail(attempt.unread(outgoing, error)),
-    onSuccess: (body) => {
-      attempt.arrived(body.length)
-      return Effect.succeed(body)
-    }
-  })
+export const whole: Take<Uint8Array> = (attempt, _, response) => Body.read(response, attempt.limits)
 
 /** Leaves it to whoever reads it, and lets go of it at its end. */
 export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
@@ -458,20 +457,8 @@ export const isTransient = (status: number): boolean => transient.has(status)
 const transient: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
 const tooMany = 429
 const unavailable = 503
+/** A part, which would pass for the whole. */
+const partial = 206
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
-
-/** How it starts, where it is text; without the secrets of the request that it may repeat. */
-const excerpt = (body: Uint8Array, { headers }: Response, outgoing: Outgoing): { readonly excerpt?: string } => {
-  const start = body.length === 0 ? undefined : TextRule.start(body, headers, 500)
-  if (start === undefined) return {}
-  return { excerpt: secretsOf(outgoing).reduce((text, secret) => text.replaceAll(secret, Secrets.mark), start) }
-}
-
-/** Values of headers, as `Bearer x` and as `x`. */
-const secretsOf = ({ request, secret }: Outgoing): ReadonlyArray<string> =>
-  Object.entries(request.headers)
-    .filter(([name]) => isSecret(name, secret))
-    .flatMap(([, value]) => [value, ...value.split(" ")])
-    .filter((value) => value.length >= 8)
 
 export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

@@ -150,38 +150,39 @@ const admitted = <B>(
   apart: number
 ): Effect.Effect<Attempt.Answer<B>, FetchError> => {
   const { pace, rates, slots } = attempt.host
-  return Effect.suspend(() => {
-    let era = pace.era
-    // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
-    let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() =>
-      pace.era === era ? run : Effect.undefined
-    )
-    if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
-    if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
-    if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
-    if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
-    if (apart > 0) call = rates.of({ limit: 1, per: apart }).withPermit(call)
-    const asking: Asking = {
-      isRetry: attempt.count > 0,
-      refusal: (status, retryAfter) =>
-        attempt.error(outgoing, "Status", `not sent, as its host answered ${status} to others`, { status, retryAfter }),
-      late: (status, millis, left) => {
-        const wait = `its host answered ${status} and asks to wait for ${Attempt.span(millis)}`
-        return attempt.error(outgoing, "Timeout", `not sent, as ${wait}, and ${Attempt.span(left)} are left`, {
-          status
-        })
-      }
-    }
-    const start = Effect.suspend(() => {
-      era = pace.era
-      return call
-    })
-    const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(pace.before(asking, start), (answer) =>
-      answer === undefined ? turn : Effect.succeed(answer)
-    )
-    return turn
-  })
+  const isHeld =
+    concurrency !== undefined || perHost !== undefined || rate !== undefined || ratePerHost !== undefined || apart > 0
+  if (!isHeld) return Effect.suspend(() => (pace.isFree ? run : pace.before(asking(attempt, outgoing), run)))
+  let era = pace.era
+  // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
+  let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() =>
+    pace.era === era ? run : Effect.undefined
+  )
+  if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
+  if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
+  if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
+  if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
+  if (apart > 0) call = rates.of({ limit: 1, per: apart }).withPermit(call)
+  const start = () => {
+    era = pace.era
+    return call
+  }
+  const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(
+    Effect.suspend(() => (pace.isFree ? start() : pace.before(asking(attempt, outgoing), Effect.suspend(start)))),
+    (answer) => (answer === undefined ? turn : Effect.succeed(answer))
+  )
+  return turn
 }
+
+const asking = <B>(attempt: Attempt.Attempt<B>, outgoing: Request.Outgoing): Asking => ({
+  isRetry: attempt.count > 0,
+  refusal: (status, retryAfter) =>
+    attempt.error(outgoing, "Status", `not sent, as its host answered ${status} to others`, { status, retryAfter }),
+  late: (status, millis, left) => {
+    const wait = `its host answered ${status} and asks to wait for ${Attempt.span(millis)}`
+    return attempt.error(outgoing, "Timeout", `not sent, as ${wait}, and ${Attempt.span(left)} are left`, { status })
+  }
+})
 
 /** The slot of an answer whose body is still to be read goes with it. */
 const isKept = (answer: Attempt.Answer<unknown> | undefined, leave: () => void): boolean => {

@@ -80,6 +80,8 @@ const byCode = (code: string, message: string): Cause | undefined => {
   if (/^(CERT_|CRL_|ERR_TLS_|UNABLE_TO_|INVALID_)|_CERT(_|$)/.test(code) || code === "HOSTNAME_MISMATCH") {
     return once("Tls", `its certificate does not hold: ${message} (${code})`)
   }
+  // Undici's own parser gives up so on what no answer may have, as the status 000.
+  if (code === "ERR_ASSERTION") return once("Protocol", "what it answered is no HTTP that can be read")
   if (known.has(code) || !code.startsWith("HPE_")) return known.get(code)
   return once("Protocol", `what it answered is no HTTP that can be read: ${message || code}`)
 }

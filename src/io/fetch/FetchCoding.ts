@@ -1,4 +1,4 @@
-/** What `Accept-Encoding` asks for, and `Content-Encoding` says. */
+/** What `Accept-Encoding` asks for, what `Content-Encoding` says, and `Transfer-Encoding` of what the transport leaves as it is. */
 import type { Headers } from "effect/http/Headers"
 import { type Compression, isKnown } from "../codec/Compression.ts"
 
@@ -29,12 +29,7 @@ export const askedFor = (): string =>
  * itself and comes "as gzip" is left as it is, as in Firefox: servers that say so have not compressed it twice.
  */
 export const codingsOf = (headers: Headers): ReadonlyArray<Compression> | string => {
-  const header = headers["content-encoding"]
-  if (header === undefined) return []
-  const names = header
-    .split(",")
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== "" && name !== "identity")
+  const names = [...listed(headers["content-encoding"]), ...listed(headers["transfer-encoding"])]
   if (names.length > most) return `is coded ${names.length} times, and no more than ${most} are undone`
   const codings: Array<Compression> = []
   for (const name of names) {
@@ -45,6 +40,12 @@ export const codingsOf = (headers: Headers): ReadonlyArray<Compression> | string
   const isFile = codings.length === 1 && codings[0] === "gzip" && isGzipFile(headers["content-type"])
   return isFile ? [] : codings
 }
+
+const listed = (header: string | undefined): ReadonlyArray<string> =>
+  (header ?? "")
+    .split(",")
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== "" && name !== "identity" && name !== "chunked")
 
 const isGzipFile = (contentType: string | undefined): boolean =>
   contentType !== undefined && /^\s*application\/(x-)?(gzip|gunzip)\s*(;|$)/i.test(contentType)

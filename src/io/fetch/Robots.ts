@@ -72,7 +72,7 @@ export class Origin<E> {
 /** The rules of a file. */
 export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
   Effect.map(
-    Effect.promise(() => (loaded ??= import("robots-parser"))),
+    Effect.promise(() => (loaded ??= load())),
     ({ default: parser }) => {
       const named = new Set<string>()
       const robots = (parser as unknown as Parser)(`${origin}/robots.txt`, plain(text, named))
@@ -93,10 +93,18 @@ export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
     }
   )
 
-let loaded: Promise<typeof import("robots-parser")> | undefined
+const load = () => import("robots-parser")
+let loaded: ReturnType<typeof load> | undefined
 
 /** What its type says, as a module that CommonJS exports. */
-type Parser = (url: string, text: string) => ReturnType<typeof import("robots-parser").default>
+type Parser = (
+  url: string,
+  text: string
+) => {
+  readonly isAllowed: (url: string, robot: string) => boolean | undefined
+  readonly getMatchingLineNumber: (url: string, robot: string) => number
+  readonly getCrawlDelay: (robot: string) => number | undefined
+}
 
 /** The name that rules are made for: that of `skein/1.0 (+https://…)` is `skein`. */
 export const robotOf = (userAgent: string): string => (/^[^\s/(;,]+/.exec(userAgent.trim())?.[0] ?? "*").toLowerCase()

@@ -43,7 +43,7 @@ const longestWait = 60_000
 
 const largest = 16 * 1024 * 1024
 
-export class Events {
+class Events {
   private readonly url: string | URL
   private readonly call: Call
   private readonly options: EventOptions

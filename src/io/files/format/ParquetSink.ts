@@ -225,7 +225,17 @@ const make = (
       return failed(file.writeAll(made))
     })
     if (kept !== null) {
-      const { metadata } = yield* openFooter(path)
+      const { metadata } = yield* Effect.mapError(
+        openFooter(path),
+        ({ reason }) =>
+          new FilesError({
+            kind: "CommittedLost",
+            tried: "resume writing",
+            path: name,
+            reason: `${kept.rows} rows of it were committed, and now ${reason}`,
+            fix: "Put the file back as it was, or start over to write all of it again."
+          })
+      )
       yield* copy(path, kept.length, (piece) => failed(file.writeAll(piece)))
       bytes.index = 0
       bytes.offset = kept.length

@@ -17,9 +17,11 @@ export type Added = Pick<Format<never>, "isBinary" | "follows" | "head" | "layou
 export interface Existing {
   /** The element that comes first would become a part of the last one. */
   readonly lacksEnd: boolean
+  /** As it is, compressed or not. */
+  readonly bytes: number
 }
 
-export const nothing: Existing = { lacksEnd: false }
+export const nothing: Existing = { lacksEnd: false, bytes: 0 }
 
 /** What is compressed is read to its end for that, once: behind data that is cut nobody would find what was added. */
 export const look = (
@@ -32,7 +34,7 @@ export const look = (
     const found = yield* statOf(fs, path)
     // What is no file is refused by who opens it.
     if (!Option.exists(found, (info) => info.type === "File" && sizeOf(info) > 0)) return nothing
-    const { file } = yield* openToRead(path)
+    const { file, size } = yield* openToRead(path)
     const first = new Uint8Array(isBinary ? 0 : Math.max(headSize, head))
     const end = new TextEncoder().encode(layout.terminator ?? "")
     let count: number
@@ -67,7 +69,7 @@ export const look = (
       if (charset !== undefined) return yield* refused(path, `it is ${charset}, and what is added is UTF-8`)
     }
     const refusal = follows?.(there.subarray(0, head))
-    return refusal === undefined ? { lacksEnd } : yield* refused(path, refusal.reason, refusal.fix)
+    return refusal === undefined ? { lacksEnd, bytes: size } : yield* refused(path, refusal.reason, refusal.fix)
   }).pipe(
     Effect.scoped,
     Effect.catchIf(

@@ -1,6 +1,6 @@
 /** Writes elements to a file such that it never keeps more than was committed, and never loses what is not its own. */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Opening, Writer } from "../../../pipeline/Sink.ts"
@@ -35,6 +35,11 @@ export const open = <A>(
     const committed = yield* stateOf(name, opening.committed)
     const isAdded = Option.isNone(committed) && how === "append" && rotate === undefined
     const existing = isAdded ? yield* look(name, format, compression) : nothing
+    if (existing.bytes > 0) {
+      yield* Effect.logWarning(
+        `${name} has ${existing.bytes} bytes already, and no run of this pipeline is known that wrote them: what it writes goes behind them. If one did, and its journal is gone, it is all written again; \`existing: "replace"\` starts the file over`
+      )
+    }
     const all: EndOptions = { ...options, name, opening, committed, isOpen: isOpenEnded(layout) }
     const end = yield* options.rotate !== undefined
       ? rotating(all, options.rotate)
