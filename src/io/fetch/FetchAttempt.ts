@@ -352,7 +352,7 @@ export class Attempt<B> {
   private heed(outgoing: Outgoing, { headers, status }: Response, sent: Sent): number | undefined {
     const header = headers["retry-after"]
     if (header === undefined && status !== tooMany) {
-      this.host.pace.took(Alarm.now(this.clock), sent.at)
+      this.host.pace.took(this.clock, sent.at)
       return undefined
     }
     const asked = Headers.parseRetryAfter(header ?? "")

@@ -74,10 +74,11 @@ export class Pace {
   }
 
   /** The host has answered what was sent at `sent`, and not that it was too much. */
-  took(now: number, sent: number): void {
+  took(clock: Clock.Clock, sent: number): void {
     if (sent <= this.changed) return
     this.taken += 1
     if (this.fruitless === 0) return
+    const now = Alarm.now(clock)
     this.fruitless = 0
     this.next = now + 1 / (this.rateAt(now) ?? fastest)
     this.schedule()
