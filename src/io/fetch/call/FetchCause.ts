@@ -1,9 +1,9 @@
 /** Which reason a failure of the transport is, what it says in words, and whether the request is worth another attempt. */
 import type { HttpClientError } from "effect/http/HttpClientError"
-import * as Foreign from "../../concurrency/base/Foreign.ts"
-import type { Reason } from "../FetchError.ts"
+import * as Foreign from "../../../concurrency/base/Foreign.ts"
+import type { Reason } from "../../FetchError.ts"
 import { line } from "./ShownUrl.ts"
-import { WireError } from "../context/WireError.ts"
+import { WireError } from "../../context/WireError.ts"
 
 export interface Cause {
   readonly reason: Reason

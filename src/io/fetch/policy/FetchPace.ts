@@ -9,12 +9,12 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { Scheduler } from "effect/Scheduler"
-import * as Alarm from "../../concurrency/base/Alarm.ts"
-import { waiting } from "../../concurrency/base/TaskNode.ts"
-import * as Wait from "../../concurrency/base/Wait.ts"
-import { Waiter, WaitList } from "../../concurrency/base/WaitList.ts"
-import * as Deadline from "../../concurrency/Deadline.ts"
-import type { FetchError } from "../FetchError.ts"
+import * as Alarm from "../../../concurrency/base/Alarm.ts"
+import { waiting } from "../../../concurrency/base/TaskNode.ts"
+import * as Wait from "../../../concurrency/base/Wait.ts"
+import { Waiter, WaitList } from "../../../concurrency/base/WaitList.ts"
+import * as Deadline from "../../../concurrency/Deadline.ts"
+import type { FetchError } from "../../FetchError.ts"
 
 /** Who wants to ask the host. */
 export interface Asking {
