@@ -1,6 +1,6 @@
 /** Writes elements to a file such that it never keeps more than was committed, and never loses what is not its own. */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Opening, Writer } from "../../../pipeline/Sink.ts"
