@@ -97,7 +97,7 @@ export function lines(place: Place, options: Options<string> | FollowOptions = {
  * ```ts
  * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
  * import * as Effect from "effect/Effect"
- * import type * as Schema from "effect/Schema"
+ * import * as Schema from "effect/Schema"
  * import { Files, Pipeline } from "skein"
  *
  * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
@@ -352,14 +352,14 @@ export const stdin: Stdin = { _tag: "Stdin" }
  * import { Effect, Sink, Stdio } from "effect"
  * import { Files, Journal, Pipeline } from "skein"
  *
- * const given: Array<string> = []
+ * const given: Array<string | Uint8Array> = []
  * const taking = Stdio.layerTest({
- *   stdout: () => Sink.forEach((text: string | Uint8Array) => Effect.sync(() => given.push(String(text))))
+ *   stdout: () => Sink.forEach((piece: string | Uint8Array) => Effect.sync(() => given.push(piece)))
  * })
  * const job = Pipeline.from(["one", "two"]).pipe(Pipeline.to(Files.lines(Files.stdout)))
  *
  * await Effect.runPromise(Pipeline.run(job, { name: "give" }).pipe(Effect.provide([taking, Journal.memory])))
- * given.join("") // => "one\ntwo\n"
+ * new Blob(given as Array<BlobPart>).text() // => "one\ntwo\n"
  * ```
  */
 export const stdout: Stdout = { _tag: "Stdout" }

@@ -60,7 +60,8 @@ const punctuationAfter = (value: string): string => {
   return value.slice(end)
 }
 
-const isSecretParameter = (name: string, names: ReadonlyArray<string>): boolean =>
+/** Whether a parameter of a URL of this name is one, or is named so in `names`. */
+export const isSecretParameter = (name: string, names: ReadonlyArray<string>): boolean =>
   isSecret(name) ||
   /^key$|session[-_]?id$|^(?:php|j)sessid$|^sid$/i.test(name) ||
   names.some((secret) => secret.toLowerCase() === name.toLowerCase())

@@ -85,7 +85,7 @@ export const kept = (choice: Choice | undefined, client: HttpClient): Cookies | 
 const shared = new WeakMap<HttpClient, Cookies>()
 
 /** As in browsers, so that no server can fill the memory. */
-const most = { length: 4096, lines: 50, cookies: 3000 }
+const most = { length: 4096, lines: 50, ofDomain: 180, cookies: 3000 }
 
 /** Loaded when the first cookie comes: most answers have none, and the list of public suffixes is long. */
 const make = async (): Promise<Jar> => {
@@ -100,9 +100,13 @@ const make = async (): Promise<Jar> => {
       // Looking through all of them is not for each.
       if (++set % 100 !== 0) return
       const all = await store.getAllCookies()
-      const oldest = all.toSorted((a, b) => Number(a.lastAccessed) - Number(b.lastAccessed))
-      for (const { domain, key, path } of oldest.slice(0, Math.max(0, all.length - most.cookies))) {
-        await store.removeCookie(domain ?? "", path ?? "/", key)
+      const latest = all.toSorted((a, b) => Number(b.lastAccessed) - Number(a.lastAccessed))
+      const kept = new Map<string, number>()
+      let left = most.cookies
+      for (const { domain, key, path } of latest) {
+        const before = kept.get(domain ?? "") ?? 0
+        kept.set(domain ?? "", before + 1)
+        if (before >= most.ofDomain || left-- <= 0) await store.removeCookie(domain ?? "", path ?? "/", key)
       }
     }
   }

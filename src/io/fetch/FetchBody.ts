@@ -1,5 +1,4 @@
 /** The body of a response: undone of its content codings, within limits, or let go of. */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -45,7 +44,7 @@ export const maxRatio = 1000
 /** As in "`its body of 20 bytes is larger than 10 bytes, …`". */
 export const explainLarge = ({ announced, limit: name }: TooLarge, limit: number): string =>
   name === "maxRatio"
-    ? `its body becomes more than ${limit} times as large when it is decompressed, and was not read to the end`
+    ? `its body becomes more than ${limit} times as large when it is decompressed, the limit \`maxRatio\`, and was not read to the end`
     : `its body${announced === undefined ? "" : ` of ${announced} bytes`} is larger than ${limit} bytes, and was not read to the end`
 
 /** The whole body. It fails as soon as it is known to be larger than the bounds. */
@@ -75,17 +74,6 @@ export const open = (
   return Effect.flatMap(arriving(response), (next) => undone(codings, next, bounds))
 }
 
-/** As `open`, for who works with streams. */
-export const stream = (response: Response, bounds: Bounds): Stream.Stream<Uint8Array, HttpError | Fault> =>
-  Stream.unwrap(
-    Effect.map(open(response, bounds), (next) => {
-      const pull = Effect.flatMap(next, (piece) =>
-        piece === undefined ? Cause.done() : Effect.succeed([piece] as const)
-      )
-      return Stream.fromPull(Effect.succeed(pull))
-    })
-  )
-
 /**
  * Reads the body to its end, so that the connection can serve the next request; beyond 64 KiB, or when the rest does
  * not come, a new connection is cheaper.
@@ -93,7 +81,7 @@ export const stream = (response: Response, bounds: Bounds): Stream.Stream<Uint8A
 export const discard = (response: Response): Effect.Effect<void> => {
   if (isEmpty(response)) return Effect.void
   const raw = Effect.flatMap(arriving(response), (next) => gathered(bounded(next, { maxBody: discarded })))
-  return Effect.ignore(Effect.scoped(raw))
+  return Effect.ignore(Effect.timeoutOption(Effect.scoped(raw), patience))
 }
 
 /** As `discard`, and gives what came of it. */
@@ -109,11 +97,11 @@ export const beginning = (response: Response): Effect.Effect<Uint8Array> =>
       return Effect.suspend(() => (size > discarded ? Effect.undefined : counted))
     }
     const read = Effect.flatMap(open(response, { maxBody: Infinity }), (next) => gathered(begun(next), pieces))
-    return Effect.orElseSucceed(Effect.scoped(read), () => joined(pieces))
+    return Effect.map(Effect.ignore(Effect.timeoutOption(Effect.scoped(read), patience)), () => joined(pieces))
   })
 
 /** Closes the connection of a response whose body is not wanted. */
-const release = (response: Response): Effect.Effect<void> =>
+export const release = (response: Response): Effect.Effect<void> =>
   Effect.asVoid(Effect.scoped(Stream.toPull(response.stream)))
 
 const arriving = (response: Response): Effect.Effect<Compression.Pull<HttpError>, never, Scope.Scope> =>
@@ -182,8 +170,9 @@ const tooLarge = (limit: TooLarge["limit"], announced: number | undefined): TooL
   announced
 })
 
-/** So many bytes are read at most of a body that is not wanted. */
+/** So many bytes are read at most of a body that is not wanted, and so long is waited for them. */
 const discarded = 64 * 1024
+const patience = "2 seconds"
 
 const isEmpty = ({ request, status }: Response): boolean =>
   request.method === "HEAD" || status === 204 || status === 304

@@ -64,6 +64,7 @@ const causes = (error: unknown): ReadonlyArray<unknown> => {
 
 /** What Node, undici and OpenSSL call it. */
 const byCode = (code: string, message: string): Cause | undefined => {
+  if (code === "UND_ERR_INVALID_ARG") return once("Encode", `it cannot be sent: ${message}`)
   if (code === "UND_ERR_SOCKET" && message.startsWith("bad ")) {
     return once("Protocol", `it answered what was not asked for (${message})`)
   }
@@ -80,6 +81,8 @@ const byCode = (code: string, message: string): Cause | undefined => {
   if (/^(CERT_|CRL_|ERR_TLS_|UNABLE_TO_|INVALID_)|_CERT(_|$)/.test(code) || code === "HOSTNAME_MISMATCH") {
     return once("Tls", `its certificate does not hold: ${message} (${code})`)
   }
+  // Undici's own parser gives up so on what no answer may have, as the status 000.
+  if (code === "ERR_ASSERTION") return once("Protocol", "what it answered is no HTTP that can be read")
   if (known.has(code) || !code.startsWith("HPE_")) return known.get(code)
   return once("Protocol", `what it answered is no HTTP that can be read: ${message || code}`)
 }

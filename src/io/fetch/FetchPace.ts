@@ -1,6 +1,7 @@
 /**
  * What a host has said of how it wants to be asked, for all who ask it. After an answer that says when to come back, nobody
  * starts before that; then they start one by one, at the pace that the host took until it refused, and faster as time goes.
+ * Where it refuses again and has taken nothing in between, one alone tries, each time after twice as long.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -41,6 +42,9 @@ export class Pace {
   private taken = 0
   private refused = 0
   private changed = -Infinity
+  /** How often in a row it refused and took nothing in between; while that is so, the next tries so long after. */
+  private fruitless = 0
+  private apart = 0
   /** Those who have been refused before start before the others: they have fewer attempts left. */
   private readonly again = new WaitList<Turn>()
   private readonly first = new WaitList<Turn>()
@@ -48,6 +52,11 @@ export class Pace {
 
   constructor(now: number) {
     this.since = now
+  }
+
+  /** Whether it has said nothing that still holds. */
+  get isFree(): boolean {
+    return this.rate === undefined && this.until === -Infinity
   }
 
   /** Whether there is nothing to remember. */
@@ -58,45 +67,51 @@ export class Pace {
   /** The host is asked; its past counts less the longer ago it is. */
   look(now: number): void {
     const elapsed = now - this.since
-    if (elapsed < 2 * memory) return
+    if (elapsed < 2 * memory || this.fruitless > 0) return
     this.taken *= memory / elapsed
     this.refused *= memory / elapsed
     this.since = now - memory
   }
 
-  /** The host has answered, and not that it was too much. */
-  took(): void {
+  /** The host has answered what was sent at `sent`, and not that it was too much. */
+  took(clock: Clock.Clock, sent: number): void {
+    if (sent <= this.changed) return
     this.taken += 1
+    if (this.fruitless === 0) return
+    const now = Alarm.now(clock)
+    this.fruitless = 0
+    this.next = now + 1 / (this.rateAt(now) ?? fastest)
+    this.schedule()
   }
 
   /** The host has answered that it was too much, to what was sent at `sent`. */
   refuses(now: number, sent: number, status: number, retryAfter: number | undefined): void {
     let wait = Math.min(retryAfter ?? 0, longest)
     if (!(wait > 0)) {
-      if (status !== tooMany || ++this.refused < most) return
+      if (status !== tooMany || (++this.refused < most && this.rateAt(now) === undefined)) return
       wait = unsaid
     }
-    const paced = this.rateAt(now)
+    // All that were under way together are one refusal.
+    if (sent > this.changed) {
+      const isAgain = this.taken === 0 && this.changed > -Infinity
+      this.fruitless = isAgain ? this.fruitless + 1 : 0
+      // Of few who wait, each try takes one of the few attempts that they have.
+      if (isAgain)
+        wait = Math.max(wait, Math.min(patience, unsaid * 2 ** this.fruitless), patience / 2 ** (this.size + 1))
+      this.apart = wait
+      this.slow(now, wait)
+      this.changed = now
+      this.taken = this.refused = 0
+    }
     const until = Math.max(this.until, now + wait)
     if (until !== this.until) {
       this.until = until
       this.status = status
       this.era += 1
     }
-    // All that were under way together are one refusal.
-    if (sent >= this.changed) {
-      this.changed = now
-      const measured = (0.9 * this.taken) / (Math.max(0, now - this.since) + wait)
-      if (measured > 0) {
-        this.rate = paced === undefined ? measured : Math.min(Math.max(measured, paced / 2), 0.9 * paced)
-        this.doubling = 60_000
-      } else {
-        this.rate = paced === undefined ? unknown : paced / 2
-        this.doubling = 1_000
-      }
-      this.taken = this.refused = 0
-    }
-    this.from = this.next = this.since = until
+    this.from = this.next = until
+    // What it takes after that is for the time as well in which it took nothing.
+    if (this.fruitless === 0) this.since = until
     if (until - now > patience + nanos) this.refuseAll(now)
     this.schedule()
   }
@@ -104,7 +119,7 @@ export class Pace {
   /** Runs the effect when the host may be asked. */
   before<A, E, R>(asking: Asking, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | FetchError, R> {
     return Effect.withFiber((fiber) => {
-      if (this.rate === undefined && this.until === -Infinity) return effect
+      if (this.isFree) return effect
       const now = Alarm.now(fiber.getRef(Clock.Clock))
       if ((asking.isRetry ? this.again.size : this.size) === 0 && this.start(now)) return effect
       const wait = this.until - now
@@ -115,6 +130,19 @@ export class Pace {
         return Effect.andThen(this.wait(asking, fiber), effect)
       })
     })
+  }
+
+  /** What it took is known by now, or is not: then it starts low, and is soon higher. */
+  private slow(now: number, wait: number): void {
+    const paced = this.rateAt(now)
+    const measured = (0.9 * this.taken) / (Math.max(0, now - this.since) + wait)
+    if (measured > 0) {
+      this.rate = paced === undefined ? measured : Math.min(Math.max(measured, paced / 2), 0.9 * paced)
+      this.doubling = 60_000
+    } else if (paced === undefined) {
+      this.rate = unknown
+      this.doubling = 1_000
+    } else this.rate = paced
   }
 
   private get size(): number {
@@ -129,7 +157,7 @@ export class Pace {
     this.rate = rate === undefined ? undefined : this.rate
     if (rate === undefined) return true
     if (now < this.next - nanos) return false
-    this.next = Math.max(this.next, now - lateness) + 1 / rate
+    this.next = this.fruitless > 0 ? now + this.apart : Math.max(this.next, now - lateness) + 1 / rate
     return true
   }
 
@@ -166,7 +194,9 @@ export class Pace {
   private grant(): void {
     const started: Array<Turn> = []
     for (;;) {
-      const list = this.again.size > 0 ? this.again : this.first
+      // Who tries whether the host takes anything at all has to have attempts left.
+      const isTry = this.fruitless > 0 && this.first.size > 0
+      const list = this.again.size > 0 && !isTry ? this.again : this.first
       const turn = list.first
       if (turn === undefined || !this.start(Alarm.now(turn.clock))) break
       list.remove(turn)

@@ -100,18 +100,14 @@ export const readAt = (
     return filled
   }).pipe(Effect.mapError(fromPlatform("read", path)))
 
-/** The byte before a position and the two behind it; undefined where there is none. */
+/** The byte before a position that is not the first, and the two behind it; undefined where there is none. */
 export const aroundOf = (
   file: FileSystem.File,
   path: string,
   position: number
 ): Effect.Effect<ReadonlyArray<number | undefined>, FilesError> => {
   const bytes = new Uint8Array(3)
-  const from = Math.max(0, position - 1)
-  return Effect.map(readAt(file, path, bytes, from), (count) => {
-    const there = [...bytes.subarray(0, count)]
-    return position === 0 ? [undefined, ...there] : there
-  })
+  return Effect.map(readAt(file, path, bytes, position - 1), (count) => [...bytes.subarray(0, count)])
 }
 
 /** There alone `\` parts folders; elsewhere it is a character like any other. */

@@ -50,6 +50,17 @@ const endless = (socket: Net.Socket, piece: string): undefined => {
   pump()
 }
 
+/** Of each key, the second that it is in, and how many came in that. */
+const taken = new Map<string, { second: number; count: number }>()
+
+/** What `Retry-After` says of the next second, in one of its forms. */
+const retryAfter: Readonly<Record<string, (now: number) => Record<string, string>>> = {
+  seconds: () => ({ "retry-after": "1" }),
+  date: (now) => ({ "retry-after": new Date(now + 1000).toUTCString() }),
+  zero: () => ({ "retry-after": "0" }),
+  none: () => ({})
+}
+
 const answers: Readonly<Record<string, Answer>> = {
   "/ok": () => reply("ok"),
   "/echo": (_, { headers, method, target }) => reply(JSON.stringify({ method, target, headers })),
@@ -89,6 +100,60 @@ const answers: Readonly<Record<string, Answer>> = {
   "/other-lengths": () => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
   "/length-and-chunks": () =>
     "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+  "/status": (_, { query }) => {
+    const status = query.get("of")
+    return reply("ok", status === "206" ? { "content-range": "bytes 0-1/100" } : {}, `${status} Odd`)
+  },
+  "/length": (_, { query }) => `${head("200 OK", { "content-length": query.get("of") ?? "" })}12345`,
+  "/http-2": (socket) => void socket.end(Buffer.concat([Buffer.from([0, 0, 18, 4, 0, 0, 0, 0, 0]), Buffer.alloc(18)])),
+  "/tls-alert": (socket) => void socket.end(Buffer.from([21, 3, 1, 0, 2, 2, 40])),
+  "/chunk-huge": () => `${head("200 OK", { "transfer-encoding": "chunked" })}ffffffffffffffffff\r\n12345\r\n0\r\n\r\n`,
+  "/chunk-extensions": () =>
+    `${head("200 OK", { "transfer-encoding": "chunked" })}5;${filler(100_000)}\r\n12345\r\n0\r\n\r\n`,
+  "/trailers": () =>
+    `${head("200 OK", { "transfer-encoding": "chunked", trailer: "x" })}5\r\n12345\r\n0\r\nx: y\r\n\r\n`,
+  "/trailers-endless": (socket) => {
+    socket.write(`${head("200 OK", { "transfer-encoding": "chunked" })}5\r\n12345\r\n0\r\n`)
+    return endless(socket, `x-more: ${filler(1000)}\r\n`)
+  },
+  "/transfer": (socket, { query }) => {
+    const coding = query.get("coding") ?? ""
+    const body = gzipSync("hello")
+    const chunks = coding.includes("chunked")
+      ? [bytes(`${body.length.toString(16)}\r\n`), body, bytes("\r\n0\r\n\r\n")]
+      : [body]
+    return void socket.end(Buffer.concat([bytes(head("200 OK", { "transfer-encoding": coding })), ...chunks]))
+  },
+  "/codings": (_, { query }) =>
+    reply("ok", { "content-encoding": Array.from({ length: Number(query.get("count")) }, () => "gzip").join(", ") }),
+  "/header-nul": () => reply("ok", { "x-nul": "a\0b" }),
+  "/header-prototype": () => reply("ok", { ["__proto__"]: "polluted", constructor: "polluted", polluted: "yes" }),
+  "/two-answers": () => reply("ok") + reply("evil"),
+  "/head-with-body": (socket) => void socket.write(reply("ok")),
+  "/stalled": (socket, { query }) => {
+    const length = { "content-length": 1000, "content-type": "text/plain" }
+    socket.write(`${head(`${query.get("status")} Odd`, { ...length, location: "/ok" })}the beginning`)
+  },
+  "/repeat": (_, { headers, method, query, target }) => {
+    const { authorization = "" } = headers
+    const user = authorization.startsWith("Basic ") ? Buffer.from(authorization.slice(6), "base64").toString() : ""
+    const before = filler(Number(query.get("before")))
+    const text = `${before}${method} ${target} ${JSON.stringify({ ...headers, user })}${filler(500)}`
+    return reply(text, {}, `${query.get("status") ?? 404} Odd`)
+  },
+  "/numbers": (_, { query }) => {
+    const n = Number(query.get("n"))
+    return reply(JSON.stringify({ items: [n], next: `/numbers?n=${n + 1}` }), { "content-type": "application/json" })
+  },
+  "/limited": (_, { query }) => {
+    const [key, form] = [query.get("key") ?? "", query.get("form") ?? ""]
+    const now = Date.now()
+    const second = Math.floor(now / 1000)
+    const before = taken.get(key)
+    const count = before?.second === second ? before.count + 1 : 1
+    taken.set(key, { second, count })
+    return count <= 10 ? reply("ok") : reply("no", retryAfter[form]?.(now) ?? {}, "429 Too Many Requests")
+  },
   "/no-http": (socket) => void socket.end("SSH-2.0-OpenSSH_9.7\r\n"),
   "/http-0.9": (socket) => void socket.end("<html>hello</html>"),
   "/location": (_, { query }) => {

@@ -54,6 +54,12 @@ export const following = <Page>(next: Next<Page>): Following<Page> => {
   throw new TypeError('Fetch.pages: next must be "link", { number }, { offset }, { cursor, of }, or a function')
 }
 
+/** The parameter in which a page's address differs from the next. */
+export const parameterOf = <Page>(next: Next<Page>): string | undefined => {
+  if (typeof next !== "object") return undefined
+  return "number" in next ? next.number : "offset" in next ? next.offset : next.cursor
+}
+
 const counted = (url: URL, parameter: string, first: number, more: number): URL => {
   const given = url.searchParams.get(parameter)
   const now = given !== null && /^\d+$/.test(given) ? Number(given) : first

@@ -6,9 +6,9 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
-import { hidden } from "../../../concurrency/base/Secrets.ts"
+import { isHidden, isSecretParameter, mark } from "../../../concurrency/base/Secrets.ts"
 import type { Element, Fingerprint, Source } from "../../../pipeline/Source.ts"
-import type { FetchError } from "../../FetchError.ts"
+import { FetchError } from "../../FetchError.ts"
 import type { Answer } from "../FetchAttempt.ts"
 import { Call, type Options } from "../FetchCall.ts"
 import { withoutSecrets } from "../FetchRequest.ts"
@@ -27,6 +27,8 @@ export interface Parts<Page, Item, R> {
   readonly decode: (answer: Answer) => Effect.Effect<Page, FetchError, R>
   readonly items: (page: Page) => ReadonlyArray<Item>
   readonly next: Following<Page>
+  /** The parameter by which a page leads to the next: no secret, whatever it is called. */
+  readonly by: string | undefined
 }
 
 export const make = <Page, Item, R>(
@@ -54,8 +56,25 @@ interface Read<Page, Item> {
   readonly answer: Answer
 }
 
-/** So many addresses are remembered, to find out that a page has been there before. */
-const mostSeen = 100_000
+/** So much of addresses is remembered, in characters, to find out that a page has been there before. */
+const mostSeen = 16 * 1024 * 1024
+/** No server takes more. */
+const longest = 64 * 1024
+
+class Seen {
+  private readonly addresses = new Set<string>()
+  private left = mostSeen
+
+  has(address: string): boolean {
+    return this.addresses.has(address)
+  }
+
+  add(address: string): void {
+    if (this.left < address.length) return
+    this.left -= address.length
+    this.addresses.add(address)
+  }
+}
 
 class Pages<Page, Item, R> {
   private readonly start: string
@@ -78,12 +97,12 @@ class Pages<Page, Item, R> {
   read(
     after: PagePosition | undefined
   ): Stream.Stream<Element<Item, PagePosition>, FetchError, HttpClient.HttpClient | R> {
-    const seen = new Set<string>()
+    const seen = new Seen()
     const first = after === undefined ? this.start : this.withSecrets(after.page)
     return Stream.paginate(undefined as Read<Page, Item> | undefined, (last) =>
       Effect.flatMap(last === undefined ? Effect.succeed(first) : this.follow(last, seen), (url) => {
         if (url === undefined) return Effect.succeed([[], Option.none<Read<Page, Item> | undefined>()] as const)
-        if (seen.size < mostSeen) seen.add(url)
+        seen.add(url)
         return Effect.flatMap(this.fetch(url), (read) =>
           Effect.map(
             this.elements(read, last === undefined ? after : undefined),
@@ -122,6 +141,7 @@ class Pages<Page, Item, R> {
   }
 
   changed(upTo: PagePosition): Effect.Effect<ReadonlyArray<string>, FetchError, HttpClient.HttpClient | R> {
+    if (isHidden(upTo.page)) return Effect.succeed([unknown(upTo.page)])
     return Effect.map(this.fetch(this.withSecrets(upTo.page)), ({ items }) => {
       const differs = this.differs(items, upTo)
       return differs === undefined ? [] : [differs]
@@ -129,6 +149,7 @@ class Pages<Page, Item, R> {
   }
 
   private fetch(url: string): Effect.Effect<Read<Page, Item>, FetchError, HttpClient.HttpClient | R> {
+    if (url !== this.start && isHidden(url)) return Effect.fail(lost(url))
     const isHome = originOf(url) === originOf(this.start)
     return Effect.flatMap((isHome ? this.call : this.elsewhere).whole(HttpClientRequest.get(url)), (answer) =>
       Effect.map(this.parts.decode(answer), (page) => ({ url, page, items: this.parts.items(page), answer }))
@@ -138,7 +159,7 @@ class Pages<Page, Item, R> {
   /** The address of the next page; undefined behind the last. */
   private follow(
     { answer, items, page, url }: Read<Page, Item>,
-    seen: ReadonlySet<string>
+    seen: Seen
   ): Effect.Effect<string | undefined, FetchError> {
     const { headers, status } = answer.response
     const here: Here = { url: new URL(url), status, headers, items: items.length }
@@ -150,6 +171,9 @@ class Pages<Page, Item, R> {
       return Effect.fail(answer.error("Decode", `its next page "${shown(`${given}`, this.secret)}" is not a URL`))
     }
     const next = this.credited(new URL(`${given}`, base)).href
+    if (next.length > longest) {
+      return Effect.fail(answer.error("Decode", `the address of its next page has more than ${longest} characters`))
+    }
     return seen.has(next)
       ? Effect.fail(
           answer.error(
@@ -170,16 +194,19 @@ class Pages<Page, Item, R> {
     return url
   }
 
-  /** What is kept of an address: not what is secret in the first one, which is known without. */
+  /** What is kept of an address: nothing secret. What is so in the first one is known without, and else only that it was there. */
   private withoutSecrets(url: string): string {
-    if (!URL.canParse(this.start)) return url
     const kept = new URL(url)
-    const start = new URL(this.start)
-    if (kept.origin !== start.origin) return kept.href
-    kept.username = ""
-    kept.password = ""
-    for (const [name, value] of this.secretsOf(start)) {
-      if (kept.searchParams.get(name) === value) kept.searchParams.delete(name)
+    const start =
+      URL.canParse(this.start) && new URL(this.start).origin === kept.origin ? new URL(this.start) : undefined
+    if (kept.username + kept.password !== "") {
+      const isKnown = kept.username === start?.username && kept.password === start.password
+      kept.username = isKnown ? "" : mark
+      kept.password = ""
+    }
+    for (const [name, value] of this.secretsOf(kept)) {
+      if (start?.searchParams.get(name) === value) kept.searchParams.delete(name)
+      else kept.searchParams.set(name, mark)
     }
     return kept.href
   }
@@ -196,13 +223,23 @@ class Pages<Page, Item, R> {
   }
 
   private secretsOf(url: URL): ReadonlyArray<readonly [name: string, value: string]> {
-    return [...url.searchParams].filter(([name]) => {
-      const alone = new URL("http://host/")
-      alone.searchParams.set(name, "shown")
-      return !hidden(alone.href, this.secret).endsWith("=shown")
-    })
+    return [...url.searchParams].filter(([name]) => name !== this.parts.by && isSecretParameter(name, this.secret))
   }
 }
+
+const unknown = (page: string): string => `what is secret in the address ${shown(page)} was not kept`
+
+/** Of a position: where the server has put a secret of its own into the address of a page, nobody can ask for it again. */
+const lost = (page: string): FetchError =>
+  new FetchError({
+    reason: "Changed",
+    method: "GET",
+    url: shown(page),
+    detail: unknown(page),
+    retryable: false,
+    attempt: 0,
+    elapsed: 0
+  })
 
 const originOf = (url: string): string => (URL.canParse(url) ? new URL(url).origin : url)
 

@@ -68,7 +68,7 @@ export class FollowedFile<in out A> {
     return Effect.gen({ self: this }, function* () {
       if (kept["isDone"] === true) return []
       const path = yield* this.find(file)
-      if (path !== undefined && kept["isGone"] !== true) return yield* changed(path, kept, at, true)
+      if (path !== undefined && kept["isGone"] !== true) return yield* changed(path, kept, at, this.format.ends)
       return [
         `${at} bytes were read of a file that is neither under its name nor beside it any more: what followed in it is lost`
       ]
