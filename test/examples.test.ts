@@ -2,8 +2,10 @@ import { execFile, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { promisify } from "node:util"
 import { afterAll, describe, expect, it } from "vitest"
+import { expected, serve } from "../docs/examples/crawler/site.ts"
 
 const program = resolve(import.meta.dirname, "../docs/examples/cities.ts")
 const folders: Array<string> = []
@@ -71,6 +73,59 @@ describe.concurrent("docs/examples/cities.ts", () => {
     const killer = resolve(import.meta.dirname, "support/killed.ts")
     const failing = promisify(execFile)(process.execPath, ["--conditions=skein-source", killer, "fails"])
     await expect(failing).rejects.toThrow("the job ended with exit code 3")
+  })
+})
+
+describe.concurrent("docs/examples/crawler.ts", () => {
+  const crawler = resolve(import.meta.dirname, "../docs/examples/crawler.ts")
+  const crawl = (cwd: string, site: string) =>
+    spawn(process.execPath, ["--conditions=skein-source", crawler, site], { cwd })
+  const toTheEnd = (cwd: string, site: string) =>
+    new Promise<string>((done) => {
+      const child = crawl(cwd, site)
+      let output = ""
+      for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk))
+      child.on("close", () => done(output))
+    })
+  /** Kills it once it has said for the `times`-th time how far it is. */
+  const killed = (cwd: string, site: string, times: number) =>
+    new Promise<NodeJS.Signals | null>((done) => {
+      const child = crawl(cwd, site)
+      let output = ""
+      child.stdout.on("data", (chunk) => {
+        output += chunk
+        if ((output.match(/visited/g) ?? []).length >= times) child.kill("SIGKILL")
+      })
+      child.on("close", (_, signal) => done(signal))
+    })
+  const found = (cwd: string) => {
+    const database = new DatabaseSync(join(cwd, "crawl.db"))
+    const rows = database.prepare("SELECT url, status, title FROM pages").all()
+    database.close()
+    return rows
+  }
+  const holds = (cwd: string, site: string) => {
+    const rows = found(cwd)
+    expect(new Map(rows.map(({ status, url }) => [url, status]))).toEqual(expected(site))
+    expect(rows).toHaveLength(expected(site).size)
+    expect(rows.filter(({ title }) => title === "Страница 13")).toHaveLength(9)
+  }
+
+  it("visits each page once, and nothing that is not for robots", { timeout: 120_000 }, async () => {
+    const [cwd, site] = [folder(), await serve(0)]
+    const output = await toTheEnd(cwd, site)
+    expect(output).toMatch(/^Done\. 547 addresses in .* 547 in all, 24 not to be had or not for robots\.$/m)
+    holds(cwd, site)
+  })
+
+  it("comes to the same when it is killed, and has nothing left to do then", { timeout: 240_000 }, async () => {
+    const [cwd, site] = [folder(), await serve(0)]
+    expect(await killed(cwd, site, 1)).toBe("SIGKILL")
+    expect(await killed(cwd, site, 2)).toBe("SIGKILL")
+    expect(await killed(cwd, site, 1)).toBe("SIGKILL")
+    expect(await toTheEnd(cwd, site)).toMatch(/^Done\. \d+ addresses in .* 547 in all/m)
+    holds(cwd, site)
+    expect(await toTheEnd(cwd, site)).toMatch(/^Done\. 0 addresses in .* 547 in all/m)
   })
 })
 

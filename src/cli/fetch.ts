@@ -26,14 +26,12 @@ const isWeb = (url: string): boolean => ["http:", "https:"].includes(URL.parse(u
 const description = `Fetch URLs into the table "pages" of a database, a file of JSON lines, or both.
 
   A URL that answers with 200 to 299, after redirects, becomes a row and a line: url, status,
-  contentType, size, sha256, body (where it is text), fetchedAt, durationMs and finalUrl. What fails
-  for good becomes a dead letter: see \`skein dead\`. A URL that is there twice is fetched once.
-  Passwords and parameters like token and key are never shown or kept: they are written as ***.
+  contentType, size, sha256, body (if it is text), fetchedAt, durationMs, finalUrl. What fails for
+  good is a dead letter: see \`skein dead\`. What is there twice is fetched once. Secrets are ***.
 
-  The list has a URL a line; blank lines and lines of # are skipped. What comes by a pipe is read to
-  its end first. Give the password of postgres://user@host/database in PGPASSWORD or ~/.pgpass.
-  Run the same command again to go on where it stopped. Ctrl-C finishes what is in flight; a second
-  one cancels. How far it is, is kept in the database, else in .skein/NAME.db in this folder.
+  The list has a URL a line; blank lines and lines of # are skipped; a pipe is read to its end.
+  Run it again to go on where it stopped. Ctrl-C finishes what is in flight; a second one cancels.
+  How far it is, is kept in --db, else in .skein/NAME.db. Passwords: PGPASSWORD or ~/.pgpass.
 
   Exit codes: 0 done, or stopped by a signal and resumable, also with dead letters; 1 failed, or all
   are dead, or more than --max-dead; 2 wrong usage; 130 cancelled.`
@@ -115,6 +113,14 @@ const config = {
     Flag.withDescription("Refuse private and local addresses"),
     Flag.withDefault(false)
   ),
+  robots: Flag.Boolean("robots").pipe(
+    Flag.withDescription("Do what robots.txt says, its Crawl-delay too"),
+    Flag.withDefault(false)
+  ),
+  cache: Flag.Boolean("cache").pipe(
+    Flag.withDescription("Keep answers as they allow, beside how far it is"),
+    Flag.withDefault(false)
+  ),
   secretParams: Paths.text("secret-params").pipe(
     Flag.withMetavar("<names>"),
     Flag.withDescription("More names of secret parameters: code,hash"),
@@ -148,6 +154,8 @@ interface Input extends Report.Options {
   readonly cookies: boolean
   readonly proxy: Option.Option<string>
   readonly public: boolean
+  readonly robots: boolean
+  readonly cache: boolean
   readonly secretParams: Option.Option<string>
   readonly name: Option.Option<string>
   readonly restart: boolean
@@ -232,6 +240,8 @@ const optionsOf = (input: Input, source: FetchPlan.Options["source"]): FetchPlan
   ),
   ...(input.header.length > 0 && { headers: input.header }),
   ...(input.public && { public: true }),
+  ...(input.robots && { robots: true }),
+  ...(input.cache && { cache: true }),
   concurrency: input.concurrency,
   perHost: input.perHost,
   timeout: Duration.toMillis(input.timeout),

@@ -267,7 +267,7 @@ export interface Queue<in out A> extends Source<A, DbError, Db, string>, Sink<A,
  * A queue in a table of that name, which is made where there is none. As a sink it takes each key once, however often it is added. As
  * a source it gives items to any number of runs, each under a name or partition of its own, in this process and others: an item is
  * taken by one of them, done in the transaction of what is written for it, and another's again when that run ends or is not heard of
- * for `lease`. A run ends once nothing is left to take. Fails with a `DbError`.
+ * for `lease`. A run ends once all items are done, those that others have taken too. Fails with a `DbError`.
  *
  * @example
  * ```ts

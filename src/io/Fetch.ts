@@ -14,6 +14,11 @@ import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import * as Download from "./fetch/Download.ts"
 import type { Downloaded, DownloadOptions } from "./fetch/Download.ts"
 import type { NoPosition, Source } from "../pipeline/Source.ts"
+import type { Db } from "./db/Contract.ts"
+import type { DbError } from "./DbError.ts"
+import * as CacheTable from "./fetch/cache/CacheTable.ts"
+import type { CacheOptions } from "./fetch/cache/CacheTable.ts"
+import * as HttpCache from "./fetch/cache/HttpCache.ts"
 import type { Answer } from "./fetch/FetchAttempt.ts"
 import { Call, type Options } from "./fetch/FetchCall.ts"
 import * as FetchJson from "./fetch/FetchJson.ts"
@@ -35,6 +40,7 @@ import type { FilesError } from "./FilesError.ts"
 import * as TextRule from "./text/TextRule.ts"
 
 export { FetchError, type Reason } from "./FetchError.ts"
+export type { CacheOptions } from "./fetch/cache/CacheTable.ts"
 export type { Downloaded, DownloadOptions, Progress } from "./fetch/Download.ts"
 export type { Event, EventOptions } from "./fetch/source/EventSource.ts"
 export type { PagePosition } from "./fetch/source/PageSource.ts"
@@ -140,6 +146,44 @@ export const layer = (policy: Policy): Layer.Layer<never> => {
 export const withPolicy = (policy: Policy): (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => {
   check("Fetch.withPolicy", policy)
   return (effect) => Effect.updateService(effect, Current, (outer) => merged(outer, policy))
+}
+
+/**
+ * Keeps answers in the table `skein_http` of the database, for whole bodies that GET gives, as their headers allow (RFC 9111): one is
+ * given again without asking while `Cache-Control` or `Expires` says that it is fresh; after that its server is asked whether it is
+ * still the same (`ETag`, `Last-Modified`). Addresses are kept as hashes; the answers as they came, without cookies, and to requests with
+ * credentials only where they say `public`. `cache: false` in a policy leaves it aside.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import { Db, Fetch } from "skein"
+ * import { Drivers, Http } from "skein/node"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * let asked = 0
+ * const server = createServer((_, response) => {
+ *   asked += 1
+ *   response.writeHead(200, { "cache-control": "max-age=3600" }).end("hello")
+ * })
+ * await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+ * const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const cache = Fetch.cache({ maxAge: "7 days" }).pipe(Layer.provide(Db.sqlite("cache.db")), Layer.provide(Drivers.layer))
+ * const twice = Effect.all([Fetch.text()(url), Fetch.text()(url)]).pipe(Effect.provide([cache, Http.layer()]))
+ *
+ * await Effect.runPromise(twice) // => ["hello", "hello"]
+ * asked // => 1
+ * server.close()
+ * ```
+ */
+export const cache = (options: CacheOptions = {}): Layer.Layer<never, DbError, Db> => {
+  CacheTable.check("Fetch.cache", options)
+  return Layer.effect(HttpCache.Current)(
+    Effect.map(CacheTable.make(options), (table) => new HttpCache.HttpCache(table))
+  )
 }
 
 /**

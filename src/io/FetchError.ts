@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
  * - `TooLarge`: the body exceeds the limit; the rest was not read
  * - `Decode`: the body is not what its reader expects: text that is not JSON, JSON that does not match the schema
  * - `Changed`: it is not what it was when the first part of it was read
- * - `Blocked`: the policy forbids this address; nothing was sent
+ * - `Blocked`: the policy forbids this address, or its robots.txt; nothing was sent
  * - `CircuitOpen`: the host kept failing and is left alone for a while; nothing was sent
  */
 export type Reason = (typeof reasons)[number]
@@ -69,7 +69,7 @@ export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
 const tries = ({ attempt, elapsed }: FetchError): string =>
   attempt < 2 ? "" : ` (attempt ${attempt}, after ${Duration.format(Duration.millis(elapsed))})`
 
-const advice = ({ detail, reason, status, retryAfter }: FetchError): string => {
+const advice = ({ detail, reason, retryable, status, retryAfter }: FetchError): string => {
   switch (reason) {
     case "Url":
       return "write it in full, like https://example.com/page"
@@ -94,7 +94,7 @@ const advice = ({ detail, reason, status, retryAfter }: FetchError): string => {
     case "Changed":
       return "start again from its beginning"
     case "Blocked":
-      return "change the policy to allow it"
+      return retryable ? "try again later" : "change the policy to allow it"
     case "CircuitOpen":
       return `try again in ${Math.ceil((retryAfter ?? 0) / 1000)} s`
     case "Status":

@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { noUtf8 } from "../concurrency/base/JsonText.ts"
 import { checkWhole } from "../concurrency/base/Options.ts"
 import { Journal } from "../pipeline/Journal.ts"
+import { companion } from "./files/Companion.ts"
 import { realPath } from "./files/FilePlace.ts"
 import { FilesError, fromPlatform } from "./FilesError.ts"
 import { bytesFormat } from "./files/format/BytesFormat.ts"
@@ -96,7 +97,7 @@ export function lines(place: Place, options: Options<string> | FollowOptions = {
  * ```ts
  * import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
  * import * as Effect from "effect/Effect"
- * import type * as Schema from "effect/Schema"
+ * import * as Schema from "effect/Schema"
  * import { Files, Pipeline } from "skein"
  *
  * const City = Schema.Struct({ name: Schema.String, people: Schema.Finite })
@@ -351,14 +352,14 @@ export const stdin: Stdin = { _tag: "Stdin" }
  * import { Effect, Sink, Stdio } from "effect"
  * import { Files, Journal, Pipeline } from "skein"
  *
- * const given: Array<string> = []
+ * const given: Array<string | Uint8Array> = []
  * const taking = Stdio.layerTest({
- *   stdout: () => Sink.forEach((text: string | Uint8Array) => Effect.sync(() => given.push(String(text))))
+ *   stdout: () => Sink.forEach((piece: string | Uint8Array) => Effect.sync(() => given.push(piece)))
  * })
  * const job = Pipeline.from(["one", "two"]).pipe(Pipeline.to(Files.lines(Files.stdout)))
  *
  * await Effect.runPromise(Pipeline.run(job, { name: "give" }).pipe(Effect.provide([taking, Journal.memory])))
- * given.join("") // => "one\ntwo\n"
+ * new Blob(given as Array<BlobPart>).text() // => "one\ntwo\n"
  * ```
  */
 export const stdout: Stdout = { _tag: "Stdout" }
@@ -471,7 +472,7 @@ export const writeAtomic = (
     // Whoever may not read the old content may not read the new one either.
     const old = yield* Effect.option(Effect.map(fs.stat(target), (info) => info.mode & 0o777))
     const mode = Option.getOrElse(old, () => options.mode)
-    const temporary = `${target}.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}.tmp`
+    const temporary = companion(target, `skein-new.${(yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)}`)
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
     yield* fs.open(temporary, { flag: "wx", ...(mode !== undefined && { mode }) }).pipe(
       Effect.flatMap((file) =>

@@ -74,6 +74,11 @@ const byCode = new Map<string, Advice>(
     ENFILE: ["TooManyOpen", "the machine has too many open files", "Lower the concurrency."],
     EPIPE: ["Closed", "nobody reads it any more", ""],
     EISDIR: ["NotAFile", "it is a folder", "Name a file in it."],
+    ENAMETOOLONG: [
+      "Other",
+      "its name, or a part of its path, is longer than the file system takes",
+      "Choose a shorter one."
+    ],
     ELOOP: ["Other", "its symbolic links lead in a circle", "Correct the links."],
     ENOTDIR: ["NotAFile", "a part of it is a file where a folder is needed", "Choose another path."]
   })

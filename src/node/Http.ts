@@ -1,5 +1,4 @@
 /** The HTTP transport: an `HttpClient` on undici. A faster one can take its place behind this file. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
@@ -174,8 +173,9 @@ const upgrade = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest): S
   }
   // It is all that is asked of a dispatcher for an upgrade.
   const dispatcher = { dispatch } as Undici.Dispatcher
-  return Effect.flatMap(
-    Effect.provideService(NodeHttpClient.makeUndici, NodeHttpClient.Dispatcher, dispatcher),
-    (client) => client.execute(request)
+  // Loaded here alone, as it loads all of undici, which a program that sends nothing does without.
+  return Effect.promise(() => import("@effect/platform-node/NodeHttpClient")).pipe(
+    Effect.flatMap(({ Dispatcher, makeUndici }) => Effect.provideService(makeUndici, Dispatcher, dispatcher)),
+    Effect.flatMap((client) => client.execute(request))
   )
 }

@@ -112,7 +112,7 @@ export interface Explored {
  * })
  *
  * const { points } = await Effect.runPromise(explored)
- * points.at(-1) // => "after sync ."
+ * points.at(-1) // => "after sync /"
  * ```
  */
 export const everywhere = <W, E, R, R2, R3>(
@@ -214,7 +214,7 @@ export const released: <A, E, R>(
  * )
  *
  * await Effect.runPromise(program)
- * seen.at(-1) // => "after sync ."
+ * seen.at(-1) // => "after sync /"
  * ```
  */
 export const files: Layer.Layer<FileSystem.FileSystem, never, FileSystem.FileSystem> = Layer.fresh(
@@ -235,8 +235,8 @@ const durable = new Set(["truncate", "rename", "remove", "link", "copy", "copyFi
 const fileStep = ({ method, path, to }: FileCall): string =>
   [method, nameOf(path), ...(to === undefined ? [] : ["to", nameOf(to)])].join(" ")
 
-/** The last part of a path. */
-const nameOf = (path: string): string => path.split(/[/\\]/).at(-1)!
+/** The last part of a path; of the root, which has none, all of it. */
+const nameOf = (path: string): string => path.split(/[/\\]/).at(-1) || path
 
 const step = <A, E, R>(name: string, perform: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.andThen(at(`before ${name}`), Effect.tap(perform, at(`after ${name}`)))

@@ -73,6 +73,23 @@ describe("what is told", () => {
     })
   )
 
+  it.effect("does what robots.txt says with --robots, and asks for nothing anew that is fresh with --cache", () =>
+    Effect.gen(function* () {
+      const cwd = yield* Child.folder
+      const origin = yield* Origin.start({
+        "/robots.txt": { body: "User-agent: skein\nDisallow: /no" },
+        "/no": { body: "no" },
+        "/yes": { headers: { "cache-control": "max-age=3600" }, body: "yes" }
+      })
+      const options = ["--db", "x.db", "--robots", "--cache", "--restart"]
+      const run = Command.run(cwd, "fetch", `${origin.url}/no`, `${origin.url}/yes`, ...options)
+      const { stderr } = yield* run
+      expect(stderr).toMatch(/\/no: line 2 of its robots\.txt .* "skein"; leave out --robots to allow it/)
+      yield* run
+      expect([origin.count("/no"), origin.count("/yes")]).toEqual([0, 1])
+    })
+  )
+
   it("names the option for a time that was too short", () => {
     const late = { method: "GET", url: "http://h/", detail: "no answer", retryable: true, attempt: 1, elapsed: 1 }
     const { message } = Terms.ofFetch(new FetchError({ ...late, reason: "Timeout" }))

@@ -7,7 +7,18 @@ import type * as Exit from "effect/Exit"
 import { pipe } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import { Cancel, Deadline, Joiner, type Journal, type Limiter, Pipeline, Policy, Sink, type Task, TaskGroup } from "skein"
+import {
+  Cancel,
+  Deadline,
+  Joiner,
+  type Journal,
+  type Limiter,
+  Pipeline,
+  Policy,
+  Sink,
+  type Task,
+  TaskGroup
+} from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 
 class A {

@@ -34,7 +34,7 @@ const found = (folder: string) =>
         const bytes = readFileSync(path)
         return [
           path.slice(folder.length + 1).replace(/\.gz$/, ""),
-          (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString()
+          (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString()
         ]
       })
   )

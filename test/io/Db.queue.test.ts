@@ -133,6 +133,45 @@ describe.each(databases)("Db.queue in $database", ({ url }) => {
     )
   )
 
+  it.live("ends once all are done, and not while another run has some that may add more, or be given back", () =>
+    inDb(
+      Effect.gen(function* () {
+        const queue = Db.queue("jobs", Job, { key: "id", poll: "5 millis" })
+        yield* queue.add(some(1))
+        const [taken, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const adding = Pipeline.from(queue).pipe(
+          Pipeline.map((item) =>
+            Effect.as(Effect.andThen(Deferred.succeed(taken, undefined), Deferred.await(goOn)), item)
+          ),
+          Pipeline.flatMap(({ id, note }) =>
+            Effect.succeed(id === 0 ? some(20, 1).map((item) => ({ ...item, note })) : [])
+          ),
+          Pipeline.to(queue)
+        )
+        const first = yield* Effect.forkChild(Pipeline.run(adding, { name: "first" }))
+        yield* Deferred.await(taken)
+        const second = yield* Pipeline.start(work("second", queue), { name: "second" })
+        const none = yield* Effect.forkChild(Pipeline.run(work("none", queue), { name: "none" }))
+        // It has looked a few times by then.
+        yield* Effect.sleep("50 millis")
+        assert.isUndefined(none.pollUnsafe())
+        yield* Deferred.succeed(goOn, undefined)
+        const ends = yield* Effect.all([Fiber.join(first), second.await, Fiber.join(none)])
+        assert.strictEqual(
+          ends.reduce((sum, { settled }) => sum + settled, 0),
+          21
+        )
+        assert.strictEqual(yield* left, 0)
+
+        // One that nobody lives for is free when its lease is over.
+        const { sql } = yield* Db.Db
+        yield* queue.add(some(22))
+        yield* sql`UPDATE jobs SET owner = 'dead', until = ${Date.now() + 300} WHERE done = 0`
+        assert.strictEqual((yield* Pipeline.run(work("late", queue), { name: "late" })).settled, 1)
+      })
+    )
+  )
+
   it.effect("gives items back when a run ends before they are done, and to the next run as they are", () =>
     inDb(
       Effect.gen(function* () {

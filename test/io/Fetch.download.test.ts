@@ -1,6 +1,7 @@
 /** Downloads: whole or not at all, gone on with after whatever came between. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
@@ -314,11 +315,12 @@ describe("Fetch.download", () => {
           response.write(Buffer.from(shelf.thing.body).subarray(0, 100_000))
           return true
         }
-        let came = 0
-        const onProgress = ({ bytes }: Fetch.Progress) => Effect.sync(() => void (came = bytes))
+        const came = yield* Deferred.make<void>()
+        const onProgress = ({ bytes }: Fetch.Progress) =>
+          bytes < 100_000 ? Effect.void : Effect.asVoid(Deferred.succeed(came, undefined))
         const options = { total: "10 seconds", timeout: "1 minute", onProgress } as const
         const fiber = yield* Effect.forkChild(Effect.flip(Fetch.download(shelf.url, path, options)))
-        while (came < 100_000) yield* Effect.promise(() => new Promise((next) => setTimeout(next, 5)))
+        yield* Deferred.await(came)
         yield* TestClock.adjust("10 seconds")
         const error = yield* Fiber.join(fiber)
         assert.include(error.message, "100000 bytes came within 10s, and not all")

@@ -73,6 +73,24 @@ describe("network: public", () => {
     )
   }
 
+  it.live("asks nobody where this machine is", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.Server
+      yield* server.clear
+      const { asked, layer } = played([anywhere])
+      for (const host of ["localhost", "localhost.", "LOCALHOST", "api.localhost", "a.b.localhost."]) {
+        for (const proxy of [false, `http://127.0.0.1:${server.port.proxy}`] as const) {
+          const get = Fetch.text({ network: "public", proxy })(`http://${host}:${server.port.plain}/ok`)
+          const error = yield* Effect.flip(Effect.provide(get, layer))
+          assert.deepInclude(error, { reason: "Blocked", attempt: 1, retryable: false })
+          assert.include(error.detail, `${host.toLowerCase()} is no address of the public internet`)
+        }
+      }
+      assert.deepEqual(asked, [])
+      assert.lengthOf((yield* server.seen).requests, 0)
+    }).pipe(Effect.provide(shared))
+  )
+
   it.live("says which address of which host, and takes none of a host with one inside", () =>
     Effect.gen(function* () {
       const { asked, layer } = played([anywhere, "fd00:ec2::254"])

@@ -2,9 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib"
 import { Fetch } from "skein"
 import { Http } from "skein/node"
@@ -41,7 +43,46 @@ const quatre = (text: string, order: "LE" | "BE", mark = true): Uint8Array => {
 
 const long = "Füße. ".repeat(20_000)
 
-describe("Fetch: content codings that nobody asked for", () => {
+describe("Fetch: content codings", () => {
+  it.effect("are asked for, and what a server makes of that is undone", () =>
+    withOrigin(
+      ({ headers, path }) => {
+        const isAsked = headers["accept-encoding"]?.includes(path.slice(1)) === true
+        const body = path === "/gzip" ? gzipSync(long) : brotliCompressSync(long)
+        return isAsked ? { body, headers: { "content-encoding": path.slice(1) } } : { status: 500 }
+      },
+      (origin) =>
+        Effect.gen(function* () {
+          for (const path of ["/gzip", "/br"]) {
+            assert.isTrue((yield* Fetch.text({ retries: 0 })(origin.url + path)) === long, path)
+            const read = Fetch.stream({ retries: 0 })(origin.url + path)
+            assert.isTrue((yield* Stream.mkString(Stream.decodeText(read))) === long, path)
+          }
+        })
+    )
+  )
+
+  it.effect("are asked for as policies, options and requests say, and not of ranges and events", () =>
+    withOrigin({ "*": { body: "data: 1\n\n", headers: { "content-type": "text/event-stream" } } }, (origin) =>
+      Effect.gen(function* () {
+        const range = { range: "bytes=0-3" }
+        const zstd = { "accept-encoding": "zstd" }
+        yield* Fetch.text()(origin.url)
+        yield* Fetch.text({ headers: zstd })(origin.url)
+        yield* Fetch.text()({ url: origin.url, headers: zstd })
+        yield* Fetch.text()(origin.url).pipe(Fetch.withPolicy({ headers: zstd }))
+        yield* Fetch.text()({ url: origin.url, headers: range })
+        yield* Fetch.text({ headers: range })(origin.url)
+        yield* Fetch.text({ headers: { ...range, ...zstd } })(origin.url)
+        yield* Stream.runHead(Fetch.events(origin.url).read(Option.none()))
+        assert.deepEqual(
+          origin.requests.map(({ headers }) => headers["accept-encoding"]),
+          ["gzip, br", "zstd", "zstd", "zstd", "identity", "identity", "zstd", "identity"]
+        )
+      })
+    )
+  )
+
   const codings: ReadonlyArray<readonly [string, Uint8Array]> = [
     ["gzip", gzipSync(long)],
     ["x-gzip", gzipSync(long)],

@@ -1,11 +1,13 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
@@ -65,6 +67,41 @@ const host = (id: string, runs: { readonly [id: string]: boolean } = {}): Host =
   label: `process ${id}`,
   runs: (other) => (other === id ? true : runs[other])
 })
+
+/** The file system where each call comes a random while later. */
+const slowed = (fs: FileSystem.FileSystem): FileSystem.FileSystem => {
+  const later = Effect.flatMap(Random.nextIntBetween(0, 12), (turns) =>
+    Effect.forEach(Array.from({ length: turns }), () => Effect.yieldNow, { discard: true })
+  )
+  return {
+    ...fs,
+    link: (from, to) => Effect.andThen(later, fs.link(from, to)),
+    rename: (from, to) => Effect.andThen(later, fs.rename(from, to)),
+    remove: (path, options) => Effect.andThen(later, fs.remove(path, options)),
+    readFileString: (path, encoding) => Effect.andThen(later, fs.readFileString(path, encoding))
+  }
+}
+
+/** A process that is gone at some step of taking the lock from the one that is dead. */
+const diesTaking = (disk: SimDisk.Disk, seed: number) =>
+  Effect.suspend(() => {
+    let steps = 0
+    const fs = disk.fileSystem
+    const last = 3 + (seed % 5)
+    const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      Effect.suspend(() => (++steps > last ? Effect.die("killed") : effect))
+    const until: FileSystem.FileSystem = {
+      ...fs,
+      link: (from, to) => counted(fs.link(from, to)),
+      rename: (from, to) => counted(fs.rename(from, to)),
+      remove: (path, options) => counted(fs.remove(path, options)),
+      readFileString: (path, encoding) => counted(fs.readFileString(path, encoding))
+    }
+    return Effect.flatMap(make("/run.journal", host("killed", { dead: false })), held).pipe(
+      Effect.provideService(FileSystem.FileSystem, until),
+      Effect.exit
+    )
+  })
 
 it.layer(NodeServices.layer)("FileJournal", (it) => {
   describe("what was committed is loaded", () => {
@@ -328,6 +365,44 @@ it.layer(NodeServices.layer)("FileJournal", (it) => {
         const exits = yield* Effect.all(taking, { concurrency: "unbounded" })
         assert.strictEqual(exits.filter(Exit.isSuccess).length, 1)
       })
+    )
+
+    it.effect(
+      "is taken by one of many in whatever order they come to each step, and also behind one that died taking it",
+      () =>
+        Effect.gen(function* () {
+          const dead = { dead: false, killed: false, a: true, b: true, c: true, d: true }
+          for (let seed = 0; seed < (process.env["SKEIN_DEEP"] === undefined ? 40 : 2000); seed++) {
+            const disk = yield* SimDisk.make()
+            const uneven = slowed(disk.fileSystem)
+            yield* Effect.gen(function* () {
+              const left = yield* held(yield* make("/run.journal", host("dead")))
+              yield* left.lease.commit(Effect.succeed(kept({ ahead: [7] })))
+              const journals = ["a", "b", "c", "d"].map((id) => make("/run.journal", host(id, dead)))
+              if (seed % 2 === 1) yield* diesTaking(disk, seed)
+              const exits = yield* Effect.all(
+                journals.map((journal) => Effect.exit(Effect.flatMap(journal, held))),
+                { concurrency: "unbounded" }
+              ).pipe(Effect.provideService(FileSystem.FileSystem, uneven))
+              const took = exits.filter(Exit.isSuccess)
+              assert.strictEqual(took.length, 1, `seed ${seed}`)
+              for (const exit of exits.filter(Exit.isFailure)) {
+                assert.instanceOf(Cause.squash(exit.cause), Journal.AlreadyRunning)
+              }
+              const { ended, lease } = took[0]!.value
+              assert.deepEqual(Option.getOrThrow(yield* lease.load).ahead, [7])
+              yield* ended
+              assert.deepEqual(
+                disk.paths.filter((path) => /lock$/.test(path)),
+                []
+              )
+            }).pipe(
+              Effect.scoped,
+              Effect.provideService(FileSystem.FileSystem, disk.fileSystem),
+              Random.withSeed(`${seed}`)
+            )
+          }
+        })
     )
 
     it.effect("tells whether the run before left cleanly, which one that was killed did not", () =>

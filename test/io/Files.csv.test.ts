@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
-import { Files, Journal, Pipeline, Source } from "skein"
+import { Files, Journal, Pipeline, Sink, Source } from "skein"
 import * as Disk from "../support/disk.ts"
 
 const deep = process.env["SKEIN_DEEP"] !== undefined
@@ -230,6 +230,33 @@ describe("Files.csv", () => {
       assert.include(error.message, "that record goes on now")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
+
+  for (const end of ["\n", "\r\n", "\r"]) {
+    it.effect(
+      `goes on with a file that grew, across runs, where ${JSON.stringify(end).slice(1, -1)} ends records`,
+      () =>
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          const path = yield* fileOf(["a,b", "1,2", ""].join(end))
+          const seen: Array<string> = []
+          const run = Pipeline.from(Files.csv(path, ab)).pipe(
+            Pipeline.to(Sink.forEach(({ a }: Record<string, string>) => Effect.sync(() => void seen.push(a!)))),
+            (job) => Pipeline.run(job, { name: "grows" })
+          )
+          const add = (text: string) => fs.writeFileString(path, text, { flag: "a" })
+          yield* run
+          for (const more of [`3,4${end}`, "5,6", `${end}7,8`, `${end}`, `9,10${end}`]) {
+            yield* add(more)
+            yield* run
+          }
+          assert.deepStrictEqual(seen, ["1", "3", "5", "7", "9"])
+          yield* add("11,1")
+          yield* run
+          yield* add(`2${end}`)
+          assert.include((yield* Effect.flip(run)).message, "its last line, which was read, goes on now")
+        }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, Journal.memory]))
+    )
+  }
 
   it.effect("reads the rows that another parser reads, over the borders of all blocks", () =>
     Effect.gen(function* () {

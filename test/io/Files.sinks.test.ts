@@ -8,7 +8,7 @@ import * as Sink from "effect/Sink"
 import * as Stdio from "effect/Stdio"
 import * as TestClock from "effect/testing/TestClock"
 import { gunzipSync, zstdDecompressSync } from "node:zlib"
-import type { Sink as Sinks} from "skein";
+import type { Sink as Sinks } from "skein"
 import { Files, Journal, Pipeline, Source } from "skein"
 import { linesFormat } from "../../src/io/files/format/LinesFormat.ts"
 import type { Format } from "../../src/io/files/Format.ts"

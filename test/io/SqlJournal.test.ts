@@ -681,7 +681,8 @@ for (const { database: name, direct, later, mend, spoil, url: fresh } of databas
   })
 }
 
-describe("SqlJournal: interrupted", () => {
+// Two thousand runs, which on a machine that others load take long.
+describe("SqlJournal: interrupted", { timeout: 300_000 }, () => {
   it.effect("wherever it is interrupted, and the next run goes on", () =>
     Effect.gen(function* () {
       const db = yield* connect(":memory:")

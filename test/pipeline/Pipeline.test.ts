@@ -324,8 +324,8 @@ describe("a step that fails", () => {
     const summary = valueOf(Pipeline.run(job, { name: "d", version: "1.2" }).pipe(Effect.provide(Journal.memory)))
     expect(summary).toMatchObject({ settled: 4, written: 2, dead: 2 })
     expect(store.letters).toMatchObject([
-      { step: "only-odd", input: 2, cause: "Even: 2 is even", attempts: 1, position: 2, version: "1.2" },
-      { step: "only-odd", input: 4, cause: "Even: 4 is even", attempts: 1, position: 4, version: "1.2" }
+      { step: "only-odd", input: 2, cause: "Odd: 2 is even", attempts: 1, position: 2, version: "1.2" },
+      { step: "only-odd", input: 4, cause: "Odd: 4 is even", attempts: 1, position: 4, version: "1.2" }
     ])
   })
 

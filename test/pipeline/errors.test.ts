@@ -120,7 +120,7 @@ const cases: ReadonlyArray<readonly [name: string, code: string, first: string]>
     "a program without a database",
     'Main.run(Pipeline.run(toTable, { name: "a" }))',
     argument(
-      "Effect<Summary, DbError | JournalError | RunError, Db | Journal>",
+      "Effect<Summary, DbError | JournalError | RunError, Db>",
       '"The program needs a database: provide one, as with Effect.provide(Db.sqlite(file))"'
     )
   ],
@@ -170,14 +170,17 @@ const cases: ReadonlyArray<readonly [name: string, code: string, first: string]>
   [
     "a sink of other elements",
     "words.pipe(Pipeline.to(table))",
-    argument('Sink<Row, DbError, Db, "exactly-once">', `${mapFirst} | Sink<string, DbError, Db, "exactly-once">`)
+    argument(
+      'Sink<Row, DbError, Db, "exactly-once", never>',
+      `${mapFirst} | Sink<string, DbError, Db, "exactly-once", never>`
+    )
   ],
   [
     "a sink of elements behind a batch",
     "rows.pipe(Pipeline.batch(3), Pipeline.to(table))",
     argument(
-      'Sink<Row, DbError, Db, "exactly-once">',
-      `${mapFirst} | Sink<readonly Row[], DbError, Db, "exactly-once">`
+      'Sink<Row, DbError, Db, "exactly-once", never>',
+      `${mapFirst} | Sink<readonly Row[], DbError, Db, "exactly-once", never>`
     )
   ],
   [

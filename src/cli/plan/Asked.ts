@@ -17,7 +17,7 @@ export interface Asked {
 }
 
 /** Gives names, and knows what it has seen: the same list has the same names every time. */
-export class Names {
+class Names {
   private readonly seen = new Set<string>()
   private readonly named = new Map<string, number>()
   private readonly secret: ReadonlyArray<string>

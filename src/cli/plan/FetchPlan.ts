@@ -50,6 +50,8 @@ interface Settings {
   readonly cookies?: boolean
   readonly proxy?: string
   readonly public?: boolean
+  readonly robots?: boolean
+  readonly cache?: boolean
   readonly secretParams?: ReadonlyArray<string>
 }
 
@@ -81,6 +83,8 @@ export const Kept: Schema.Codec<Kept> = Schema.Struct({
   cookies: Schema.optionalKey(Schema.Boolean),
   proxy: Schema.optionalKey(Schema.String),
   public: Schema.optionalKey(Schema.Boolean),
+  robots: Schema.optionalKey(Schema.Boolean),
+  cache: Schema.optionalKey(Schema.Boolean),
   secretParams: Schema.optionalKey(Schema.Array(Schema.String))
 })
 
@@ -155,6 +159,7 @@ export const make = (
       cookies: options.cookies === true ? true : undefined,
       proxy: options.proxy,
       network: options.public === true ? "public" : undefined,
+      robots: options.robots,
       secretParameters: secret
     })
     const toOutput = out === "-"
@@ -166,7 +171,14 @@ export const make = (
           : toOutput
             ? Db.sqlite(":memory:")
             : JournalFolder.database(name, "--journal")
-    const shared = { name, layer: Layer.merge(policy, database), filtered: "duplicates", maxDead, terms: Terms.ofList }
+    const around = options.cache === true ? Layer.merge(policy, Fetch.cache()) : policy
+    const shared = {
+      name,
+      layer: Layer.provideMerge(around, database),
+      filtered: "duplicates",
+      maxDead,
+      terms: Terms.ofList
+    }
     const table = db === undefined ? [] : [Db.table("pages", Page, { key: "url" })]
     if (out === undefined) return { ...shared, job: Pipeline.to(table[0] ?? Sink.discard)(pages) }
     if (toOutput) {

@@ -20,7 +20,7 @@ const flags: ReadonlyArray<string> = [
   "proxy"
 ]
 
-export const inFlags = (text: string): string =>
+const inFlags = (text: string): string =>
   text.replaceAll(/`(\w+)`/g, (whole, name: string) =>
     flags.includes(name) ? `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}` : whole
   )
@@ -44,5 +44,7 @@ const longest = 200
 const phrases: ReadonlyArray<readonly [string, string]> = [
   ["or allow more time", "or allow more time with --timeout"],
   [', and `network` is "public"', ""],
+  // It ends with a user agent in quotes.
+  ['"; change the policy to allow it', '"; leave out --robots to allow it'],
   ["change the policy to allow it", "leave out --public to allow it"]
 ]

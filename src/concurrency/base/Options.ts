@@ -28,6 +28,12 @@ export const checkNumber = (option: string, value: number | undefined, least: nu
   throw new RangeError(`${option} must be a number, ${least} or more; got ${shown(value)}`)
 }
 
+/** Throws unless the option is left out, true or false. */
+export const checkFlag = (option: string, value: boolean | undefined): void => {
+  if (value === undefined || typeof value === "boolean") return
+  throw new TypeError(`${option} must be true or false; got ${shown(value)}`)
+}
+
 /** Throws unless the option is left out or a duration of zero or more; Effect takes NaN for zero. */
 export const checkDuration = (option: string, value: Duration.Input | undefined): void => {
   if (value === undefined) return

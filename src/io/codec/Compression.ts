@@ -23,6 +23,13 @@ const machine = (kind: Compression, task: "decode" | "encode", first: Uint8Array
     : ZlibMachine.make(zlib as ZlibMachine.Zlib, kind, task, first)
 }
 
+/** Whether this platform can undo it. */
+export const isKnown = (kind: Compression): boolean => {
+  const made = machine(kind, "decode", new Uint8Array())
+  made?.close()
+  return made !== undefined
+}
+
 const unsupported = (kind: Compression): Damage =>
   new Damage(kind, "unsupported", 0, `${kind} is not known to this platform`)
 

@@ -25,6 +25,7 @@ import type { Host, Hosts } from "./FetchHosts.ts"
 import type { Pass, Renewal } from "./FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
+import * as HttpCache from "./cache/HttpCache.ts"
 import * as Wire from "../context/Wire.ts"
 
 export interface Limits extends Body.Bounds {
@@ -57,6 +58,19 @@ export type Arriving = Stream.Stream<Uint8Array, FetchError>
 /** What only some reasons have. */
 export type More = Partial<Pick<FetchError, "retryable" | "status" | "retryAfter" | "limit" | "excerpt" | "cause">>
 
+/** What stands before the requests of a call, where its policy says so. */
+export interface Around {
+  readonly renewalOf?: ((origin: string) => Renewal) | undefined
+  readonly permission?: Permission | undefined
+  readonly cache?: HttpCache.HttpCache | undefined
+}
+
+/** Gives how far apart requests to its host are to start, in milliseconds, or fails with what makes it `refused`. */
+export type Permission = (
+  outgoing: Outgoing,
+  refused: (detail: string, more: More) => FetchError
+) => Effect.Effect<number, FetchError>
+
 /** One time that it is sent. */
 interface Sent {
   readonly at: number
@@ -82,7 +96,9 @@ export class Attempt<B> {
   private readonly client: HttpClient.HttpClient
   private readonly hosts: Hosts
   private readonly take: Take<B>
-  private readonly renewalOf: ((origin: string) => Renewal) | undefined
+  readonly around: Around
+  /** What the cache has for the request that was looked for last. */
+  private found: { readonly outgoing: Outgoing; readonly place: HttpCache.Place | undefined } | undefined
   private readonly outer: Scope.Scope | undefined
   private readonly meter: Meter
   private readonly clock: Clock.Clock
@@ -95,7 +111,7 @@ export class Attempt<B> {
     outgoing: Outgoing,
     limits: Limits,
     take: Take<B>,
-    renewalOf: ((origin: string) => Renewal) | undefined,
+    around: Around,
     outer: Scope.Scope | undefined,
     context: Context.Context<never>
   ) {
@@ -103,7 +119,7 @@ export class Attempt<B> {
     this.hosts = hosts
     this.limits = limits
     this.take = take
-    this.renewalOf = renewalOf
+    this.around = around
     this.outer = outer
     this.meter = Context.get(context, Meter)
     this.clock = Context.get(context, Clock.Clock)
@@ -114,6 +130,22 @@ export class Attempt<B> {
   /** Milliseconds since it was asked for. */
   get elapsed(): number {
     return Alarm.now(this.clock) - this.asked
+  }
+
+  /** The answer that need not be asked for. */
+  kept(outgoing: Outgoing): Effect.Effect<Answer<B> | undefined, FetchError> {
+    return Effect.flatMap(this.look(outgoing), (place) => {
+      if (place?.kept?.isFresh !== true) return Effect.undefined
+      const sent = { at: Alarm.now(this.clock), scope: undefined, cookies: undefined }
+      return this.receive(outgoing, HttpCache.responseOf(outgoing.request, place.kept), sent, 0, undefined)
+    })
+  }
+
+  /** Gives how far apart requests to its host are to start, in milliseconds. */
+  permitted(outgoing: Outgoing): Effect.Effect<number, FetchError> {
+    const { permission } = this.around
+    if (permission === undefined) return Effect.succeed(0)
+    return Effect.suspend(() => permission(outgoing, (detail, more) => this.error(outgoing, "Blocked", detail, more)))
   }
 
   /** Sends it, within the time for one attempt. */
@@ -183,11 +215,38 @@ export class Attempt<B> {
     this.meter.bytes += bytes
   }
 
+  private look(outgoing: Outgoing): Effect.Effect<HttpCache.Place | undefined> {
+    const { cache } = this.around
+    if (cache === undefined) return Effect.undefined
+    return Effect.suspend(() => {
+      if (this.found?.outgoing === outgoing) return Effect.succeed(this.found.place)
+      return Effect.map(cache.find(outgoing), (place) => {
+        this.found = { outgoing, place }
+        return place
+      })
+    })
+  }
+
   private send(outgoing: Outgoing, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
+    if (this.around.cache === undefined) return this.exchange(outgoing, sent, hops, undefined)
+    return Effect.flatMap(this.look(outgoing), (place) =>
+      place?.kept?.isFresh === true
+        ? this.receive(outgoing, HttpCache.responseOf(outgoing.request, place.kept), sent, hops, undefined)
+        : this.exchange(outgoing, sent, hops, place)
+    )
+  }
+
+  private exchange(
+    outgoing: Outgoing,
+    sent: Sent,
+    hops: number,
+    place: HttpCache.Place | undefined
+  ): Effect.Effect<Answer<B>, FetchError> {
     const { wire } = this.limits
-    const renewal = this.renewalOf?.(outgoing.url.origin)
+    const renewal = this.around.renewalOf?.(outgoing.url.origin)
     const pass = renewal?.pass
-    const request = pass === undefined ? outgoing.request : HttpClientRequest.setHeaders(outgoing.request, pass.headers)
+    const bare = place?.kept === undefined ? outgoing.request : HttpCache.asking(outgoing.request, place.kept)
+    const request = pass === undefined ? bare : HttpClientRequest.setHeaders(bare, pass.headers)
     const exchanged =
       sent.cookies === undefined
         ? Wire.execute(this.client, request, wire)
@@ -198,27 +257,58 @@ export class Attempt<B> {
       onFailure: (error) => Effect.fail(this.broken(outgoing, error)),
       onSuccess: (response) => {
         this.unauthorized = response.status === 401 && renewal !== undefined ? { renewal, pass } : undefined
-        return this.keep(outgoing, response, sent, hops)
+        return this.keep(outgoing, response, sent, hops, place)
       }
     })
   }
 
   /** Keeps the cookies that it sets: without a jar, while it leads on. */
-  private keep(outgoing: Outgoing, response: Response, sent: Sent, hops: number): Effect.Effect<Answer<B>, FetchError> {
+  private keep(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    hops: number,
+    place: HttpCache.Place | undefined
+  ): Effect.Effect<Answer<B>, FetchError> {
     const isKept = sent.cookies !== undefined || (leadsOn.has(response.status) && this.limits.cookies !== false)
     const lines = isKept ? Wire.setCookiesOf(response) : []
-    if (lines.length === 0) return this.receive(outgoing, response, sent, hops)
+    if (lines.length === 0) return this.settle(outgoing, response, sent, hops, place)
     const cookies = sent.cookies ?? new Cookies.Cookies()
     return Effect.flatMap(cookies.received(lines, outgoing.url), () =>
-      this.receive(outgoing, response, { ...sent, cookies }, hops)
+      this.settle(outgoing, response, { ...sent, cookies }, hops, place)
     )
   }
 
+  /** What the answer means to the cache, before it is taken. */
+  private settle(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    hops: number,
+    place: HttpCache.Place | undefined
+  ): Effect.Effect<Answer<B>, FetchError> {
+    const { cache } = this.around
+    if (cache === undefined) return this.receive(outgoing, response, sent, hops, undefined)
+    const kept = place?.kept
+    if (kept === undefined || response.status !== 304) {
+      const received = this.receive(outgoing, response, sent, hops, place)
+      return response.status < 400 ? Effect.andThen(cache.forget(outgoing), received) : received
+    }
+    // One that is about another answer is no answer.
+    if (!HttpCache.isSame(kept, response)) return this.exchange(outgoing, sent, hops, { ...place!, kept: undefined })
+    return Effect.flatMap(cache.renew(kept, response, outgoing.secret), (kept) => {
+      this.found = undefined
+      return this.receive(outgoing, HttpCache.responseOf(outgoing.request, kept), sent, hops, undefined)
+    })
+  }
+
+  /** With `place`, what is taken goes there. */
   private receive(
     outgoing: Outgoing,
     response: Response,
     sent: Sent,
-    hops: number
+    hops: number,
+    place: HttpCache.Place | undefined
   ): Effect.Effect<Answer<B>, FetchError> {
     const { headers, status } = response
     const retryAfter = this.heed(outgoing, response, sent)
@@ -233,18 +323,29 @@ export class Attempt<B> {
       const detail = `answered ${status}, which is for a range, and none was asked for`
       return Effect.andThen(Body.release(response), Effect.fail(this.error(outgoing, "Protocol", detail, { status })))
     }
-    return Effect.map(this.take(this, outgoing, response, sent.scope), (body) => ({
-      outgoing,
-      response,
-      body,
-      millis: Math.round(Alarm.now(this.clock) - sent.at),
-      error: (reason, detail, more) =>
-        this.error(outgoing, reason, detail, {
-          ...(reason === "Decode" && body instanceof Uint8Array && excerpt(body, response, outgoing)),
-          ...more
-        }),
-      scope: sent.scope
-    }))
+    const { cache } = this.around
+    return Effect.matchEffect(this.take(this, outgoing, response, sent.scope), {
+      onFailure: (error) => Effect.fail(this.unread(outgoing, error)),
+      onSuccess: (body) => {
+        const isWhole = body instanceof Uint8Array
+        if (isWhole) this.arrived(body.length)
+        const answer: Answer<B> = {
+          outgoing,
+          response,
+          body,
+          millis: Math.round(Alarm.now(this.clock) - sent.at),
+          error: (reason, detail, more) =>
+            this.error(outgoing, reason, detail, {
+              ...(reason === "Decode" && isWhole && excerpt(body, response, outgoing)),
+              ...more
+            }),
+          scope: sent.scope
+        }
+        return cache === undefined || place === undefined || !isWhole
+          ? Effect.succeed(answer)
+          : Effect.as(cache.keep(place, outgoing, response, body), answer)
+      }
+    })
   }
 
   /** Passes on to its host what an answer says for all; gives for how many milliseconds it asks to wait. */
@@ -276,7 +377,9 @@ export class Attempt<B> {
     const refused = (detail: string) => Effect.fail(this.error(outgoing, "Redirect", detail))
     if (hops >= redirects) return refused(`redirected more than ${redirects} times`)
     const next = redirected(outgoing, status, location)
-    return Result.isSuccess(next) ? this.send(next.success, sent, hops + 1) : refused(next.failure)
+    if (Result.isFailure(next)) return refused(next.failure)
+    const sending = this.send(next.success, sent, hops + 1)
+    return this.around.permission === undefined ? sending : Effect.andThen(this.permitted(next.success), sending)
   }
 
   private refuse(
@@ -305,17 +408,10 @@ export type Take<B> = (
   outgoing: Outgoing,
   response: Response,
   scope: Scope.Closeable | undefined
-) => Effect.Effect<B, FetchError>
+) => Effect.Effect<B, HttpClientError | Body.Fault>
 
 /** Reads it to the end. */
-export const whole: Take<Uint8Array> = (attempt, outgoing, response) =>
-  Effect.matchEffect(Body.read(response, attempt.limits), {
-    onFailure: (error) => Effect.fail(attempt.unread(outgoing, error)),
-    onSuccess: (body) => {
-      attempt.arrived(body.length)
-      return Effect.succeed(body)
-    }
-  })
+export const whole: Take<Uint8Array> = (attempt, _, response) => Body.read(response, attempt.limits)
 
 /** Leaves it to whoever reads it, and lets go of it at its end. */
 export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {

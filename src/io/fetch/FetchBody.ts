@@ -1,5 +1,4 @@
 /** The body of a response: undone of its content codings, within limits, or let go of. */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -74,17 +73,6 @@ export const open = (
   }
   return Effect.flatMap(arriving(response), (next) => undone(codings, next, bounds))
 }
-
-/** As `open`, for who works with streams. */
-export const stream = (response: Response, bounds: Bounds): Stream.Stream<Uint8Array, HttpError | Fault> =>
-  Stream.unwrap(
-    Effect.map(open(response, bounds), (next) => {
-      const pull = Effect.flatMap(next, (piece) =>
-        piece === undefined ? Cause.done() : Effect.succeed([piece] as const)
-      )
-      return Stream.fromPull(Effect.succeed(pull))
-    })
-  )
 
 /**
  * Reads the body to its end, so that the connection can serve the next request; beyond 64 KiB, or when the rest does

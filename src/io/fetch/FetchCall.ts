@@ -14,11 +14,15 @@ import * as Deadline from "../../concurrency/Deadline.ts"
 import * as Policies from "../../pipeline/Policy.ts"
 import { FetchError } from "../FetchError.ts"
 import * as Attempt from "./FetchAttempt.ts"
+import { askedFor } from "./FetchCoding.ts"
 import { hedged } from "./FetchHedge.ts"
 import * as Hosts from "./FetchHosts.ts"
 import { type Asking, patience } from "./FetchPace.ts"
 import * as Policy from "./FetchPolicy.ts"
+import { identity } from "./Range.ts"
 import * as Request from "./FetchRequest.ts"
+import * as RobotsCheck from "./RobotsCheck.ts"
+import * as HttpCache from "./cache/HttpCache.ts"
 import * as Wire from "../context/Wire.ts"
 
 /** A policy for this function alone, and what it sends. */
@@ -76,9 +80,13 @@ export class Call {
     if (Result.isFailure(outgoing)) return Effect.fail(outgoing.failure)
     const client = Context.get(context, HttpClient.HttpClient)
     const hosts = Hosts.of(client)
-    const renew = plan.policy.onUnauthorized
-    const renewalOf = renew === undefined ? undefined : hosts.renewals.of(renew, context)
-    const attempt = new Attempt.Attempt(client, hosts, outgoing.success, plan.limits, take, renewalOf, scope, context)
+    const { cache, onUnauthorized: renew, robots } = plan.policy
+    const around: Attempt.Around = {
+      renewalOf: renew === undefined ? undefined : hosts.renewals.of(renew, context),
+      permission: robots === true ? RobotsCheck.make(client, hosts, plan.limits, context) : undefined,
+      cache: cache === false || scope !== undefined ? undefined : Context.get(context, HttpCache.Current)
+    }
+    const attempt = new Attempt.Attempt(client, hosts, outgoing.success, plan.limits, take, around, scope, context)
     return answer(attempt, outgoing.success, plan, hosts)
   }
 
@@ -98,17 +106,21 @@ const answer = <B>(
 ): Effect.Effect<Attempt.Answer<B>, FetchError> => {
   const { breaker, hedge } = plan.policy
   const run = attempt.run(outgoing)
+  const admit = (run: Effect.Effect<Attempt.Answer<B>, FetchError>) =>
+    attempt.around.permission === undefined
+      ? admitted(attempt, outgoing, run, plan, hosts, 0)
+      : Effect.flatMap(attempt.permitted(outgoing), (apart) => admitted(attempt, outgoing, run, plan, hosts, apart))
   const sent =
     hedge && outgoing.idempotent
-      ? hedged<Attempt.Answer<B>, FetchError>(
-          (unlessAnswered) => admitted(attempt, outgoing, unlessAnswered(run), plan, hosts),
-          hedge,
-          letGo
-        )
-      : admitted(attempt, outgoing, run, plan, hosts)
+      ? hedged<Attempt.Answer<B>, FetchError>((unlessAnswered) => admit(unlessAnswered(run)), hedge, letGo)
+      : admit(run)
   const asked = plan.policy.onUnauthorized === undefined ? sent : renewed(attempt, outgoing, sent)
+  const given =
+    attempt.around.cache === undefined
+      ? asked
+      : Effect.flatMap(attempt.kept(outgoing), (answer) => (answer === undefined ? asked : Effect.succeed(answer)))
   let last: FetchError | undefined
-  const retried = Policies.apply(asked, {
+  const retried = Policies.apply(given, {
     retries: plan.retries,
     backoff: plan.policy.backoff,
     retryWhile: (error) => {
@@ -134,9 +146,14 @@ const admitted = <B>(
   outgoing: Request.Outgoing,
   run: Effect.Effect<Attempt.Answer<B>, FetchError>,
   { policy: { concurrency, perHost, rate, ratePerHost } }: Plan,
-  hosts: Hosts.Hosts
+  hosts: Hosts.Hosts,
+  apart: number
 ): Effect.Effect<Attempt.Answer<B>, FetchError> => {
   const { pace, rates, slots } = attempt.host
+  const isHeld =
+    concurrency !== undefined || perHost !== undefined || rate !== undefined || ratePerHost !== undefined || apart > 0
+  if (!isHeld) return Effect.suspend(() => (pace.isFree ? run : pace.before(asking(attempt, outgoing), run)))
+  // Of copies that are sent at once, each has what it was told.
   return Effect.suspend(() => {
     let era = pace.era
     // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
@@ -146,36 +163,35 @@ const admitted = <B>(
     })
     if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
     if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
-    if (concurrency !== undefined || perHost !== undefined) {
-      const held = call
-      call = Effect.suspend(() => {
-        attempt.waitsForSlot = true
-        return held
-      })
-    }
+    const held = call
+    call = Effect.suspend(() => {
+      attempt.waitsForSlot = true
+      return held
+    })
     if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
     if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
-    const asking: Asking = {
-      isRetry: attempt.count > 0,
-      refusal: (status, retryAfter) =>
-        attempt.error(outgoing, "Status", `not sent, as its host answered ${status} to others`, { status, retryAfter }),
-      late: (status, millis, left) => {
-        const wait = `its host answered ${status} and asks to wait for ${Attempt.span(millis)}`
-        return attempt.error(outgoing, "Timeout", `not sent, as ${wait}, and ${Attempt.span(left)} are left`, {
-          status
-        })
-      }
-    }
-    const start = Effect.suspend(() => {
+    if (apart > 0) call = rates.of({ limit: 1, per: apart }).withPermit(call)
+    const start = () => {
       era = pace.era
       return call
-    })
-    const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(pace.before(asking, start), (answer) =>
-      answer === undefined ? turn : Effect.succeed(answer)
+    }
+    const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(
+      Effect.suspend(() => (pace.isFree ? start() : pace.before(asking(attempt, outgoing), Effect.suspend(start)))),
+      (answer) => (answer === undefined ? turn : Effect.succeed(answer))
     )
     return turn
   })
 }
+
+const asking = <B>(attempt: Attempt.Attempt<B>, outgoing: Request.Outgoing): Asking => ({
+  isRetry: attempt.count > 0,
+  refusal: (status, retryAfter) =>
+    attempt.error(outgoing, "Status", `not sent, as its host answered ${status} to others`, { status, retryAfter }),
+  late: (status, millis, left) => {
+    const wait = `its host answered ${status} and asks to wait for ${Attempt.span(millis)}`
+    return attempt.error(outgoing, "Timeout", `not sent, as ${wait}, and ${Attempt.span(left)} are left`, { status })
+  }
+})
 
 /** The slot of an answer whose body is still to be read goes with it. */
 const isKept = (answer: Attempt.Answer<unknown> | undefined, leave: () => void): boolean => {
@@ -248,19 +264,26 @@ interface Plan {
 
 const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input): Plan => {
   const policy = Policy.merged(around, options)
+  const codings = askedFor()
   const weak = Headers.fromInput({
+    "accept-encoding": codings,
     "user-agent": policy.userAgent ?? "skein",
     ...Headers.fromInput(defaults),
     ...Headers.fromInput(around.headers)
   })
   const strong = Headers.fromInput(options.headers)
-  const own = Headers.merge(weak, strong)
+  // A range of a coded body is one of the coded bytes.
+  const ranged = (headers: Headers.Headers) =>
+    headers["range"] === undefined || headers["accept-encoding"] !== codings
+      ? headers
+      : Headers.merge(headers, Headers.fromInput(identity))
+  const own = ranged(Headers.merge(weak, strong))
   return {
     around,
     policy,
     template: {
       method: options.method,
-      headers: (given) => (given === undefined ? own : Headers.merge(Headers.merge(weak, given), strong)),
+      headers: (given) => (given === undefined ? own : ranged(Headers.merge(Headers.merge(weak, given), strong))),
       idempotencyKey: options.idempotencyKey ?? false,
       secret: policy.secretParameters ?? []
     },

@@ -1,6 +1,6 @@
-/** What `Content-Encoding` says, and `Transfer-Encoding` of what the transport leaves as it is. */
+/** What `Accept-Encoding` asks for, what `Content-Encoding` says, and `Transfer-Encoding` of what the transport leaves as it is. */
 import type { Headers } from "effect/http/Headers"
-import type { Compression } from "../codec/Compression.ts"
+import { type Compression, isKnown } from "../codec/Compression.ts"
 
 /** As many as curl undoes: more are no accident. */
 const most = 5
@@ -14,6 +14,15 @@ const known = new Map<string, Compression>(
     zstd: "zstd"
   } as const)
 )
+
+let asked: string | undefined
+
+/**
+ * What a server is asked for by default: what is undone here, and by every platform's own `fetch` too, which may be below; zstd is
+ * not known to all of those.
+ */
+export const askedFor = (): string =>
+  (asked ??= ["gzip", "br"].filter((coding) => isKnown(known.get(coding)!)).join(", ") || "identity")
 
 /**
  * What is to be undone, in that order, or why that cannot be: as in "its body `is coded as …`". A body that is a gzip file

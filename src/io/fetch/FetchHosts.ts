@@ -8,16 +8,26 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Limiter from "../../concurrency/Limiter.ts"
 import { Circuit } from "./FetchCircuit.ts"
+import type { FetchError } from "../FetchError.ts"
 import { Pace } from "./FetchPace.ts"
 import type { Rate } from "./FetchPolicy.ts"
 import { Renewals } from "./FetchRenewal.ts"
+import { Robots } from "./Robots.ts"
 import { Slots } from "./FetchSlots.ts"
 
 /** Requests of the same rate share it; one of another rate is another count. */
 export class Rates {
   private readonly limiters = new Map<string, Limiter.Limiter>()
+  /** By the object of a policy, so that its text is made once. */
+  private readonly known = new WeakMap<Rate, Limiter.Limiter>()
 
-  of({ burst = 1, limit, per }: Rate): Limiter.Limiter {
+  of(rate: Rate): Limiter.Limiter {
+    let limiter = this.known.get(rate)
+    if (limiter === undefined) this.known.set(rate, (limiter = this.find(rate)))
+    return limiter
+  }
+
+  private find({ burst = 1, limit, per }: Rate): Limiter.Limiter {
     const key = `${limit}/${Duration.toMillis(per)}/${burst}`
     let limiter = this.limiters.get(key)
     if (limiter === undefined) {
@@ -57,6 +67,7 @@ export class Hosts {
   readonly slots: Slots = new Slots()
   readonly rates: Rates = new Rates()
   readonly renewals: Renewals = new Renewals()
+  readonly robots: Robots<FetchError> = new Robots()
   private readonly hosts = new Map<string, Host>()
   private full = few
 

@@ -54,6 +54,11 @@ export class Pace {
     this.since = now
   }
 
+  /** Whether it has said nothing that still holds. */
+  get isFree(): boolean {
+    return this.rate === undefined && this.until === -Infinity
+  }
+
   /** Whether there is nothing to remember. */
   isQuiet(now: number): boolean {
     return this.size === 0 && now >= this.until && (this.rate === undefined || this.rateAt(now) === undefined)
@@ -113,7 +118,7 @@ export class Pace {
   /** Runs the effect when the host may be asked. */
   before<A, E, R>(asking: Asking, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | FetchError, R> {
     return Effect.withFiber((fiber) => {
-      if (this.rate === undefined && this.until === -Infinity) return effect
+      if (this.isFree) return effect
       const now = Alarm.now(fiber.getRef(Clock.Clock))
       if ((asking.isRetry ? this.again.size : this.size) === 0 && this.start(now)) return effect
       const wait = this.until - now

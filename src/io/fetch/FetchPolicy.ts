@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
-import { checkDuration, checkNumber, checkWhole } from "../../concurrency/base/Options.ts"
+import { checkDuration, checkFlag, checkNumber, checkWhole } from "../../concurrency/base/Options.ts"
 import type { Backoff } from "../../pipeline/Policy.ts"
 import * as Cookies from "./Cookies.ts"
 import * as Wire from "../context/Wire.ts"
@@ -74,6 +74,14 @@ export interface Policy extends Wire.Options {
    * each request is sent once more with what it gives, to this origin alone.
    */
   readonly onUnauthorized?: ((origin: string) => Effect.Effect<Headers.Input, unknown>) | undefined
+  /**
+   * Whether a host's robots.txt is heeded, for what stands in `User-Agent`: what it forbids is not sent, redirects neither, and
+   * requests start as far apart as its `Crawl-delay` says, a minute at most. It is asked for once a day for all over the same
+   * client, and nothing is sent while its server fails. Default false.
+   */
+  readonly robots?: boolean | undefined
+  /** With false, nothing is taken from the cache around, or put into it: see `Fetch.cache`. Default true. */
+  readonly cache?: boolean | undefined
   /** Names of parameters whose values are shown nowhere, besides those known to be secret; of any case. */
   readonly secretParameters?: ReadonlyArray<string> | undefined
   /** Sent with every request that has none of that name of its own. */
@@ -112,6 +120,8 @@ export const check = (where: string, policy: Policy): void => {
   checkWhole(`${where}: maxBody`, policy.maxBody, 0, "unlimited")
   checkNumber(`${where}: maxRatio`, policy.maxRatio === Infinity ? undefined : policy.maxRatio, 1)
   checkWhole(`${where}: redirects`, policy.redirects, 0)
+  checkFlag(`${where}: robots`, policy.robots)
+  checkFlag(`${where}: cache`, policy.cache)
   checkDuration(`${where}: timeout`, policy.timeout)
   checkDuration(`${where}: total`, policy.total)
   if (backoff !== undefined) {

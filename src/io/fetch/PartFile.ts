@@ -11,7 +11,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { Checksum } from "../../concurrency/base/Checksum.ts"
 import { type FilesError, fromPlatform } from "../FilesError.ts"
-import { folderOf, nameOf, sizeOf, syncFolder } from "../files/TextFile.ts"
+import { companion } from "../files/Companion.ts"
+import { folderOf, sizeOf, syncFolder } from "../files/TextFile.ts"
 
 /** Of the first `kept` bytes, which are on the disk, the version that they are of. */
 interface Note {
@@ -137,8 +138,8 @@ const noted = (fs: FileSystem.FileSystem, whole: string, url: string): Effect.Ef
     return note?.url === url && info.type === "File" && sizeOf(info) >= note.kept ? note : undefined
   }).pipe(Effect.orElseSucceed(() => undefined))
 
-const partOf = (whole: string): string => `${folderOf(whole)}/.${nameOf(whole)}.skein-part`
-const noteOf = (whole: string): string => `${folderOf(whole)}/.${nameOf(whole)}.skein-note`
+const partOf = (whole: string): string => companion(whole, "skein-part")
+const noteOf = (whole: string): string => companion(whole, "skein-note")
 
 /** A note that a power cut has torn says so. */
 const signed = (note: string): string => `${new Checksum().addText(note).text}\n${note}\n`

@@ -4,7 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as PlatformError from "effect/PlatformError"
 import { type FilesError, fromPlatform } from "../FilesError.ts"
-import { folderOf, nameOf } from "./TextFile.ts"
+import { folderOf, inFolder, nameOf } from "./TextFile.ts"
 
 /** The path behind all links, of a file that need not be there yet; a link to nowhere leads to the file it will make. */
 export const realPath = (path: string): Effect.Effect<string, FilesError, FileSystem.FileSystem> =>
@@ -22,17 +22,14 @@ const resolve = (
       (error) => error.reason._tag === "NotFound" && depth < 40,
       () =>
         Effect.flatMap(Effect.option(fs.readLink(path)), (link) => {
-          if (Option.isSome(link)) return resolve(fs, joined(folderOf(path), link.value), depth + 1)
+          if (Option.isSome(link)) return resolve(fs, inFolder(folderOf(path), link.value), depth + 1)
           const folder = folderOf(path)
           return folder === path
             ? Effect.succeed(path)
-            : Effect.map(resolve(fs, folder, depth + 1), (real) => joined(real, nameOf(path)))
+            : Effect.map(resolve(fs, folder, depth + 1), (real) => inFolder(real, nameOf(path)))
         })
     )
   )
-
-const joined = (folder: string, name: string): string =>
-  /^([/\\]|[a-z]:)/i.test(name) ? name : `${folder.replace(/[/\\]$/, "")}/${name}`
 
 /** All names of a file. */
 export const places = (path: string): Effect.Effect<ReadonlyArray<string>, FilesError, FileSystem.FileSystem> =>

@@ -57,6 +57,8 @@ export interface Format<in out A> {
   /** How many of a file's first bytes `cut` needs to start further on, as for the names of columns. Default 0. */
   readonly head?: number
   readonly cut: (start: Start) => Cutter<A>
+  /** The characters that end an element, where the last one of a file may lack its end and get it later. Default: none do. */
+  readonly ends?: string
   /** Why nothing can be written behind what begins with these bytes, as many as `head` says. Default: anything goes. */
   readonly follows?: (head: Uint8Array) => Refusal | undefined
   /** One element, without what stands around it. */

@@ -100,28 +100,36 @@ export const readAt = (
     return filled
   }).pipe(Effect.mapError(fromPlatform("read", path)))
 
-/** The byte before a position and the two behind it; undefined where there is none. */
+/** The byte before a position that is not the first, and the two behind it; undefined where there is none. */
 export const aroundOf = (
   file: FileSystem.File,
   path: string,
   position: number
 ): Effect.Effect<ReadonlyArray<number | undefined>, FilesError> => {
   const bytes = new Uint8Array(3)
-  const from = Math.max(0, position - 1)
-  return Effect.map(readAt(file, path, bytes, from), (count) => {
-    const there = [...bytes.subarray(0, count)]
-    return position === 0 ? [undefined, ...there] : there
-  })
+  return Effect.map(readAt(file, path, bytes, position - 1), (count) => [...bytes.subarray(0, count)])
 }
+
+/** There alone `\` parts folders; elsewhere it is a character like any other. */
+const isWindows = (globalThis as { readonly process?: { readonly platform?: string } }).process?.platform === "win32"
+
+const lastSlash = (path: string): number =>
+  isWindows ? Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) : path.lastIndexOf("/")
 
 /** The folder of a path, by its text alone. */
 export const folderOf = (path: string): string => {
-  const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))
+  const slash = lastSlash(path)
   return slash < 0 ? "." : slash === 0 ? path.slice(0, 1) : path.slice(0, slash)
 }
 
+/** Where a relative path leads from a folder; an absolute one as it is. */
+export const inFolder = (folder: string, path: string): string => {
+  if (isWindows ? /^([/\\]|[a-z]:)/i.test(path) : path.startsWith("/")) return path
+  return `${folder.replace(isWindows ? /[/\\]+$/ : /\/+$/, "")}/${path}`
+}
+
 /** The last part of a path, by its text alone. */
-export const nameOf = (path: string): string => path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1)
+export const nameOf = (path: string): string => path.slice(lastSlash(path) + 1)
 
 /** Makes a new name in a folder survive a power cut, on platforms that can. */
 export const syncFolder = (path: string): Effect.Effect<void, never, FileSystem.FileSystem> =>

@@ -70,9 +70,11 @@ export const guarded =
       done(null, first.address, first.family)
     })
 
-/** What refuses a host that is written as an address, which nobody looks up. */
+/** What refuses a host that is never looked up: an address, or a name of this machine by RFC 6761, whatever a resolver says. */
 export const literal = (host: string): WireError | undefined =>
-  Net.isIP(host) === 0 || isPublic(host) ? undefined : blocked(host, host)
+  isThisMachine.test(host) || (Net.isIP(host) !== 0 && !isPublic(host)) ? blocked(host, host) : undefined
+
+const isThisMachine = /^(.*\.)?localhost\.?$/i
 
 const blocked = (host: string, address: string): WireError => {
   const what = host === address ? address : `${host} is ${address}, which`

@@ -45,10 +45,9 @@ export const connector =
 type Done<A> = (...result: [error: Error, value: undefined] | [error: null, value: A]) => void
 
 const resolved = (hostname: string, lookup: Lookup | undefined, done: Done<string>): void => {
-  if (lookup === undefined || Net.isIP(hostname) !== 0) {
-    const refusal = lookup === undefined ? undefined : literal(hostname)
-    return refusal === undefined ? done(null, hostname) : done(refusal, undefined)
-  }
+  const refusal = lookup === undefined ? undefined : literal(hostname)
+  if (refusal !== undefined) return done(refusal, undefined)
+  if (lookup === undefined || Net.isIP(hostname) !== 0) return done(null, hostname)
   lookup(hostname, { all: false }, (error, address) => {
     if (error !== null) return done(error, undefined)
     done(null, address as string)

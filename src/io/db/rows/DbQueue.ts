@@ -35,8 +35,8 @@ export interface QueueOptions<in out I> {
   /** The most items that a run holds at a time. Default 100. */
   readonly atOnce?: number | undefined
   /**
-   * Whether a run goes on when there is nothing to take, looking for more every `poll`. Default false: it ends once nothing is left
-   * that nobody has taken.
+   * Whether a run goes on when nothing is left, looking for more every `poll`. Default false: it ends once all items are done, by it
+   * or by others: what they have taken may add more, or be given back.
    */
   readonly follow?: boolean | undefined
   /** How often to look for more. Default half a second. */
@@ -204,6 +204,7 @@ export const account = <A, I extends object>(
         )
       )
     })
+    const left = again(ask([`SELECT key, item, place FROM ${table} WHERE done = 0 LIMIT 1`]))
     const more: Effect.Effect<readonly [ReadonlyArray<Element<A, string>>, Option.Option<undefined>], DbError> =
       Effect.suspend(() => {
         moved.closeUnsafe()
@@ -217,9 +218,12 @@ export const account = <A, I extends object>(
               (elements) => [elements, Option.some(undefined)] as const
             )
           }
-          // What is in the pipeline may add to the queue when it settles.
-          if (held.size === 0 && !queue.follow) return Effect.succeed([[], Option.none()] as const)
-          return Effect.andThen(Effect.raceFirst(moved.await, Effect.sleep(queue.poll)), more)
+          const wait = Effect.andThen(Effect.raceFirst(moved.await, Effect.sleep(queue.poll)), more)
+          // What is in this pipeline, or another, may add to the queue when it settles.
+          if (held.size > 0 || queue.follow) return wait
+          return Effect.flatMap(Effect.mapError(left, failed), (rows) =>
+            rows.length > 0 ? wait : Effect.succeed([[], Option.none()] as const)
+          )
         })
       })
 

@@ -13,6 +13,7 @@ import type { NoPosition, Source } from "../../../pipeline/Source.ts"
 import type { FetchError } from "../../FetchError.ts"
 import type { Answer, Arriving } from "../FetchAttempt.ts"
 import { Call, type Options } from "../FetchCall.ts"
+import { identity } from "../Range.ts"
 import { isRetryable } from "../Reading.ts"
 import { shown } from "../ShownUrl.ts"
 
@@ -42,7 +43,7 @@ const longestWait = 60_000
 
 const largest = 16 * 1024 * 1024
 
-export class Events {
+class Events {
   private readonly url: string | URL
   private readonly call: Call
   private readonly options: EventOptions
@@ -94,6 +95,8 @@ export class Events {
     const headers = {
       accept: "text/event-stream",
       "cache-control": "no-store",
+      // An event has to come when it is sent, and who compresses may wait for more.
+      ...identity,
       // As its bytes: a header that is Latin-1 has no other form for it.
       ...(this.id !== undefined && this.id !== "" && { "last-event-id": bytesOf(this.id) })
     }

@@ -55,6 +55,7 @@ export const csvFormat = <A>(
       const cells = encode(element)
       return cells instanceof Refusal ? cells : print(cells)
     },
+    ends: "\r\n",
     layout: { terminator: newline, ...(header === true && { header: first + newline }) }
   }
 }

@@ -18,6 +18,7 @@ export const jsonlFormat = <A, I>(schema: Schema.Codec<A, I>, options: LineOptio
     name: "jsonl",
     cut: (start) => new LineCutter(start, parse, options),
     print,
+    ends: "\n",
     layout: { terminator: "\n" }
   }
 }

@@ -17,5 +17,6 @@ export const linesFormat = (options: LineOptions): Format<string> => ({
     }
     return line.isWellFormed() ? line : new Refusal(`it ${JsonText.noUtf8}`, fixElement)
   },
+  ends: "\n",
   layout: { terminator: "\n" }
 })

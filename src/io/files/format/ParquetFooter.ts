@@ -2,15 +2,15 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
-import type { FileMetaData } from "hyparquet"
+import type * as Hyparquet from "hyparquet"
 import { FilesError } from "../../FilesError.ts"
 import { type Opened, openToRead, readAt } from "../TextFile.ts"
 
 /** The packages of Parquet, for whoever uses them: they are large. */
-export const library: Effect.Effect<typeof import("hyparquet")> = Effect.promise(() => import("hyparquet"))
+export const library: Effect.Effect<typeof Hyparquet> = Effect.promise(() => import("hyparquet"))
 
 export interface Footer extends Opened {
-  readonly metadata: FileMetaData
+  readonly metadata: Hyparquet.FileMetaData
   /** Where the footer begins: behind all row groups and what belongs to them. */
   readonly start: number
 }

@@ -18,10 +18,11 @@ import type { RowGroup } from "hyparquet"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import type { Opening, Writer } from "../../../pipeline/Sink.ts"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
+import { companion } from "../Companion.ts"
 import { places, realPath } from "../FilePlace.ts"
 import { type Format, Refusal } from "../Format.ts"
 import { FileSource } from "../read/FileSource.ts"
-import { folderOf, nameOf, notAFile, readAt, syncFolder } from "../TextFile.ts"
+import { folderOf, notAFile, readAt, syncFolder } from "../TextFile.ts"
 import { sameContent, statOf } from "../write/Appender.ts"
 import { type FileSink, fileSink } from "../write/FileSink.ts"
 import * as FileWriter from "../write/FileWriter.ts"
@@ -53,7 +54,10 @@ export const parquetSink = <A>(
   return {
     ...sink,
     places: Effect.gen(function* () {
-      return [...(yield* places(path)), rowsPath(yield* realPath(path))]
+      const real = yield* realPath(path)
+      const rows = rowsPath(real)
+      const all = yield* Effect.forEach([path, rows, companion(rows, "skein"), newPath(real)], places)
+      return all.flat()
     }),
     open: (opening) => open(path, opening, rows, shape, options)
   }
@@ -103,7 +107,7 @@ const rowsOf = <A>(schema: Schema.Codec<A, unknown>, shape: Struct): Rows<A> => 
   }
 }
 
-const rowsPath = (real: string): string => `${folderOf(real)}/.${nameOf(real)}.skein-rows`
+const rowsPath = (real: string): string => companion(real, "skein-rows")
 
 const State = Schema.Struct({
   /** Of the rows that are not in the file yet; null where there are none. */
@@ -152,6 +156,10 @@ const open = <A>(
       rows.format,
       { existing: "replace", fsync: options.fsync, atomic: false, compression: undefined, rotate: undefined }
     )
+    // Whoever may not read the old content may not read the new one either, on its way.
+    if (Option.isSome(before)) {
+      yield* Effect.mapError(fs.chmod(beside, before.value.mode & 0o777), fromPlatform("write", name))
+    }
     const json = (state: State): Schema.Json => ({ rows: state.rows, file: state.file && { ...state.file } })
     return {
       ...writer,
@@ -182,7 +190,7 @@ const open = <A>(
     }
   })
 
-const newPath = (real: string): string => `${folderOf(real)}/.${nameOf(real)}.skein-new`
+const newPath = (real: string): string => companion(real, "skein-new")
 
 /** Makes the file anew: with the row groups that it has, and those of the rows. */
 const make = (
@@ -200,7 +208,6 @@ const make = (
     const target = newPath(path)
     yield* failed(fs.remove(target, { force: true }))
     const old = yield* statOf(fs, path)
-    // Whoever may not read the old content may not read the new one either.
     const mode = Option.map(old, (info) => info.mode & 0o777)
     const file = yield* failed(fs.open(target, { flag: "wx+", ...(Option.isSome(mode) && { mode: mode.value }) }))
     const bytes = new ByteWriter()
@@ -218,7 +225,17 @@ const make = (
       return failed(file.writeAll(made))
     })
     if (kept !== null) {
-      const { metadata } = yield* openFooter(path)
+      const { metadata } = yield* Effect.mapError(
+        openFooter(path),
+        ({ reason }) =>
+          new FilesError({
+            kind: "CommittedLost",
+            tried: "resume writing",
+            path: name,
+            reason: `${kept.rows} rows of it were committed, and now ${reason}`,
+            fix: "Put the file back as it was, or start over to write all of it again."
+          })
+      )
       yield* copy(path, kept.length, (piece) => failed(file.writeAll(piece)))
       bytes.index = 0
       bytes.offset = kept.length

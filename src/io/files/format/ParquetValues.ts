@@ -10,7 +10,7 @@ import { fixElement } from "./LinesFormat.ts"
 import type { Leaf, Shape, Struct } from "./ParquetShape.ts"
 
 /** As a writer of Parquet takes it; throws a `Refusal`. */
-export const toParquet = (shape: Shape, value: unknown, field: string): unknown => {
+const toParquet = (shape: Shape, value: unknown, field: string): unknown => {
   if (value === null || value === undefined) return undefined
   switch (shape.kind) {
     case "list":

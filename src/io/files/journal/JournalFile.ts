@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { Host } from "../../../pipeline/context/Host.ts"
-import type { FilesError} from "../../FilesError.ts";
+import type { FilesError } from "../../FilesError.ts"
 import { fromPlatform } from "../../FilesError.ts"
 import { inodeOf } from "../FilePlace.ts"
 import { folderOf, sizeOf, syncFolder } from "../TextFile.ts"

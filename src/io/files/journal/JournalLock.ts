@@ -59,7 +59,9 @@ export const take = (
     )
     const taken = Effect.gen(function* () {
       yield* written(fs, temporary, holder, String(since + millis))
-      while (!(yield* placed(fs, temporary, lock))) yield* freed(fs, path, lock, token, host)
+      let isPlaced = false
+      while (!isPlaced)
+        isPlaced = (yield* placed(fs, temporary, lock)) || (yield* seized(fs, path, lock, temporary, host))
     }).pipe(
       failed,
       Effect.onError(() => Effect.ignore(fs.remove(temporary)))
@@ -115,27 +117,42 @@ const read = (fs: FileSystem.FileSystem, path: string, lock: string): Effect.Eff
     })
   )
 
-/** Takes the lock away from who is gone; fails where that is not known. */
-const freed = (
+/**
+ * Takes the lock away from who is gone, where that is known. Of all who find that at once one may do it: who gives its own note the
+ * name that belongs to the note of the one that is gone. Where that one goes too before it has done so, its note has a successor in
+ * the same way. False where somebody was faster.
+ */
+const seized = (
   fs: FileSystem.FileSystem,
   path: string,
   lock: string,
-  token: string,
+  temporary: string,
   host: Host
-): Effect.Effect<void, FilesError | Taken | PlatformError.PlatformError> =>
+): Effect.Effect<boolean, FilesError | Taken | PlatformError.PlatformError> =>
   Effect.gen(function* () {
-    const found = yield* read(fs, path, lock)
-    if (Option.isNone(found)) return
-    const { holder, until } = found.value
-    const runs = host.runs(holder.host)
-    if (runs === true || (runs === undefined && (yield* Clock.currentTimeMillis) < until)) {
-      return yield* Effect.fail(new Taken(holder, until))
+    const first = yield* read(fs, path, lock)
+    const claims: Array<string> = []
+    for (let found = first; Option.isSome(found); found = yield* read(fs, path, claims.at(-1)!)) {
+      const { holder, until } = found.value
+      const runs = host.runs(holder.host)
+      if (runs === true || (runs === undefined && (yield* Clock.currentTimeMillis) < until)) {
+        return yield* Effect.fail(new Taken(holder, until))
+      }
+      const claim = `${lock}.${holder.token}.old`
+      claims.push(claim)
+      const isMine = yield* Effect.as(fs.link(temporary, claim), true).pipe(
+        Effect.catchIf(
+          (error) => error.reason._tag === "AlreadyExists",
+          () => Effect.succeed(false)
+        )
+      )
+      if (!isMine) continue
+      // Whoever had the right to it before may have used it since.
+      const now = yield* read(fs, path, lock)
+      const isSame = Option.exists(now, (is) => Option.exists(first, (was) => is.holder.token === was.holder.token))
+      if (isSame) yield* fs.rename(temporary, lock)
+      yield* Effect.forEach(isSame ? claims : [claim], (name) => fs.remove(name, { force: true }), { discard: true })
+      return isSame
     }
-    const old = `${lock}.${token}.old`
-    const moved = yield* Effect.option(fs.rename(lock, old))
-    if (Option.isNone(moved)) return
-    // Another one may have done the same in between, and taken it.
-    const text = yield* fs.readFileString(old)
-    if (!text.includes(holder.token)) yield* Effect.ignore(fs.link(old, lock))
-    yield* fs.remove(old)
+    return false
   })

@@ -68,6 +68,15 @@ export const texted = (
   pull: Pull<FilesError>,
   isSaid: boolean
 ): Effect.Effect<Pull<FilesError>, FilesError> =>
+  Effect.flatMap(begun(pull), ({ first, head }) =>
+    Effect.flatMap(charsetOf(name, head, encoding, isSaid), (charset) => {
+      const all = Effect.suspend(() => (first.length > 0 ? Effect.succeed(first.shift()) : pull))
+      return charset === undefined ? Effect.succeed(all) : transcoded(name, charset, all)
+    })
+  )
+
+/** The first pieces, and what they begin with. */
+const begun = (pull: Pull<FilesError>) =>
   Effect.gen(function* () {
     const first: Array<Uint8Array> = []
     const head: Array<number> = []
@@ -77,9 +86,7 @@ export const texted = (
       first.push(bytes)
       head.push(...bytes.subarray(0, headSize))
     }
-    const charset = yield* charsetOf(name, Uint8Array.from(head.slice(0, headSize)), encoding, isSaid)
-    const all = Effect.suspend(() => (first.length > 0 ? Effect.succeed(first.shift()) : pull))
-    return charset === undefined ? all : yield* transcoded(name, charset, all)
+    return { first, head: Uint8Array.from(head.slice(0, headSize)) }
   })
 
 /** The bytes of the file itself, whose positions are its own. */

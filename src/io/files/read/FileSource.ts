@@ -49,7 +49,7 @@ export class FileSource<in out A> {
   }
 
   changed(kept: Fingerprint, at: number): Of<ReadonlyArray<string>> {
-    return changed(this.path, kept, at, this.format.layout.terminator !== undefined)
+    return changed(this.path, kept, at, this.format.ends)
   }
 
   read(at: number): Stream.Stream<Element<A, number>, FilesError, FileSystem.FileSystem> {

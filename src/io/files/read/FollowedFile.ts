@@ -13,7 +13,7 @@ import { FilesError, fromPlatform } from "../../FilesError.ts"
 import { inodeOf } from "../FilePlace.ts"
 import type { Format, Start } from "../Format.ts"
 import type { FilePosition } from "../Place.ts"
-import { folderOf, nameOf, openToRead, readAt, shrunk, sizeOf } from "../TextFile.ts"
+import { folderOf, inFolder, nameOf, openToRead, readAt, shrunk, sizeOf } from "../TextFile.ts"
 import { charsetOf, compressionOf, headSize } from "./Coding.ts"
 import { changed, fingerprint } from "./FileFingerprint.ts"
 import { bad } from "./FileSource.ts"
@@ -68,7 +68,7 @@ export class FollowedFile<in out A> {
     return Effect.gen({ self: this }, function* () {
       if (kept["isDone"] === true) return []
       const path = yield* this.find(file)
-      if (path !== undefined && kept["isGone"] !== true) return yield* changed(path, kept, at, true)
+      if (path !== undefined && kept["isGone"] !== true) return yield* changed(path, kept, at, this.format.ends)
       return [
         `${at} bytes were read of a file that is neither under its name nor beside it any more: what followed in it is lost`
       ]
@@ -253,7 +253,7 @@ export class FollowedFile<in out A> {
       const found: Array<{ path: string; inode: string; changed: number }> = []
       for (const other of names) {
         if (!other.startsWith(name) || other === name || compressionOf(other, {}) !== undefined) continue
-        const path = `${folder.replace(/[/\\]$/, "")}/${other}`
+        const path = inFolder(folder, other)
         const info = yield* Effect.option(fs.stat(path))
         const inode = Option.flatMap(info, inodeOf)
         if (Option.isSome(info) && Option.isSome(inode) && info.value.type === "File") {

@@ -3,7 +3,9 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as PlatformError from "effect/PlatformError"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
+import { isCompanion } from "../Companion.ts"
 import type { Glob, Several } from "../Place.ts"
+import { inFolder, nameOf } from "../TextFile.ts"
 
 /** In the order in which they are read. What is there and cannot be looked at is an error, and is not left out. */
 export const listed = (several: Several): Effect.Effect<ReadonlyArray<string>, FilesError, FileSystem.FileSystem> =>
@@ -30,8 +32,8 @@ const matches = ({ pattern, root }: Glob): Effect.Effect<ReadonlyArray<string>, 
     if (unread !== undefined) return yield* unread
     const paths: Array<string> = []
     for (const name of found) {
-      const path = root === undefined || /^([/\\]|[a-z]:)/i.test(name) ? name : `${root.replace(/[/\\]+$/, "")}/${name}`
-      if (!(yield* isFolder(fs, path))) paths.push(path)
+      const path = root === undefined ? name : inFolder(root, name)
+      if (!isCompanion(nameOf(path)) && !(yield* isFolder(fs, path))) paths.push(path)
     }
     if (paths.length > 0) return paths.sort((one, other) => (one < other ? -1 : 1))
     return yield* new FilesError({

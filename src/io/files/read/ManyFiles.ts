@@ -28,6 +28,8 @@ export class ManyFiles<in out A> {
   private readonly format: Format<A>
   private readonly coding: CodingOptions
   private readonly sources = new Map<string, FileSource<A>>()
+  /** Those that there were before anything was written: what a sink of the same run makes is none of them. */
+  private there: ReadonlyArray<string> | undefined
   /** In the order in which they are read. */
   private plan: ReadonlyArray<string> = []
 
@@ -48,7 +50,10 @@ export class ManyFiles<in out A> {
   }
 
   get places(): Of<ReadonlyArray<string>> {
-    return Effect.map(Effect.flatMap(listed(this.several), Effect.forEach(places)), (all) => [...new Set(all.flat())])
+    return Effect.flatMap(listed(this.several), (files) => {
+      this.there = files
+      return Effect.map(Effect.forEach(files, places), (all) => [...new Set(all.flat())])
+    })
   }
 
   fingerprint(upTo: Option.Option<FilePosition>, since?: Fingerprint): Of<Fingerprint> {
@@ -90,7 +95,12 @@ export class ManyFiles<in out A> {
     after: Option.Option<FilePosition>,
     kept?: Fingerprint
   ): Stream.Stream<Element<A, FilePosition>, FilesError, FileSystem.FileSystem> {
-    return Effect.map(listed(this.several), (files) => {
+    const files = Effect.suspend(() => {
+      const { there } = this
+      this.there = undefined
+      return there === undefined ? listed(this.several) : Effect.succeed(there)
+    })
+    return Effect.map(files, (files) => {
       const isKnown = Option.isSome(after) && kept !== undefined
       this.plan = planOf(files, isKnown ? (kept as Kept) : undefined)
       const done = isKnown || Option.isNone(after) ? 0 : this.plan.indexOf(after.value.file)

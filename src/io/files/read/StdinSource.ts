@@ -43,22 +43,23 @@ export const stdinSource = <A>(
 
 const nowhere: NoPosition = { _tag: "NoPosition" }
 
-const bytesOfStdin: Effect.Effect<Bytes<FilesError>, never, Stdio.Stdio | Scope.Scope> = Effect.gen(function* () {
-  const stdio = yield* Stdio.Stdio
-  const pull = yield* Stream.toPull(stdio.stdin)
-  const waiting: Array<Uint8Array> = []
-  return Effect.suspend(() =>
-    waiting.length > 0
-      ? Effect.succeed(waiting.shift())
-      : Effect.map(pull, ([first, ...others]): Uint8Array | undefined => {
-          waiting.push(...others)
-          return first
-        })
-  ).pipe(
-    Pull.catchDone(() => Effect.undefined),
-    Effect.mapError(fromPlatform("read", name))
-  )
-})
+const bytesOfStdin: Effect.Effect<Bytes<FilesError>, never, Stdio.Stdio | Scope.Scope> = Effect.map(
+  Effect.flatMap(Stdio.Stdio, ({ stdin }) => Stream.toPull(stdin)),
+  (pull) => {
+    const waiting: Array<Uint8Array> = []
+    return Effect.suspend(() =>
+      waiting.length > 0
+        ? Effect.succeed(waiting.shift())
+        : Effect.map(pull, ([first, ...others]): Uint8Array | undefined => {
+            waiting.push(...others)
+            return first
+          })
+    ).pipe(
+      Pull.catchDone(() => Effect.undefined),
+      Effect.mapError(fromPlatform("read", name))
+    )
+  }
+)
 
 /** The inode of a file that stdin was redirected from. */
 const fileBehind = (): ReadonlyArray<string> => {

@@ -9,8 +9,9 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
+import { fitted } from "../Companion.ts"
 import { inodeOf } from "../FilePlace.ts"
-import { folderOf, notAFile, readAt, sizeOf, syncFolder } from "../TextFile.ts"
+import { folderOf, inFolder, nameOf, notAFile, readAt, sizeOf, syncFolder } from "../TextFile.ts"
 import type { Intent, Mark } from "./FileLock.ts"
 
 /** So many of the last bytes tell whether a file is still the one that was written. */
@@ -56,8 +57,8 @@ export const open = (ending: Ending): Effect.Effect<Appender, FilesError, FileSy
     const size = Option.match(before, { onNone: () => 0, onSome: sizeOf })
     const hasFooter = Option.isSome(committed) && (yield* endsWith(fs, path, size, committed.value.footer))
     const base = ending.base ?? (hasFooter ? committed.value.length : whereToBegin(ending, size))
-    if (Option.isSome(committed) && ending.base === undefined) {
-      yield* sameContent(fs, path, name, committed.value, before)
+    if ((Option.isSome(committed) || Option.isSome(ending.left)) && ending.base === undefined) {
+      if (Option.isSome(committed)) yield* sameContent(fs, path, name, committed.value, before)
       if (size > base && !hasFooter && (clean || !(yield* isOwn(fs, path, size, base, ending.left))))
         yield* setAside(fs, name, path, base)
     }
@@ -85,16 +86,18 @@ const endsWith = (
     : Effect.map(bytesBefore(fs, path, size), (last) => sumOf(last) === mark.sum)
 
 /** What is behind it is this run's own, or is taken away. */
-const whereToBegin = ({ clean, committed, existing, left }: Ending, size: number): number =>
-  Option.match(committed, {
-    onNone: () => (existing === "replace" ? 0 : size),
+const whereToBegin = ({ clean, committed, existing, left }: Ending, size: number): number => {
+  // A lock that was left knows of a run of which this journal knows less: it was cut, or one that is older was put back.
+  const before = ({ base }: Intent) => Math.min(size, base)
+  return Option.match(committed, {
+    onNone: () => (existing === "replace" ? 0 : Option.match(left, { onNone: () => size, onSome: before })),
     onSome: ({ length }) => {
       // What a run has left that ended well is not this pipeline's: it stays, and what comes goes behind it.
       if (Option.isNone(left)) return clean ? Math.max(size, length) : length
-      // A lock that was left knows of a run that this journal knows nothing of: one that is older was put back.
-      return clean ? length : Math.max(length, Math.min(size, left.value.base))
+      return clean ? length : Math.max(length, before(left.value))
     }
   })
+}
 
 export class Appender {
   /** What stands before was there before this run. */
@@ -331,7 +334,9 @@ const setAside = (
 
 /** A name beside a file for what may be somebody's. */
 export const asideOf = (path: string): Effect.Effect<string> =>
-  Effect.map(Random.nextIntBetween(0, 2 ** 32), (number) => `${path}.cut-${number.toString(36)}`)
+  Effect.map(Random.nextIntBetween(0, 2 ** 32), (number) =>
+    inFolder(folderOf(path), `${fitted(nameOf(path))}.cut-${number.toString(36)}`)
+  )
 
 /** Copies what is behind `start` to a new file, and has it on the disk. */
 export const copy = (

@@ -7,7 +7,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { fromPlatform } from "../../FilesError.ts"
-import { folderOf, nameOf, sizeOf, syncFolder } from "../TextFile.ts"
+import { companion } from "../Companion.ts"
+import { folderOf, sizeOf, syncFolder } from "../TextFile.ts"
 import * as Appender from "./Appender.ts"
 import { alone, backTo, type EndOptions, isAt, leaveAt, locked, type Opened } from "./End.ts"
 import type { FileLock } from "./FileLock.ts"
@@ -16,7 +17,7 @@ import type { WriteState } from "./WriteState.ts"
 export const atomic = (options: EndOptions): Opened => locked(options, (path, lock) => begin(options, path, lock))
 
 /** What is written until it is whole. */
-export const partOf = (path: string): string => `${folderOf(path)}/.${nameOf(path)}.skein-part`
+export const partOf = (path: string): string => companion(path, "skein-part")
 
 const begin = (options: EndOptions, target: string, { intend, left, release }: FileLock): Opened =>
   Effect.gen(function* () {

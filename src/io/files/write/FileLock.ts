@@ -13,7 +13,8 @@ import type * as Scope from "effect/Scope"
 import { type Host, newId } from "../../../pipeline/context/Host.ts"
 import type { Opening } from "../../../pipeline/Sink.ts"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
-import { folderOf, nameOf } from "../TextFile.ts"
+import { companion } from "../Companion.ts"
+import { folderOf } from "../TextFile.ts"
 
 /** A place in the file, with a checksum of the bytes before it. */
 export interface Mark {
@@ -80,7 +81,7 @@ export const take = (
 ): Effect.Effect<FileLock, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const lock = `${folderOf(path)}/.${nameOf(path)}.skein`
+    const lock = companion(path, "skein")
     const token = yield* newId
     const temporary = `${lock}.${token}`
     const holder = JSON.stringify({ token, owner, durable, host: host.id, label: host.label } satisfies Holder)

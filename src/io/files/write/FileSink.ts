@@ -5,10 +5,12 @@ import { checkDuration, checkWhole } from "../../../concurrency/base/Options.ts"
 import type { Sink } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
 import { FilesError } from "../../FilesError.ts"
+import { companion } from "../Companion.ts"
 import { places, realPath } from "../FilePlace.ts"
 import type { Format } from "../Format.ts"
-import { folderOf, nameOf } from "../TextFile.ts"
+import { nameOf } from "../TextFile.ts"
 import * as FileJournal from "../journal/FileJournal.ts"
+import { partOf } from "./AtomicEnd.ts"
 import * as FileWriter from "./FileWriter.ts"
 import * as PartitionWriter from "./PartitionWriter.ts"
 import { isOpenEnded } from "./Press.ts"
@@ -69,7 +71,10 @@ export const fileSink = <A>(
       compression === "brotli"
         ? Effect.fail(noBrotli(path))
         : Effect.succeed({ format: format.name, ...(compression !== undefined && { compression }), ...format.form }),
-    places: rotate === undefined ? places(path) : placesOfParts(path),
+    places: Effect.map(
+      Effect.all([rotate === undefined ? places(path) : placesOfParts(path), placesBeside(path, atomic)]),
+      (all) => all.flat()
+    ),
     guarantee: "effectively-once",
     journal: Effect.succeedNone,
     home: Effect.flatMap(realPath(path), (real) => FileJournal.make(besideOf(real))),
@@ -91,7 +96,16 @@ export const noBrotli = (path: string): FilesError =>
   })
 
 /** The journal beside a file. */
-const besideOf = (path: string): string => `${folderOf(path)}/.${nameOf(path)}.skein-journal`
+const besideOf = (path: string): string => companion(path, "skein-journal")
+
+/** What is written beside it, of which the user may have something under that name. */
+const placesBeside = (path: string, atomic: boolean) =>
+  Effect.flatMap(realPath(path), (real) =>
+    Effect.map(
+      Effect.forEach([companion(real, "skein"), ...(atomic ? [partOf(real)] : [])], (beside) => places(beside)),
+      (all) => all.flat()
+    )
+  )
 
 const placesOfParts = (path: string) =>
   Effect.gen(function* () {

@@ -1,15 +1,15 @@
 /** Writes elements to a file such that it never keeps more than was committed, and never loses what is not its own. */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Opening, Writer } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
 import { FilesError } from "../../FilesError.ts"
 import { type Format, Refusal } from "../Format.ts"
-import { openToRead, readAt } from "../TextFile.ts"
 import type { Appender } from "./Appender.ts"
 import { atomic } from "./AtomicEnd.ts"
+import { type Added, type Existing, look, nothing } from "./Existing.ts"
 import { type End, type EndOptions, inPlace } from "./End.ts"
 import { badElement, isOpenEnded, Press } from "./Press.ts"
 import { rotating, type Rotation } from "./RotatingEnd.ts"
@@ -26,48 +26,38 @@ export interface WriteOptions {
 export const open = <A>(
   name: string,
   opening: Opening,
-  { follows, head = 0, layout, print }: Pick<Format<A>, "print" | "layout" | "follows" | "head">,
+  format: Added & Pick<Format<A>, "print">,
   options: WriteOptions
 ): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
+    const { compression, existing: how, rotate } = options
+    const { layout, print } = format
     const committed = yield* stateOf(name, opening.committed)
-    const isAdded = Option.isNone(committed) && options.existing === "append" && options.compression === undefined
-    if (follows !== undefined && isAdded && options.rotate === undefined) yield* checkHead(name, head, follows)
+    const isAdded = Option.isNone(committed) && how === "append" && rotate === undefined
+    const existing = isAdded ? yield* look(name, format, compression) : nothing
+    if (existing.bytes > 0) {
+      yield* Effect.logWarning(
+        `${name} has ${existing.bytes} bytes already, and no run of this pipeline is known that wrote them: what it writes goes behind them. If one did, and its journal is gone, it is all written again; \`existing: "replace"\` starts the file over`
+      )
+    }
     const all: EndOptions = { ...options, name, opening, committed, isOpen: isOpenEnded(layout) }
     const end = yield* options.rotate !== undefined
       ? rotating(all, options.rotate)
       : options.atomic
         ? atomic(all)
         : inPlace(all)
-    return writer(name, end, new Press(name, { layout, print }, options.compression), {
-      counts: layout.separator !== undefined || options.rotate !== undefined,
-      isPlain: options.compression === undefined
+    return writer(name, end, new Press(name, { layout, print }, compression), {
+      counts: layout.separator !== undefined || rotate !== undefined,
+      isPlain: compression === undefined,
+      existing
     })
   })
-
-/** Fails where somebody else's file begins such that nothing can be written behind it. */
-const checkHead = (
-  name: string,
-  head: number,
-  follows: NonNullable<Format<never>["follows"]>
-): Effect.Effect<void, FilesError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    if (!(yield* Effect.orElseSucceed(fs.exists(name), () => false))) return
-    const { file, size } = yield* openToRead(name)
-    const bytes = new Uint8Array(Math.min(size, head))
-    yield* readAt(file, name, bytes, 0)
-    const refusal = follows(bytes)
-    if (refusal === undefined) return
-    const { fix, reason } = refusal
-    return yield* new FilesError({ kind: "Interfered", tried: "write", path: name, reason, fix })
-  }).pipe(Effect.scoped)
 
 const writer = <A>(
   name: string,
   end: End,
   press: Press<A>,
-  { counts, isPlain }: { readonly counts: boolean; readonly isPlain: boolean }
+  { counts, existing, isPlain }: { readonly counts: boolean; readonly isPlain: boolean; readonly existing: Existing }
 ): Writer<A, FilesError, never> => {
   const stateAt = (file: Appender): WriteState => ({
     ...file.mark,
@@ -76,7 +66,8 @@ const writer = <A>(
   })
   const begin = (since: Option.Option<WriteState>) =>
     Effect.map(end.at(since), (file) => {
-      press.begin(file, Option.match(since, { onNone: () => 0, onSome: ({ rows = 0 }) => rows }))
+      const rows = Option.match(since, { onNone: () => 0, onSome: ({ rows = 0 }) => rows })
+      press.begin(file, rows, Option.isNone(since) && existing.lacksEnd)
       return file
     })
   return {

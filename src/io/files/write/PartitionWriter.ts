@@ -8,10 +8,12 @@ import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import type { Opening, Writer } from "../../../pipeline/Sink.ts"
 import type { Compression } from "../../codec/Compression.ts"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
+import { companion } from "../Companion.ts"
 import { places, realPath } from "../FilePlace.ts"
 import { type Format, Refusal } from "../Format.ts"
 import { folderOf, nameOf, syncFolder } from "../TextFile.ts"
 import * as Appender from "./Appender.ts"
+import { type Added, look } from "./Existing.ts"
 import { type FileLock, type Mark, take } from "./FileLock.ts"
 import { folded, folderName, shown } from "./FolderName.ts"
 import * as Ledger from "./Ledger.ts"
@@ -45,7 +47,7 @@ interface Open {
 export const open = <A>(
   name: string,
   opening: Opening,
-  format: Pick<Format<A>, "print" | "layout">,
+  format: Added & Pick<Format<A>, "print">,
   options: PartitionOptions<A>
 ): Effect.Effect<Writer<A, FilesError, never>, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
@@ -64,7 +66,7 @@ interface Parts<A> {
   readonly path: string
   readonly opening: Opening
   readonly lock: FileLock
-  readonly format: Pick<Format<A>, "print" | "layout">
+  readonly format: Added & Pick<Format<A>, "print">
   readonly options: PartitionOptions<A>
 }
 
@@ -84,6 +86,8 @@ class Files<A> {
   private readonly press: Press<A>
   private readonly known = new Map<string, Known>()
   private readonly spellings = new Map<string, string>()
+  /** Those whose last element of somebody else has no end. */
+  private readonly lacking = new Set<string>()
   /** In the order of their last use. */
   private readonly opened = new Map<string, Open>()
   /** What was written since the state that is settled, with how far the ledger went then. */
@@ -178,7 +182,7 @@ class Files<A> {
         const isNew = !this.known.has(folder)
         const opened = yield* this.fileOf(folder)
         if (opened instanceof Refusal) return yield* badElement(this.parts.name, row, count, opened)
-        this.press.begin(opened, 0)
+        this.press.begin(opened, 0, isNew && this.lacking.has(folder))
         for (const text of texts) this.press.addPrinted(text)
         const bytes = yield* this.press.printed
         entries.push({
@@ -252,6 +256,12 @@ class Files<A> {
         })
       }
       const known = this.known.get(folder)
+      if (known === undefined && this.parts.options.existing === "append") {
+        const { format, options } = this.parts
+        const found = look(path, format, options.compression)
+        const { lacksEnd } = yield* Effect.provideService(found, FileSystem.FileSystem, this.fs)
+        if (lacksEnd) this.lacking.add(folder)
+      }
       const end = yield* this.openFile(folder, {
         committed: Option.map(Option.fromUndefinedOr(known), ({ mark }) => mark),
         clean: known?.isSeen === true || this.parts.opening.clean,
@@ -370,7 +380,7 @@ class Files<A> {
 
   private ledgerPath(generation: number): string {
     const owner = new Checksum().addText(this.parts.opening.owner).text
-    return `${this.root}/.${nameOf(this.parts.path)}.${owner}-${generation}.skein-files`
+    return companion(this.parts.path, `${owner}-${generation}.skein-files`)
   }
 
   private openLedger(generation: number, committed: Option.Option<WriteState>): Effect.Effect<void, FilesError> {

@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
-import { folderOf, nameOf, sizeOf, syncFolder } from "../TextFile.ts"
+import { folderOf, inFolder, nameOf, sizeOf, syncFolder } from "../TextFile.ts"
 import * as Appender from "./Appender.ts"
 import { alone, backTo, type EndOptions, leaveAt, locked, type Opened } from "./End.ts"
 import type { FileLock, Intent } from "./FileLock.ts"
@@ -27,7 +27,7 @@ export const rotating = (options: EndOptions, rotation: Rotation): Opened =>
 /** Where a part is. */
 export const partPath = (path: string, part: number): string => {
   const [stem, ending] = splitName(path)
-  return `${folderOf(path)}/${stem}-${String(part).padStart(6, "0")}${ending}`
+  return inFolder(folderOf(path), `${stem}-${String(part).padStart(6, "0")}${ending}`)
 }
 
 const splitName = (path: string): readonly [stem: string, ending: string] => {
@@ -52,7 +52,8 @@ export const partsOf = (fs: FileSystem.FileSystem, path: string): Effect.Effect<
             name.startsWith(`${stem}-`) && name.endsWith(ending)
               ? name.slice(stem.length + 1, name.length - ending.length)
               : ""
-          return /^\d{6,15}$/.test(number) && Number(number) > 0 ? [Number(number)] : []
+          // What is longer is a date or a time of somebody else, and must not be taken for one of them.
+          return /^\d{6,7}$/.test(number) && Number(number) > 0 ? [Number(number)] : []
         })
         .toSorted((a, b) => a - b)
     )
