@@ -153,33 +153,34 @@ const admitted = <B>(
   const isHeld =
     concurrency !== undefined || perHost !== undefined || rate !== undefined || ratePerHost !== undefined || apart > 0
   if (!isHeld) return Effect.suspend(() => (pace.isFree ? run : pace.before(asking(attempt, outgoing), run)))
-  let era = pace.era
-  // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
-  let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() => {
-    attempt.waitsForSlot = false
-    return pace.era === era ? run : Effect.undefined
-  })
-  if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
-  if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
-  if (concurrency !== undefined || perHost !== undefined) {
+  // Of copies that are sent at once, each has what it was told.
+  return Effect.suspend(() => {
+    let era = pace.era
+    // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
+    let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() => {
+      attempt.waitsForSlot = false
+      return pace.era === era ? run : Effect.undefined
+    })
+    if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
+    if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
     const held = call
     call = Effect.suspend(() => {
       attempt.waitsForSlot = true
       return held
     })
-  }
-  if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
-  if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
-  if (apart > 0) call = rates.of({ limit: 1, per: apart }).withPermit(call)
-  const start = () => {
-    era = pace.era
-    return call
-  }
-  const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(
-    Effect.suspend(() => (pace.isFree ? start() : pace.before(asking(attempt, outgoing), Effect.suspend(start)))),
-    (answer) => (answer === undefined ? turn : Effect.succeed(answer))
-  )
-  return turn
+    if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
+    if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
+    if (apart > 0) call = rates.of({ limit: 1, per: apart }).withPermit(call)
+    const start = () => {
+      era = pace.era
+      return call
+    }
+    const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(
+      Effect.suspend(() => (pace.isFree ? start() : pace.before(asking(attempt, outgoing), Effect.suspend(start)))),
+      (answer) => (answer === undefined ? turn : Effect.succeed(answer))
+    )
+    return turn
+  })
 }
 
 const asking = <B>(attempt: Attempt.Attempt<B>, outgoing: Request.Outgoing): Asking => ({

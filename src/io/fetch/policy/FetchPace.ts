@@ -95,8 +95,8 @@ export class Pace {
     if (sent > this.changed) {
       const isAgain = this.taken === 0 && this.changed > -Infinity
       this.fruitless = isAgain ? this.fruitless + 1 : 0
-      // Of few who wait, each try takes one of the few attempts that they have.
-      if (isAgain)
+      // Who asks for more than before is believed. Of few who wait, each try takes one of the few attempts that they have.
+      if (isAgain && wait <= this.apart)
         wait = Math.max(wait, Math.min(patience, unsaid * 2 ** this.fruitless), patience / 2 ** (this.size + 1))
       this.apart = wait
       this.slow(now, wait)
