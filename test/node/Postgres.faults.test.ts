@@ -195,7 +195,7 @@ describe("Postgres: a COMMIT whose answer is lost", () => {
         Effect.promise(() => Server.open()),
         (server) => Effect.promise(() => server.close())
       )
-      const { sql } = yield* Postgres.open(server.url(), { connectTimeout: "200 millis", commitTimeout: "200 millis" })
+      const { sql } = yield* Postgres.open(server.url(), { connectTimeout: "2 seconds", commitTimeout: "200 millis" })
       yield* sql`CREATE TABLE t (n int4)`
       const exit = yield* Effect.exit(
         sql.withTransaction(
@@ -279,7 +279,7 @@ describe("Postgres: a server that dies", () => {
   it.live("and stays away is a failure when the time to wait for it is over", () =>
     Effect.gen(function* () {
       const server = yield* own
-      const { sql } = yield* Postgres.open(server.url(), { connectTimeout: "300 millis" })
+      const { sql } = yield* Postgres.open(server.url(), { connectTimeout: "2 seconds" })
       yield* Effect.promise(() => server.kill())
       const error = failureOf(yield* Effect.exit(Effect.retry(sql`SELECT 1`, { times: 1 })))
       assert.strictEqual(error.reason._tag, "ConnectionError")

@@ -22,11 +22,11 @@ const loaded: Effect.Effect<typeof Encoding> = Effect.suspend(() =>
     : Effect.succeed(library)
 )
 
+export const isUtf8 = (label: string): boolean => /^\s*utf-?8\s*$/i.test(label)
+
 /** What a label such as "latin1" stands for, in any case; undefined where the standard knows none. */
 export const labelled = (label: string): Effect.Effect<Charset | undefined> =>
-  /^\s*utf-?8\s*$/i.test(label)
-    ? Effect.succeed("UTF-8")
-    : Effect.map(loaded, ({ labelToName }) => labelToName(label) ?? undefined)
+  isUtf8(label) ? Effect.succeed("UTF-8") : Effect.map(loaded, ({ labelToName }) => labelToName(label) ?? undefined)
 
 /** A decoder of its own, which leaves out a byte order mark. With `fatal` it throws where others give U+FFFD. */
 export const decoder = (charset: Charset, options: { readonly fatal?: boolean } = {}): Effect.Effect<Decoder> => {

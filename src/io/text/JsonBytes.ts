@@ -3,6 +3,18 @@ import * as Effect from "effect/Effect"
 import * as Charset from "./Charset.ts"
 import * as MediaType from "./MediaType.ts"
 
+/** Its text, where it is plainly UTF-8, as most is; else `text` says what it is. */
+export const plain = (bytes: Uint8Array, contentType?: string): string | undefined => {
+  if (wideCharset(bytes) !== undefined) return undefined
+  const label = contentType === undefined ? undefined : MediaType.parse(contentType)?.charset
+  if (label !== undefined && !Charset.isUtf8(label)) return undefined
+  try {
+    return Charset.strictUtf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
 /** Its text, or fails with what is wrong with it: as in "`it` is not UTF-8: …". */
 export const text = (bytes: Uint8Array, contentType?: string): Effect.Effect<string, string> => {
   const wide = wideCharset(bytes)
@@ -36,8 +48,11 @@ const read = (bytes: Uint8Array, charset: Charset.Charset | "UTF-32LE" | "UTF-32
 
 /** JSON begins with two characters of ASCII, so that zeros show the wide encodings, with a byte order mark or without. */
 const wideCharset = (bytes: Uint8Array): Charset.Charset | undefined => {
-  const [a, b, c, d] = bytes
+  const a = bytes[0]
+  const b = bytes[1]
   if (a === undefined || b === undefined || (a !== 0 && b !== 0 && a < 0xfe)) return undefined
+  const c = bytes[2]
+  const d = bytes[3]
   if ((a === 0xff && b === 0xfe && c === 0 && d === 0) || (a !== 0 && b === 0 && c === 0 && d === 0)) return "UTF-32LE"
   if (a === 0 && b === 0 && ((c === 0xfe && d === 0xff) || (c === 0 && d !== 0))) return "UTF-32BE"
   if ((a === 0xff && b === 0xfe) || (a !== 0 && a < 0xfe && b === 0)) return "UTF-16LE"

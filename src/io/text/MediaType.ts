@@ -10,6 +10,14 @@ export interface MediaType {
 /** Undefined where it says nothing. Of several headers, whose values come as one list, the last one counts. */
 export const parse = (header: string | undefined): MediaType | undefined => {
   if (header === undefined) return undefined
+  if (header !== last.header) last = { header, type: read(header) }
+  return last.type
+}
+
+/** A server says the same of most that it sends. */
+let last: { readonly header: string; readonly type: MediaType | undefined } = { header: "", type: undefined }
+
+const read = (header: string): MediaType | undefined => {
   let found: MediaType | undefined
   for (const value of split(header, ",")) {
     const [essence, ...parameters] = split(value, ";").map((part) => part.trim())

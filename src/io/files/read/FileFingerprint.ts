@@ -7,6 +7,7 @@ import * as Digest from "effect/crypto/Digest"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type { Fingerprint } from "../../../pipeline/Source.ts"
+import { builtin } from "../../codec/Builtin.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { carriageReturn, newline } from "../format/LineCutter.ts"
 import { aroundOf, openToRead, readAt, replaced, shrunk } from "../TextFile.ts"
@@ -14,6 +15,7 @@ import { aroundOf, openToRead, readAt, replaced, shrunk } from "../TextFile.ts"
 const block = 64 * 1024
 /** Up to here every block counts; beyond, hashing would delay the start of a run by seconds for each gigabyte. */
 const all = 256
+const atOnce = 1024 * 1024
 
 /**
  * Of the first `upTo` bytes, which were read: fails where they are not there any more, as far as that can be told, since what
@@ -26,28 +28,51 @@ export const fingerprint = (
 ): Effect.Effect<Fingerprint, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { file, size } = yield* openToRead(path)
-    const digest = yield* Digest.Digest
     if (size < upTo) return yield* shrunk(path, upTo, size)
     const bytes = upTo
-    const lastBlock = Effect.fnUntraced(function* (end: number) {
-      const last = new Uint8Array(Math.min(end, block))
-      yield* readAt(file, path, last, end - last.length)
-      return yield* digest.digestHex(Digest.sha256, last)
-    })
     const known = since !== undefined && Number(since["bytes"]) <= bytes
+    let read = new Uint8Array()
+    let readFrom = 0
+    const bytesAt = (from: number, length: number): Effect.Effect<Uint8Array, FilesError> => {
+      const at = from - readFrom
+      if (at >= 0 && at + length <= read.length) return Effect.succeed(read.subarray(at, at + length))
+      // Between two commits there is little, which is read at once.
+      read = new Uint8Array(known && upTo - from <= atOnce ? upTo - from : length)
+      readFrom = from
+      return Effect.map(readAt(file, path, read, from), () => read.subarray(0, length))
+    }
+    const lastBlock = (end: number): Effect.Effect<string, FilesError> => {
+      const length = Math.min(end, block)
+      return Effect.flatMap(bytesAt(end - length, length), (last) => sha256("", last))
+    }
     if (known && (yield* lastBlock(Number(since["bytes"]))) !== since["last"]) {
       return yield* replaced(path, "what was read of it was changed")
     }
     let chain = known ? String(since["chain"]) : ""
     for (let index = known ? Math.floor(Number(since["bytes"]) / block) : 0; (index + 1) * block <= bytes; index++) {
       if (!isSample(index)) continue
-      const content = new Uint8Array(chain.length + block)
-      new TextEncoder().encodeInto(chain, content)
-      yield* readAt(file, path, content.subarray(chain.length), index * block)
-      chain = yield* digest.digestHex(Digest.sha256, content)
+      chain = yield* sha256(chain, yield* bytesAt(index * block, block))
     }
     return { bytes, chain, last: yield* lastBlock(bytes) }
-  }).pipe(Effect.scoped, Effect.provide(Digest.layerWebCrypto))
+  }).pipe(Effect.scoped)
+
+interface Hash {
+  update(data: Uint8Array | string): Hash
+  digest(encoding: "hex"): string
+}
+
+const node = builtin("node:crypto") as { readonly createHash: (algorithm: string) => Hash } | undefined
+
+/** Of a text and what follows it. A block is hashed in less time than it takes to ask another thread to. */
+const sha256 = (before: string, bytes: Uint8Array): Effect.Effect<string> => {
+  if (node !== undefined) return Effect.succeed(node.createHash("sha256").update(before).update(bytes).digest("hex"))
+  const all = new Uint8Array(before.length + bytes.length)
+  new TextEncoder().encodeInto(before, all)
+  all.set(bytes, before.length)
+  return Effect.flatMap(Digest.Digest, (digest) => digest.digestHex(Digest.sha256, all)).pipe(
+    Effect.provide(Digest.layerWebCrypto)
+  )
+}
 
 /** Every second one beyond `all`, every fourth beyond twice that, and so on. */
 const isSample = (index: number): boolean => index < all || index % 2 ** (Math.floor(Math.log2(index / all)) + 1) === 0
@@ -85,9 +110,8 @@ const whole = (path: string, size: number): Effect.Effect<Fingerprint, FilesErro
     for (const [index, start] of starts.entries()) {
       yield* readAt(file, path, bytes.subarray(index * length, (index + 1) * length), start)
     }
-    const digest = yield* Digest.Digest
-    return { size, sha256: yield* digest.digestHex(Digest.sha256, bytes) }
-  }).pipe(Effect.scoped, Effect.provide(Digest.layerWebCrypto))
+    return { size, sha256: yield* sha256("", bytes) }
+  }).pipe(Effect.scoped)
 
 const samples = (size: number): { readonly length: number; readonly starts: ReadonlyArray<number> } => ({
   length: block,

@@ -6,9 +6,9 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
-import * as Limiter from "../../concurrency/Limiter.ts"
+import * as Limiter from "../../../concurrency/Limiter.ts"
 import { Circuit } from "./FetchCircuit.ts"
-import type { FetchError } from "../FetchError.ts"
+import type { FetchError } from "../../FetchError.ts"
 import { Pace } from "./FetchPace.ts"
 import type { Rate } from "./FetchPolicy.ts"
 import { Renewals } from "./FetchRenewal.ts"
@@ -18,8 +18,16 @@ import { Slots } from "./FetchSlots.ts"
 /** Requests of the same rate share it; one of another rate is another count. */
 export class Rates {
   private readonly limiters = new Map<string, Limiter.Limiter>()
+  /** By the object of a policy, so that its text is made once. */
+  private readonly known = new WeakMap<Rate, Limiter.Limiter>()
 
-  of({ burst = 1, limit, per }: Rate): Limiter.Limiter {
+  of(rate: Rate): Limiter.Limiter {
+    let limiter = this.known.get(rate)
+    if (limiter === undefined) this.known.set(rate, (limiter = this.find(rate)))
+    return limiter
+  }
+
+  private find({ burst = 1, limit, per }: Rate): Limiter.Limiter {
     const key = `${limit}/${Duration.toMillis(per)}/${burst}`
     let limiter = this.limiters.get(key)
     if (limiter === undefined) {

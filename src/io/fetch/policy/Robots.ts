@@ -93,15 +93,17 @@ export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
     }
   )
 
-let loaded: Promise<{ readonly default: unknown }> | undefined
+const load = () => import("robots-parser")
+let loaded: ReturnType<typeof load> | undefined
 
 /** What its type says, as a module that CommonJS exports. */
 type Parser = (
   url: string,
   text: string
 ) => {
-  readonly isAllowed: (url: string, robot?: string) => boolean | undefined
-  readonly getCrawlDelay: (robot?: string) => number | undefined
+  readonly isAllowed: (url: string, robot: string) => boolean | undefined
+  readonly getMatchingLineNumber: (url: string, robot: string) => number
+  readonly getCrawlDelay: (robot: string) => number | undefined
 }
 
 /** The name that rules are made for: that of `skein/1.0 (+https://…)` is `skein`. */

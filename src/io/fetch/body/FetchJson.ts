@@ -1,13 +1,14 @@
 /** What an answer is as JSON. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
-import type { FetchError } from "../FetchError.ts"
-import * as JsonBytes from "../text/JsonBytes.ts"
-import * as JsonReader from "../text/JsonReader.ts"
-import type { Answer } from "./FetchAttempt.ts"
-import { explain } from "./FetchCause.ts"
+import { isTooDeep, unlessTooDeep } from "../../../concurrency/base/Nesting.ts"
+import type { FetchError } from "../../FetchError.ts"
+import * as JsonBytes from "../../text/JsonBytes.ts"
+import * as JsonReader from "../../text/JsonReader.ts"
+import type { Answer } from "../call/FetchAttempt.ts"
+import { explain } from "../call/FetchCause.ts"
 
 /** Decodes the body of an answer, or fails and names what is wrong with it, and where. */
 export const decoder = <S extends Schema.Constraint>(
@@ -25,7 +26,9 @@ export const decoder = <S extends Schema.Constraint>(
       } catch (error) {
         return Effect.fail(isTooDeep(error) ? misfit(tooDeep) : notJson(answer, `is not JSON: ${explain(error)}`))
       }
-      return decode(value).pipe(
+      const decoding = decode(value)
+      if (isValue(decoding)) return decoding
+      return decoding.pipe(
         Effect.mapError(({ issue }) =>
           misfit(
             unlessTooDeep(
@@ -37,10 +40,16 @@ export const decoder = <S extends Schema.Constraint>(
         Effect.catchDefect((defect) => (isTooDeep(defect) ? Effect.fail(misfit(tooDeep)) : Effect.die(defect)))
       )
     }
-    const text = JsonBytes.text(answer.body, answer.response.headers["content-type"])
+    const contentType = answer.response.headers["content-type"]
+    const plain = JsonBytes.plain(answer.body, contentType)
+    if (plain !== undefined) return decoded(plain)
+    const text = JsonBytes.text(answer.body, contentType)
     return Effect.matchEffect(text, { onFailure: (detail) => Effect.fail(notJson(answer, detail)), onSuccess: decoded })
   }
 }
+
+const isValue = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Success<A> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
 
 const notJson = (answer: Answer, detail: string): FetchError => {
   const type = answer.response.headers["content-type"] ?? "no content type"
