@@ -142,8 +142,8 @@ export interface Source<out A, out E, out R, in out P> {
  * await Effect.runPromise(Pipeline.collect(Pipeline.from(pages))) // => [1, 2, 3]
  * ```
  */
-export const list = <A extends Schema.Json>(
-  items: ReadonlyArray<A>,
+export const list = <A>(
+  items: ReadonlyArray<A> & ReadonlyArray<Schema.Json>,
   options: { readonly name: string }
 ): Source<A, never, never, number> => ({
   name: options.name,
@@ -165,7 +165,7 @@ export const list = <A extends Schema.Json>(
       : Effect.map(list(items, options).fingerprint(upTo), (now) => changes(kept, now)),
   read: (after) =>
     portions(
-      items,
+      items as ReadonlyArray<A>,
       Option.getOrElse(after, () => 0),
       (value, i) => ({ value, position: i + 1, bytes: weigh(value) })
     )

@@ -1,5 +1,6 @@
 /** Copies lines into files, one way or another, and says how far it has come. Killed by its test, and started again. */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { Files, Pipeline } from "skein"
 import { Main } from "skein/node"
 import { writeSync } from "node:fs"
@@ -14,16 +15,24 @@ const ways: { readonly [way: string]: Files.Options<string> } = {
 }
 const [name = "", compression] = way.split(" ")
 const out = `${folder}/out.txt${compression === undefined ? "" : ".gz"}`
+const Row = Schema.Struct({ line: Schema.String })
+const parquet = Files.parquet(`${folder}/out.parquet`, Row, { rowGroup: 500 })
 
 let count = 0
-const job = Pipeline.from(Files.lines(`${folder}/in.txt`)).pipe(
+const lines = Pipeline.from(Files.lines(`${folder}/in.txt`)).pipe(
   Pipeline.map((line) => {
     count += 1
     if (count % 50 === 0) writeSync(1, `did ${count}\n`)
     return line
-  }),
-  Pipeline.to(Files.lines(out, ways[name]))
+  })
 )
+const job =
+  name === "parquet"
+    ? lines.pipe(
+        Pipeline.map((line) => Effect.succeed({ line }), { name: "row" }),
+        Pipeline.to(parquet)
+      )
+    : lines.pipe(Pipeline.to(Files.lines(out, ways[name])))
 
 Effect.runPromise(
   Effect.provide(Pipeline.run(job, { name: "copy", maxRows: 20, window: { items: 40 } }), Main.layer)

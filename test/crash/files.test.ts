@@ -1,5 +1,8 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Files, Pipeline } from "skein"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import * as Child from "../support/child.ts"
@@ -43,6 +46,7 @@ describe("P10 a copy of files without a database, killed with SIGKILL at random 
   for (const way of [
     "append",
     "atomic",
+    "parquet",
     "rotate",
     "partition",
     "append gzip",
@@ -71,9 +75,17 @@ describe("P10 a copy of files without a database, killed with SIGKILL at random 
         }
         const last = yield* Effect.scoped(Effect.flatMap(start, ({ end }) => end))
         assert.include(last.stdout, "done", last.stderr)
-        assert.deepEqual(found(folder), expected(way.split(" ")[0]!))
+        if (way === "parquet") {
+          const rows = yield* Pipeline.collect(
+            Pipeline.from(Files.parquet(`${folder}/out.parquet`, Schema.Struct({ line: Schema.String })))
+          ).pipe(Effect.provide(NodeServices.layer))
+          assert.deepEqual(
+            rows.map(({ line }) => line),
+            lines
+          )
+        } else assert.deepEqual(found(folder), expected(way.split(" ")[0]!))
         assert.deepEqual(
-          readdirSync(folder).filter((name) => /skein-part|\.lock$|\.skein$/.test(name)),
+          readdirSync(folder).filter((name) => /skein-(part|rows|new)|\.lock$|\.skein$/.test(name)),
           []
         )
       })

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { Db, Fetch, Journal, Pipeline } from "skein"
 import { Drivers, Http } from "skein/node"
-import { find } from "../../src/io/fetch/Link.ts"
+import { find } from "../../src/io/fetch/source/Link.ts"
 import * as Origin from "../support/origin.ts"
 
 const noJitter: Random.Random = { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0 }

@@ -15,8 +15,8 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { Deadline, Fetch } from "skein"
 import { Http } from "skein/node"
-import { Call } from "../../src/io/fetch/FetchCall.ts"
-import * as Hosts from "../../src/io/fetch/FetchHosts.ts"
+import { Call } from "../../src/io/fetch/call/FetchCall.ts"
+import * as Hosts from "../../src/io/fetch/policy/FetchHosts.ts"
 import * as Origin from "../support/origin.ts"
 
 interface Seen {

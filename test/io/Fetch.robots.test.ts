@@ -6,7 +6,7 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as TestClock from "effect/testing/TestClock"
 import { Fetch } from "skein"
 import { Http } from "skein/node"
-import { Robots } from "../../src/io/fetch/Robots.ts"
+import { Robots } from "../../src/io/fetch/policy/Robots.ts"
 import * as Origin from "../support/origin.ts"
 
 type Web = Response | Effect.Effect<Response>

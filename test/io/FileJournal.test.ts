@@ -393,7 +393,7 @@ it.layer(NodeServices.layer)("FileJournal", (it) => {
               assert.deepEqual(Option.getOrThrow(yield* lease.load).ahead, [7])
               yield* ended
               assert.deepEqual(
-                disk.paths.filter((path) => /lock$/.test(path)),
+                disk.paths.filter((path) => path.endsWith("lock")),
                 []
               )
             }).pipe(

@@ -35,7 +35,7 @@ const kind = <A>(
 const kinds: { readonly [format: string]: Kind<unknown> } = {
   lines: kind(
     (path, compression) => Files.lines(path, { compression }),
-    (n) => `${n} é`
+    (n) => `${n} é ${"x".repeat(20)}`
   ),
   jsonl: kind((path, compression) => Files.jsonl(path, Row, { compression }), row),
   csv: kind((path, compression) => Files.csv(path, Row, { compression }), row),
@@ -52,8 +52,11 @@ const path = "/out/out.data"
 const count = 8
 
 const run = (kind: Kind<unknown>, compression: Compression, upTo: number, fs: FileSystem.FileSystem, host: string) => {
-  const elements = Array.from({ length: upTo }, (_, n) => kind.element(n))
-  const job = Pipeline.from(Source.list(elements, { name: "numbers" })).pipe(Pipeline.to(kind.make(path, compression)))
+  const numbers = Array.from({ length: upTo }, (_, n) => n)
+  const job = Pipeline.from(Source.list(numbers, { name: "numbers" })).pipe(
+    Pipeline.map((n) => Effect.succeed(kind.element(n)), { name: "element" }),
+    Pipeline.to(kind.make(path, compression))
+  )
   return Effect.exit(
     Pipeline.run(job, { name: "write", maxRows: 2, window: { items: 2 } }).pipe(
       Effect.provideService(FileSystem.FileSystem, fs),
@@ -136,9 +139,12 @@ for (const [format, kind] of Object.entries(kinds)) {
         })
       )
 
+      // The rest differs in what is printed alone.
+      if (!deep && compression !== "none" && (format !== "lines" || compression !== "gzip")) return
+
       it.effect("P10 killed at any call that changes the disk, and run again, has exactly the elements", () =>
         Effect.gen(function* () {
-          for (let last = 0, isDone = false; !isDone; last += deep ? 1 : 7) {
+          for (let last = 0, isDone = false; !isDone; last += deep ? 1 : 11) {
             const disk = yield* Disk.make()
             const { calls, system } = until(disk.fileSystem, last)
             isDone = Exit.isSuccess(yield* run(kind, compression, count, system, "first"))
@@ -178,7 +184,7 @@ for (const [format, kind] of Object.entries(kinds)) {
             })
             const size = (yield* (yield* make).fileSystem.readFile(cut)).length
             const from = Math.max(0, size - (cut === path ? 70 : 900))
-            for (let length = size; length >= from; length -= deep ? 1 : cut === path ? 9 : 83) {
+            for (let length = size; length >= from; length -= deep ? 1 : cut === path ? 17 : 173) {
               const disk = yield* make
               yield* disk.fileSystem.truncate(cut, length)
               const label = `cut from ${size} to ${length}`

@@ -1,6 +1,6 @@
 /** What an answer says of being kept and given again (RFC 9111), to a cache that one program has for itself. */
 import type * as Headers from "effect/http/Headers"
-import { isSecret } from "../ShownUrl.ts"
+import { isSecret } from "../call/ShownUrl.ts"
 
 /** How a request is treated: as if there were no cache, asked of the server in any case, or given where that is fresh. */
 export const wish = (headers: Headers.Headers): "apart" | "asked" | "any" => {

@@ -6,7 +6,7 @@ import * as Encoding from "effect/encoding/Hex"
 import * as Headers from "effect/http/Headers"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import type { Outgoing } from "../FetchRequest.ts"
+import type { Outgoing } from "../call/FetchRequest.ts"
 import type { CacheTable, Key, Row } from "./CacheTable.ts"
 import * as Freshness from "./Freshness.ts"
 

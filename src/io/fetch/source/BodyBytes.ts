@@ -4,9 +4,9 @@ import type * as HttpClient from "effect/http/HttpClient"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import type { FetchError } from "../../FetchError.ts"
 import { carriageReturn, newline } from "../../files/format/LineCutter.ts"
-import type { Options } from "../FetchCall.ts"
-import { Reading } from "../Reading.ts"
-import type { Opened, Rest } from "../Rest.ts"
+import type { Options } from "../call/FetchCall.ts"
+import { Reading } from "../download/Reading.ts"
+import type { Opened, Rest } from "../download/Rest.ts"
 import { Trail } from "./Trail.ts"
 
 /** A place in a body, with what the body is known by up to there. */

@@ -11,11 +11,11 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { NoPosition, Source } from "../../../pipeline/Source.ts"
 import type { FetchError } from "../../FetchError.ts"
-import type { Answer, Arriving } from "../FetchAttempt.ts"
-import { Call, type Options } from "../FetchCall.ts"
-import { identity } from "../Range.ts"
-import { isRetryable } from "../Reading.ts"
-import { shown } from "../ShownUrl.ts"
+import type { Answer, Arriving } from "../call/FetchAttempt.ts"
+import { Call, type Options } from "../call/FetchCall.ts"
+import { identity } from "../download/Range.ts"
+import { isRetryable } from "../download/Reading.ts"
+import { shown } from "../call/ShownUrl.ts"
 
 export interface Event {
   /** The last id that the server has given, with this event or before; undefined before the first. */

@@ -1,6 +1,6 @@
 /** Which page follows: by what an answer links to, by a number, an offset or a cursor in its address. */
 import type * as Headers from "effect/http/Headers"
-import * as Link from "../Link.ts"
+import * as Link from "./Link.ts"
 
 /** What a page is known by, besides what is on it. */
 export interface Here {

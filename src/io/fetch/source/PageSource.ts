@@ -9,10 +9,10 @@ import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import { isHidden, isSecretParameter, mark } from "../../../concurrency/base/Secrets.ts"
 import type { Element, Fingerprint, Source } from "../../../pipeline/Source.ts"
 import { FetchError } from "../../FetchError.ts"
-import type { Answer } from "../FetchAttempt.ts"
-import { Call, type Options } from "../FetchCall.ts"
-import { withoutSecrets } from "../FetchRequest.ts"
-import { shown } from "../ShownUrl.ts"
+import type { Answer } from "../call/FetchAttempt.ts"
+import { Call, type Options } from "../call/FetchCall.ts"
+import { withoutSecrets } from "../call/FetchRequest.ts"
+import { shown } from "../call/ShownUrl.ts"
 import type { Following, Here } from "./PageLinks.ts"
 
 /** A place between two items: on which page, and behind how many of its items, which are known by a checksum. */
@@ -197,7 +197,8 @@ class Pages<Page, Item, R> {
   /** What is kept of an address: nothing secret. What is so in the first one is known without, and else only that it was there. */
   private withoutSecrets(url: string): string {
     const kept = new URL(url)
-    const start = URL.canParse(this.start) && new URL(this.start).origin === kept.origin ? new URL(this.start) : undefined
+    const start =
+      URL.canParse(this.start) && new URL(this.start).origin === kept.origin ? new URL(this.start) : undefined
     if (kept.username + kept.password !== "") {
       const isKnown = kept.username === start?.username && kept.password === start.password
       kept.username = isKnown ? "" : mark

@@ -166,7 +166,8 @@ const open = <A>(
       write: (elements, since) =>
         Effect.gen(function* () {
           const { file, rows } = yield* stateOf(name, since)
-          return json({ file, rows: yield* writer.write(elements, Option.fromNullOr(rows)) })
+          const added = Effect.mapError(writer.write(elements, Option.fromNullOr(rows)), ofElement(name))
+          return json({ file, rows: yield* added })
         }),
       finish: (since) =>
         Effect.gen(function* () {
@@ -189,6 +190,15 @@ const open = <A>(
         })
     }
   })
+
+/** An element belongs to the file, and not to the one beside it. */
+const ofElement =
+  (path: string) =>
+  (error: FilesError): FilesError => {
+    const { field, fix, kind, reason, row, tried } = error
+    if (row === undefined) return error
+    return new FilesError({ kind, tried, path, reason, fix, row, ...(field !== undefined && { field }) })
+  }
 
 const newPath = (real: string): string => companion(real, "skein-new")
 

@@ -13,32 +13,24 @@ import { statOf } from "./Appender.ts"
 
 export type Added = Pick<Format<never>, "isBinary" | "follows" | "head" | "layout">
 
-/** What was found in a file that is added to. */
-export interface Existing {
-  /** The element that comes first would become a part of the last one. */
-  readonly lacksEnd: boolean
-  /** As it is, compressed or not. */
-  readonly bytes: number
-}
-
-export const nothing: Existing = { lacksEnd: false, bytes: 0 }
-
-/** What is compressed is read to its end for that, once: behind data that is cut nobody would find what was added. */
+/**
+ * How many bytes it has. What is compressed is read to its end for that, once: behind data that is cut nobody would find what was
+ * added, and the first element would become a part of a line that has no end.
+ */
 export const look = (
   path: string,
   { follows, head = 0, isBinary = false, layout }: Added,
   compression: Compression | undefined
-): Effect.Effect<Existing, FilesError, FileSystem.FileSystem> =>
+): Effect.Effect<number, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const found = yield* statOf(fs, path)
     // What is no file is refused by who opens it.
-    if (!Option.exists(found, (info) => info.type === "File" && sizeOf(info) > 0)) return nothing
+    if (!Option.exists(found, (info) => info.type === "File" && sizeOf(info) > 0)) return 0
     const { file, size } = yield* openToRead(path)
     const first = new Uint8Array(isBinary ? 0 : Math.max(headSize, head))
     const end = new TextEncoder().encode(layout.terminator ?? "")
     let count: number
-    let lacksEnd = false
     if (compression === undefined) {
       count = yield* readAt(file, path, first, 0)
     } else {
@@ -61,7 +53,9 @@ export const look = (
         given += more
         if (end.length > 0) last = [...last, ...piece.subarray(Math.max(0, more - end.length), more)].slice(-end.length)
       }
-      lacksEnd = last.length > 0 && !end.every((byte, at) => last[at] === byte)
+      if (last.length > 0 && !end.every((byte, at) => last[at] === byte)) {
+        return yield* refused(path, "its last line has no end, which it cannot get as it is compressed")
+      }
     }
     const there = first.subarray(0, count)
     if (!isBinary) {
@@ -69,7 +63,7 @@ export const look = (
       if (charset !== undefined) return yield* refused(path, `it is ${charset}, and what is added is UTF-8`)
     }
     const refusal = follows?.(there.subarray(0, head))
-    return refusal === undefined ? { lacksEnd, bytes: size } : yield* refused(path, refusal.reason, refusal.fix)
+    return refusal === undefined ? size : yield* refused(path, refusal.reason, refusal.fix)
   }).pipe(
     Effect.scoped,
     Effect.catchIf(

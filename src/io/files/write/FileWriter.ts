@@ -9,7 +9,7 @@ import { FilesError } from "../../FilesError.ts"
 import { type Format, Refusal } from "../Format.ts"
 import type { Appender } from "./Appender.ts"
 import { atomic } from "./AtomicEnd.ts"
-import { type Added, type Existing, look, nothing } from "./Existing.ts"
+import { type Added, look } from "./Existing.ts"
 import { type End, type EndOptions, inPlace } from "./End.ts"
 import { badElement, isOpenEnded, Press } from "./Press.ts"
 import { rotating, type Rotation } from "./RotatingEnd.ts"
@@ -34,10 +34,10 @@ export const open = <A>(
     const { layout, print } = format
     const committed = yield* stateOf(name, opening.committed)
     const isAdded = Option.isNone(committed) && how === "append" && rotate === undefined
-    const existing = isAdded ? yield* look(name, format, compression) : nothing
-    if (existing.bytes > 0) {
+    const existing = isAdded ? yield* look(name, format, compression) : 0
+    if (existing > 0) {
       yield* Effect.logWarning(
-        `${name} has ${existing.bytes} bytes already, and no run of this pipeline is known that wrote them: what it writes goes behind them. If one did, and its journal is gone, it is all written again; \`existing: "replace"\` starts the file over`
+        `${name} has ${existing} bytes already, and no run of this pipeline is known that wrote them: what it writes goes behind them. If one did, and its journal is gone, it is all written again; \`existing: "replace"\` starts the file over`
       )
     }
     const all: EndOptions = { ...options, name, opening, committed, isOpen: isOpenEnded(layout) }
@@ -48,8 +48,7 @@ export const open = <A>(
         : inPlace(all)
     return writer(name, end, new Press(name, { layout, print }, compression), {
       counts: layout.separator !== undefined || rotate !== undefined,
-      isPlain: compression === undefined,
-      existing
+      isPlain: compression === undefined
     })
   })
 
@@ -57,7 +56,7 @@ const writer = <A>(
   name: string,
   end: End,
   press: Press<A>,
-  { counts, existing, isPlain }: { readonly counts: boolean; readonly isPlain: boolean; readonly existing: Existing }
+  { counts, isPlain }: { readonly counts: boolean; readonly isPlain: boolean }
 ): Writer<A, FilesError, never> => {
   const stateAt = (file: Appender): WriteState => ({
     ...file.mark,
@@ -67,7 +66,7 @@ const writer = <A>(
   const begin = (since: Option.Option<WriteState>) =>
     Effect.map(end.at(since), (file) => {
       const rows = Option.match(since, { onNone: () => 0, onSome: ({ rows = 0 }) => rows })
-      press.begin(file, rows, Option.isNone(since) && existing.lacksEnd)
+      press.begin(file, rows)
       return file
     })
   return {

@@ -86,8 +86,6 @@ class Files<A> {
   private readonly press: Press<A>
   private readonly known = new Map<string, Known>()
   private readonly spellings = new Map<string, string>()
-  /** Those whose last element of somebody else has no end. */
-  private readonly lacking = new Set<string>()
   /** In the order of their last use. */
   private readonly opened = new Map<string, Open>()
   /** What was written since the state that is settled, with how far the ledger went then. */
@@ -182,7 +180,7 @@ class Files<A> {
         const isNew = !this.known.has(folder)
         const opened = yield* this.fileOf(folder)
         if (opened instanceof Refusal) return yield* badElement(this.parts.name, row, count, opened)
-        this.press.begin(opened, 0, isNew && this.lacking.has(folder))
+        this.press.begin(opened, 0)
         for (const text of texts) this.press.addPrinted(text)
         const bytes = yield* this.press.printed
         entries.push({
@@ -259,8 +257,7 @@ class Files<A> {
       if (known === undefined && this.parts.options.existing === "append") {
         const { format, options } = this.parts
         const found = look(path, format, options.compression)
-        const { lacksEnd } = yield* Effect.provideService(found, FileSystem.FileSystem, this.fs)
-        if (lacksEnd) this.lacking.add(folder)
+        yield* Effect.provideService(found, FileSystem.FileSystem, this.fs)
       }
       const end = yield* this.openFile(folder, {
         committed: Option.map(Option.fromUndefinedOr(known), ({ mark }) => mark),

@@ -39,10 +39,10 @@ export class Press<A> {
     this.lineEnd = this.encoder.encode(terminator)
   }
 
-  /** What comes next is written there, behind so many elements. `lacksEnd` is for what is compressed, which does not show it. */
-  begin(end: Appender, rows: number, lacksEnd = false): void {
+  /** What comes next is written there, behind so many elements. */
+  begin(end: Appender, rows: number): void {
     // What somebody else wrote may lack its last newline; the first element must not become part of that line.
-    const isCut = lacksEnd || (this.compression === undefined && !end.endsIn(this.lineEnd))
+    const isCut = this.compression === undefined && !end.endsIn(this.lineEnd)
     this.start(end.mark.length === 0, rows)
     if (isCut) this.text = [this.terminator]
   }

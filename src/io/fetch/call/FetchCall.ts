@@ -9,21 +9,21 @@ import type { HttpMethod } from "effect/http/HttpMethod"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as Foreign from "../../concurrency/base/Foreign.ts"
-import * as Deadline from "../../concurrency/Deadline.ts"
-import * as Policies from "../../pipeline/Policy.ts"
-import { FetchError } from "../FetchError.ts"
+import * as Foreign from "../../../concurrency/base/Foreign.ts"
+import * as Deadline from "../../../concurrency/Deadline.ts"
+import * as Policies from "../../../pipeline/Policy.ts"
+import { FetchError } from "../../FetchError.ts"
 import * as Attempt from "./FetchAttempt.ts"
-import { askedFor } from "./FetchCoding.ts"
-import { hedged } from "./FetchHedge.ts"
-import * as Hosts from "./FetchHosts.ts"
-import { type Asking, patience } from "./FetchPace.ts"
-import * as Policy from "./FetchPolicy.ts"
-import { identity } from "./Range.ts"
+import { askedFor } from "../body/FetchCoding.ts"
+import { hedged } from "../policy/FetchHedge.ts"
+import * as Hosts from "../policy/FetchHosts.ts"
+import { type Asking, patience } from "../policy/FetchPace.ts"
+import * as Policy from "../policy/FetchPolicy.ts"
+import { identity } from "../download/Range.ts"
 import * as Request from "./FetchRequest.ts"
-import * as RobotsCheck from "./RobotsCheck.ts"
-import * as HttpCache from "./cache/HttpCache.ts"
-import * as Wire from "../context/Wire.ts"
+import * as RobotsCheck from "../policy/RobotsCheck.ts"
+import * as HttpCache from "../cache/HttpCache.ts"
+import * as Wire from "../../context/Wire.ts"
 
 /** A policy for this function alone, and what it sends. */
 export interface Options extends Policy.Policy {
@@ -153,25 +153,34 @@ const admitted = <B>(
   const isHeld =
     concurrency !== undefined || perHost !== undefined || rate !== undefined || ratePerHost !== undefined || apart > 0
   if (!isHeld) return Effect.suspend(() => (pace.isFree ? run : pace.before(asking(attempt, outgoing), run)))
-  let era = pace.era
-  // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
-  let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() =>
-    pace.era === era ? run : Effect.undefined
-  )
-  if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
-  if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
-  if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
-  if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
-  if (apart > 0) call = rates.of({ limit: 1, per: apart }).withPermit(call)
-  const start = () => {
-    era = pace.era
-    return call
-  }
-  const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(
-    Effect.suspend(() => (pace.isFree ? start() : pace.before(asking(attempt, outgoing), Effect.suspend(start)))),
-    (answer) => (answer === undefined ? turn : Effect.succeed(answer))
-  )
-  return turn
+  // Of copies that are sent at once, each has what it was told.
+  return Effect.suspend(() => {
+    let era = pace.era
+    // Somebody may have been told to wait while this one waited for its slot, which is not held while it waits again.
+    let call: Effect.Effect<Attempt.Answer<B> | undefined, FetchError> = Effect.suspend(() => {
+      attempt.waitsForSlot = false
+      return pace.era === era ? run : Effect.undefined
+    })
+    if (concurrency !== undefined) call = hosts.slots.hold(concurrency, call, isKept)
+    if (perHost !== undefined) call = slots.hold(perHost, call, isKept)
+    const held = call
+    call = Effect.suspend(() => {
+      attempt.waitsForSlot = true
+      return held
+    })
+    if (rate !== undefined) call = hosts.rates.of(rate).withPermit(call)
+    if (ratePerHost !== undefined) call = rates.of(ratePerHost).withPermit(call)
+    if (apart > 0) call = rates.of({ limit: 1, per: apart }).withPermit(call)
+    const start = () => {
+      era = pace.era
+      return call
+    }
+    const turn: Effect.Effect<Attempt.Answer<B>, FetchError> = Effect.flatMap(
+      Effect.suspend(() => (pace.isFree ? start() : pace.before(asking(attempt, outgoing), Effect.suspend(start)))),
+      (answer) => (answer === undefined ? turn : Effect.succeed(answer))
+    )
+    return turn
+  })
 }
 
 const asking = <B>(attempt: Attempt.Attempt<B>, outgoing: Request.Outgoing): Asking => ({

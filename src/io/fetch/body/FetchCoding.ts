@@ -1,6 +1,6 @@
 /** What `Accept-Encoding` asks for, what `Content-Encoding` says, and `Transfer-Encoding` of what the transport leaves as it is. */
 import type { Headers } from "effect/http/Headers"
-import { type Compression, isKnown } from "../codec/Compression.ts"
+import { type Compression, isKnown } from "../../codec/Compression.ts"
 
 /** As many as curl undoes: more are no accident. */
 const most = 5

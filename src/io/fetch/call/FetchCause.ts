@@ -1,9 +1,9 @@
 /** Which reason a failure of the transport is, what it says in words, and whether the request is worth another attempt. */
 import type { HttpClientError } from "effect/http/HttpClientError"
-import * as Foreign from "../../concurrency/base/Foreign.ts"
-import type { Reason } from "../FetchError.ts"
+import * as Foreign from "../../../concurrency/base/Foreign.ts"
+import type { Reason } from "../../FetchError.ts"
 import { line } from "./ShownUrl.ts"
-import { WireError } from "../context/WireError.ts"
+import { WireError } from "../../context/WireError.ts"
 
 export interface Cause {
   readonly reason: Reason
@@ -64,6 +64,7 @@ const causes = (error: unknown): ReadonlyArray<unknown> => {
 
 /** What Node, undici and OpenSSL call it. */
 const byCode = (code: string, message: string): Cause | undefined => {
+  if (code === "UND_ERR_INVALID_ARG") return once("Encode", `it cannot be sent: ${message}`)
   if (code === "UND_ERR_SOCKET" && message.startsWith("bad ")) {
     return once("Protocol", `it answered what was not asked for (${message})`)
   }

@@ -9,12 +9,12 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { Scheduler } from "effect/Scheduler"
-import * as Alarm from "../../concurrency/base/Alarm.ts"
-import { waiting } from "../../concurrency/base/TaskNode.ts"
-import * as Wait from "../../concurrency/base/Wait.ts"
-import { Waiter, WaitList } from "../../concurrency/base/WaitList.ts"
-import * as Deadline from "../../concurrency/Deadline.ts"
-import type { FetchError } from "../FetchError.ts"
+import * as Alarm from "../../../concurrency/base/Alarm.ts"
+import { waiting } from "../../../concurrency/base/TaskNode.ts"
+import * as Wait from "../../../concurrency/base/Wait.ts"
+import { Waiter, WaitList } from "../../../concurrency/base/WaitList.ts"
+import * as Deadline from "../../../concurrency/Deadline.ts"
+import type { FetchError } from "../../FetchError.ts"
 
 /** Who wants to ask the host. */
 export interface Asking {
@@ -74,10 +74,11 @@ export class Pace {
   }
 
   /** The host has answered what was sent at `sent`, and not that it was too much. */
-  took(now: number, sent: number): void {
+  took(clock: Clock.Clock, sent: number): void {
     if (sent <= this.changed) return
     this.taken += 1
     if (this.fruitless === 0) return
+    const now = Alarm.now(clock)
     this.fruitless = 0
     this.next = now + 1 / (this.rateAt(now) ?? fastest)
     this.schedule()
@@ -94,8 +95,9 @@ export class Pace {
     if (sent > this.changed) {
       const isAgain = this.taken === 0 && this.changed > -Infinity
       this.fruitless = isAgain ? this.fruitless + 1 : 0
-      // Of few who wait, each try takes one of the few attempts that they have.
-      if (isAgain) wait = Math.max(wait, Math.min(patience, unsaid * 2 ** this.fruitless), patience / 2 ** (this.size + 1))
+      // Who asks for more than before is believed. Of few who wait, each try takes one of the few attempts that they have.
+      if (isAgain && wait <= this.apart)
+        wait = Math.max(wait, Math.min(patience, unsaid * 2 ** this.fruitless), patience / 2 ** (this.size + 1))
       this.apart = wait
       this.slow(now, wait)
       this.changed = now

@@ -5,8 +5,8 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Alarm from "../../concurrency/base/Alarm.ts"
-import type { FetchError } from "../FetchError.ts"
+import * as Alarm from "../../../concurrency/base/Alarm.ts"
+import type { FetchError } from "../../FetchError.ts"
 import type { Breaker } from "./FetchPolicy.ts"
 
 export class Circuit {

@@ -5,9 +5,9 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as Headers from "effect/http/Headers"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Scope from "effect/Scope"
-import type { FetchError } from "../FetchError.ts"
-import type { Answer, Arriving } from "./FetchAttempt.ts"
-import { Call, type Options } from "./FetchCall.ts"
+import type { FetchError } from "../../FetchError.ts"
+import type { Answer, Arriving } from "../call/FetchAttempt.ts"
+import { Call, type Options } from "../call/FetchCall.ts"
 import * as Range from "./Range.ts"
 
 /** What is read on, attempt by attempt: retries are for whoever knows what the attempt before has given. */

@@ -3,7 +3,7 @@ import * as HttpBody from "effect/http/HttpBody"
 import type { Random } from "effect/Random"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import * as JsonText from "../../concurrency/base/JsonText.ts"
+import * as JsonText from "../../../concurrency/base/JsonText.ts"
 import { type BodyStream, repeatable } from "./BodyStream.ts"
 
 /** A file of a form: what it is called, what it is, and its bytes, which need not be in a file. */

@@ -3,10 +3,10 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
-import { checkDuration, checkFlag, checkNumber, checkWhole } from "../../concurrency/base/Options.ts"
-import type { Backoff } from "../../pipeline/Policy.ts"
-import * as Cookies from "./Cookies.ts"
-import * as Wire from "../context/Wire.ts"
+import { checkDuration, checkFlag, checkNumber, checkWhole } from "../../../concurrency/base/Options.ts"
+import type { Backoff } from "../../../pipeline/Policy.ts"
+import * as Cookies from "../call/Cookies.ts"
+import * as Wire from "../../context/Wire.ts"
 
 /** How many may start in each `per`, evenly spaced; `burst` (default 1) of them at once after a pause. */
 export interface Rate {

@@ -3,12 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
-import type { FetchError } from "../FetchError.ts"
-import * as JsonBytes from "../text/JsonBytes.ts"
-import * as JsonReader from "../text/JsonReader.ts"
-import type { Answer } from "./FetchAttempt.ts"
-import { explain } from "./FetchCause.ts"
+import { isTooDeep, unlessTooDeep } from "../../../concurrency/base/Nesting.ts"
+import type { FetchError } from "../../FetchError.ts"
+import * as JsonBytes from "../../text/JsonBytes.ts"
+import * as JsonReader from "../../text/JsonReader.ts"
+import type { Answer } from "../call/FetchAttempt.ts"
+import { explain } from "../call/FetchCause.ts"
 
 /** Decodes the body of an answer, or fails and names what is wrong with it, and where. */
 export const decoder = <S extends Schema.Constraint>(

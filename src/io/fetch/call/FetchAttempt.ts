@@ -13,20 +13,20 @@ import type { HttpClientResponse as Response } from "effect/http/HttpClientRespo
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Alarm from "../../concurrency/base/Alarm.ts"
-import * as Deadline from "../../concurrency/Deadline.ts"
-import { Meter } from "../../pipeline/context/Meter.ts"
-import { FetchError, type Reason } from "../FetchError.ts"
-import * as Body from "./FetchBody.ts"
+import * as Alarm from "../../../concurrency/base/Alarm.ts"
+import * as Deadline from "../../../concurrency/Deadline.ts"
+import { Meter } from "../../../pipeline/context/Meter.ts"
+import { FetchError, type Reason } from "../../FetchError.ts"
+import * as Body from "../body/FetchBody.ts"
 import * as Cookies from "./Cookies.ts"
 import * as FetchCause from "./FetchCause.ts"
 import { excerpt } from "./FetchExcerpt.ts"
-import type { Host, Hosts } from "./FetchHosts.ts"
-import type { Pass, Renewal } from "./FetchRenewal.ts"
+import type { Host, Hosts } from "../policy/FetchHosts.ts"
+import type { Pass, Renewal } from "../policy/FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
-import * as HttpCache from "./cache/HttpCache.ts"
-import * as Wire from "../context/Wire.ts"
+import * as HttpCache from "../cache/HttpCache.ts"
+import * as Wire from "../../context/Wire.ts"
 
 export interface Limits extends Body.Bounds {
   readonly redirects: number
@@ -90,6 +90,7 @@ export class Attempt<B> {
   /** The last answer with 401 of an origin that there are new headers for. */
   unauthorized: Unauthorized | undefined
   isRenewed = false
+  waitsForSlot = false
   readonly host: Host
   readonly limits: Limits
   private readonly client: HttpClient.HttpClient
@@ -189,7 +190,10 @@ export class Attempt<B> {
   }
 
   late(outgoing: Outgoing, what: string, millis: number): FetchError {
-    const detail = `no complete answer within ${span(millis)}, the time for ${what}`
+    const time = `no complete answer within ${span(millis)}, the time for ${what}`
+    const detail = this.waitsForSlot
+      ? `${time}: it was waiting for a slot (\`perHost\`, \`concurrency\`); an answer that is read as a stream holds one to its end`
+      : time
     return this.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent })
   }
 
@@ -348,7 +352,7 @@ export class Attempt<B> {
   private heed(outgoing: Outgoing, { headers, status }: Response, sent: Sent): number | undefined {
     const header = headers["retry-after"]
     if (header === undefined && status !== tooMany) {
-      this.host.pace.took(Alarm.now(this.clock), sent.at)
+      this.host.pace.took(this.clock, sent.at)
       return undefined
     }
     const asked = Headers.parseRetryAfter(header ?? "")

@@ -1,5 +1,5 @@
 /** What is shown of a URL, and of what others said, in a message. */
-import * as Secrets from "../../concurrency/base/Secrets.ts"
+import * as Secrets from "../../../concurrency/base/Secrets.ts"
 
 /** A URL in one line of no more than 300 characters, without its secrets; parameters named in `secret` hold some too. */
 export const shown = (url: string, secret?: ReadonlyArray<string>): string => line(Secrets.hidden(url, secret))

@@ -9,9 +9,9 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import { Random } from "effect/Random"
 import * as Result from "effect/Result"
-import { Attempt } from "../../pipeline/context/Attempt.ts"
-import { FetchError, type Reason } from "../FetchError.ts"
-import { isMessage, type Message, methodOf, toRequest } from "./Message.ts"
+import { Attempt } from "../../../pipeline/context/Attempt.ts"
+import { FetchError, type Reason } from "../../FetchError.ts"
+import { isMessage, type Message, methodOf, toRequest } from "../body/Message.ts"
 import { isSecret, shown } from "./ShownUrl.ts"
 
 /** What can be fetched: an absolute `http:` or `https:` URL, or a request with method, headers and body, plain or Effect's. */

@@ -8,7 +8,7 @@ import * as Predicate from "effect/Predicate"
 import type { Random } from "effect/Random"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import * as JsonText from "../../concurrency/base/JsonText.ts"
+import * as JsonText from "../../../concurrency/base/JsonText.ts"
 import { type BodyStream, repeatable } from "./BodyStream.ts"
 import * as Multipart from "./Multipart.ts"
 

@@ -9,10 +9,10 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { Checksum } from "../../concurrency/base/Checksum.ts"
-import { type FilesError, fromPlatform } from "../FilesError.ts"
-import { companion } from "../files/Companion.ts"
-import { folderOf, sizeOf, syncFolder } from "../files/TextFile.ts"
+import { Checksum } from "../../../concurrency/base/Checksum.ts"
+import { type FilesError, fromPlatform } from "../../FilesError.ts"
+import { companion } from "../../files/Companion.ts"
+import { folderOf, sizeOf, syncFolder } from "../../files/TextFile.ts"
 
 /** Of the first `kept` bytes, which are on the disk, the version that they are of. */
 interface Note {

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Compression from "../codec/Compression.ts"
+import * as Compression from "../../codec/Compression.ts"
 import { codingsOf } from "./FetchCoding.ts"
 
 type Response = HttpClientResponse.HttpClientResponse

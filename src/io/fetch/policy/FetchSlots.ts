@@ -5,9 +5,9 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
-import { Gate, Pass } from "../../concurrency/base/Gate.ts"
-import { waiting } from "../../concurrency/base/TaskNode.ts"
-import * as Wait from "../../concurrency/base/Wait.ts"
+import { Gate, Pass } from "../../../concurrency/base/Gate.ts"
+import { waiting } from "../../../concurrency/base/TaskNode.ts"
+import * as Wait from "../../../concurrency/base/Wait.ts"
 
 export class Slots extends Gate<Seat> {
   constructor() {
