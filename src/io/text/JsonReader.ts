@@ -57,16 +57,31 @@ export const rounded = (value: unknown, path: ReadonlyArray<PropertyKey>): Round
 }
 
 const roundedWithin = (value: unknown, path: ReadonlyArray<PropertyKey>): Rounded | undefined => {
-  if (typeof value === "bigint") {
-    const detail = `${short(value)} would be rounded to ${Number(value)} as a number; \`Schema.BigInt\` takes it as it is`
-    return { path, detail }
-  }
-  if (typeof value !== "object" || value === null) return undefined
-  for (const key of Object.keys(value)) {
-    const found = roundedWithin(Reflect.get(value, key), [...path, key])
-    if (found !== undefined) return found
+  // Not by calling itself, as it may be nested deeper than the stack.
+  const open: Array<Place> = [{ value, key: "", outer: undefined }]
+  for (let place = open.pop(); place !== undefined; place = open.pop()) {
+    const { value: found } = place
+    if (typeof found === "bigint") {
+      const detail = `${short(found)} would be rounded to ${Number(found)} as a number; \`Schema.BigInt\` takes it as it is`
+      return { path: [...path, ...pathOf(place)], detail }
+    }
+    if (typeof found !== "object" || found === null) continue
+    for (const key of Object.keys(found).toReversed()) open.push({ value: Reflect.get(found, key), key, outer: place })
   }
   return undefined
+}
+
+interface Place {
+  readonly value: unknown
+  readonly key: string
+  /** Of what it is a part; undefined for the whole. */
+  readonly outer: Place | undefined
+}
+
+const pathOf = (place: Place): ReadonlyArray<string> => {
+  const keys: Array<string> = []
+  for (let at = place; at.outer !== undefined; at = at.outer) keys.unshift(at.key)
+  return keys
 }
 
 const short = (integer: bigint): string => {
