@@ -157,7 +157,7 @@ describe("Fetch.pages", () => {
   )
 })
 
-describe("Fetch.pages: the next run", () => {
+describe("P16 Fetch.pages: the next run", () => {
   const paged =
     (items: () => ReadonlyArray<{ readonly n: number | string }>): Origin.Handler =>
     ({ query }) => {

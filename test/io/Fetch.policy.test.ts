@@ -176,7 +176,7 @@ const takes = (most: number, status: number, headers: Record<string, string>) =>
   )
 }
 
-describe("Fetch policies: what a host says", () => {
+describe("P6 Fetch policies: what a host says", () => {
   it.effect("200 URLs are all fetched from a host that takes 10 a second and says when to come back", () =>
     Effect.gen(function* () {
       for (const concurrency of [16, 64, 200]) {

@@ -154,7 +154,7 @@ describe("Fetch.lines, jsonl and csv", () => {
   )
 })
 
-describe("Fetch.jsonl: the next run", () => {
+describe("P10 Fetch.jsonl: the next run", () => {
   it.effect("asks for what was added, and for that alone where it can", () =>
     withShelf({ body: rows(0, 100), etag: '"1"' }, (shelf) =>
       Effect.gen(function* () {
