@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { Files, Pipeline, Source } from "skein"
 import { Disk } from "skein/testing"
 import { Host } from "../../src/pipeline/context/Host.ts"
-import { alone, until } from "../support/killed.ts"
+import { alone, until } from "../support/gone.ts"
 
 const deep = process.env["SKEIN_DEEP"] !== undefined
 

@@ -8,7 +8,7 @@ import { gunzipSync, zstdDecompressSync } from "node:zlib"
 import { Files, Pipeline, Source } from "skein"
 import { Disk } from "skein/testing"
 import { Host } from "../../src/pipeline/context/Host.ts"
-import { alone, until } from "../support/killed.ts"
+import { alone, until } from "../support/gone.ts"
 
 const Row = Schema.Struct({ n: Schema.Int })
 type Row = typeof Row.Type
