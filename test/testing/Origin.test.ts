@@ -109,7 +109,7 @@ describe("Origin", () => {
           return [error.reason, (yield* Origin.Origin).inFlight, ...ends]
         }).pipe(Effect.provide(Origin.layer(HttpRouter.add("GET", "/", hangs))))
       )
-      assert.deepStrictEqual(run.exit, Exit.succeed(["timeout", 0, "given up"]))
+      assert.deepStrictEqual(run.exit, Exit.succeed(["Timeout", 0, "given up"]))
       assert.strictEqual(run.time, 1000)
     })
   )
