@@ -75,6 +75,7 @@ export const parse = (origin: string, text: string): Effect.Effect<Rules> =>
     Effect.promise(() => (loaded ??= load())),
     ({ default: parser }) => {
       const named = new Set<string>()
+      // Its declarations give a module of CommonJS as the function that is its `default` here.
       const robots = (parser as unknown as Parser)(`${origin}/robots.txt`, plain(text, named))
       return {
         against: (url, robot) => {

@@ -196,6 +196,7 @@ const scanOf = ({ columns, metadata, size }: Opened): Effect.Effect<Scan> =>
         metadata: { ...metadata, schema: plainElements(metadata.schema) },
         columns: columns.map(({ name }) => name),
         compressors: decompressors(),
+        // Ours give exact values where the types of the library want its own, which round: it hands them on as they are.
         parsers: parsers as unknown as ParquetParsers,
         useOffsetIndex: false,
         utf8: false
