@@ -7,10 +7,10 @@ import * as Stream from "effect/Stream"
 import { none } from "../fate/Counts.ts"
 import type { Arrival } from "../fate/Fate.ts"
 import type { Settled } from "../fate/Window.ts"
-import type { Checkpoint, KeptDeadLetter } from "../Journal.ts"
-import { BadDeadLetter } from "../RunError.ts"
+import type { Checkpoint, JournalError, KeptDeadLetter } from "../Journal.ts"
 import type { Account, Fingerprint, Position, Source } from "../Source.ts"
 import type { Failing } from "../Step.ts"
+import type { Unread } from "./Letters.ts"
 
 /** What a checkpoint says of the source. */
 export type Place = Pick<Checkpoint, "fingerprint" | "position" | "ahead" | "reach" | "finished">
@@ -117,37 +117,38 @@ const isSame = (one: Option.Option<Position>, other: Option.Option<Position>): b
 /** Dead letters, each at the step it failed in. The source is not read, and what is kept of it stays. */
 export const ofLetters = (
   pipeline: string,
-  letters: ReadonlyArray<KeptDeadLetter>,
+  pages: Stream.Stream<ReadonlyArray<KeptDeadLetter>, JournalError>,
   steps: ReadonlyArray<Failing>,
-  start: Checkpoint
-): Effect.Effect<Intake, BadDeadLetter, unknown> =>
-  Effect.gen(function* () {
-    const arrivals: Array<Arrival> = []
-    for (const letter of letters) {
-      const step = steps.find(({ name }) => name === letter.step)
-      const bad = (reason: string) =>
-        new BadDeadLetter({ pipeline, step: letter.step, tried: `run dead letter ${letter.id} again`, reason })
-      if (step === undefined || typeof step.onError === "string") {
-        const names = steps.map(({ name }) => name).join(", ")
-        return yield* bad(`the pipeline has no step of that name with dead letters any more; it has ${names}`)
-      }
-      const { deadLetter } = step.onError
-      const value = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(deadLetter))(letter.input).pipe(
-        Effect.mapError((error) => bad(error.message))
-      )
-      const replays = { letter: letter.id, step: letter.step, path: letter.path }
-      arrivals.push({ value, position: letter.position, bytes: 0, replays })
+  start: Checkpoint,
+  /** Those that cannot be run: they stay, and do not keep the others from it. */
+  unread: Unread
+): Intake => {
+  const arrivalOf = (letter: KeptDeadLetter): Effect.Effect<ReadonlyArray<Arrival>, never, unknown> => {
+    const step = steps.find(({ name }) => name === letter.step)
+    if (step === undefined || typeof step.onError === "string") {
+      const names = steps.map(({ name }) => name).join(", ")
+      const reason = `the pipeline has no step of that name with dead letters any more; it has ${names}`
+      return Effect.sync(() => (unread.add(letter, reason), []))
     }
-    return {
-      start,
-      resume: unsettled,
-      resumable: true,
-      size: Option.none(),
-      arrivals: Stream.fromArray(arrivals),
-      settled: () => Effect.void,
-      keep: () => Effect.succeed(start)
-    }
-  })
+    const replays = { letter: letter.id, step: letter.step, path: letter.path }
+    const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(step.onError.deadLetter))
+    return Effect.matchEffect(decode(letter.input), {
+      onSuccess: (value) => Effect.succeed([{ value, position: letter.position, bytes: 0, replays }]),
+      onFailure: (error) => Effect.sync(() => (unread.add(letter, error.message), []))
+    })
+  }
+  return {
+    start,
+    resume: unsettled,
+    resumable: true,
+    size: Option.none(),
+    arrivals: Stream.flattenIterable(
+      Stream.mapEffect(pages, (letters) => Effect.map(Effect.forEach(letters, arrivalOf), (all) => all.flat()))
+    ),
+    settled: () => Effect.void,
+    keep: () => Effect.succeed(start)
+  }
+}
 
 /** All elements of the source, from its beginning, with nothing kept of them. */
 export const unkept = <E, R>(source: Source<unknown, E, R, Position>): Intake => ({

@@ -61,6 +61,7 @@ export class DeadLetters {
         step: name,
         input: yield* this.encoded(name, onError, failed.input),
         cause,
+        causes: ErrorText.links(failed.error),
         attempts: failed.attempts,
         position: failed.position,
         path: failed.path,

@@ -5,11 +5,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
+import { pages, tell, Unread } from "../commit/Letters.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
 import type { Delivery } from "../Guarantee.ts"
-import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
+import { type Checkpoint, Journal, keyOf, type Lease, type LetterFilter } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
@@ -49,28 +51,42 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const restart = kept !== undefined && (yield* startsOver(source, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
+      const tell = telling(journal, lease, options)
+      return { lease, known, restart, taken, tell, intake: yield* ofSource(source, start) }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
-export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
+export const beginReplay = (description: Description, options: RunOptions<Delivery>, filter: LetterFilter): Begin =>
   Effect.gen(function* () {
     const { sinks, journal, lease, taken } = yield* own({ ...description, source: undefined }, options)
+    const unread = new Unread()
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const letters = yield* journal.dead(keyOf(options.name, options.partition))
+      const key = keyOf(options.name, options.partition)
+      // What fails again is a new letter, and not one of these.
+      const [last] = yield* journal.dead(key, { newest: true, limit: 1 })
+      const letters = last === undefined ? Stream.empty : pages(journal, key, { ...filter, upTo: last.id })
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
         lease,
         known,
         restart: false,
         taken,
-        intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+        tell: telling(journal, lease, options),
+        intake: ofLetters(options.name, letters, steps, kept ?? nothing, unread)
       }
     })
-    return keptIn(journal, yield* open(description, options, yield* accepted))
+    const { handle, toEnd } = keptIn(journal, yield* open(description, options, yield* accepted))
+    return {
+      handle,
+      toEnd: Effect.flatMap(toEnd, (summary) =>
+        summary.outcome === "drained" || unread.count === 0
+          ? Effect.succeed(summary)
+          : Effect.fail(unread.error(options.name))
+      )
+    }
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
@@ -104,6 +120,7 @@ export const pour = <A, E, R>(
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            tell: undefined,
             taken: new Set(),
             intake: unkept(pipeline.source)
           },
@@ -140,6 +157,9 @@ const own = (
     return { sinks, journal, lease, taken }
   })
 
+const telling = (journal: Journal, lease: Lease, { name, onDead, partition }: RunOptions<Delivery>) =>
+  onDead && tell(journal, keyOf(name, partition), lease, onDead)
+
 /** A step may ask for the journal where the program gives none. */
 const keptIn = (journal: Journal, { handle, toEnd }: Begun): Begun => ({
   handle,
@@ -171,6 +191,9 @@ const unleased: Lease = {
   load: Effect.succeedNone,
   guard: (work) => work,
   commit: (write) => Effect.asVoid(write),
+  purge: () => Effect.succeed(0),
+  adopt: () => Effect.succeed({ added: 0, known: 0 }),
+  told: () => Effect.void,
   leaveClean: Effect.void
 }
 

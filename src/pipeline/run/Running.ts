@@ -48,6 +48,8 @@ export interface Accepted {
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
   readonly restart: boolean
+  /** Tells of the dead letters that nobody was told of yet, where somebody wants to know. */
+  readonly tell: Effect.Effect<void, unknown> | undefined
   /** The files of source and journal. */
   readonly taken: ReadonlySet<string>
 }
@@ -55,7 +57,7 @@ export interface Accepted {
 export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, restart, taken }: Accepted,
+  { intake, known, lease, restart, taken, tell }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -100,7 +102,8 @@ export const open = (
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
-      restart
+      restart,
+      tell
     })
     yield* Effect.addFinalizer(() => leave(committer, outlets, lease))
     yield* committer.begin
@@ -252,7 +255,8 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
         Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
       )
 
-const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
+/** Renews a lease as often as it needs that. */
+export const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
   Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
 
 /** Whoever takes an element from an account, it is the same one. */
