@@ -1,4 +1,4 @@
-/** How often an element reaches the sink when runs are interrupted and resumed; see `docs/pipelines.md`. */
+/** How often an element reaches the sink when runs are interrupted and resumed; see `docs/guarantees.md`. */
 import type { NoPosition } from "./Source.ts"
 
 /** What a sink can promise when its source can be resumed. */
