@@ -7,7 +7,7 @@ import type { DeadlineExceeded } from "../concurrency/Deadline.ts"
 import type { Limiter } from "../concurrency/Limiter.ts"
 import type { Positions } from "./context/Attempt.ts"
 import type { Journal } from "./Journal.ts"
-import type { Backoff } from "./Policy.ts"
+import type { Backoff } from "./context/Backoff.ts"
 import type { NoPosition } from "./Source.ts"
 
 /** What becomes of an element whose step, or the sink, failed with a typed error. */
