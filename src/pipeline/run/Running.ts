@@ -145,6 +145,7 @@ export const open = (
         state = "running"
         flow.resume()
       }),
+      set: () => Effect.void,
       drain: Effect.sync(() => {
         if (state !== "running" && state !== "paused") return
         state = "draining"
