@@ -13,7 +13,11 @@ import * as Offload from "../concurrency/Offload.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
+import * as Explain from "./explain/Explain.ts"
+import type { Explanation } from "./explain/Explain.ts"
 import * as Runs from "./run/Begin.ts"
+import * as DryRuns from "./run/DryRun.ts"
+import type { DryRun, DryRunOptions } from "./run/DryRun.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
 import type { Needs, Sink } from "./Sink.ts"
@@ -44,7 +48,10 @@ export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
   readonly "~skein/Pipeline": { readonly element: A; readonly error: E; readonly services: R; readonly position: P }
 }
 
-/** A pipeline with a sink: what `run` runs. `G` is what it guarantees; a `Journal` is in `R` where the sink has no home for its place. */
+/**
+ * A pipeline with a sink: what `run` runs. `G` is what it guarantees; a `Journal` is in `R` where there is a place or a dead letter to
+ * keep, and the sink has no home for it.
+ */
 export interface Job<out E, out R, out G extends Delivery> {
   readonly pipeline: Pipeline<unknown, E, R, unknown>
   readonly sink: Sink<any, E, R, Guarantee>
@@ -222,7 +229,7 @@ export const to =
     sink: Sink<Plain<A>, E2, R2, G, J> | Taking<A, S, E2, R2, G, J>,
     options?: O
   ) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J>, Meet<P, G>> => {
+  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J, P>, Meet<P, G>> => {
     const taken = sink as Sink<S, E2, R2, G, J>
     const name = options?.name ?? taken.name
     distinct([...self.steps.map((step) => step.name), name])
@@ -237,7 +244,9 @@ export const to =
 export { Attempt, idempotencyKey, type Positions } from "./context/Attempt.ts"
 export type { AtMost, Delivery, Meet } from "./Guarantee.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
+export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
+export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
 export type { Run, RunOptions, State, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
@@ -336,6 +345,57 @@ export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   options: RunOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R> =>
   Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
+
+/**
+ * Runs the first elements that a run would read now, `first` of them (default 10), and gives what would become of them: what each sink
+ * would be given, and what would be filtered, skipped or kept as a dead letter, with its cause. Nothing is written: no sink is
+ * opened, nothing is committed, settled or kept, and another run may be alive. Source and steps run for real, with all that steps
+ * do to others. Fails as the run would, but for what only the sink knows.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline, Sink } from "skein"
+ *
+ * const job = Pipeline.from([1, 2, 3, 4]).pipe(
+ *   Pipeline.filter((n) => n % 2 === 0),
+ *   Pipeline.to(Sink.discard)
+ * )
+ * const dry = Pipeline.dryRun(job, { name: "even", first: 3 })
+ *
+ * const { left, more, writes } = await Effect.runPromise(dry)
+ * writes // => [{ sink: "discard", elements: [2] }]
+ * left // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
+ * more // => true
+ * ```
+ */
+export const dryRun = <E, R, G extends Delivery, Q extends Delivery = never>(
+  job: Job<E, R, G>,
+  options: DryRunOptions<Satisfied<Q, G>>
+): Effect.Effect<DryRun, E | RunError | JournalError, R> =>
+  Effect.suspend(() => {
+    checkWhole("first", options.first, 1)
+    return DryRuns.dryRun(describe(job), { ...checked(options), first: options.first })
+  })
+
+/**
+ * What a job does, before it runs: its source, the steps and which of them share their workers, their order and policies, what is
+ * held at most, the sinks, where its place is kept, and what it guarantees and why not more. As text, and as a flowchart of Mermaid.
+ * Nothing is opened or read for it. `options` are those of the run.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Sink } from "skein"
+ *
+ * const job = Pipeline.from([1, 2]).pipe(Pipeline.map((n) => n * 2, { concurrency: 4 }), Pipeline.to(Sink.discard))
+ *
+ * Pipeline.explain(job).text.includes("at-most-once") // => true
+ * ```
+ */
+export const explain = <E, R, G extends Delivery>(
+  job: Job<E, R, G>,
+  options: Partial<RunOptions<unknown>> = {}
+): Explanation => Explain.explain(describe(job), options)
 
 /** What keeping dead letters can fail with where no run does it: a pipeline whose steps do needs a journal, so that it is in `R`. */
 export type DeadLetterError<R = Journal> = [Journal] extends [R]

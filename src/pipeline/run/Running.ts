@@ -27,6 +27,7 @@ import type { Run, RunOptions, State } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
 import type { Source } from "../Source.ts"
 import type { SinkStep, Step } from "../Step.ts"
+import { boundsOf } from "./Bounds.ts"
 
 /** What runs: all of a job but its types. */
 export interface Description {
@@ -67,11 +68,8 @@ export const open = (
     const outside = yield* TaskGroup.capture
     const outlets = yield* lease.guard(Outlets.open(known, lease, taken))
     const { prefers } = outlets
-    const maxRows = options.maxRows ?? prefers ?? 1000
-    const items = options.window?.items ?? (prefers === undefined ? 1024 : Math.max(1024, 2 * maxRows))
     const fate = new Fate({
-      window: { items, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
-      maxRows,
+      ...boundsOf(options, prefers),
       fills: prefers !== undefined && options.commitEvery === undefined && intake.account === undefined,
       eager: intake.account !== undefined,
       resume: { ...intake.resume, counts: start.counts }
