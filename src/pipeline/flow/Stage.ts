@@ -144,8 +144,9 @@ export class Stage implements Station {
   private goOn(given: unknown, worker: Worker): void {
     const item = worker.item!
     const index = worker.resume()
-    if (given === gone) this.end(item, "none")
-    else if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
+    if (given === gone) return this.end(item, "none")
+    if (worker.work !== undefined) this.fate.addWork(item.unit, worker.work)
+    if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
   }
 
   /** Gives `gone` where the policy of the step has dealt with its failure. */

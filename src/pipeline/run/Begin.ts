@@ -50,7 +50,9 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const restart = kept !== undefined && (yield* startsOver(source, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
+      // What keeps account does so where the run keeps its place.
+      const intake = yield* Effect.provideService(ofSource(source, start), Journal, journal)
+      return { journal, lease, known, restart, taken, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -64,6 +66,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
       const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
+        journal,
         lease,
         known,
         restart: false,
@@ -101,6 +104,7 @@ export const pour = <A, E, R>(
           },
           { name },
           {
+            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
