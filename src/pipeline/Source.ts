@@ -3,6 +3,7 @@
  * does not is read once, from its beginning.
  */
 /* oxlint-disable typescript/no-explicit-any -- `any` matches every source in conditional types */
+import type * as Context from "effect/Context"
 import * as Digest from "effect/crypto/Digest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -177,6 +178,52 @@ export const list = <A>(
       (value, i) => ({ value, position: i + 1, bytes: weigh(value) })
     )
 })
+
+/**
+ * A source that has some of the services it needs already, whatever is around the run: a table of another database than the sink's,
+ * say. A layer becomes a context with `Layer.build`, whose scope keeps the database open. Throws a `TypeError` for a source that
+ * settles its elements in the sink's transaction, as a queue does: that has to be of the sink's own database.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline, Source } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Order = Schema.Struct({ id: Schema.Int, cents: Schema.Int })
+ *
+ * const program = Effect.gen(function* () {
+ *   const shop = yield* Layer.build(Db.open("shop.db"))
+ *   yield* Effect.provide(Db.execute`CREATE TABLE orders (id INTEGER PRIMARY KEY, cents INTEGER NOT NULL)`, shop)
+ *   yield* Effect.provide(Db.execute`INSERT INTO orders VALUES (1, 250)`, shop)
+ *   const orders = Source.provide(Db.rows("orders", Order, { by: "id" }), shop)
+ *   yield* Pipeline.run(Pipeline.from(orders).pipe(Pipeline.to(Db.table("copy", Order, { key: "id" }))), { name: "copy" })
+ *   return yield* Db.query(Order)`SELECT * FROM copy`
+ * }).pipe(Effect.provide(Db.open("copy.db")), Effect.provide(Drivers.layer), Effect.scoped)
+ *
+ * await Effect.runPromise(program) // => [{ id: 1, cents: 250 }]
+ * ```
+ */
+export const provide = <A, E, R, P, S>(
+  source: Source<A, E, R, P>,
+  context: Context.Context<S>
+): Source<A, E, Exclude<R, S>, P> => {
+  if (source.account !== undefined) {
+    throw new TypeError(
+      `Source.provide: ${source.name} settles its elements in the transaction of the sink, so it has to be of the sink's database: provide that to the whole run`
+    )
+  }
+  return {
+    name: source.name,
+    resumable: source.resumable,
+    size: Effect.provideContext(source.size, context),
+    fingerprint: (upTo, since) => Effect.provideContext(source.fingerprint(upTo, since), context),
+    changed: source.changed && ((...given) => Effect.provideContext(source.changed!(...given), context)),
+    places: source.places && Effect.provideContext(source.places, context),
+    settled: source.settled && ((upTo) => Effect.provideContext(source.settled!(upTo), context)),
+    read: (after, kept) => Stream.provideContext(source.read(after, kept), context)
+  }
+}
 
 /** What version 0.1 kept of a whole list. */
 const sha256 = (items: ReadonlyArray<unknown>): Effect.Effect<string> =>

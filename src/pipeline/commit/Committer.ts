@@ -12,7 +12,8 @@ import * as Policy from "../Policy.ts"
 import { explained } from "../RunError.ts"
 import type { Retry, SinkStep } from "../Step.ts"
 import type { Intake } from "./Intake.ts"
-import { failed, type Outlets, RowsRefused, type States, WriteFailed } from "./Outlets.ts"
+import { type Outlets, RowsRefused, type States } from "./Outlets.ts"
+import { failed, WriteFailed } from "./Search.ts"
 
 export interface CommitterOptions {
   readonly pipeline: string
@@ -158,12 +159,17 @@ export class Committer {
       return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
     })
     const { retry } = sink
-    const isWorthIt = ({ cause, mayPass }: WriteFailed): boolean =>
-      retry === undefined ? mayPass : (retry.retryWhile?.(Cause.squash(cause)) ?? true)
+    const isWorthIt = (error: unknown): boolean => retry?.retryWhile?.(error) ?? true
     const retried = Policy.apply(once, {
       ...(retry ?? passing),
       retryWhile: (error) =>
-        error instanceof WriteFailed ? isWorthIt(error) : error instanceof JournalError && error.mayPass === true
+        error instanceof WriteFailed
+          ? retry === undefined
+            ? error.mayPass
+            : isWorthIt(Cause.squash(error.cause))
+          : error instanceof RowsRefused
+            ? retry !== undefined && error.mayAgain && [...error.rows.values()].some(isWorthIt)
+            : error instanceof JournalError && error.mayPass === true
     })
     return Effect.catchIf(
       retried,

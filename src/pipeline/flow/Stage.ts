@@ -42,7 +42,8 @@ export class Stage implements Station {
   private readonly alone: Worker | undefined
 
   constructor(steps: ReadonlyArray<Each>, index: number, next: Station, around: Surroundings) {
-    const { concurrency, order } = steps[0]!
+    const { order } = steps[0]!
+    const concurrency = mostOf(steps[0]!)
     const leaving = new Leaving(next, around.fate)
     this.steps = steps
     this.index = index
@@ -182,6 +183,8 @@ export class Stage implements Station {
         item.value = given
         this.fate.grow(item.unit, weigh(given))
         return true
+      case "tap":
+        return true
       case "filter":
         if (given === true) return true
         this.fate.filter(item.unit)
@@ -203,6 +206,10 @@ export class Stage implements Station {
     this.room.ended()
   }
 }
+
+/** The most elements that it may work on at once. */
+export const mostOf = ({ concurrency }: Each): number =>
+  typeof concurrency === "number" ? concurrency : concurrency.max
 
 /** What the effect of a step gives when it failed and the run goes on. */
 const gone = Symbol("gone")

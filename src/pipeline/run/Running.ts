@@ -28,6 +28,7 @@ import type { Run, RunOptions, State } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
 import type { Source } from "../Source.ts"
 import type { SinkStep, Step } from "../Step.ts"
+import { boundsOf } from "./Bounds.ts"
 
 /** What runs: all of a job but its types. */
 export interface Description {
@@ -68,13 +69,10 @@ export const open = (
     const meter = makeMeter()
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
-    const outlets = yield* lease.guard(Outlets.open(known, lease, taken))
+    const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
     const { prefers } = outlets
-    const maxRows = options.maxRows ?? prefers ?? 1000
-    const items = options.window?.items ?? (prefers === undefined ? 1024 : Math.max(1024, 2 * maxRows))
     const fate = new Fate({
-      window: { items, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
-      maxRows,
+      ...boundsOf(options, prefers),
       fills: prefers !== undefined && options.commitEvery === undefined && intake.account === undefined,
       eager: intake.account !== undefined,
       resume: { ...intake.resume, counts: start.counts }
@@ -149,6 +147,7 @@ export const open = (
         state = "running"
         flow.resume()
       }),
+      set: () => Effect.void,
       drain: Effect.sync(() => {
         if (state !== "running" && state !== "paused") return
         state = "draining"
