@@ -254,7 +254,31 @@ export const notStarted: Ready<unknown> = () => Effect.void
 export const start = <A, E, R, V>(
   f: (ready: Ready<V>) => Effect.Effect<A, E, R>,
   options?: Omit<SpawnOptions, keyof RestartOptions>
-): Effect.Effect<V, E, R | TaskGroup<E>> => untilReady(f, options, "owned")
+): Effect.Effect<V, E, R | TaskGroup<E>> => Effect.map(untilReady(f, options, "owned"), ([, value]) => value)
+
+/**
+ * As `start`, but what the task fails with once it was ready belongs to the holder of its handle, as for `supervise`. Gives the handle
+ * with the value.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const server = (ready: TaskGroup.Ready<number>) => Effect.andThen(ready(8080), Effect.fail("the cable was cut"))
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   const [task, port] = yield* TaskGroup.superviseStart(server)
+ *   return `${port}: ${yield* Effect.flip(task.join)}`
+ * }))
+ *
+ * await Effect.runPromise(program) // => "8080: the cable was cut"
+ * ```
+ */
+export const superviseStart = <A, E, R, V>(
+  f: (ready: Ready<V>) => Effect.Effect<A, E, R>,
+  options?: Omit<SpawnOptions, keyof RestartOptions>
+): Effect.Effect<readonly [task: Task.Task<A, E>, value: V], E, R | TaskGroup<never>> =>
+  untilReady(f, options, "supervised")
 
 /**
  * Ends the innermost group early: body and tasks are cancelled, and where nothing fails meanwhile the group fails with

@@ -27,15 +27,12 @@ export interface SpawnOptions extends Partial<RestartOptions> {
 /** What a task calls when it is ready to be used, with what its starter waits for. */
 export type Ready<in V> = (value: V) => Effect.Effect<void>
 
-/**
- * Starts a task and waits until it says that it is ready. A failure after that belongs to the group, or, of one that is supervised, to
- * whoever holds its handle.
- */
+/** Starts a task and waits until it says that it is ready; gives it, with what it says so with. */
 export const untilReady = <A, E, R, V>(
   f: (ready: Ready<V>) => Effect.Effect<A, E, R>,
   options: SpawnOptions | undefined,
   failure: "owned" | "supervised"
-): Effect.Effect<V, E, R> =>
+): Effect.Effect<readonly [task: Node<A, E>, value: V], E, R> =>
   inGroup(options, (group, fiber) => {
     // S16: whoever comes first, `ready`, the end of the task or a cancellation, ends the wait.
     let waits = true
@@ -47,7 +44,7 @@ export const untilReady = <A, E, R, V>(
       release()
     }
     return Effect.onInterrupt(
-      Wait.callback<V, E>("a task to be ready", (resume) => {
+      Wait.callback<readonly [task: Node<A, E>, value: V], E>("a task to be ready", (resume) => {
         const ready: Ready<V> = (value) =>
           Effect.suspend(() => {
             if (isReady) return Effect.die(new Error("`ready` was called twice"))
@@ -56,7 +53,7 @@ export const untilReady = <A, E, R, V>(
             end()
             task!.supervised = failure === "supervised"
             task!.observed = false
-            resume(Effect.succeed(value))
+            resume(Effect.succeed([task!, value]))
             return Effect.void
           })
         const started = startIn(

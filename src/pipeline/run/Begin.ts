@@ -3,9 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { TaskGroup } from "../../concurrency/group/Group.ts"
-import { untilReady } from "../../concurrency/group/Start.ts"
-import * as Task from "../../concurrency/Task.ts"
+import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
@@ -26,19 +24,18 @@ export const toEnd = <E, R>(begin: Begin): Effect.Effect<Summary, E, R> =>
   typed(ofNoStep(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd))))
 
 /** Runs what `begin` accepts as a task of the group around, which whoever has the handle looks after. */
-export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, E, R | TaskGroup<never>> =>
+export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, E, R | TaskGroup.TaskGroup<never>> =>
   typed(
-    untilReady<Summary, unknown, unknown, Run<E>>(
-      (ready) =>
-        Effect.gen(function* () {
-          const { handle, toEnd } = yield* begin
-          // It is the task of this run that runs here.
-          const task = Option.getOrThrow(yield* Task.current) as Task.Task<Summary, E>
-          yield* ready({ ...handle, await: task.join })
-          return yield* toEnd
-        }).pipe(Effect.scoped, ofNoStep),
-      { name: `pipeline ${name}` },
-      "supervised"
+    Effect.map(
+      TaskGroup.superviseStart(
+        (ready: TaskGroup.Ready<Begun["handle"]>) =>
+          Effect.flatMap(begin, ({ handle, toEnd }) => Effect.andThen(ready(handle), toEnd)).pipe(
+            Effect.scoped,
+            ofNoStep
+          ),
+        { name: `pipeline ${name}` }
+      ),
+      ([task, handle]): Run<E> => ({ ...handle, await: task.join as Effect.Effect<Summary, E> })
     )
   )
 
