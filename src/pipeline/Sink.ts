@@ -12,7 +12,7 @@ import type { Guarantee, Weakest } from "./Guarantee.ts"
 import { ranks } from "./Guarantee.ts"
 import { owned, owner, Router } from "./commit/Router.ts"
 import type { Journal } from "./Journal.ts"
-import type { Fingerprint } from "./Source.ts"
+import type { Fingerprint, NoPosition } from "./Source.ts"
 
 export type { Guarantee, Weakest } from "./Guarantee.ts"
 
@@ -91,10 +91,15 @@ export interface Sink<in A, out E, out R, out G extends Guarantee, out J = Journ
   readonly open: (opening: Opening) => Effect.Effect<Writer<A, E, R>, E, R | Scope.Scope>
   /** The sinks that this one stands for, each with a state of its own. */
   readonly members?: ReadonlyArray<Sink<A, E, R, Guarantee>> | undefined
+  /** What it writes for these, where that is something else: for a dry run, which opens no sink. Default: these. */
+  readonly preview?: ((elements: ReadonlyArray<A>) => ReadonlyArray<unknown>) | undefined
 }
 
-/** What a run needs: `R`, but no journal of the program where `J` says that none is needed. */
-export type Needs<R, J> = [Journal] extends [J] ? R | J : Exclude<R, Journal>
+/**
+ * What a run over positions `P` needs: `R`, and a journal of the program where there is a place to keep and `J` says that the sink
+ * has none for it; no journal of the program where it has.
+ */
+export type Needs<R, J, P> = [Journal] extends [J] ? ([P] extends [NoPosition] ? R : R | J) : Exclude<R, Journal>
 
 /** What `make` takes: all of a sink, with defaults for what most have no need to say. */
 export type Parts<A, E, R, G extends Guarantee, J = Journal> = Pick<
@@ -235,6 +240,10 @@ export const mapInput: {
         ...writer,
         write: (elements, since) => Effect.suspend(() => writer.write(elements.map(f), since))
       })),
+    preview: (elements) => {
+      const given = elements.map(f)
+      return self.preview?.(given) ?? given
+    },
     members: self.members?.map((member) => mapInput(member, f))
   })
 )
@@ -350,6 +359,10 @@ export const route = <A, const Sinks extends Named>(
 /** The sink that writes its share of what elements become; what it refuses are elements. */
 const routed = <A>(sink: Any, name: string, router: Router<A>): Any => ({
   ...sink,
+  preview: (elements) => {
+    const { rows } = router.share(elements, name)
+    return sink.preview?.(rows) ?? rows
+  },
   open: (opening) =>
     Effect.map(sink.open(opening), (writer): Writer<A, any, any> => {
       const isUndone = sink.guarantee !== "at-least-once"

@@ -7,12 +7,13 @@ import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
+import { Host, newId } from "../context/Host.ts"
 import type { Delivery } from "../Guarantee.ts"
 import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import type { Each, Step } from "../Step.ts"
+import { isEach, journalOf, keepsLetters } from "./Place.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -41,27 +42,30 @@ export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, 
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options, description.source)
     const { source } = description
     const accepted = Effect.gen(function* () {
       const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
       const restart = kept !== undefined && (yield* startsOver(source, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
+      // What keeps account does so where the run keeps its place.
+      const intake = yield* Effect.provideService(ofSource(source, start), Journal, journal)
+      return { journal, lease, known, restart, taken, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own({ ...description, source: undefined }, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options)
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const letters = yield* journal.dead(keyOf(options.name, options.partition))
+      const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
+        journal,
         lease,
         known,
         restart: false,
@@ -81,8 +85,7 @@ export const pour = <A, E, R>(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const keepsLetters = pipeline.steps.some((step) => isEach(step) && typeof step.onError !== "string")
-        const lease: Lease = keepsLetters ? burying(yield* Journal, name) : unleased
+        const lease: Lease = pipeline.steps.some(keepsLetters) ? burying(yield* Journal, name) : unleased
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -100,6 +103,7 @@ export const pour = <A, E, R>(
           },
           { name },
           {
+            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
@@ -117,33 +121,29 @@ export const pour = <A, E, R>(
 const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
-const isEach = (step: Step): step is Each => step._tag === "Each"
-
 /** Makes sure that nothing is in two roles, and takes the lease. */
-const own = (
-  { sink, source }: Omit<Description, "source"> & { readonly source: Description["source"] | undefined },
-  options: RunOptions<Delivery>
-) =>
+const own = (description: Description, options: RunOptions<Delivery>, source?: Description["source"]) =>
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
+    const { sink } = description
     const sinks = sink.members ?? [sink]
-    const journal =
-      Option.getOrUndefined(yield* sink.journal) ??
-      Option.getOrUndefined(yield* Effect.serviceOption(Journal)) ??
-      (yield* sink.home ?? Journal)
+    const journal = yield* journalOf(description)
     const taken = yield* apart(name, source, sinks, journal)
-    const lease = yield* journal.lease(keyOf(name, partition), {
-      duration: Duration.fromInputUnsafe(duration),
-      isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
-    })
+    const lease: Lease =
+      journal === undefined
+        ? { ...unleased, id: yield* newId, host: yield* Host }
+        : yield* journal.lease(keyOf(name, partition), {
+            duration: Duration.fromInputUnsafe(duration),
+            isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
+          })
     return { sinks, journal, lease, taken }
   })
 
 /** A step may ask for the journal where the program gives none. */
-const keptIn = (journal: Journal, { handle, toEnd }: Begun): Begun => ({
+const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
   handle,
   toEnd: Effect.flatMap(Effect.serviceOption(Journal), (given) =>
-    Option.isSome(given) ? toEnd : Effect.provideService(toEnd, Journal, journal)
+    Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
   )
 })
 
