@@ -24,7 +24,9 @@ import {
   newcomers,
   select
 } from "./context/Letter.ts"
-import type { Fingerprint, Position } from "./Source.ts"
+import * as Frontiers from "./frontier/Memory.ts"
+import type { FrontierStore } from "./context/FrontierStore.ts"
+import type { Fingerprint, Position } from "./context/Place.ts"
 
 export { AlreadyRunning, JournalError, LeaseLost } from "./JournalError.ts"
 export type { Adopted, DeadLetter, KeptDeadLetter, LetterCause, LetterFilter } from "./context/Letter.ts"
@@ -143,6 +145,8 @@ export interface Journal {
   readonly dead: (key: JournalKey, filter?: LetterFilter) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
   /** Keeps dead letters without a commit. */
   readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError>
+  /** The items of the frontier of that name (P17). Default: it keeps none. */
+  readonly frontier?: ((name: string) => FrontierStore) | undefined
 }
 
 /**
@@ -255,7 +259,7 @@ const inMemory = (process: string): Journal => {
                 work
               ),
             commit: (write) =>
-              Effect.flatMap(write, ({ checkpoint, ...letters }) =>
+              Frontiers.commit(write, ({ checkpoint, ...letters }) =>
                 Effect.map(lost, () => {
                   change(letters)
                   kept.checkpoint = Option.some(checkpoint)
@@ -292,6 +296,7 @@ const inMemory = (process: string): Journal => {
       Effect.sync(() => {
         const kept = of(key)
         kept.dead = changed(kept.dead, { dead })
-      })
+      }),
+    frontier: Frontiers.make()
   }
 }

@@ -1,7 +1,7 @@
 /** What a dead letter is, which of them are meant, and what one is known by (P5). */
 import * as Schema from "effect/Schema"
 import { Checksum } from "../../concurrency/base/Checksum.ts"
-import type { Position } from "../Source.ts"
+import type { Position } from "./Place.ts"
 
 /** One of the failures that a dead letter came of. */
 export interface LetterCause {

@@ -12,6 +12,7 @@ import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
+import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import type { Known } from "../commit/Resume.ts"
 import { make as makeMeter, Meter } from "../context/Meter.ts"
@@ -20,13 +21,15 @@ import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
-import type { JournalError, Lease } from "../Journal.ts"
+import { write as writeWork } from "../frontier/Adding.ts"
+import { type Journal, type JournalError, keyOf, type Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
 import type { Source } from "../Source.ts"
 import type { SinkStep, Step } from "../Step.ts"
+import { boundsOf } from "./Bounds.ts"
 
 /** What runs: all of a job but its types. */
 export interface Description {
@@ -44,12 +47,12 @@ export interface Begun {
 }
 
 export interface Accepted {
+  /** None where there is none, as nothing is kept. */
+  readonly journal: Journal | undefined
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
   readonly restart: boolean
-  /** Tells of the dead letters that nobody was told of yet, where somebody wants to know. */
-  readonly tell: Effect.Effect<void, unknown> | undefined
   /** The files of source and journal. */
   readonly taken: ReadonlySet<string>
 }
@@ -57,7 +60,7 @@ export interface Accepted {
 export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, restart, taken, tell }: Accepted,
+  { intake, journal, known, lease, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -67,13 +70,10 @@ export const open = (
     const meter = makeMeter()
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
-    const outlets = yield* lease.guard(Outlets.open(known, lease, taken))
+    const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
     const { prefers } = outlets
-    const maxRows = options.maxRows ?? prefers ?? 1000
-    const items = options.window?.items ?? (prefers === undefined ? 1024 : Math.max(1024, 2 * maxRows))
     const fate = new Fate({
-      window: { items, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
-      maxRows,
+      ...boundsOf(options, prefers),
       fills: prefers !== undefined && options.commitEvery === undefined && intake.account === undefined,
       eager: intake.account !== undefined,
       resume: { ...intake.resume, counts: start.counts }
@@ -99,11 +99,12 @@ export const open = (
       letters,
       intake,
       outlets,
+      addWork: (work) => writeWork(journal, work),
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
       restart,
-      tell
+      tell: journal && options.onDead && tell(journal, keyOf(name, options.partition), lease, options.onDead)
     })
     yield* Effect.addFinalizer(() => leave(committer, outlets, lease))
     yield* committer.begin
@@ -148,6 +149,7 @@ export const open = (
         state = "running"
         flow.resume()
       }),
+      set: () => Effect.void,
       drain: Effect.sync(() => {
         if (state !== "running" && state !== "paused") return
         state = "draining"

@@ -59,7 +59,7 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalTables => 
     for (const added of dead.length === 0 ? [] : lacking(dead)) {
       yield* sql`ALTER TABLE skein_dead ADD COLUMN ${sql(added)} ${sql.literal(columns[added])}`
     }
-    yield* sql`CREATE INDEX IF NOT EXISTS skein_dead_at ON skein_dead (pipeline, part, at)`
+    yield* sql`CREATE INDEX IF NOT EXISTS skein_dead_at ON skein_dead (at)`
     if (checkpoint) yield* adoptCheckpoints
   })
 
