@@ -156,7 +156,7 @@ export const select = (
       (untold !== true || letter.untold === true) &&
       (cause === undefined || letter.cause.includes(cause) || letter.causes.some(({ name }) => name === cause))
   )
-  return (newest === true ? found.reverse() : found).slice(0, limit).map(({ untold: _, ...letter }) => letter)
+  return (newest === true ? found.toReversed() : found).slice(0, limit).map(({ untold: _, ...letter }) => letter)
 }
 
 /** Those of `letters` that are not held yet. */
