@@ -3,6 +3,7 @@
  * runs until `run`, `collect` or `stream`, and the engine sees all of it before that.
  */
 /* oxlint-disable typescript/no-explicit-any -- `any` matches every effect in conditional types; a description has lost the types of its steps */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
@@ -18,9 +19,11 @@ import * as Runs from "./run/Begin.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
 import type { Needs, Sink } from "./Sink.ts"
+import { type Tumbling, tumbling } from "./flow/Tumbling.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
 import type {
+  Aggregate,
   BatchOptions,
   Each,
   ErrorAfter,
@@ -32,10 +35,18 @@ import type {
   OutputElement,
   StepDefaults,
   Retry,
+  Scan,
+  Scanned,
+  ScanOptions,
+  ScanOutput,
   ServicesOf,
   SinkStep,
   Step,
-  StepOptions
+  StepOptions,
+  UniqueKey,
+  UniqueOptions,
+  WindowOf,
+  WindowOptions
 } from "./Step.ts"
 
 export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
@@ -163,6 +174,85 @@ export const batch =
     ])
   }
 
+/**
+ * Lets pass the first element of each key, and drops every other one, which is counted as filtered. The journal keeps the keys, each in the
+ * commit that settles its element, so that it holds from run to run of a name, until a `restart`; a database is asked for them, and any
+ * other journal has them in memory. `collect` and `stream` know those of the one run.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline } from "skein"
+ *
+ * const once = Pipeline.from(["a", "b", "a"]).pipe(Pipeline.unique((word) => word), Pipeline.collect)
+ *
+ * await Effect.runPromise(Effect.provide(once, Journal.memory)) // => ["a", "b"]
+ * ```
+ */
+export const unique =
+  <A>(key: (value: A) => UniqueKey, options?: UniqueOptions) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E, R | Journal, P> =>
+    make(self.source, [...self.steps, { _tag: "Unique", name: options?.name ?? "unique", key }])
+
+/**
+ * Takes one element after the other, in the order in which they come, with a state: `f` gives the next state and what the element
+ * becomes, as they are or as an effect or a promise of both. It must leave the state that it was given as it is. The state after the
+ * elements that are settled is in the checkpoint, by `state`, so that a run that is resumed goes on with it; large ones make large
+ * commits. `onError` and `catch` as for `map`; an element that fails leaves the state alone.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Pipeline } from "skein"
+ *
+ * const sums = Pipeline.from([1, 2, 3]).pipe(
+ *   Pipeline.scan(0, (sum, n) => [sum + n, sum + n], { state: Schema.Number }),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(sums) // => [1, 3, 6]
+ * ```
+ */
+export const scan =
+  <A, S, X extends Scanned<S>, O extends ScanOptions<A, S>>(
+    initial: NoInfer<S>,
+    f: (state: S, value: A) => X,
+    options: O & ScanOptions<A, S>
+  ) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ScanOutput<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+    stateful(self, { name: "scan", ...options }, { initial, f, state: options.state, end: undefined })
+
+/**
+ * What the elements of each window come to: windows of `every` so long, by the time that `at` gives, or of so many elements, one behind
+ * the other. A window by time is given when an element of a later one comes, `late` after its end where that is said; elements that come
+ * even later are dropped and counted as filtered. At the end of the source the open windows are given as they are, and once more, whole,
+ * when it has grown: write them by `from`, as with the `key` of a table. They are kept in the checkpoint, by `state`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Pipeline } from "skein"
+ *
+ * const clicks = [{ at: 1000, n: 2 }, { at: 59_000, n: 1 }, { at: 61_000, n: 5 }]
+ * const perMinute = Pipeline.from(clicks).pipe(
+ *   Pipeline.window(
+ *     { every: "1 minute", at: (click) => click.at },
+ *     { initial: 0, add: (sum, click) => sum + click.n, state: Schema.Number }
+ *   ),
+ *   Pipeline.map(({ from, value }) => [from, value]),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(perMinute) // => [[0, 3], [60000, 5]]
+ * ```
+ */
+export const window =
+  <A, S>(of: WindowOf<A>, { add, initial, name = "window", state }: WindowOptions<A, S>) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<Aggregate<S>, E, R, P> =>
+    stateful(self, { name }, tumbling({ ...windowsOf(of), initial, add, state }))
+
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
   /** What its dead letters are kept under. Default: the name of the sink. */
@@ -229,6 +319,7 @@ export type { Progress, Summary } from "./Progress.ts"
 export type { Run, RunOptions, State, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
+  BadState,
   type FailedAt,
   failedAt,
   type RunError,
@@ -236,6 +327,7 @@ export {
   SinkChanged,
   SourceChanged,
   StepDefect,
+  StepsChanged,
   TooManyDeadLetters
 } from "./RunError.ts"
 
@@ -442,6 +534,42 @@ const each = (
       f
     }
   ])
+
+/** What `each` makes, with a state. */
+const stateful = (
+  self: Pipeline<any, any, any, any>,
+  options: StepOptions<any>,
+  { f, ...state }: Pick<Scan, "initial" | "state" | "f" | "end">
+): Pipeline<any, any, any, any> => {
+  const { kind: _, ...step } = each(self, "map", f as never, options).steps.at(-1) as Each
+  return make(self.source, [...self.steps, { ...step, ...state, f, _tag: "Scan" }])
+}
+
+const windowsOf = <A>(of: WindowOf<A>): Pick<Tumbling, "size" | "at" | "closes"> => {
+  if ("count" in of) {
+    if ("every" in of) throw new TypeError("Pipeline.window takes `count`, or `every` and `at`, not both")
+    return { size: positive("window count", of.count), at: (_, before) => before, closes: (at) => at + 1 }
+  }
+  checkDuration("every", of.every)
+  checkDuration("late", of.late)
+  const size = Duration.toMillis(Duration.fromInputUnsafe(of.every))
+  if (!(size > 0 && Number.isFinite(size))) {
+    throw new RangeError(
+      `every must be a duration of more than zero, as "10 seconds"; got ${Duration.format(Duration.millis(size))}`
+    )
+  }
+  const late = Duration.toMillis(Duration.fromInputUnsafe(of.late ?? 0))
+  return {
+    size,
+    at: (element) => {
+      const at = of.at(element as A)
+      const millis = typeof at === "number" ? at : DateTime.isDateTime(at) ? DateTime.toEpochMillis(at) : at.getTime()
+      if (!Number.isFinite(millis)) throw new RangeError("the time of an element is no time")
+      return millis
+    },
+    closes: (at) => at - late
+  }
+}
 
 const positive = (what: string, n: number): number => {
   checkWhole(`The ${what} of a pipeline`, n, 1)

@@ -8,6 +8,8 @@ export interface Store<A> {
   rows: Array<A>
   checkpoint: Journal.Checkpoint | undefined
   letters: Array<Journal.KeptDeadLetter>
+  /** Step and key. */
+  seen: Array<string>
   /** Whether each transaction is rolled back once and runs again, as databases do that cannot serialize it. */
   twice: boolean
   /** Every watermark and how many rows were there with it, in the order of the commits. */
@@ -41,6 +43,7 @@ export const make = <A>(): Store<A> => {
     rows: [],
     checkpoint: undefined,
     letters: [],
+    seen: [],
     twice: false,
     commits: [],
     free: () => void (held = false),
@@ -74,6 +77,11 @@ export const make = <A>(): Store<A> => {
               renewEvery: Option.none(),
               renew: fence,
               load,
+              seen: (step, keys) =>
+                Effect.andThen(
+                  Effect.yieldNow,
+                  Effect.sync(() => new Set(keys.filter((key) => store.seen.includes(`${step} ${key}`))))
+                ),
               guard: (work) =>
                 Effect.andThen(
                   Effect.map(fence, () => void (clean = false)),
@@ -88,7 +96,7 @@ export const make = <A>(): Store<A> => {
                   })
                   return Effect.map(
                     store.twice ? Effect.andThen(attempt, attempt) : attempt,
-                    ({ checkpoint, dead, replayed, restart }) => {
+                    ({ checkpoint, dead, replayed, restart, seen }) => {
                       store.rows.push(...staged)
                       store.checkpoint = checkpoint
                       const kept = restart ? [] : store.letters
@@ -99,6 +107,7 @@ export const make = <A>(): Store<A> => {
                         })),
                         ...dead.map((letter, i) => ({ ...letter, id: kept.length + i + 1, replayed: false }))
                       ]
+                      store.seen = [...(restart ? [] : store.seen), ...seen.map(({ key, step }) => `${step} ${key}`)]
                       store.commits.push({ checkpoint, rows: store.rows.length })
                     }
                   )

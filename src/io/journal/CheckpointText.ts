@@ -25,6 +25,7 @@ const Kept = Schema.Struct({
   reach: Schema.optionalKey(Schema.Struct({ position: Schema.Json, fingerprint: Fingerprint })),
   sinks: Schema.Record(Schema.String, Schema.Struct({ fingerprint: Fingerprint, state: Schema.Json })),
   unnamed: Schema.optionalKey(Schema.Struct({ state: Optional })),
+  steps: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
   counts: Counts,
   finished: Schema.Boolean
 })

@@ -3,13 +3,14 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
-import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
+import { type Batch, type Fate, gathered, type Refused, standsOf } from "../fate/Fate.ts"
 import { type Checkpoint, type Commit, JournalError, type Lease } from "../Journal.ts"
 import * as Policy from "../Policy.ts"
 import { explained } from "../RunError.ts"
 import type { Retry, SinkStep } from "../Step.ts"
 import type { Intake } from "./Intake.ts"
 import { failed, type Outlets, RowsRefused, type States, WriteFailed } from "./Outlets.ts"
+import type { StepStates } from "./StepStates.ts"
 
 export interface CommitterOptions {
   readonly pipeline: string
@@ -18,6 +19,7 @@ export interface CommitterOptions {
   readonly letters: DeadLetters
   readonly intake: Intake
   readonly outlets: Outlets
+  readonly states: StepStates
   /** What becomes of rows that the sink will not take. */
   readonly sink: SinkStep
   /** The least time between two commits, except when the window is full. */
@@ -88,10 +90,12 @@ export class Committer {
   }
 
   private commit(batch: Batch, finished: boolean): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake } = this.options
+    const { fate, intake, states } = this.options
     const standing = fate.after(batch)
-    return Effect.flatMap(intake.keep(standing, finished), (place) =>
-      this.commitWithout(batch, { ...place, sinks: {}, counts: standing.counts }, finished, noRows)
+    return Effect.flatMap(states.next(standsOf(batch)), (steps) =>
+      Effect.flatMap(intake.keep(standing, finished), (place) =>
+        this.commitWithout(batch, { ...place, sinks: {}, steps, counts: standing.counts }, finished, noRows)
+      )
     )
   }
 
@@ -109,6 +113,7 @@ export class Committer {
     const counts = refused.size === 0 ? next.counts : fate.after(batch, instead).counts
     const dead = gathered(units, (unit) => unit.dead).concat(instead.flatMap(({ letter }) => letter ?? []))
     const replayed = gathered(units, (unit) => unit.letters)
+    const seen = gathered(units, (unit) => unit.seen)
     let states: States = outlets.states
     // A replay comes to its end, and the source may not have.
     const ends = finished && next.finished
@@ -116,7 +121,7 @@ export class Committer {
     const write = Effect.suspend(() =>
       Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written): Commit => {
         states = written
-        return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
+        return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, seen, restart: this.restart }
       })
     )
     const { account } = intake
@@ -133,6 +138,7 @@ export class Committer {
         )
       }
       outlets.settle(states)
+      this.options.states.settle(next.steps)
       this.restart = false
       fate.settle(batch, instead)
       account?.settled(taken)

@@ -21,6 +21,8 @@ export interface Intake {
   readonly resume: Settled
   readonly resumable: boolean
   readonly size: Option.Option<number>
+  /** Whether, at the end of what comes in, there are no more elements. Default true. */
+  readonly ends?: boolean | undefined
   readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
   readonly keep: (settled: Settled, finished: boolean) => Effect.Effect<Place, unknown, unknown>
   /** Where the source keeps account of each element by itself. */
@@ -143,6 +145,7 @@ export const ofLetters = (
       resume: unsettled,
       resumable: true,
       size: Option.none(),
+      ends: start.finished,
       arrivals: Stream.fromArray(arrivals),
       settled: () => Effect.void,
       keep: () => Effect.succeed(start)

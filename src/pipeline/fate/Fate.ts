@@ -2,9 +2,10 @@
  * What becomes of each element (P1): the only place where that is written down. The flow says what happened to an element, the
  * commit takes what is complete and settles it once that is durable; nobody else changes a `Unit`.
  */
-import type { Counts, DeadLetter } from "../Journal.ts"
+import type { Counts, DeadLetter, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
+import { blockOf, type Line, type Stand, type Turn } from "./Line.ts"
 import { Signal } from "./Signal.ts"
 import { Unit } from "./Unit.ts"
 import { type Limits, type Settled, Window } from "./Window.ts"
@@ -165,6 +166,36 @@ export class Fate {
     unit.root.bury(letter)
   }
 
+  /** One descendant is the first of its key: others of that key are dropped once the unit has settled. */
+  mark(unit: Unit, seen: Seen): void {
+    unit.root.mark(seen)
+  }
+
+  /** What becomes of the unit was decided by what `earlier` is, and must not be kept without it. */
+  follow(unit: Unit, earlier: Unit): void {
+    const { live, taken, turns } = earlier.root
+    if (taken) return
+    if (live > 0) this.merge([earlier, unit])
+    else {
+      unit.root.inTurn = true
+      for (const { line } of turns) this.turn(unit, line)
+    }
+  }
+
+  /** One descendant went through the step that a line is of. */
+  turn(unit: Unit, line: Line): void {
+    const { root } = unit
+    root.turn(line.join(root))
+  }
+
+  /** A unit of no element of the source, for what a step gives when there are no more. */
+  append(position: Position): Unit {
+    const unit = new Unit(position, 0, undefined)
+    unit.count = 0
+    this.underway += 1
+    return unit
+  }
+
   /** One descendant has reached the sink. */
   output(unit: Unit, value: unknown): void {
     unit.root.add(value)
@@ -177,8 +208,31 @@ export class Fate {
     root.live -= 1
     if (root.live > 0) return
     this.underway -= 1
+    if (root.turns.length === 0) this.complete(root)
+    else this.release(root)
+  }
+
+  /** What is at the head of all its lines is complete, alone or with what it stands among. */
+  private release(unit: Unit): void {
+    const lines = new Set(linesOf(unit))
+    for (const line of lines) {
+      lines.delete(line)
+      for (let { head } = line; head !== undefined; { head } = line) {
+        const block = blockOf(head)
+        if (block === undefined) break
+        for (const other of block) if (other !== head) head.absorb(other)
+        for (const one of linesOf(head)) {
+          one.leave(head)
+          if (one !== line) lines.add(one)
+        }
+        this.complete(head)
+      }
+    }
+  }
+
+  private complete(root: Unit): void {
     const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0
-    if (writes) {
+    if (writes || (root.inTurn && this.ready.length > 0)) {
       this.ready.push(root)
       this.readyRows += root.outputs.length
       this.readyCount += root.count
@@ -327,6 +381,16 @@ const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
     if (letter === undefined) counts.skipped += 1
     else counts.dead += 1
   }
+}
+
+const linesOf = ({ turns }: Unit): ReadonlyArray<Line> => turns.map(({ line }) => line)
+
+/** How each step with a state stands once the batch is settled, if something of it came there. */
+export const standsOf = ({ units }: Batch): ReadonlyMap<string, Stand> => {
+  const last = new Map<Line, Turn>()
+  for (const { turns } of units)
+    for (const turn of turns) if (turn.at >= (last.get(turn.line)?.at ?? 0)) last.set(turn.line, turn)
+  return new Map(Array.from(last.values(), (turn) => [turn.line.name, turn]))
 }
 
 /** What the units became, which is so many rows. */

@@ -1,6 +1,7 @@
 /** What is settled together. */
-import type { DeadLetter } from "../Journal.ts"
+import type { DeadLetter, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import { later, type Turn } from "./Line.ts"
 
 /**
  * A source element with all it became; or several, where a batch brought them together. What it became is written in
@@ -25,6 +26,12 @@ export class Unit {
   letters: ReadonlyArray<number> = nothing
   filtered = 0
   skipped = 0
+  /** The keys that it was the first to have. */
+  seen: ReadonlyArray<Seen> = nothing
+  /** Where it stands in the lines of steps with a state. */
+  turns: ReadonlyArray<Turn> = nothing
+  /** It must not settle before what is complete already. */
+  inTurn = false
   private members: ReadonlyArray<Unit> = nothing
   /** Of a run: where each of its source elements is, which are its outputs as well. */
   private places: ReadonlyArray<Position> = nothing
@@ -71,6 +78,15 @@ export class Unit {
     this.dead = appended(this.dead, letter)
   }
 
+  mark(seen: Seen): void {
+    this.seen = appended(this.seen, seen)
+  }
+
+  turn(turn: Turn): void {
+    this.turns = this.turns === nothing ? [turn] : later(this.turns, [turn])
+    this.inTurn = true
+  }
+
   /** Makes both one; call on roots. */
   absorb(other: Unit): void {
     this.live += other.live
@@ -80,6 +96,9 @@ export class Unit {
     for (const output of other.outputs) this.add(output)
     for (const letter of other.dead) this.bury(letter)
     for (const letter of other.letters) this.letters = appended(this.letters, letter)
+    for (const seen of other.seen) this.mark(seen)
+    if (other.turns !== nothing) this.turns = later(this.turns, other.turns)
+    this.inTurn ||= other.inTurn
     this.filtered += other.filtered
     this.skipped += other.skipped
     this.members = appended(this.members, other)

@@ -6,12 +6,15 @@ import type * as Stream from "effect/Stream"
 import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import type { Arrival } from "../fate/Fate.ts"
+import { Line, type Stand } from "../fate/Line.ts"
 import type { Each, Step } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
 import { type Entrance, Reader } from "./Reader.ts"
 import type { Room } from "./Room.ts"
+import { Scan, workOf } from "./Scan.ts"
 import { Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
+import { type Known, Unique } from "./Unique.ts"
 
 /** How a step, or several that share their workers, stands. */
 export interface StepProgress {
@@ -25,6 +28,11 @@ export interface StepProgress {
 export interface FlowOptions extends Surroundings {
   readonly room: Room
   readonly steps: ReadonlyArray<Step>
+  /** How steps with a state stand when it begins, by their names. */
+  readonly stands: ReadonlyMap<string, Stand>
+  readonly known: Known
+  /** Whether the end of what is read is that of all elements. */
+  readonly ends: boolean
   /** What a dead letter of the sink is called after. */
   readonly sink: string
   /** Gives an effect of the user the surroundings that it was written in. */
@@ -35,6 +43,8 @@ interface Named {
   readonly name: string
   readonly concurrency: number
   readonly station: Station
+  /** What is no step of its own. */
+  readonly behind: Station | undefined
 }
 
 export class Flow {
@@ -84,9 +94,10 @@ export class Flow {
         // After a drain what was begun is finished.
         if (Exit.isFailure(read) && !(this.asked && Cause.hasInterruptsOnly(read.cause))) return yield* read
         this.readToEnd = Exit.isSuccess(read)
-        for (const [index, { station }] of this.named.entries()) {
+        for (const [index, { behind, station }] of this.named.entries()) {
           station.close()
           for (const worker of crews[index]!) yield* worker.join
+          if (this.readAll && this.options.ends) behind?.finish?.()
         }
       }),
       { name: `pipeline ${pipeline}` }
@@ -129,13 +140,19 @@ const stationsOf = (options: FlowOptions, door: Station, entrances: Map<string, 
   for (let index = groups.length - 1; index >= 0; index--) {
     const steps = groups[index]!
     const [first] = steps
+    const last = steps.at(-1)!
+    const line = last._tag === "Scan" ? new Line(last.name, options.stands.get(last.name)!) : undefined
+    const behind = last._tag === "Scan" ? new Scan(last, line!, next, options.fate) : undefined
+    const each = steps.map((step) => (step._tag === "Scan" ? workOf(step, line!) : step))
     const station: Station =
       first._tag === "Batch"
         ? new Batcher(first, next, options.fate)
-        : new Stage(steps as ReadonlyArray<Each>, index, next, options)
-    for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
-    const concurrency = first._tag === "Batch" ? 1 : first.concurrency
-    named.unshift({ name: steps.map(({ name }) => name).join(" + "), concurrency, station })
+        : first._tag === "Unique"
+          ? new Unique(first, next, options)
+          : new Stage(each as ReadonlyArray<Each>, index, behind ?? next, options)
+    for (const [from, step] of steps.entries()) if ("onError" in step) entrances.set(step.name, { station, from })
+    const concurrency = "concurrency" in first ? first.concurrency : 1
+    named.unshift({ name: steps.map(({ name }) => name).join(" + "), concurrency, station, behind })
     next = station
   }
   return named
@@ -156,7 +173,7 @@ const grouped = (steps: ReadonlyArray<Step>): ReadonlyArray<Neighbours> => {
 
 const fits = (last: Step, step: Step): boolean =>
   last._tag === "Each" &&
-  step._tag === "Each" &&
+  (step._tag === "Each" || step._tag === "Scan") &&
   last.kind !== "flatMap" &&
   last.concurrency === step.concurrency &&
   last.order === step.order

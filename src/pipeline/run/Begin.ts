@@ -7,13 +7,15 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
+import { StepStates } from "../commit/StepStates.ts"
 import { Attempt } from "../context/Attempt.ts"
+import { SeenKeys } from "../context/SeenKeys.ts"
 import type { Delivery } from "../Guarantee.ts"
-import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
+import { type Checkpoint, type DeadLetter, Journal, type JournalError, keyOf, type Lease } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import type { Each, Step } from "../Step.ts"
+import type { Each, Scan, Step } from "../Step.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -46,10 +48,12 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
     const { source } = description
     const accepted = Effect.gen(function* () {
       const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept !== undefined && (yield* startsOver(source, kept, options))
-      const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
+      const restart = kept === undefined ? options.restart === true : yield* startsOver(source, kept, options)
+      const before = restart ? undefined : kept
+      const known = yield* match(options.name, sinks, before, options.onSinkChanged ?? "refuse")
+      const states = yield* StepStates.open(options.name, description.steps, before, options.onStepsChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
+      return { lease, known, restart, states, taken, intake: yield* ofSource(source, start) }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -60,12 +64,14 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
+      const states = yield* StepStates.open(options.name, description.steps, kept, options.onStepsChanged ?? "refuse")
       const letters = yield* journal.dead(keyOf(options.name, options.partition))
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
         lease,
         known,
         restart: false,
+        states,
         taken,
         intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
       }
@@ -83,7 +89,7 @@ export const pour = <A, E, R>(
       Effect.gen(function* () {
         const name = "collect"
         const keepsLetters = pipeline.steps.some((step) => isEach(step) && typeof step.onError !== "string")
-        const lease: Lease = keepsLetters ? burying(yield* Journal, name) : unleased
+        const lease: Lease = keepsLetters ? burying(yield* Journal, name) : unleased()
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -104,6 +110,7 @@ export const pour = <A, E, R>(
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            states: yield* StepStates.open(name, pipeline.steps, undefined, "begin"),
             taken: new Set(),
             intake: unkept(pipeline.source)
           },
@@ -118,7 +125,7 @@ export const pour = <A, E, R>(
 const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
-const isEach = (step: Step): step is Each => step._tag === "Each"
+const isEach = (step: Step): step is Each | Scan => "onError" in step
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
 const own = (
@@ -160,26 +167,32 @@ const startsOver = (
     return changed.length > 0
   })
 
-/** Keeps nothing, for nobody. */
-const unleased: Lease = {
-  id: "",
-  host: { id: "", label: "", runs: () => undefined },
-  durable: false,
-  clean: true,
-  renewEvery: Option.none(),
-  renew: Effect.void,
-  load: Effect.succeedNone,
-  guard: (work) => work,
-  commit: (write) => Effect.asVoid(write),
-  leaveClean: Effect.void
+/** Keeps nothing, for nobody, but for as long as it runs. */
+const unleased = (
+  bury: (dead: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError> = () => Effect.void
+): Lease => {
+  const all = new SeenKeys()
+  return {
+    id: "",
+    host: { id: "", label: "", runs: () => undefined },
+    durable: false,
+    clean: true,
+    renewEvery: Option.none(),
+    renew: Effect.void,
+    load: Effect.succeedNone,
+    seen: (step, keys) => Effect.sync(() => all.among(step, keys)),
+    guard: (work) => work,
+    commit: (write) =>
+      Effect.flatMap(write, ({ dead, seen }) => {
+        for (const { key, step } of seen) all.add(step, [key])
+        return dead.length === 0 ? Effect.void : bury(dead)
+      }),
+    leaveClean: Effect.void
+  }
 }
 
 /** Keeps dead letters and nothing else. */
-const burying = (journal: Journal, name: string): Lease => ({
-  ...unleased,
-  commit: (write) =>
-    Effect.flatMap(write, ({ dead }) => (dead.length === 0 ? Effect.void : journal.bury(keyOf(name), dead)))
-})
+const burying = (journal: Journal, name: string): Lease => unleased((dead) => journal.bury(keyOf(name), dead))
 
 /** The steps of a description have lost their types; what the pipeline's own type says of them is taken back here. */
 const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>

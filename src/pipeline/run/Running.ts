@@ -14,6 +14,7 @@ import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import type { Known } from "../commit/Resume.ts"
+import type { StepStates } from "../commit/StepStates.ts"
 import { make as makeMeter, Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
 import { Fate } from "../fate/Fate.ts"
@@ -48,6 +49,7 @@ export interface Accepted {
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
   readonly restart: boolean
+  readonly states: StepStates
   /** The files of source and journal. */
   readonly taken: ReadonlySet<string>
 }
@@ -55,7 +57,7 @@ export interface Accepted {
 export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, restart, taken }: Accepted,
+  { intake, known, lease, restart, states, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -87,6 +89,9 @@ export const open = (
       room,
       // Who keeps account may wait for what is in a batch, and must not wait for ever.
       steps: intake.account === undefined ? steps : steps.map(hurried),
+      stands: states.stands,
+      known: lease.seen,
+      ends: intake.ends ?? true,
       sink: sinkStep.name,
       outside
     })
@@ -97,6 +102,7 @@ export const open = (
       letters,
       intake,
       outlets,
+      states,
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),

@@ -146,15 +146,16 @@ const held = (
       ([found]) => Effect.sync(() => void (isIsolated = found?.["isolated"] === true))
     ).pipe((found) => kept(found, stranger))
 
-    const save = Effect.fnUntraced(function* ({ checkpoint, dead, replayed, restart }: Commit) {
+    const save = Effect.fnUntraced(function* ({ checkpoint, dead, replayed, restart, seen }: Commit) {
       yield* kept(
         sql`UPDATE skein_run SET revision = ${revision + 1}, expires = ${yield* extended}, format = ${format},
           checkpoint = ${encodeCheckpoint(checkpoint)} WHERE ${mine} AND revision = ${revision} RETURNING epoch`,
         stranger
       )
-      if (restart) yield* store.forgetDead(key)
+      if (restart) yield* Effect.andThen(store.forgetDead(key), store.forgetSeen(key))
       yield* store.markReplayed(key, replayed)
       yield* store.bury(key, dead)
+      yield* store.see(key, seen)
     })
 
     /** The reply to a COMMIT may be lost, and the commit not (P13). */
@@ -277,6 +278,8 @@ const held = (
         Effect.flatMap(checkpointOf),
         Effect.mapError(explained("read the checkpoint"))
       ),
+      seen: (step, keys) =>
+        Effect.mapError(store.seen(key, step, keys), failed(`look for keys of step ${JSON.stringify(step)}`)),
       guard,
       commit,
       leaveClean: Effect.suspend(() => {

@@ -7,10 +7,20 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
+import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter, Seen } from "../../../pipeline/Journal.ts"
 import { JournalError } from "../../../pipeline/JournalError.ts"
 import type { JournalDialect } from "./JournalDialect.ts"
-import { checkpointOf, decodeDead, decodeOld, decodeRow, encodeDead, keyRow, type Row } from "./JournalRows.ts"
+import {
+  checkpointOf,
+  decodeDead,
+  decodeOld,
+  decodeRow,
+  decodeText,
+  encodeDead,
+  encodeText,
+  keyRow,
+  type Row
+} from "./JournalRows.ts"
 import * as JournalTables from "./JournalTables.ts"
 
 /** What goes wrong with a journal; a text is a reason. */
@@ -30,6 +40,14 @@ export interface JournalStore extends Pick<JournalTables.JournalTables, "ready" 
   readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, SqlError>
   readonly markReplayed: (key: JournalKey, ids: ReadonlyArray<number>) => Effect.Effect<void, SqlError>
   readonly forgetDead: (key: JournalKey) => Effect.Effect<unknown, SqlError>
+  /** Those of the keys of a step that are there. */
+  readonly seen: (
+    key: JournalKey,
+    step: string,
+    keys: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlySet<string>, Wrong>
+  readonly see: (key: JournalKey, seen: ReadonlyArray<Seen>) => Effect.Effect<void, SqlError>
+  readonly forgetSeen: (key: JournalKey) => Effect.Effect<unknown, SqlError>
 }
 
 export const make = (sql: SqlClient, dialect: JournalDialect): JournalStore => {
@@ -80,7 +98,32 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalStore => {
       ),
     markReplayed: (key, ids) =>
       inParts(ids, (part) => sql`UPDATE skein_dead SET replayed = 1 WHERE ${where(key)} AND ${sql.in("id", part)}`),
-    forgetDead: (key) => sql`DELETE FROM skein_dead WHERE ${where(key)}`
+    forgetDead: (key) => sql`DELETE FROM skein_dead WHERE ${where(key)}`,
+    seen: Effect.fnUntraced(function* (key, step, keys) {
+      yield* tables.readyForKeys
+      const known = new Set<string>()
+      const ofStep = sql`${where(key)} AND step = ${encodeText(step)}`
+      yield* inParts(keys, (part) =>
+        Effect.map(
+          sql<{
+            readonly key: string
+          }>`SELECT key FROM skein_seen WHERE ${ofStep} AND ${sql.in("key", part.map(encodeText))}`,
+          (rows) => {
+            for (const { key } of rows) known.add(decodeText(key))
+          }
+        )
+      )
+      return known
+    }),
+    see: (key, seen) =>
+      inParts(seen, (part) => {
+        const rows = Arr.map(part, (one) => ({ ...keyRow(key), step: encodeText(one.step), key: encodeText(one.key) }))
+        return sql`INSERT INTO skein_seen ${sql.insert(rows)} ON CONFLICT DO NOTHING`
+      }),
+    forgetSeen: (key) =>
+      Effect.flatMap(tables.hasKeys, (hasKeys): Effect.Effect<unknown, SqlError> =>
+        hasKeys ? sql`DELETE FROM skein_seen WHERE ${where(key)}` : Effect.void
+      )
   }
 }
 

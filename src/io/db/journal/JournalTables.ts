@@ -21,12 +21,16 @@ export interface JournalTables {
   readonly found: Effect.Effect<Tables, SqlError>
   /** Makes what is not there. */
   readonly ready: Effect.Effect<void, SqlError | Schema.SchemaError | string>
+  /** Makes the table of keys, which only a pipeline with a step for it needs. */
+  readonly readyForKeys: Effect.Effect<void, SqlError | string>
+  readonly hasKeys: Effect.Effect<boolean, SqlError>
   /** The row of a pipeline that has none yet. */
   readonly insert: (key: JournalKey, checkpoint: Checkpoint | null) => Effect.Effect<unknown, SqlError>
 }
 
 export const make = (sql: SqlClient, dialect: JournalDialect): JournalTables => {
   let known: Tables | undefined
+  let knowsKeys = false
 
   const found: JournalTables["found"] = Effect.suspend(() =>
     known !== undefined
@@ -97,14 +101,44 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalTables => 
         })
   )
 
-  return { found, ready, insert }
+  // Another process may have made it since it was looked for.
+  const hasKeys = Effect.map(dialect.columns("skein_seen"), (columns) => columns.length > 0)
+
+  const readyForKeys: JournalTables["readyForKeys"] = Effect.suspend(() =>
+    knowsKeys
+      ? Effect.void
+      : Effect.gen(function* () {
+          const isOutermost = Option.isNone(yield* Effect.serviceOption(sql.transactionService))
+          if (!(yield* hasKeys)) {
+            yield* dialect.transaction(
+              Effect.andThen(
+                dialect.creating,
+                Effect.mapError(
+                  sql`CREATE TABLE IF NOT EXISTS skein_seen (
+                    pipeline TEXT NOT NULL, part TEXT NOT NULL, step TEXT NOT NULL, key TEXT NOT NULL,
+                    PRIMARY KEY (pipeline, part, step, key)) ${dialect.keyed}`,
+                  notAllowed("the table skein_seen is", "it")
+                )
+              )
+            )
+          }
+          knowsKeys = isOutermost
+        })
+  )
+
+  return { found, ready, insert, hasKeys, readyForKeys }
 }
 
 const lacking = (columns: ReadonlyArray<string>): ReadonlyArray<string> =>
   ["part", "path"].filter((added) => !columns.includes(added))
 
 const explained = (error: SqlError | Schema.SchemaError): SqlError | Schema.SchemaError | string =>
-  error._tag === "SqlError" && error.reason._tag === "AuthorizationError"
-    ? `the tables skein_run and skein_dead are not there, and this role may not make them: ${error.message}. ` +
-      "Let it create tables, or run once as a role that may, and grant this one SELECT, INSERT, UPDATE and DELETE on both"
-    : error
+  error._tag === "SqlError" ? notAllowed("the tables skein_run and skein_dead are", "both")(error) : error
+
+const notAllowed =
+  (what: string, them: string) =>
+  (error: SqlError): SqlError | string =>
+    error.reason._tag === "AuthorizationError"
+      ? `${what} not there, and this role may not make them: ${error.message}. ` +
+        `Let it create tables, or run once as a role that may, and grant this one SELECT, INSERT, UPDATE and DELETE on ${them}`
+      : error

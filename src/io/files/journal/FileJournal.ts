@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { Host, newId } from "../../../pipeline/context/Host.ts"
+import { SeenKeys } from "../../../pipeline/context/SeenKeys.ts"
 import {
   AlreadyRunning,
   type Checkpoint,
@@ -16,7 +17,8 @@ import {
   JournalError,
   type JournalKey,
   type Lease,
-  LeaseLost
+  LeaseLost,
+  type Seen
 } from "../../../pipeline/Journal.ts"
 import { decodeCheckpoint } from "../../journal/CheckpointText.ts"
 import type { FilesError } from "../../FilesError.ts"
@@ -140,6 +142,7 @@ const leaseOf = (
         Effect.suspend(() => checkpointOf(file.known(key)))
       )
     ),
+    seen: (step, keys) => Effect.sync(() => file.known(key).seen?.among(step, keys) ?? new Set()),
     guard: (work) =>
       Effect.gen(function* () {
         yield* kept
@@ -152,14 +155,15 @@ const leaseOf = (
     commit: (write) =>
       Effect.gen(function* () {
         yield* kept
-        const { checkpoint, dead, replayed, restart } = yield* write
+        const { checkpoint, dead, replayed, restart, seen } = yield* write
         yield* failed(
           "commit",
           file.add(key, {
             checkpoint,
             ...(restart && { restart }),
             ...(replayed.length > 0 && { replayed }),
-            ...(dead.length > 0 && { dead })
+            ...(dead.length > 0 && { dead }),
+            ...(seen.length > 0 && { seen: byStep(seen) })
           })
         )
       }),
@@ -167,6 +171,12 @@ const leaseOf = (
       Effect.suspend(() => (file.known(key).clean ? Effect.void : file.add(key, { clean: true })))
     )
   }
+}
+
+const byStep = (seen: ReadonlyArray<Seen>): { [step: string]: ReadonlyArray<string> } => {
+  const keys = new SeenKeys()
+  for (const { key, step } of seen) keys.add(step, [key])
+  return keys.all
 }
 
 const gone = "somebody has taken it, or deleted it or its lock"

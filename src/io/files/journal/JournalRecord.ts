@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
+import { SeenKeys } from "../../../pipeline/context/SeenKeys.ts"
 import { encodeCheckpoint } from "../../journal/CheckpointText.ts"
 
 /** Of what this version writes; a file of a later one is refused. */
@@ -33,6 +34,8 @@ const Record = Schema.Struct({
   restart: Schema.optionalKey(Schema.Literal(true)),
   replayed: Schema.optionalKey(Schema.Array(Schema.Int)),
   dead: Schema.optionalKey(Schema.Array(Schema.Struct(letterFields))),
+  /** Keys, by the steps that saw them first. */
+  seen: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.String))),
   /** Instead of all letters before. */
   letters: Schema.optionalKey(Schema.Array(Kept)),
   next: Schema.optionalKey(Schema.Int)
@@ -48,9 +51,11 @@ export interface Known {
   readonly letters: ReadonlyArray<Omit<KeptDeadLetter, "replayed">>
   /** The number of the next dead letter. */
   readonly next: number
+  /** Grows with the lines that are read: of so many keys no copy is made for each. */
+  readonly seen: SeenKeys | undefined
 }
 
-export const unknown: Known = { id: "", clean: true, checkpoint: undefined, letters: [], next: 1 }
+export const unknown: Known = { id: "", clean: true, checkpoint: undefined, letters: [], next: 1, seen: undefined }
 
 /** All that a journal file says, and what its next line goes on from. */
 export interface Content {
@@ -72,6 +77,7 @@ export interface Change {
   readonly restart?: true
   readonly replayed?: ReadonlyArray<number>
   readonly dead?: ReadonlyArray<DeadLetter>
+  readonly seen?: Record["seen"]
 }
 
 /** The text of what a line says, without its checksum. */
@@ -81,8 +87,8 @@ export const bodyOf = (key: JournalKey, { checkpoint, ...change }: Change): stri
   return `{"key":${textOf(key)}${kept}${rest === "" ? "" : `,${rest}`}}`
 }
 
-const wholeOf = (key: string, { letters, ...known }: Known): string =>
-  `{"key":${key},${JSON.stringify({ ...known, letters }).slice(1)}`
+const wholeOf = (key: string, { letters, seen, ...known }: Known): string =>
+  `{"key":${key},${JSON.stringify({ ...known, letters, ...(seen !== undefined && { seen: seen.all }) }).slice(1)}`
 
 /** The text of a file that says nothing but this. */
 export const linesOf = (known: ReadonlyMap<string, Known>): { readonly text: string; readonly sum: string } => {
@@ -102,7 +108,7 @@ export const lineOf = (since: string | undefined, body: string): { readonly line
 
 /** Takes a line into account. */
 export const applied = (was: Known, record: Omit<Record, "format" | "key">): Known => {
-  const { checkpoint, clean, dead = [], id, letters, next, replayed = [], restart } = record
+  const { checkpoint, clean, dead = [], id, letters, next, replayed = [], restart, seen } = record
   const gone = new Set(replayed)
   const before = letters ?? (restart === true ? [] : was.letters)
   const first = next ?? was.next
@@ -117,8 +123,16 @@ export const applied = (was: Known, record: Omit<Record, "format" | "key">): Kno
             ...before.filter((letter) => !gone.has(letter.id)),
             ...dead.map((letter, i) => ({ ...letter, id: first + i }))
           ],
-    next: first + dead.length
+    next: first + dead.length,
+    seen: together(restart === true ? undefined : was.seen, seen)
   }
+}
+
+const together = (was: SeenKeys | undefined, seen: Record["seen"]): SeenKeys | undefined => {
+  if (seen === undefined) return was
+  const keys = was ?? new SeenKeys()
+  for (const [step, some] of Object.entries(seen)) keys.add(step, some)
+  return keys
 }
 
 /** Reads a file. A last line that was torn does not count; fails with a text where another one is not what was written. */
