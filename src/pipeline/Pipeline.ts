@@ -314,6 +314,7 @@ export const to =
 
 export { Attempt, idempotencyKey, type Positions } from "./context/Attempt.ts"
 export type { AtMost, Delivery, Meet } from "./Guarantee.ts"
+export type { Aggregate, UniqueKey } from "./Step.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 export type { Progress, Summary } from "./Progress.ts"
 export type { Run, RunOptions, State, StepProgress } from "./Run.ts"

@@ -53,7 +53,7 @@ export class StepsChanged extends Schema.TaggedError<StepsChanged>()("StepsChang
 }) {
   override get message(): string {
     return (
-      `Cannot resume pipeline "${this.pipeline}": ${this.changes.join("; ")} when it last ran. Call the steps as they were called, ` +
+      `Cannot resume pipeline "${this.pipeline}": ${this.changes.join("; ")}, with what it kept. Call the steps as they were called, ` +
       `use another name, start over (restart: true), or let a step that is new begin with what comes now (onStepsChanged: "begin")`
     )
   }

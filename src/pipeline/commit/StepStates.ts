@@ -43,10 +43,10 @@ export class StepStates {
       const differs = [
         ...names
           .filter((name) => checkpoint !== undefined && !Object.hasOwn(before, name))
-          .map((name) => `it had no step "${name}"`),
+          .map((name) => `its step "${name}" is new`),
         ...Object.keys(before)
           .filter((name) => !names.includes(name))
-          .map((name) => `it had a step "${name}"`)
+          .map((name) => `its step "${name}" is gone`)
       ]
       if (differs.length > 0 && onStepsChanged === "refuse")
         return yield* new StepsChanged({ pipeline, changes: differs })

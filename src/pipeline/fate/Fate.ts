@@ -173,12 +173,14 @@ export class Fate {
 
   /** What becomes of the unit was decided by what `earlier` is, and must not be kept without it. */
   follow(unit: Unit, earlier: Unit): void {
-    const { live, taken, turns } = earlier.root
-    if (taken) return
-    if (live > 0) this.merge([earlier, unit])
-    else {
+    const before = earlier.root
+    if (before.taken || before === unit.root) return
+    if (before.live > 0) {
+      before.absorb(unit.root)
+      this.underway -= 1
+    } else {
       unit.root.inTurn = true
-      for (const { line } of turns) this.turn(unit, line)
+      for (const { line } of before.turns) this.turn(unit, line)
     }
   }
 
