@@ -248,10 +248,13 @@ export const scan =
  * await Effect.runPromise(perMinute) // => [[0, 3], [60000, 5]]
  * ```
  */
-export const window =
-  <A, S>(of: WindowOf<A>, { add, initial, name = "window", state }: WindowOptions<A, S>) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<Aggregate<S>, E, R, P> =>
-    stateful(self, { name }, tumbling({ ...windowsOf(of), initial, add, state }))
+export const window = <A, S>(
+  of: WindowOf<A>,
+  { add, initial, name = "window", state }: WindowOptions<A, S>
+): (<E, R, P>(self: Pipeline<A, E, R, P>) => Pipeline<Aggregate<S>, E, R, P>) => {
+  const windows = tumbling({ ...windowsOf(of), initial, add, state })
+  return (self) => stateful(self, { name }, windows)
+}
 
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
