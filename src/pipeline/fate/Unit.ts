@@ -1,4 +1,5 @@
 /** What is settled together. */
+import type { Work } from "../context/Attempt.ts"
 import type { DeadLetter, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { later, type Turn } from "./Line.ts"
@@ -24,6 +25,8 @@ export class Unit {
   dead: ReadonlyArray<DeadLetter> = nothing
   /** The dead letters that its source elements are the replays of. */
   letters: ReadonlyArray<number> = nothing
+  /** What its steps have added to frontiers. */
+  work: ReadonlyArray<Work> = nothing
   filtered = 0
   skipped = 0
   /** The keys that it was the first to have. */
@@ -78,6 +81,11 @@ export class Unit {
     this.dead = appended(this.dead, letter)
   }
 
+  addWork(work: Work): void {
+    this.work = appended(this.work, work)
+    this.filtered += work.tooDeep
+  }
+
   mark(seen: Seen): void {
     this.seen = appended(this.seen, seen)
   }
@@ -95,6 +103,7 @@ export class Unit {
     this.read += other.read
     for (const output of other.outputs) this.add(output)
     for (const letter of other.dead) this.bury(letter)
+    for (const work of other.work) this.work = appended(this.work, work)
     for (const letter of other.letters) this.letters = appended(this.letters, letter)
     for (const seen of other.seen) this.mark(seen)
     if (other.turns !== nothing) this.turns = later(this.turns, other.turns)

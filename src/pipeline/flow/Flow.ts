@@ -12,7 +12,7 @@ import { Batcher } from "./Batcher.ts"
 import { type Entrance, Reader } from "./Reader.ts"
 import type { Room } from "./Room.ts"
 import { Scan, workOf } from "./Scan.ts"
-import { Stage, type Surroundings } from "./Stage.ts"
+import { mostOf, Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
 import { type Known, Unique } from "./Unique.ts"
 
@@ -151,17 +151,18 @@ const stationsOf = (options: FlowOptions, door: Station, entrances: Map<string, 
           ? new Unique(first, next, options)
           : new Stage(each as ReadonlyArray<Each>, index, behind ?? next, options)
     for (const [from, step] of steps.entries()) if ("onError" in step) entrances.set(step.name, { station, from })
-    const concurrency = "concurrency" in first ? first.concurrency : 1
+    const concurrency = "onError" in first ? mostOf(first) : 1
     named.unshift({ name: steps.map(({ name }) => name).join(" + "), concurrency, station, behind })
     next = station
   }
   return named
 }
 
-type Neighbours = readonly [Step, ...Array<Step>]
+/** Steps that share their workers, or a batch. */
+export type Neighbours = readonly [Step, ...Array<Step>]
 
-/** The steps that share their workers. */
-const grouped = (steps: ReadonlyArray<Step>): ReadonlyArray<Neighbours> => {
+/** The steps by the stations that they are made at. */
+export const grouped = (steps: ReadonlyArray<Step>): ReadonlyArray<Neighbours> => {
   const groups: Array<[Step, ...Array<Step>]> = []
   for (const step of steps) {
     const group = groups.at(-1)

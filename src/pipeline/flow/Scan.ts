@@ -27,11 +27,15 @@ export class Scan implements Station {
   }
 
   accept(item: Item): void {
-    this.line.position = item.unit.position
-    this.fate.turn(item.unit, this.line)
+    const { line } = this
+    const { output, state } = item.value as Next
+    line.state = state
+    line.position = item.unit.position
+    this.fate.turn(item.unit, line)
+    item.value = output
     if (this.step.end === undefined) return this.next.accept(item)
-    if (item.value === undefined) this.fate.filter(item.unit)
-    item.end = item.value === undefined ? "none" : "many"
+    if (output === undefined) this.fate.filter(item.unit)
+    item.end = output === undefined ? "none" : "many"
     this.leaving.leave(item)
   }
 
@@ -57,21 +61,37 @@ export class Scan implements Station {
 }
 
 /** What the workers do for it. */
-export const workOf = (step: Step, line: Line): Each => ({
-  ...step,
-  _tag: "Each",
-  kind: "map",
-  f: (value) => {
-    const given = step.f(line.state, value)
-    const goOn = (next: unknown): unknown => {
-      if (!Array.isArray(next)) throw new TypeError(`Step "${step.name}" has to give [state, output] for each element`)
-      line.state = next[0]
-      return next[1]
-    }
-    if (Effect.isEffect(given)) return Effect.map(given as Effect.Effect<unknown, unknown, unknown>, goOn)
-    return isThenable(given) ? Promise.resolve(given).then(goOn) : goOn(given)
+export const workOf = (step: Step, line: Line): Each => {
+  const next = (given: unknown): Next => {
+    if (Array.isArray(given)) return new Next(given[0], given[1])
+    throw new TypeError(`Step "${step.name}" has to give [state, output] for each element`)
   }
-})
+  return {
+    ...step,
+    _tag: "Each",
+    kind: "map",
+    f: (value) => {
+      const given = step.f(line.state, value)
+      if (Effect.isEffect(given)) return Effect.map(given as Effect.Effect<unknown, unknown, unknown>, next)
+      return isThenable(given) ? Promise.resolve(given).then(next) : next(given)
+    }
+  }
+}
+
+/** What the function of the step gave. The state is no part of what the element weighs. */
+class Next {
+  readonly output: unknown
+  readonly #state: unknown
+
+  constructor(state: unknown, output: unknown) {
+    this.output = output
+    this.#state = state
+  }
+
+  get state(): unknown {
+    return this.#state
+  }
+}
 
 const isThenable = (given: unknown): given is PromiseLike<unknown> =>
   typeof given === "object" && given !== null && "then" in given && typeof given.then === "function"
