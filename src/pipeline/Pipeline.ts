@@ -6,14 +6,18 @@
 import * as Effect from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import * as Offload from "../concurrency/Offload.ts"
+import type { TaskGroup } from "../concurrency/TaskGroup.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
+import * as Explain from "./explain/Explain.ts"
+import type { Explanation } from "./explain/Explain.ts"
 import * as Runs from "./run/Begin.ts"
+import * as DryRuns from "./run/DryRun.ts"
+import type { DryRun, DryRunOptions } from "./run/DryRun.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
 import type { Needs, Sink } from "./Sink.ts"
@@ -44,7 +48,10 @@ export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
   readonly "~skein/Pipeline": { readonly element: A; readonly error: E; readonly services: R; readonly position: P }
 }
 
-/** A pipeline with a sink: what `run` runs. `G` is what it guarantees; a `Journal` is in `R` where the sink has no home for its place. */
+/**
+ * A pipeline with a sink: what `run` runs. `G` is what it guarantees; a `Journal` is in `R` where there is a place or a dead letter to
+ * keep, and the sink has no home for it.
+ */
 export interface Job<out E, out R, out G extends Delivery> {
   readonly pipeline: Pipeline<unknown, E, R, unknown>
   readonly sink: Sink<any, E, R, Guarantee>
@@ -222,7 +229,7 @@ export const to =
     sink: Sink<Plain<A>, E2, R2, G, J> | Taking<A, S, E2, R2, G, J>,
     options?: O
   ) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J>, Meet<P, G>> => {
+  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J, P>, Meet<P, G>> => {
     const taken = sink as Sink<S, E2, R2, G, J>
     const name = options?.name ?? taken.name
     distinct([...self.steps.map((step) => step.name), name])
@@ -237,7 +244,9 @@ export const to =
 export { Attempt, idempotencyKey, type Positions } from "./context/Attempt.ts"
 export type { AtMost, Delivery, Meet } from "./Guarantee.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
+export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
+export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
 export type { Run, RunOptions, State, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
@@ -278,13 +287,14 @@ export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
   Effect.suspend(() => Runs.toEnd(Runs.begin(describe(job), checked(options))))
 
 /**
- * As `run`, but gives a handle as soon as the run is accepted: it goes on beside, as long as the scope is open, tells its state and
- * progress, and can be paused, resumed and drained.
+ * As `run`, but gives a handle as soon as the run is accepted: it goes on beside, as a task of the group around that is named
+ * "pipeline" and its name, tells its state and progress, and can be paused, resumed and drained. Its failure comes out of `await`; one
+ * that nobody looks at is logged, as that of any supervised task.
  *
  * @example
  * ```ts
  * import * as Effect from "effect/Effect"
- * import { Journal, Pipeline, Sink, Source } from "skein"
+ * import { Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
  *
  * const job = Pipeline.from(Source.list([1, 2, 3], { name: "numbers" })).pipe(
  *   Pipeline.map((n) => Effect.delay(Effect.succeed(n), "5 millis")),
@@ -296,14 +306,14 @@ export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
  *   return (yield* run.await).outcome
  * })
  *
- * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Journal.memory))) // => "drained"
+ * await Effect.runPromise(TaskGroup.open(program).pipe(Effect.provide(Journal.memory))) // => "drained"
  * ```
  */
 export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
   options: RunOptions<Satisfied<Q, G>>
-): Effect.Effect<Run<E | RunError | JournalError>, E | RunError | JournalError, R | Scope.Scope> =>
-  Effect.suspend(() => Runs.beside(Runs.begin(describe(job), checked(options))))
+): Effect.Effect<Run<E | RunError | JournalError>, E | RunError | JournalError, R | TaskGroup<never>> =>
+  Effect.suspend(() => Runs.beside(options.name, Runs.begin(describe(job), checked(options))))
 
 /**
  * Runs the dead letters of a job again, each from the step it failed in, into the same sink. What settles is marked as
@@ -336,6 +346,57 @@ export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   options: RunOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R> =>
   Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
+
+/**
+ * Runs the first elements that a run would read now, `first` of them (default 10), and gives what would become of them: what each sink
+ * would be given, and what would be filtered, skipped or kept as a dead letter, with its cause. Nothing is written: no sink is
+ * opened, nothing is committed, settled or kept, and another run may be alive. Source and steps run for real, with all that steps
+ * do to others. Fails as the run would, but for what only the sink knows.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline, Sink } from "skein"
+ *
+ * const job = Pipeline.from([1, 2, 3, 4]).pipe(
+ *   Pipeline.filter((n) => n % 2 === 0),
+ *   Pipeline.to(Sink.discard)
+ * )
+ * const dry = Pipeline.dryRun(job, { name: "even", first: 3 })
+ *
+ * const { left, more, writes } = await Effect.runPromise(dry)
+ * writes // => [{ sink: "discard", elements: [2] }]
+ * left // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
+ * more // => true
+ * ```
+ */
+export const dryRun = <E, R, G extends Delivery, Q extends Delivery = never>(
+  job: Job<E, R, G>,
+  options: DryRunOptions<Satisfied<Q, G>>
+): Effect.Effect<DryRun, E | RunError | JournalError, R> =>
+  Effect.suspend(() => {
+    checkWhole("first", options.first, 1)
+    return DryRuns.dryRun(describe(job), { ...checked(options), first: options.first })
+  })
+
+/**
+ * What a job does, before it runs: its source, the steps and which of them share their workers, their order and policies, what is
+ * held at most, the sinks, where its place is kept, and what it guarantees and why not more. As text, and as a flowchart of Mermaid.
+ * Nothing is opened or read for it. `options` are those of the run.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Sink } from "skein"
+ *
+ * const job = Pipeline.from([1, 2]).pipe(Pipeline.map((n) => n * 2, { concurrency: 4 }), Pipeline.to(Sink.discard))
+ *
+ * Pipeline.explain(job).text.includes("at-most-once") // => true
+ * ```
+ */
+export const explain = <E, R, G extends Delivery>(
+  job: Job<E, R, G>,
+  options: Partial<RunOptions<unknown>> = {}
+): Explanation => Explain.explain(describe(job), options)
 
 /** What keeping dead letters can fail with where no run does it: a pipeline whose steps do needs a journal, so that it is in `R`. */
 export type DeadLetterError<R = Journal> = [Journal] extends [R]

@@ -103,7 +103,7 @@ it.each([
   ["job", 'Pipeline.Job<Db.DbError | Files.FilesError, Db.Db | FileSystem | HttpClient, "exactly-once">'],
   ["both", 'Pipeline.Job<Db.DbError | Files.FilesError | ParseError, Db.Db | FileSystem, "effectively-once">'],
   ["refused", 'Pipeline.Job<Db.DbError | Files.FilesError | ParseError, Db.Db | FileSystem, "exactly-once">'],
-  ["once", 'Pipeline.Job<never, Journal, "at-most-once">'],
+  ["once", 'Pipeline.Job<never, never, "at-most-once">'],
   ["small", 'Pipeline.Job<Db.DbError | Fetch.FetchError, Db.Db | HttpClient, "exactly-once">'],
   // Runs.
   [

@@ -25,7 +25,7 @@ export const apart = (
   pipeline: string,
   source: AnySource | undefined,
   sinks: ReadonlyArray<AnySink>,
-  journal: Journal
+  journal: Journal | undefined
 ): Effect.Effect<ReadonlySet<string>, unknown, unknown> =>
   Effect.gen(function* () {
     const taken = new Map<string, string>()
@@ -37,7 +37,7 @@ export const apart = (
       for (const place of places) taken.set(place, what)
       return undefined
     }
-    const all: Array<readonly [what: string, places: ReadonlyArray<string>]> = [["journal", journal.places]]
+    const all: Array<readonly [what: string, places: ReadonlyArray<string>]> = [["journal", journal?.places ?? []]]
     if (source?.places !== undefined) all.push([`source ${source.name}`, yield* source.places])
     const others = new Set(all.flatMap(([, places]) => places))
     for (const sink of sinks) if (sink.places !== undefined) all.push([`sink ${sink.name}`, yield* sink.places])

@@ -1,5 +1,5 @@
 /** The station that collects items into batches, of all items or of each key. */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Alarm from "../../concurrency/base/Alarm.ts"

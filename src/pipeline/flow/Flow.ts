@@ -172,10 +172,11 @@ const stationsOf = (options: FlowOptions, door: Station, entrances: Map<string, 
   return named
 }
 
-type Neighbours = readonly [Step, ...Array<Step>]
+/** Steps that share their workers, or a batch. */
+export type Neighbours = readonly [Step, ...Array<Step>]
 
-/** The steps that share their workers. */
-const grouped = (steps: ReadonlyArray<Step>): ReadonlyArray<Neighbours> => {
+/** The steps by the stations that they are made at. */
+export const grouped = (steps: ReadonlyArray<Step>): ReadonlyArray<Neighbours> => {
   const groups: Array<[Step, ...Array<Step>]> = []
   for (const step of steps) {
     const group = groups.at(-1)

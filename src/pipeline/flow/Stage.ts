@@ -240,8 +240,9 @@ export class Stage implements Station {
     const item = worker.item!
     const index = worker.resume()
     if (given === away) return
-    if (given === gone) this.end(item, "none")
-    else if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
+    if (given === gone) return this.end(item, "none")
+    if (worker.work !== undefined) this.fate.addWork(item.unit, worker.work)
+    if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
   }
 
   /** What there is to do instead of the step, where the key of the item says so. */

@@ -1,19 +1,20 @@
 /** Accepts a run or refuses it, and says whose fiber it runs in. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
+import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
+import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
+import { Host, newId } from "../context/Host.ts"
 import type { Delivery } from "../Guarantee.ts"
 import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import type { Each, Step } from "../Step.ts"
+import { isEach, journalOf, keepsLetters } from "./Place.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -24,45 +25,52 @@ type Begin = Effect.Effect<Begun, unknown, Scope.Scope>
 export const toEnd = <E, R>(begin: Begin): Effect.Effect<Summary, E, R> =>
   typed(ofNoStep(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd))))
 
-/** Runs what `begin` accepts for as long as the scope is open, and gives the handle of it. */
-export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Scope.Scope> =>
+/** Runs what `begin` accepts as a task of the group around, which whoever has the handle looks after. */
+export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, E, R | TaskGroup.TaskGroup<never>> =>
   typed(
-    Effect.gen(function* () {
-      const outer = yield* Effect.scope
-      // Its own, so that sinks and lease are given back when the run ends, and at the latest with the outer one.
-      const scope = yield* Scope.fork(outer)
-      const close = (exit: Exit.Exit<unknown, unknown>) => Scope.close(scope, exit)
-      const { handle, toEnd } = yield* Scope.provide(begin, scope).pipe(
-        Effect.onError((cause) => close(Exit.failCause(cause)))
-      )
-      const fiber = yield* Effect.forkIn(Effect.onExit(toEnd, close), outer, { startImmediately: true })
-      return { ...handle, await: Fiber.join(fiber) as Effect.Effect<Summary, E> }
-    }).pipe(ofNoStep)
+    Effect.map(
+      TaskGroup.superviseStart(
+        (ready: TaskGroup.Ready<Begun["handle"]>) =>
+          Effect.flatMap(begin, ({ handle, toEnd }) => Effect.andThen(ready(handle), toEnd)).pipe(
+            Effect.scoped,
+            ofNoStep
+          ),
+        { name: `pipeline ${name}` }
+      ),
+      ([task, handle]): Run<E> => ({ ...handle, await: task.join as Effect.Effect<Summary, E> })
+    )
   )
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options, description.source)
     const { source } = description
     const accepted = Effect.gen(function* () {
       const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
       const restart = kept !== undefined && (yield* startsOver(source, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
+      // What keeps account does so where the run keeps its place.
+      const intake = yield* Effect.provideService(ofSource(source, start), Journal, journal)
+      const parking = journal !== undefined && !restart && description.steps.some(parks)
+      const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
+      const parked = yield* parkedBy(options.name, letters, description.steps)
+      return { journal, lease, known, restart, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own({ ...description, source: undefined }, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options)
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const letters = yield* journal.dead(keyOf(options.name, options.partition))
+      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
+      const letters = description.steps.some(parks) ? inOrder(all) : all
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
+        journal,
         lease,
         known,
         restart: false,
@@ -82,8 +90,7 @@ export const pour = <A, E, R>(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const keepsLetters = pipeline.steps.some((step) => isEach(step) && typeof step.onError !== "string")
-        const lease: Lease = keepsLetters ? burying(yield* Journal, name) : unleased
+        const lease: Lease = pipeline.steps.some(keepsLetters) ? burying(yield* Journal, name) : unleased
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -101,6 +108,7 @@ export const pour = <A, E, R>(
           },
           { name },
           {
+            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
@@ -118,33 +126,29 @@ export const pour = <A, E, R>(
 const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
-const isEach = (step: Step): step is Each => step._tag === "Each"
-
 /** Makes sure that nothing is in two roles, and takes the lease. */
-const own = (
-  { sink, source }: Omit<Description, "source"> & { readonly source: Description["source"] | undefined },
-  options: RunOptions<Delivery>
-) =>
+const own = (description: Description, options: RunOptions<Delivery>, source?: Description["source"]) =>
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
+    const { sink } = description
     const sinks = sink.members ?? [sink]
-    const journal =
-      Option.getOrUndefined(yield* sink.journal) ??
-      Option.getOrUndefined(yield* Effect.serviceOption(Journal)) ??
-      (yield* sink.home ?? Journal)
+    const journal = yield* journalOf(description)
     const taken = yield* apart(name, source, sinks, journal)
-    const lease = yield* journal.lease(keyOf(name, partition), {
-      duration: Duration.fromInputUnsafe(duration),
-      isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
-    })
+    const lease: Lease =
+      journal === undefined
+        ? { ...unleased, id: yield* newId, host: yield* Host }
+        : yield* journal.lease(keyOf(name, partition), {
+            duration: Duration.fromInputUnsafe(duration),
+            isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
+          })
     return { sinks, journal, lease, taken }
   })
 
 /** A step may ask for the journal where the program gives none. */
-const keptIn = (journal: Journal, { handle, toEnd }: Begun): Begun => ({
+const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
   handle,
   toEnd: Effect.flatMap(Effect.serviceOption(Journal), (given) =>
-    Option.isSome(given) ? toEnd : Effect.provideService(toEnd, Journal, journal)
+    Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
   )
 })
 

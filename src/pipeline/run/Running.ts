@@ -21,13 +21,15 @@ import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
-import type { JournalError, Lease } from "../Journal.ts"
+import { write as writeWork } from "../frontier/Adding.ts"
+import type { Journal, JournalError, Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
 import type { Source } from "../Source.ts"
 import type { SinkStep, Step } from "../Step.ts"
+import { boundsOf } from "./Bounds.ts"
 
 /** What runs: all of a job but its types. */
 export interface Description {
@@ -45,6 +47,8 @@ export interface Begun {
 }
 
 export interface Accepted {
+  /** None where there is none, as nothing is kept. */
+  readonly journal: Journal | undefined
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
@@ -58,7 +62,7 @@ export interface Accepted {
 export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, parked = noneParked, restart, taken }: Accepted,
+  { intake, journal, known, lease, parked = noneParked, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -68,13 +72,10 @@ export const open = (
     const meter = makeMeter()
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
-    const outlets = yield* lease.guard(Outlets.open(known, lease, taken))
+    const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
     const { prefers } = outlets
-    const maxRows = options.maxRows ?? prefers ?? 1000
-    const items = options.window?.items ?? (prefers === undefined ? 1024 : Math.max(1024, 2 * maxRows))
     const fate = new Fate({
-      window: { items, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
-      maxRows,
+      ...boundsOf(options, prefers),
       fills: prefers !== undefined && options.commitEvery === undefined && intake.account === undefined,
       eager: intake.account !== undefined,
       resume: { ...intake.resume, counts: start.counts }
@@ -101,6 +102,7 @@ export const open = (
       letters,
       intake,
       outlets,
+      addWork: (work) => writeWork(journal, work),
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
