@@ -22,6 +22,7 @@ import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
 import type {
   BatchOptions,
+  Branch,
   Each,
   ErrorAfter,
   GivesBoolean,
@@ -39,7 +40,7 @@ import type {
 } from "./Step.ts"
 
 export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
-  readonly source: Source<unknown, unknown, unknown, any>
+  readonly source: Branch["source"]
   readonly steps: ReadonlyArray<Step>
   readonly "~skein/Pipeline": { readonly element: A; readonly error: E; readonly services: R; readonly position: P }
 }
@@ -376,7 +377,7 @@ export const stream = <A, E, R, P>(self: Pipeline<A, E, R, P>): Stream.Stream<A,
     { bufferSize: 16, strategy: "suspend" }
   )
 
-const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
+const make = (source: Branch["source"], steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
   distinct(steps.map((step) => step.name))
   return {
     source,

@@ -31,7 +31,6 @@ export class Stage implements Station {
   working = 0
   private readonly lane = new Lane()
   private readonly steps: ReadonlyArray<Each>
-  private readonly index: number
   private readonly pipeline: string
   private readonly fate: Fate
   private readonly letters: DeadLetters
@@ -41,11 +40,10 @@ export class Stage implements Station {
   /** The worker of a stage that has only one: what needs no effect it does on the stack of who brings the item. */
   private readonly alone: Worker | undefined
 
-  constructor(steps: ReadonlyArray<Each>, index: number, next: Station, around: Surroundings) {
+  constructor(steps: ReadonlyArray<Each>, next: Station, around: Surroundings) {
     const { concurrency, order } = steps[0]!
     const leaving = new Leaving(next, around.fate)
     this.steps = steps
-    this.index = index
     this.pipeline = around.pipeline
     this.fate = around.fate
     this.letters = around.letters
@@ -65,7 +63,7 @@ export class Stage implements Station {
 
   accept(item: Item): void {
     const { alone } = this
-    if (alone === undefined || !this.isIdle || !this.room.mayBegin(this, this.index)) return this.lane.push(item)
+    if (alone === undefined || !this.isIdle || !this.room.mayBegin(this)) return this.lane.push(item)
     try {
       this.begin(item, alone)
     } catch (defect) {
@@ -106,8 +104,8 @@ export class Stage implements Station {
           if (worker.next !== undefined) return worker.start(worker.next)
           // Who waits for room has an item: without one, `accept` would begin the next and find nobody to go on with it.
           if (lane.length === 0) return lane.wait(() => worker.next !== undefined)
-          if (!this.room.mayBegin(this, this.index)) {
-            return this.room.wait(() => lane.length === 0 || this.room.mayBegin(this, this.index))
+          if (!this.room.mayBegin(this)) {
+            return this.room.wait(() => lane.length === 0 || this.room.mayBegin(this))
           }
           this.begin(lane.take()!, worker)
         }
@@ -159,7 +157,7 @@ export class Stage implements Station {
       if (failure === undefined || cause.reasons.some((reason) => reason._tag !== "Fail"))
         return Effect.failCause(cause)
       const { path, unit, value } = item
-      const failed = { input: value, position: unit.position, path, error: failure.error, attempts: worker.count }
+      const failed = { input: value, position: unit.name, path, error: failure.error, attempts: worker.count }
       return Effect.as(this.letters.failed(step, unit, failed), gone)
     })
   }
@@ -169,7 +167,7 @@ export class Stage implements Station {
     return explained(cause, {
       pipeline: this.pipeline,
       step: step.name,
-      position: item.unit.position,
+      position: item.unit.name,
       input: item.value
     })
   }

@@ -5,15 +5,15 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
-import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
+import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
+import { apart, match, refusal } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
 import type { Delivery } from "../Guarantee.ts"
 import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import type { Each, Step } from "../Step.ts"
+import { type Branch, type Each, sourcesOf, type Step, stepsOf } from "../Step.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -42,32 +42,30 @@ export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Sc
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options)
-    const { source } = description
+    const { sinks, journal, lease, taken } = yield* own(description, sourcesOf(description), options)
     const accepted = Effect.gen(function* () {
-      const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept !== undefined && (yield* startsOver(source, kept, options))
+      const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
+      const restart = kept !== undefined && (yield* startsOver(description, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
+      return { lease, known, restart, taken, intake: yield* ofSources(description, start) }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own({ ...description, source: undefined }, options)
+    const { sinks, journal, lease, taken } = yield* own(description, [], options)
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
       const letters = yield* journal.dead(keyOf(options.name, options.partition))
-      const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
         lease,
         known,
         restart: false,
         taken,
-        intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+        intake: yield* ofLetters(options.name, letters, description, description.sinkStep, kept ?? nothing)
       }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
@@ -75,14 +73,14 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
 export const pour = <A, E, R>(
-  pipeline: Pick<Description, "source" | "steps">,
+  pipeline: Branch,
   write: (elements: ReadonlyArray<A>) => Effect.Effect<unknown>
 ): Effect.Effect<void, E, R> =>
   typed(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const keepsLetters = pipeline.steps.some((step) => isEach(step) && typeof step.onError !== "string")
+        const keepsLetters = stepsOf(pipeline).some((step) => isEach(step) && typeof step.onError !== "string")
         const lease: Lease = keepsLetters ? burying(yield* Journal, name) : unleased
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
@@ -105,7 +103,7 @@ export const pour = <A, E, R>(
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
             taken: new Set(),
-            intake: unkept(pipeline.source)
+            intake: unkept(pipeline)
           },
           Effect.never
         )
@@ -121,10 +119,7 @@ const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, 
 const isEach = (step: Step): step is Each => step._tag === "Each"
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
-const own = (
-  { sink, source }: Omit<Description, "source"> & { readonly source: Description["source"] | undefined },
-  options: RunOptions<Delivery>
-) =>
+const own = ({ sink }: Description, sources: ReturnType<typeof sourcesOf>, options: RunOptions<Delivery>) =>
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
     const sinks = sink.members ?? [sink]
@@ -132,7 +127,7 @@ const own = (
       Option.getOrUndefined(yield* sink.journal) ??
       Option.getOrUndefined(yield* Effect.serviceOption(Journal)) ??
       (yield* sink.home ?? Journal)
-    const taken = yield* apart(name, source, sinks, journal)
+    const taken = yield* apart(name, sources, sinks, journal)
     const lease = yield* journal.lease(keyOf(name, partition), {
       duration: Duration.fromInputUnsafe(duration),
       isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
@@ -149,15 +144,15 @@ const keptIn = (journal: Journal, { handle, toEnd }: Begun): Begun => ({
 })
 
 const startsOver = (
-  source: Description["source"],
+  branch: Branch,
   kept: Checkpoint,
   { name, onChanged, onFinished, restart }: RunOptions<Delivery>
 ): Effect.Effect<boolean, unknown, unknown> =>
   Effect.gen(function* () {
     if (restart === true || (kept.finished && onFinished === "restart")) return true
-    const changed = yield* sourceChanges(source, kept)
-    if (changed.length > 0 && onChanged !== "restart") return yield* refuse(name, source, changed)
-    return changed.length > 0
+    const changed = yield* refusal(name, branch, kept)
+    if (changed !== undefined && onChanged !== "restart") return yield* changed
+    return changed !== undefined
   })
 
 /** Keeps nothing, for nobody. */
