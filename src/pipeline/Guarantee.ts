@@ -1,4 +1,4 @@
-/** How often an element reaches the sink when runs are interrupted and resumed; see `docs/pipelines.md`. */
+/** How often an element reaches the sink when runs are interrupted and resumed; see `docs/guarantees.md`. */
 import type { NoPosition } from "./Source.ts"
 
 /** What a sink can promise when its source can be resumed. */
@@ -42,3 +42,12 @@ export type Satisfied<Q extends Delivery, G extends Delivery> =
       : G extends "at-least-once"
         ? "This job is at-least-once: for more, write to tables (Db.table, exactly-once) or files (Files.jsonl, effectively-once)"
         : "This job is at-most-once: for more, read from a source with positions, such as Source.list or Files.lines"
+
+/** The same, to be read where the job is there: what keeps a guarantee from being stronger. */
+export const whyNoMore: { readonly [G in Exclude<Delivery, "exactly-once">]: Satisfied<"exactly-once", G> } = {
+  "effectively-once": "This job is effectively-once: for exactly-once, write to nothing but tables, as Db.table does",
+  "at-least-once":
+    "This job is at-least-once: for more, write to tables (Db.table, exactly-once) or files (Files.jsonl, effectively-once)",
+  "at-most-once":
+    "This job is at-most-once: for more, read from a source with positions, such as Source.list or Files.lines"
+}

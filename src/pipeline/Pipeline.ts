@@ -3,7 +3,6 @@
  * runs until `run`, `collect` or `stream`, and the engine sees all of it before that.
  */
 /* oxlint-disable typescript/no-explicit-any -- `any` matches every effect in conditional types; a description has lost the types of its steps */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Queue from "effect/Queue"
@@ -14,10 +13,15 @@ import * as Offload from "../concurrency/Offload.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
+import * as Explain from "./explain/Explain.ts"
+import type { Explanation } from "./explain/Explain.ts"
 import * as Runs from "./run/Begin.ts"
+import * as DryRuns from "./run/DryRun.ts"
+import type { DryRun, DryRunOptions } from "./run/DryRun.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
 import type { Needs, Sink } from "./Sink.ts"
+import { batchOf, eachOf } from "./flow/Described.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
 import type {
@@ -45,7 +49,10 @@ export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
   readonly "~skein/Pipeline": { readonly element: A; readonly error: E; readonly services: R; readonly position: P }
 }
 
-/** A pipeline with a sink: what `run` runs. `G` is what it guarantees; a `Journal` is in `R` where the sink has no home for its place. */
+/**
+ * A pipeline with a sink: what `run` runs. `G` is what it guarantees; a `Journal` is in `R` where there is a place or a dead letter to
+ * keep, and the sink has no home for it.
+ */
 export interface Job<out E, out R, out G extends Delivery> {
   readonly pipeline: Pipeline<unknown, E, R, unknown>
   readonly sink: Sink<any, E, R, Guarantee>
@@ -93,9 +100,30 @@ export const from = <I>(
  * ```
  */
 export const map =
-  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => X, options?: O) =>
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => X, options?: O) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<Output<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "map", f, options)
+
+/**
+ * Runs `f` for each element and goes on with the element itself: to log it, or for an effect whose result nobody needs. Options as
+ * for `map`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline } from "skein"
+ *
+ * const seen: Array<string> = []
+ * const words = Pipeline.from(["a", "b"]).pipe(Pipeline.tap((word) => seen.push(word)), Pipeline.collect)
+ *
+ * await Effect.runPromise(words) // => ["a", "b"]
+ * seen // => ["a", "b"]
+ * ```
+ */
+export const tap =
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => X, options?: O) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+    each(self, "tap", f, options)
 
 /**
  * Keeps the elements for which `f` gives true, as a value or as the value of an effect. What is dropped is settled and
@@ -112,7 +140,7 @@ export const map =
  * ```
  */
 export const filter =
-  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => GivesBoolean<X>, options?: O) =>
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => GivesBoolean<X>, options?: O) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "filter", f, options)
 
@@ -131,13 +159,14 @@ export const filter =
  * ```
  */
 export const flatMap =
-  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => GivesIterable<X>, options?: O) =>
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => GivesIterable<X>, options?: O) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<OutputElement<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "flatMap", f, options)
 
 /**
- * Collects elements into arrays of `size`; the last may be shorter, and so is one that waited longer than `within`
- * or that nothing more can be added to while the window is full. The members of a batch settle together.
+ * Collects elements into arrays of `size`; the last may be shorter, and so is one that waited longer than `within`, that holds
+ * `bytes` or that nothing more can be added to while the window is full. With a `key` a batch holds elements of one key. The
+ * members of a batch settle together.
  *
  * @example
  * ```ts
@@ -150,19 +179,9 @@ export const flatMap =
  * ```
  */
 export const batch =
-  (size: number, options?: BatchOptions) =>
-  <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> => {
-    checkDuration("within", options?.within)
-    return make(self.source, [
-      ...self.steps,
-      {
-        _tag: "Batch",
-        name: options?.name ?? `batch-${self.steps.length + 1}`,
-        size: positive("batch size", size),
-        within: options?.within === undefined ? undefined : Duration.fromInputUnsafe(options.within)
-      }
-    ])
-  }
+  <A>(size: number, options?: BatchOptions<A>) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> =>
+    make(self.source, [...self.steps, batchOf(size, self.steps.length + 1, options)])
 
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
@@ -211,7 +230,7 @@ export const to =
     sink: Sink<Plain<A>, E2, R2, G, J> | Taking<A, S, E2, R2, G, J>,
     options?: O
   ) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J>, Meet<P, G>> => {
+  <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J, P>, Meet<P, G>> => {
     const taken = sink as Sink<S, E2, R2, G, J>
     const name = options?.name ?? taken.name
     distinct([...self.steps.map((step) => step.name), name])
@@ -226,7 +245,9 @@ export const to =
 export { Attempt, idempotencyKey, type Positions } from "./context/Attempt.ts"
 export type { AtMost, Delivery, Meet } from "./Guarantee.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
+export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
+export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
 export type { Run, RunOptions, State, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
@@ -325,6 +346,57 @@ export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   options: RunOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R> =>
   Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
+
+/**
+ * Runs the first elements that a run would read now, `first` of them (default 10), and gives what would become of them: what each sink
+ * would be given, and what would be filtered, skipped or kept as a dead letter, with its cause. Nothing is written: no sink is
+ * opened, nothing is committed, settled or kept, and another run may be alive. Source and steps run for real, with all that steps
+ * do to others. Fails as the run would, but for what only the sink knows.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline, Sink } from "skein"
+ *
+ * const job = Pipeline.from([1, 2, 3, 4]).pipe(
+ *   Pipeline.filter((n) => n % 2 === 0),
+ *   Pipeline.to(Sink.discard)
+ * )
+ * const dry = Pipeline.dryRun(job, { name: "even", first: 3 })
+ *
+ * const { left, more, writes } = await Effect.runPromise(dry)
+ * writes // => [{ sink: "discard", elements: [2] }]
+ * left // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
+ * more // => true
+ * ```
+ */
+export const dryRun = <E, R, G extends Delivery, Q extends Delivery = never>(
+  job: Job<E, R, G>,
+  options: DryRunOptions<Satisfied<Q, G>>
+): Effect.Effect<DryRun, E | RunError | JournalError, R> =>
+  Effect.suspend(() => {
+    checkWhole("first", options.first, 1)
+    return DryRuns.dryRun(describe(job), { ...checked(options), first: options.first })
+  })
+
+/**
+ * What a job does, before it runs: its source, the steps and which of them share their workers, their order and policies, what is
+ * held at most, the sinks, where its place is kept, and what it guarantees and why not more. As text, and as a flowchart of Mermaid.
+ * Nothing is opened or read for it. `options` are those of the run.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Sink } from "skein"
+ *
+ * const job = Pipeline.from([1, 2]).pipe(Pipeline.map((n) => n * 2, { concurrency: 4 }), Pipeline.to(Sink.discard))
+ *
+ * Pipeline.explain(job).text.includes("at-most-once") // => true
+ * ```
+ */
+export const explain = <E, R, G extends Delivery>(
+  job: Job<E, R, G>,
+  options: Partial<RunOptions<unknown>> = {}
+): Explanation => Explain.explain(describe(job), options)
 
 /** What keeping dead letters can fail with where no run does it: a pipeline whose steps do needs a journal, so that it is in `R`. */
 export type DeadLetterError<R = Journal> = [Journal] extends [R]
@@ -429,25 +501,7 @@ const each = (
   kind: Each["kind"],
   f: (value: any) => unknown,
   options: StepOptions<any> | undefined
-): Pipeline<any, any, any, any> =>
-  make(self.source, [
-    ...self.steps,
-    {
-      _tag: "Each",
-      kind,
-      name: options?.name ?? `${kind}-${self.steps.length + 1}`,
-      concurrency: positive("concurrency", options?.concurrency ?? 1),
-      order: options?.order ?? "input",
-      onError: options?.onError ?? "fail",
-      catch: options?.catch,
-      f
-    }
-  ])
-
-const positive = (what: string, n: number): number => {
-  checkWhole(`The ${what} of a pipeline`, n, 1)
-  return n
-}
+): Pipeline<any, any, any, any> => make(self.source, [...self.steps, eachOf(kind, f, self.steps.length + 1, options)])
 
 const checked = (options: RunOptions<unknown>): RunOptions<Delivery> => {
   if (options.name === "")

@@ -7,18 +7,7 @@ import type * as Exit from "effect/Exit"
 import { pipe } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import {
-  Cancel,
-  Deadline,
-  Joiner,
-  type Journal,
-  type Limiter,
-  Pipeline,
-  Policy,
-  Sink,
-  type Task,
-  TaskGroup
-} from "skein"
+import { Cancel, Deadline, Joiner, type Limiter, Pipeline, Policy, Sink, type Task, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 
 class A {
@@ -215,7 +204,7 @@ const flat = Pipeline.from([1]).pipe(
 )
 equals<Of<typeof flat>, [string | number, B, Asker]>(true)
 const job = Pipeline.from([1]).pipe(Pipeline.to(Sink.forEach(() => step.pipe(Effect.catchTag("A", one)))))
-equals<typeof job, Pipeline.Job<B, Asker | Journal.Journal, "at-most-once">>(true)
+equals<typeof job, Pipeline.Job<B, Asker, "at-most-once">>(true)
 
 // In the test kit.
 declare const own: Effect.Effect<string, A | B>

@@ -129,7 +129,7 @@ const cases: ReadonlyArray<readonly [name: string, code: string, first: string]>
     'Main.run(Pipeline.run(toEffects, { name: "a" }))',
     argument(
       "Effect<Summary, JournalError | RunError, Journal>",
-      '"The program needs a journal: provide Db.sqlite(file), which has one, or Journal.memory"'
+      '"The program needs a journal: provide Files.journal(file), or Db.sqlite(file), which has one; Journal.memory starts over each time"'
     )
   ],
   [

@@ -14,7 +14,7 @@ type Missing<R> = [Extract<R, string>] extends [never]
   ? [Db] extends [R]
     ? "The program needs a database: provide one, as with Effect.provide(Db.sqlite(file))"
     : [Journal] extends [R]
-      ? "The program needs a journal: provide Db.sqlite(file), which has one, or Journal.memory"
+      ? "The program needs a journal: provide Files.journal(file), or Db.sqlite(file), which has one; Journal.memory starts over each time"
       : [Extract<R, TaskGroup<any>>] extends [never]
         ? [Scope.Scope] extends [R]
           ? "The program needs a scope: end it with Effect.scoped"

@@ -11,7 +11,7 @@ import type { Checkpoint, KeptDeadLetter } from "../Journal.ts"
 import { BadDeadLetter } from "../RunError.ts"
 import type { Account, Fingerprint, Position, Source } from "../Source.ts"
 import { type Branch, type Failing, isMeeting, sourcesOf, stepsOf } from "../Step.ts"
-import { inputsOf, nowhere, type Spot, spotOf, spotsOf } from "./Place.ts"
+import { inputsOf, nowhere, type Spot, spotOf, spotsOf } from "./Inputs.ts"
 
 /** What a checkpoint says of the sources. */
 export type Places = Spot & Pick<Checkpoint, "inputs" | "finished">

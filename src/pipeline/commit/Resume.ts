@@ -8,7 +8,7 @@ import type { Guarantee, Sink } from "../Sink.ts"
 import type { Position, Source } from "../Source.ts"
 import type { Branch } from "../Step.ts"
 import { changes } from "../context/Changes.ts"
-import { inputsOf, numbered, type Spot, spotOf, strangers } from "./Place.ts"
+import { inputsOf, numbered, type Spot, spotOf, strangers } from "./Inputs.ts"
 
 type AnySource = Source<unknown, unknown, unknown, Position>
 type AnySink = Sink<unknown, unknown, unknown, Guarantee>
@@ -27,7 +27,7 @@ export const apart = (
   pipeline: string,
   sources: ReadonlyArray<AnySource>,
   sinks: ReadonlyArray<AnySink>,
-  journal: Journal
+  journal: Journal | undefined
 ): Effect.Effect<ReadonlySet<string>, unknown, unknown> =>
   Effect.gen(function* () {
     const taken = new Map<string, string>()
@@ -41,7 +41,7 @@ export const apart = (
       for (const place of places) taken.set(place, what)
       return undefined
     }
-    const all: Array<readonly [what: string, places: ReadonlyArray<string>]> = [["journal", journal.places]]
+    const all: Array<readonly [what: string, places: ReadonlyArray<string>]> = [["journal", journal?.places ?? []]]
     for (const source of sources)
       if (source.places !== undefined) all.push([`source ${source.name}`, yield* source.places])
     const others = new Set(all.flatMap(([, places]) => places))

@@ -1,4 +1,5 @@
 /** What is settled together. */
+import type { Work } from "../context/Attempt.ts"
 import type { DeadLetter } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 
@@ -31,6 +32,8 @@ export class Unit {
   dead: ReadonlyArray<DeadLetter> = nothing
   /** The dead letters that its source elements are the replays of. */
   letters: ReadonlyArray<number> = nothing
+  /** What its steps have added to frontiers. */
+  work: ReadonlyArray<Work> = nothing
   filtered = 0
   skipped = 0
   private members: ReadonlyArray<Unit> = nothing
@@ -85,6 +88,11 @@ export class Unit {
     this.dead = appended(this.dead, letter)
   }
 
+  addWork(work: Work): void {
+    this.work = appended(this.work, work)
+    this.filtered += work.tooDeep
+  }
+
   /** Makes both one; call on roots. */
   absorb(other: Unit): void {
     this.live += other.live
@@ -93,6 +101,7 @@ export class Unit {
     this.read += other.read
     for (const output of other.outputs) this.add(output)
     for (const letter of other.dead) this.bury(letter)
+    for (const work of other.work) this.work = appended(this.work, work)
     for (const letter of other.letters) this.letters = appended(this.letters, letter)
     this.filtered += other.filtered
     this.skipped += other.skipped
@@ -101,12 +110,11 @@ export class Unit {
     other.merged = this
   }
 
-  /** Those of all its source elements that came by this window. */
-  positionsIn(window: Home): ReadonlyArray<Position> {
-    if (this.places !== nothing) return this.window === window ? this.places : nothing
-    const positions: Array<Position> = []
-    for (const unit of [this, ...this.members]) if (unit.window === window) positions.push(unit.position)
-    return positions
+  /** Those of all its source elements, as their sources have them; or only of those that came by one window. */
+  positionsIn(window?: Home): ReadonlyArray<Position> {
+    const isThere = (unit: Unit) => window === undefined || unit.window === window
+    if (this.places !== nothing) return isThere(this) ? this.places : nothing
+    return [this, ...this.members].filter(isThere).map(({ position }) => position)
   }
 
   /** Its fate is known, and that of all it absorbed. */

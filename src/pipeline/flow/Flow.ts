@@ -9,7 +9,7 @@ import type { Arrival } from "../fate/Fate.ts"
 import { type Branch, type Each, isMeeting, type Step } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
 import { type Entrance, Reader, Valve } from "./Reader.ts"
-import { Stage, type Surroundings } from "./Stage.ts"
+import { mostOf, Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
 
 /** How a step, or several that share their workers, stands. */
@@ -193,17 +193,18 @@ const stationsOf = (
         ? new Batcher(first, next, options.fate)
         : new Stage(steps as ReadonlyArray<Each>, next, options)
     for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
-    const concurrency = first._tag === "Batch" ? 1 : first.concurrency
+    const concurrency = first._tag === "Batch" ? 1 : mostOf(first)
     named.unshift({ name: steps.map(({ name }) => name).join(" + "), concurrency, station })
     next = station
   }
   return named
 }
 
-type Neighbours = readonly [Step, ...Array<Step>]
+/** Steps that share their workers, or a batch. */
+export type Neighbours = readonly [Step, ...Array<Step>]
 
-/** The steps that share their workers. */
-const grouped = (steps: ReadonlyArray<Step>): ReadonlyArray<Neighbours> => {
+/** The steps by the stations that they are made at. */
+export const grouped = (steps: ReadonlyArray<Step>): ReadonlyArray<Neighbours> => {
   const groups: Array<[Step, ...Array<Step>]> = []
   for (const step of steps) {
     const group = groups.at(-1)

@@ -8,12 +8,14 @@ import * as Scope from "effect/Scope"
 import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
 import { apart, match, refusal } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
+import { Host, newId } from "../context/Host.ts"
 import type { Delivery } from "../Guarantee.ts"
 import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import { type Branch, type Each, sourcesOf, type Step, stepsOf } from "../Step.ts"
+import { type Branch, sourcesOf, stepsOf } from "../Step.ts"
+import { journalOf, keepsLetters } from "./Place.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -42,25 +44,28 @@ export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Sc
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, sourcesOf(description), options)
+    const { sinks, journal, lease, taken } = yield* own(description, options, sourcesOf(description))
     const accepted = Effect.gen(function* () {
       const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
       const restart = kept !== undefined && (yield* startsOver(description, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
-      return { lease, known, restart, taken, intake: yield* ofSources(description, start) }
+      // What keeps account does so where the run keeps its place.
+      const intake = yield* Effect.provideService(ofSources(description, start), Journal, journal)
+      return { journal, lease, known, restart, taken, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, [], options)
+    const { sinks, journal, lease, taken } = yield* own(description, options, [])
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const letters = yield* journal.dead(keyOf(options.name, options.partition))
+      const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
       return {
+        journal,
         lease,
         known,
         restart: false,
@@ -80,8 +85,7 @@ export const pour = <A, E, R>(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const keepsLetters = stepsOf(pipeline).some((step) => isEach(step) && typeof step.onError !== "string")
-        const lease: Lease = keepsLetters ? burying(yield* Journal, name) : unleased
+        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -99,6 +103,7 @@ export const pour = <A, E, R>(
           },
           { name },
           {
+            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
@@ -116,30 +121,29 @@ export const pour = <A, E, R>(
 const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
-const isEach = (step: Step): step is Each => step._tag === "Each"
-
 /** Makes sure that nothing is in two roles, and takes the lease. */
-const own = ({ sink }: Description, sources: ReturnType<typeof sourcesOf>, options: RunOptions<Delivery>) =>
+const own = (description: Description, options: RunOptions<Delivery>, sources: ReturnType<typeof sourcesOf>) =>
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
+    const { sink } = description
     const sinks = sink.members ?? [sink]
-    const journal =
-      Option.getOrUndefined(yield* sink.journal) ??
-      Option.getOrUndefined(yield* Effect.serviceOption(Journal)) ??
-      (yield* sink.home ?? Journal)
+    const journal = yield* journalOf(description)
     const taken = yield* apart(name, sources, sinks, journal)
-    const lease = yield* journal.lease(keyOf(name, partition), {
-      duration: Duration.fromInputUnsafe(duration),
-      isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
-    })
+    const lease: Lease =
+      journal === undefined
+        ? { ...unleased, id: yield* newId, host: yield* Host }
+        : yield* journal.lease(keyOf(name, partition), {
+            duration: Duration.fromInputUnsafe(duration),
+            isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
+          })
     return { sinks, journal, lease, taken }
   })
 
 /** A step may ask for the journal where the program gives none. */
-const keptIn = (journal: Journal, { handle, toEnd }: Begun): Begun => ({
+const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
   handle,
   toEnd: Effect.flatMap(Effect.serviceOption(Journal), (given) =>
-    Option.isSome(given) ? toEnd : Effect.provideService(toEnd, Journal, journal)
+    Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
   )
 })
 

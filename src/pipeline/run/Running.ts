@@ -13,7 +13,7 @@ import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
 import { Outlets } from "../commit/Outlets.ts"
-import { inputsOf, positionOf } from "../commit/Place.ts"
+import { inputsOf, positionOf } from "../commit/Inputs.ts"
 import type { Known } from "../commit/Resume.ts"
 import { make as makeMeter, Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
@@ -22,13 +22,15 @@ import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
 import type { KeyPrefix } from "../flow/Worker.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
-import type { JournalError, Lease } from "../Journal.ts"
+import { write as writeWork } from "../frontier/Adding.ts"
+import type { Journal, JournalError, Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
 import type { Position } from "../Source.ts"
 import { type Branch, isMeeting, type SinkStep } from "../Step.ts"
+import { boundsOf } from "./Bounds.ts"
 
 /** What runs: all of a job but its types. */
 export interface Description extends Branch {
@@ -44,6 +46,8 @@ export interface Begun {
 }
 
 export interface Accepted {
+  /** None where there is none, as nothing is kept. */
+  readonly journal: Journal | undefined
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
@@ -55,7 +59,7 @@ export interface Accepted {
 export const open = (
   description: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, restart, taken }: Accepted,
+  { intake, journal, known, lease, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -67,13 +71,10 @@ export const open = (
     const meter = makeMeter()
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
-    const outlets = yield* lease.guard(Outlets.open(known, lease, taken))
+    const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
     const { prefers } = outlets
-    const maxRows = options.maxRows ?? prefers ?? 1000
-    const items = options.window?.items ?? (prefers === undefined ? 1024 : Math.max(1024, 2 * maxRows))
     const fate = new Fate({
-      window: { items, bytes: options.window?.bytes ?? 64 * 1024 * 1024 },
-      maxRows,
+      ...boundsOf(options, prefers),
       sources: inlets,
       fills: prefers !== undefined && options.commitEvery === undefined && !hasAccount,
       eager: hasAccount,
@@ -99,6 +100,7 @@ export const open = (
       letters,
       intake,
       outlets,
+      addWork: (work) => writeWork(journal, work),
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
@@ -147,6 +149,7 @@ export const open = (
         state = "running"
         flow.resume()
       }),
+      set: () => Effect.void,
       drain: Effect.sync(() => {
         if (state !== "running" && state !== "paused") return
         state = "draining"
