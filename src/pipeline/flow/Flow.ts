@@ -6,11 +6,12 @@ import type * as Stream from "effect/Stream"
 import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import type { Arrival } from "../fate/Fate.ts"
-import { type Branch, type Each, isMeeting, type Step } from "../Step.ts"
+import { type Branch, type Each, isMeeting, sourcesOf, type Step } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
 import { type Entrance, Reader, Valve } from "./Reader.ts"
 import { mostOf, Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
+import { type Side, Zip } from "./Zip.ts"
 
 /** How a step, or several that share their workers, stands. */
 export interface StepProgress {
@@ -29,7 +30,8 @@ export interface FlowOptions extends Surroundings, Branch {
 }
 
 interface Named {
-  readonly name: string
+  /** None for what is no step. */
+  readonly name?: string | undefined
   readonly concurrency: number
   readonly station: Station
 }
@@ -40,6 +42,8 @@ interface Arm {
   /** None where it is branches. */
   readonly reader: Reader | undefined
   readonly inputs: ReadonlyArray<Arm>
+  /** Behind the stations, where it is paired with another one. */
+  readonly side: Side | undefined
 }
 
 /** A source that is read. */
@@ -57,7 +61,8 @@ export class Flow {
   private readonly named: ReadonlyArray<Named>
   private readings: ReadonlyArray<Reading> = []
   private readToEnd = false
-  private leftOver = false
+  /** Those of which something is left to the next run. */
+  private readonly cut = new Set<Arm>()
   private asked = false
 
   constructor(options: FlowOptions) {
@@ -66,12 +71,21 @@ export class Flow {
     const door = new Door(fate)
     const entrances = new Map<string, Entrance>([[options.sink, { station: door, from: 0 }]])
     const windows = [...fate.windows]
-    const armOf = ({ source, steps }: Branch, next: Station): Arm => {
-      const named = stationsOf(steps, next, options, entrances)
-      const first = named[0]?.station ?? next
-      return isMeeting(source)
-        ? { named, inputs: source.inputs.map((input) => armOf(input, first)), reader: undefined }
-        : { named, inputs: [], reader: new Reader({ fate, room, valve, entrances }, windows.shift()!, first) }
+    const armOf = ({ source, steps }: Branch, next: Station, side?: Side): Arm => {
+      const named = stationsOf(steps, side ?? next, options, entrances)
+      const first = named[0]?.station ?? side ?? next
+      if (!isMeeting(source)) {
+        const reader = new Reader({ fate, room, valve, entrances }, windows.shift()!, first)
+        return { named, inputs: [], reader, side }
+      }
+      const { _tag, inputs } = source
+      const names = inputs.map((input) =>
+        sourcesOf(input)
+          .map(({ name }) => name)
+          .join(" + ")
+      )
+      const zip = _tag === "Zip" ? new Zip(options.pipeline, names, first, fate) : undefined
+      return { named, inputs: inputs.map((input, i) => armOf(input, first, zip?.sides[i])), reader: undefined, side }
     }
     this.options = options
     this.trunk = armOf(options, door)
@@ -81,12 +95,9 @@ export class Flow {
   }
 
   get steps(): ReadonlyArray<StepProgress> {
-    return this.named.map(({ concurrency, name, station: { waiting, working } }) => ({
-      name,
-      concurrency,
-      waiting,
-      working
-    }))
+    return this.named.flatMap(({ concurrency, name, station: { waiting, working } }) =>
+      name === undefined ? [] : [{ name, concurrency, waiting, working }]
+    )
   }
 
   /** Reads the arrivals of each source and works on them until each is at its end, or the first failure. */
@@ -127,22 +138,30 @@ export class Flow {
         station.close()
         for (const worker of crews.get(station)!) yield* worker.join
       }
+      if (arm.side === undefined) return
+      if (!this.isCut(arm)) arm.side.end()
+      arm.side.close()
+      for (const worker of crews.get(arm.side)!) yield* worker.join
     })
   }
 
-  private ended({ task }: Reading): Effect.Effect<void, unknown> {
+  private isCut(arm: Arm): boolean {
+    return this.cut.has(arm) || arm.inputs.some((input) => this.isCut(input))
+  }
+
+  private ended({ arm, task }: Reading): Effect.Effect<void, unknown> {
     return Effect.flatMap(task.exit, (exit) => {
       if (Exit.isSuccess(exit)) return Effect.void
       // After a drain what was begun is finished.
       if (!this.asked || !Cause.hasInterruptsOnly(exit.cause)) return exit
-      this.leftOver = true
+      this.cut.add(arm)
       return Effect.void
     })
   }
 
   /** Whether the sources were read to their ends, and nothing of them is left to the next run. */
   get readAll(): boolean {
-    return this.readToEnd && !this.leftOver
+    return this.readToEnd && this.cut.size === 0
   }
 
   get draining(): boolean {
@@ -154,9 +173,9 @@ export class Flow {
     this.asked = true
     const stopped = Effect.forEach(this.readings, ({ task }) => task.cancel("draining"), { concurrency: "unbounded" })
     return Effect.map(stopped, () => {
-      for (const { named } of this.leaves) {
-        const first = named[0]?.station
-        if (first instanceof Stage && first.dropWaiting()) this.leftOver = true
+      for (const arm of this.leaves) {
+        const first = arm.named[0]?.station
+        if (first instanceof Stage && first.dropWaiting()) this.cut.add(arm)
       }
       this.options.fate.room.wakeAll()
     })
@@ -174,7 +193,11 @@ export class Flow {
 const leavesOf = (arm: Arm): ReadonlyArray<Arm> => (arm.reader === undefined ? arm.inputs.flatMap(leavesOf) : [arm])
 
 /** In an order in which each sends only to later ones. */
-const namedOf = ({ inputs, named }: Arm): ReadonlyArray<Named> => [...inputs.flatMap(namedOf), ...named]
+const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
+  ...inputs.flatMap(namedOf),
+  ...named,
+  ...(side === undefined ? [] : [{ station: side, concurrency: 1 }])
+]
 
 /** From the last to the first, as each knows the next one. */
 const stationsOf = (

@@ -63,7 +63,7 @@ export class Reader {
     const { first, window } = this
     const { fate, room, valve } = this.hall
     const { isEnd } = first
-    return Stream.runForEachArray(arrivals, (chunk) => {
+    const read = Stream.runForEachArray(arrivals, (chunk) => {
       let next = 0
       return Effect.whileLoop({
         while: () => next < chunk.length,
@@ -85,6 +85,7 @@ export class Reader {
         step: () => room.goOnReading(window)
       })
     })
+    return Effect.suspend(() => room.reading(window, read))
   }
 
   private enter(arrival: Arrival): void {

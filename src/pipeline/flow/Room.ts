@@ -1,5 +1,5 @@
 /** Who may go on while memory is short: what is read and held is bounded, and nothing waits for what waits for it (P2, P8). */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { Fate } from "../fate/Fate.ts"
 import type { Window } from "../fate/Window.ts"
 import type { Station } from "./Station.ts"
@@ -7,8 +7,11 @@ import type { Station } from "./Station.ts"
 export class Room {
   private readonly fate: Fate
   private stations: ReadonlyArray<Station> = []
-  /** Of readers that have an element for which there is no room. */
+  /** Those that are read. */
+  private readonly read = new Set<Window>()
+  /** Those whose readers have an element for which there is no room. */
   private readonly waiting = new Set<Window>()
+  private stuck = false
 
   constructor(fate: Fate) {
     this.fate = fate
@@ -39,11 +42,21 @@ export class Room {
   /** The reader of a window has an element that there is no room for. */
   waitToRead(window: Window): Effect.Effect<void> {
     this.waiting.add(window)
-    return this.wait(() => {
+    const room = this.wait(() => {
       // Looked at again when the wait begins: a commit may have ended since.
       this.unblock()
-      return !window.isFull
+      return this.stuck || !window.isFull
     })
+    return Effect.andThen(room, () => (this.stuck ? Effect.die(new Error(tangled)) : Effect.void))
+  }
+
+  /** While this runs, elements come to the window. */
+  reading<A, E, R>(window: Window, read: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    this.read.add(window)
+    return Effect.ensuring(
+      read,
+      Effect.sync(() => this.read.delete(window))
+    )
   }
 
   goOnReading(window: Window): void {
@@ -58,8 +71,16 @@ export class Room {
 
   /** Sends on partial batches when nothing else can ever fill them: a reader waits for room that only they can give. */
   private unblock(): void {
-    if (!this.fate.isAtRest || !this.isBlocked || !this.stations.every((station) => station.isIdle)) return
+    if (!this.isStill || !this.isBlocked) return
     for (const station of this.stations) station.flush()
+    if (!this.isStill || this.waiting.size < this.read.size) return
+    this.stuck = this.stations.some(({ waiting }) => waiting > 0)
+    if (this.stuck) this.fate.room.wakeAll()
+  }
+
+  /** Nothing is worked on, and nothing is to be written. */
+  private get isStill(): boolean {
+    return this.fate.isAtRest && this.stations.every((station) => station.isIdle)
   }
 
   private get isBlocked(): boolean {
@@ -67,3 +88,7 @@ export class Room {
     return false
   }
 }
+
+const tangled =
+  "Pipeline.zip waits for ever: elements that became several were paired across each other, so that all of them settle together, and " +
+  "they are more than the window holds. Zip before the step that makes several of one, or raise window.items"
