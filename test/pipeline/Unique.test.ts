@@ -72,9 +72,9 @@ describe("unique", () => {
     const long = "x".repeat(5000)
     const keys = [1, "1", 1n, true, "true", "", long, `${long}a`, `${long}\ud800`, `${long}\ud801`, "s1", "#1", -0, 0]
     const seen: Array<Journal.Seen> = []
-    const pass = (list: ReadonlyArray<Pipeline.UniqueKey>) =>
+    const pass = (list: ReadonlyArray<Pipeline.Key>) =>
       Pipeline.from(list).pipe(
-        Pipeline.unique((key: Pipeline.UniqueKey) => key),
+        Pipeline.unique((key: Pipeline.Key) => key),
         Pipeline.to(Sink.discard)
       )
     const program = Effect.gen(function* () {
@@ -99,7 +99,7 @@ describe("unique", () => {
   })
 
   it("ends the run by a key that is none, or that throws, and names the element", () => {
-    const run = (key: (word: string) => Pipeline.UniqueKey) =>
+    const run = (key: (word: string) => Pipeline.Key) =>
       causeOf(
         Pipeline.run(Pipeline.from(words(["a", "b"])).pipe(Pipeline.unique(key), Pipeline.to(Sink.discard)), {
           name: "bad"

@@ -1,7 +1,7 @@
 /** The states of steps that have one: what the checkpoint kept of them, and what the next one will. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Stand } from "../fate/Line.ts"
+import type { Stand } from "../fate/Succession.ts"
 import type { Checkpoint } from "../Journal.ts"
 import { BadState, StepsChanged } from "../RunError.ts"
 import type { Scan, Step } from "../Step.ts"

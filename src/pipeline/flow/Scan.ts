@@ -1,7 +1,8 @@
 /** Behind the workers of a step with a state, which take one element at a time: notes whose state it is now. */
 import * as Effect from "effect/Effect"
 import type { Fate } from "../fate/Fate.ts"
-import type { Line } from "../fate/Line.ts"
+import type { Succession } from "../fate/Succession.ts"
+import type { Unit } from "../fate/Unit.ts"
 import type { Each, Scan as Step } from "../Step.ts"
 import { Item } from "./Lane.ts"
 import { Leaving } from "./Order.ts"
@@ -12,26 +13,28 @@ export class Scan implements Station {
   readonly isIdle = true
   readonly waiting = 0
   readonly working = 0
+  readonly resting = 0
+  readonly concurrency = 1
   private readonly step: Step
-  private readonly line: Line
+  private readonly succession: Succession<Unit>
   private readonly fate: Fate
   private readonly next: Station
   private readonly leaving: Leaving
 
-  constructor(step: Step, line: Line, next: Station, fate: Fate) {
+  constructor(step: Step, succession: Succession<Unit>, next: Station, fate: Fate) {
     this.step = step
-    this.line = line
+    this.succession = succession
     this.fate = fate
     this.next = next
     this.leaving = new Leaving(next, fate)
   }
 
   accept(item: Item): void {
-    const { line } = this
+    const { succession } = this
     const { output, state } = item.value as Next
-    line.state = state
-    line.position = item.unit.position
-    this.fate.turn(item.unit, line)
+    succession.state = state
+    succession.position = item.unit.name
+    this.fate.turn(item.unit, succession)
     item.value = output
     if (this.step.end === undefined) return this.next.accept(item)
     if (output === undefined) this.fate.filter(item.unit)
@@ -41,13 +44,13 @@ export class Scan implements Station {
 
   /** There are no more: gives what the step has left. */
   finish(): void {
-    const { fate, line, step } = this
-    const last = step.end?.(line.state)
+    const { fate, succession, step } = this
+    const last = step.end?.(succession.state)
     if (last === undefined) return
     const [state, outputs] = last
-    line.state = state
-    const unit = fate.append(line.position)
-    fate.turn(unit, line)
+    succession.state = state
+    const unit = fate.append(succession.position)
+    fate.turn(unit, succession)
     this.leaving.leave(Object.assign(new Item(outputs, unit, "/end"), { end: "many" }))
   }
 
@@ -61,7 +64,7 @@ export class Scan implements Station {
 }
 
 /** What the workers do for it. */
-export const workOf = (step: Step, line: Line): Each => {
+export const workOf = (step: Step, succession: Succession<Unit>): Each => {
   const next = (given: unknown): Next => {
     if (Array.isArray(given)) return new Next(given[0], given[1])
     throw new TypeError(`Step "${step.name}" has to give [state, output] for each element`)
@@ -71,7 +74,7 @@ export const workOf = (step: Step, line: Line): Each => {
     _tag: "Each",
     kind: "map",
     f: (value) => {
-      const given = step.f(line.state, value)
+      const given = step.f(succession.state, value)
       if (Effect.isEffect(given)) return Effect.map(given as Effect.Effect<unknown, unknown, unknown>, next)
       return isThenable(given) ? Promise.resolve(given).then(next) : next(given)
     }

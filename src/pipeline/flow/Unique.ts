@@ -6,7 +6,9 @@ import type { Unit } from "../fate/Unit.ts"
 import { explained } from "../RunError.ts"
 import type { Unique as Step } from "../Step.ts"
 import { nameOf } from "./KeyName.ts"
-import { type Item, Lane } from "./Lane.ts"
+import { Queue } from "../fate/Queue.ts"
+import { Signal } from "../fate/Signal.ts"
+import type { Item } from "./Lane.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
 
@@ -26,10 +28,14 @@ const most = 1000
 export class Unique implements Station {
   readonly isEnd = false
   working = 0
+  readonly resting = 0
+  readonly concurrency = 1
   private readonly step: Step
   private readonly next: Station
   private readonly around: Around
-  private readonly lane = new Lane()
+  private readonly items = new Queue<Item>()
+  private closed = false
+  private readonly changed = new Signal()
   /** By its key, what has passed and may not be kept yet. */
   private readonly passed = new Map<string, Unit>()
   private crowd = most
@@ -41,29 +47,34 @@ export class Unique implements Station {
   }
 
   get isIdle(): boolean {
-    return this.working === 0 && this.lane.length === 0
+    return this.working === 0 && this.items.length === 0
   }
 
   get waiting(): number {
-    return this.lane.length
+    return this.items.length
   }
 
   accept(item: Item): void {
-    this.lane.push(item)
+    this.items.push(item)
+    if (this.items.length === 1) this.changed.wakeAll()
   }
 
   flush(): void {}
 
   close(): void {
-    this.lane.close()
+    this.closed = true
+    this.changed.wakeAll()
   }
 
   crew(): ReadonlyArray<Effect.Effect<void, unknown, unknown>> {
-    const { lane } = this
+    const { items } = this
     return [
       Effect.whileLoop<unknown, unknown, unknown>({
-        while: () => !lane.isDone,
-        body: () => (lane.length === 0 ? lane.wait(() => false) : Effect.andThen(this.some, Effect.yieldNow)),
+        while: () => !this.closed || items.length > 0,
+        body: () =>
+          items.length > 0
+            ? Effect.andThen(this.some, Effect.yieldNow)
+            : this.changed.wait(() => this.closed || items.length > 0),
         step: () => {}
       })
     ]
@@ -75,8 +86,8 @@ export class Unique implements Station {
       this.forget()
       const items: Array<readonly [key: string, item: Item]> = []
       const asked = new Set<string>()
-      while (items.length < most && this.lane.length > 0) {
-        const item = this.lane.take()!
+      while (items.length < most && this.items.length > 0) {
+        const item = this.items.take()!
         this.working += 1
         try {
           const key = nameOf(this.step.key(item.value))
@@ -105,7 +116,7 @@ export class Unique implements Station {
       return this.next.accept(item)
     }
     fate.filter(unit)
-    if (earlier !== undefined) fate.follow(unit, earlier)
+    if (earlier !== undefined) fate.tie(earlier, unit)
     fate.end(unit)
   }
 
@@ -119,7 +130,7 @@ export class Unique implements Station {
 
   private explained(cause: Cause.Cause<unknown>, { unit, value }: Item): Cause.Cause<unknown> {
     const { pipeline } = this.around
-    return explained(cause, { pipeline, step: this.step.name, position: unit.position, input: value })
+    return explained(cause, { pipeline, step: this.step.name, position: unit.name, input: value })
   }
 }
 

@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
-import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
-import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
+import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
+import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
+import { apart, match, refusal } from "../commit/Resume.ts"
 import { StepStates } from "../commit/StepStates.ts"
 import { Attempt } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
@@ -15,7 +16,8 @@ import { type Checkpoint, type DeadLetter, Journal, type JournalError, keyOf, ty
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import { isEach, journalOf, keepsLetters } from "./Place.ts"
+import { type Branch, sourcesOf, stepsOf } from "../Step.ts"
+import { journalOf, keepsLetters } from "./Place.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -44,31 +46,34 @@ export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, 
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options, description.source)
-    const { source } = description
+    const { sinks, journal, lease, taken } = yield* own(description, options, sourcesOf(description))
     const accepted = Effect.gen(function* () {
-      const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept === undefined ? options.restart === true : yield* startsOver(source, kept, options)
+      const steps = stepsOf(description)
+      const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
+      const restart = kept === undefined ? options.restart === true : yield* startsOver(description, kept, options)
       const before = restart ? undefined : kept
       const known = yield* match(options.name, sinks, before, options.onSinkChanged ?? "refuse")
-      const states = yield* StepStates.open(options.name, description.steps, before, options.onStepsChanged ?? "refuse")
-      const start = restart || kept === undefined ? nothing : kept
+      const states = yield* StepStates.open(options.name, steps, before, options.onStepsChanged ?? "refuse")
       // What keeps account does so where the run keeps its place.
-      const intake = yield* Effect.provideService(ofSource(source, start), Journal, journal)
-      return { journal, lease, known, restart, states, taken, intake }
+      const intake = yield* Effect.provideService(ofSources(description, before ?? nothing), Journal, journal)
+      const parking = journal !== undefined && !restart && steps.some(parks)
+      const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
+      const parked = yield* parkedBy(options.name, letters, steps)
+      return { journal, lease, known, restart, states, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options, [])
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const states = yield* StepStates.open(options.name, description.steps, kept, options.onStepsChanged ?? "refuse")
-      const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
-      const steps = [...description.steps.filter(isEach), description.sinkStep]
+      const steps = stepsOf(description)
+      const states = yield* StepStates.open(options.name, steps, kept, options.onStepsChanged ?? "refuse")
+      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
+      const letters = steps.some(parks) ? inOrder(all) : all
       return {
         journal,
         lease,
@@ -76,7 +81,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
         restart: false,
         states,
         taken,
-        intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+        intake: yield* ofLetters(options.name, letters, description, description.sinkStep, kept ?? nothing)
       }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
@@ -84,14 +89,14 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
 export const pour = <A, E, R>(
-  pipeline: Pick<Description, "source" | "steps">,
+  pipeline: Branch,
   write: (elements: ReadonlyArray<A>) => Effect.Effect<unknown>
 ): Effect.Effect<void, E, R> =>
   typed(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const lease: Lease = pipeline.steps.some(keepsLetters) ? burying(yield* Journal, name) : unleased()
+        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased()
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -113,9 +118,9 @@ export const pour = <A, E, R>(
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
-            states: yield* StepStates.open(name, pipeline.steps, undefined, "begin"),
+            states: yield* StepStates.open(name, stepsOf(pipeline), undefined, "begin"),
             taken: new Set(),
-            intake: unkept(pipeline.source)
+            intake: unkept(pipeline)
           },
           Effect.never
         )
@@ -129,13 +134,13 @@ const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, 
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
-const own = (description: Description, options: RunOptions<Delivery>, source?: Description["source"]) =>
+const own = (description: Description, options: RunOptions<Delivery>, sources: ReturnType<typeof sourcesOf>) =>
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
     const { sink } = description
     const sinks = sink.members ?? [sink]
     const journal = yield* journalOf(description)
-    const taken = yield* apart(name, source, sinks, journal)
+    const taken = yield* apart(name, sources, sinks, journal)
     const lease: Lease =
       journal === undefined
         ? { ...unleased(), id: yield* newId, host: yield* Host }
@@ -155,15 +160,15 @@ const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun =
 })
 
 const startsOver = (
-  source: Description["source"],
+  branch: Branch,
   kept: Checkpoint,
   { name, onChanged, onFinished, restart }: RunOptions<Delivery>
 ): Effect.Effect<boolean, unknown, unknown> =>
   Effect.gen(function* () {
     if (restart === true || (kept.finished && onFinished === "restart")) return true
-    const changed = yield* sourceChanges(source, kept)
-    if (changed.length > 0 && onChanged !== "restart") return yield* refuse(name, source, changed)
-    return changed.length > 0
+    const changed = yield* refusal(name, branch, kept)
+    if (changed !== undefined && onChanged !== "restart") return yield* changed
+    return changed !== undefined
   })
 
 /** Keeps nothing, for nobody, but for as long as it runs. */

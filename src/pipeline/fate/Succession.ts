@@ -4,7 +4,6 @@
  */
 import type { Position } from "../Source.ts"
 import { Queue } from "./Queue.ts"
-import type { Unit } from "./Unit.ts"
 
 /** How a step stands that has a state. */
 export interface Stand {
@@ -13,17 +12,25 @@ export interface Stand {
   readonly position: Position
 }
 
-/** The last place of a unit in a line, and how the step stands behind it. */
-export interface Turn extends Stand {
-  readonly line: Line
+/** The last place of a unit in a succession, and how the step stands behind it. */
+export interface Turn<U> extends Stand {
+  readonly succession: Succession<U>
   readonly at: number
 }
 
-export class Line implements Stand {
+/** What stands in successions: a unit, which may have become part of another. */
+interface Standing<U> {
+  readonly root: U
+  /** How much of it is on its way. */
+  readonly live: number
+  readonly turns: ReadonlyArray<Turn<U>>
+}
+
+export class Succession<U> implements Stand {
   readonly name: string
   state: unknown
   position: Position
-  private readonly units = new Queue<Unit>()
+  private readonly units = new Queue<Standing<U>>()
   /** Places that are settled, or are on their way to it. */
   private gone = 0
 
@@ -33,41 +40,41 @@ export class Line implements Stand {
     this.position = position
   }
 
-  get head(): Unit | undefined {
+  get head(): U | undefined {
     return this.units.at(0)?.root
   }
 
   /** Takes a unit in at its end. */
-  join(unit: Unit): Turn {
+  join(unit: U & Standing<U>): Turn<U> {
     const { position, state, units } = this
     if (units.at(units.length - 1)?.root !== unit) units.push(unit)
-    return { line: this, at: this.gone + units.length - 1, state, position }
+    return { succession: this, at: this.gone + units.length - 1, state, position }
   }
 
   /** Those in it up to a place. */
-  *upTo(place: number): Iterable<Unit> {
+  *upTo(place: number): Iterable<U> {
     for (let i = 0; i <= place - this.gone; i++) yield this.units.at(i)!.root
   }
 
   /** Takes a unit from its head. */
-  leave(unit: Unit): void {
+  leave(unit: U): void {
     for (; this.head === unit; this.gone++) this.units.take()
   }
 }
 
-/** The turns of both, in each line the later one. */
-export const later = (some: ReadonlyArray<Turn>, others: ReadonlyArray<Turn>): ReadonlyArray<Turn> => {
-  const all = new Map(some.map((turn) => [turn.line, turn]))
-  for (const turn of others) if (turn.at >= (all.get(turn.line)?.at ?? 0)) all.set(turn.line, turn)
+/** The turns of both, in each succession the later one. */
+export const later = <U>(some: ReadonlyArray<Turn<U>>, others: ReadonlyArray<Turn<U>>): ReadonlyArray<Turn<U>> => {
+  const all = new Map(some.map((turn) => [turn.succession, turn]))
+  for (const turn of others) if (turn.at >= (all.get(turn.succession)?.at ?? 0)) all.set(turn.succession, turn)
   return [...all.values()]
 }
 
 /** A unit with all that settles with it or before it; none while some of it is on its way. */
-export const blockOf = (unit: Unit): ReadonlySet<Unit> | undefined => {
+export const blockOf = <U extends Standing<U>>(unit: U): ReadonlySet<U> | undefined => {
   const block = new Set([unit])
   for (const { live, turns } of block) {
     if (live > 0) return undefined
-    for (const { at, line } of turns) for (const before of line.upTo(at)) block.add(before)
+    for (const { at, succession } of turns) for (const before of succession.upTo(at)) block.add(before)
   }
   return block
 }
