@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Db, Files, Pipeline, Source } from "skein"
-import { Drivers } from "skein/node"
-import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Drivers, Main } from "skein/node"
+
 import { writeSync } from "node:fs"
 import { keyOf, Row, rowsIn } from "./state.ts"
 
@@ -28,7 +28,7 @@ const options = { name: "state", maxRows: 5, window: { items: 64 } } as const
 await Effect.runPromise(
   (place.endsWith(".jsonl")
     ? Pipeline.run(rows.pipe(Pipeline.to(Files.jsonl(place, Row))), options).pipe(
-        Effect.provide(Layer.provideMerge(Files.journal(`${place}.journal`), NodeServices.layer))
+        Effect.provide(Layer.provideMerge(Files.journal(`${place}.journal`), Main.layer))
       )
     : Pipeline.run(rows.pipe(Pipeline.to(Db.table("rows", Row))), options).pipe(
         Effect.provide(Db.open(place).pipe(Layer.provide(Drivers.layer)))
