@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Journal, Pipeline, Sink, Source } from "skein"
+import { Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
 import { Interrupt, Kill, Leaks, Sim } from "skein/testing"
 import { after, counted, errorOf, sorted, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
@@ -302,7 +302,7 @@ describe("merge", () => {
       Pipeline.to(Sink.discard)
     )
     const steps = valueOf(
-      Effect.scoped(Effect.flatMap(inMemory(Pipeline.start(merged, { name: "m" })), (run) => run.steps))
+      TaskGroup.open(Effect.flatMap(inMemory(Pipeline.start(merged, { name: "m" })), (run) => run.steps))
     )
     expect(steps.map(({ name }) => name)).toEqual(["map-1", "batch-2", "map-3", "batch-4", "own", "map-6"])
     const named = odd.pipe(Pipeline.map((n) => n, { name: "same" }))
@@ -347,7 +347,7 @@ describe("merge", () => {
         yield* Effect.sleep(50)
         yield* run.drain
         return [paused, later, yield* run.await] as const
-      }).pipe(Effect.scoped, given)
+      }).pipe(TaskGroup.open, given)
     )
     expect(later).toBe(paused)
     expect(drained).toMatchObject({ outcome: "drained", resumable: true })
@@ -452,7 +452,7 @@ describe("zip", () => {
         yield* Effect.sleep(90)
         yield* run.drain
         return yield* run.await
-      }).pipe(Effect.scoped, given)
+      }).pipe(TaskGroup.open, given)
     )
     expect(drained).toMatchObject({ outcome: "drained", settled: 6 })
     valueOf(given(Pipeline.run(job, { name: "z" })))

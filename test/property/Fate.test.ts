@@ -239,7 +239,7 @@ const play = (spec: Spec): void => {
         if (fate.isFull || closed) return
         const position = start + elements.length + 1
         const bytes = pick % 10
-        const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
+        const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
         const unit = fate.admit(window0, { value: position, position, bytes, ...replays })
         const element: Element = { position, bytes, fate: undefined as never }
         const known = settledBefore.has(position)
@@ -264,7 +264,7 @@ const play = (spec: Spec): void => {
         const read = start + elements.length
         const arrivals = Array.from({ length: 1 + (pick % 6) }, (_, i) => {
           const position = read + 1 + i
-          const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
+          const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
           return { value: rows + 1 + i, position, bytes: (pick + i) % 10, ...replays }
         })
         const taken = fate.admitRun(window0, arrivals, 0)

@@ -145,7 +145,7 @@ export const ofLetters = (
       const value = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(deadLetter))(letter.input).pipe(
         Effect.mapError((error) => bad(error.message))
       )
-      const replays = { letter: letter.id, step: letter.step, path: letter.path }
+      const replays = { letter: letter.id, step: letter.step, path: letter.path, at: letter.at }
       // A step works until all that flows into it has ended.
       const source = sources.indexOf(firstBefore(step.name, branch) ?? sources[0]!)
       arrivals[source]!.push({ value, position: letter.position, bytes: 0, replays })

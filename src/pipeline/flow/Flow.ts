@@ -2,14 +2,16 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import type { Arrival } from "../fate/Fate.ts"
-import { type Branch, type Each, isMeeting, sourcesOf, type Step } from "../Step.ts"
+import { type Branch, type Each, isMeeting, type Range, sourcesOf, type Step, stepsOf } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
+import { checkConcurrency } from "./Described.ts"
 import { type Entrance, Reader, Valve } from "./Reader.ts"
-import { mostOf, Stage, type Surroundings } from "./Stage.ts"
+import { Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
 import { type Side, Zip } from "./Zip.ts"
 
@@ -17,9 +19,12 @@ import { type Side, Zip } from "./Zip.ts"
 export interface StepProgress {
   /** With several, their names with " + " between them. */
   readonly name: string
+  /** How many elements may be worked on at once, at the moment. */
   readonly concurrency: number
   readonly waiting: number
   readonly working: number
+  /** Elements that were begun and hold no worker, as they wait for their next attempt or for a token of their key. */
+  readonly resting: number
 }
 
 export interface FlowOptions extends Surroundings, Branch {
@@ -30,9 +35,8 @@ export interface FlowOptions extends Surroundings, Branch {
 }
 
 interface Named {
-  /** None for what is no step. */
-  readonly name?: string | undefined
-  readonly concurrency: number
+  /** Of the steps that are done here. */
+  readonly names: ReadonlyArray<string>
   readonly station: Station
 }
 
@@ -64,6 +68,8 @@ export class Flow {
   /** Those of which something is left to the next run. */
   private readonly cut = new Set<Arm>()
   private asked = false
+  /** Has more work for a station; nobody does it before the flow has begun. */
+  private hire: (station: Station, crew: ReturnType<Station["crew"]>) => Effect.Effect<unknown> = () => Effect.void
 
   constructor(options: FlowOptions) {
     const { fate, room } = options
@@ -95,8 +101,8 @@ export class Flow {
   }
 
   get steps(): ReadonlyArray<StepProgress> {
-    return this.named.flatMap(({ concurrency, name, station: { waiting, working } }) =>
-      name === undefined ? [] : [{ name, concurrency, waiting, working }]
+    return this.named.flatMap(({ names, station: { concurrency, resting, waiting, working } }) =>
+      names.length === 0 ? [] : [{ name: names.join(" + "), concurrency, waiting, working: working - resting, resting }]
     )
   }
 
@@ -112,13 +118,20 @@ export class Flow {
           )
         )
         if (this.asked) yield* this.drain
-        const crews = new Map<Station, ReadonlyArray<Task<void>>>()
-        for (const { station } of this.named) {
-          const crew = yield* Effect.forEach(station.crew(), (work, i) =>
-            TaskGroup.spawn(outside(work), { name: `worker-${i + 1}` })
-          )
-          crews.set(station, crew)
-        }
+        const crews = new Map<Station, Array<Task<void>>>()
+        const here = yield* Effect.context<unknown>()
+        const hire = (station: Station, crew: ReturnType<Station["crew"]>) =>
+          Effect.forEach(crew, (work) => {
+            const hired = crews.get(station) ?? []
+            crews.set(station, hired)
+            return Effect.map(
+              TaskGroup.trySpawn(outside(work), { name: `worker-${hired.length + 1}` }),
+              Option.map((task) => hired.push(task))
+            )
+          })
+        for (const { station } of this.named) yield* hire(station, station.crew())
+        // Whoever asks for more workers, they are of the flow.
+        this.hire = (station, crew) => Effect.provideContext(hire(station, crew), here)
         yield* this.finish(this.trunk, crews)
         this.readToEnd = true
       }),
@@ -136,12 +149,12 @@ export class Flow {
       yield* Effect.forEach(arm.inputs, (input) => this.finish(input, crews), { concurrency: "unbounded" })
       for (const { station } of arm.named) {
         station.close()
-        for (const worker of crews.get(station)!) yield* worker.join
+        for (const worker of crews.get(station) ?? []) yield* worker.join
       }
       if (arm.side === undefined) return
       if (!this.isCut(arm)) arm.side.end()
       arm.side.close()
-      for (const worker of crews.get(arm.side)!) yield* worker.join
+      for (const worker of crews.get(arm.side) ?? []) yield* worker.join
     })
   }
 
@@ -181,6 +194,24 @@ export class Flow {
     })
   })
 
+  /** Changes how many elements a step, and those that share its workers, may work on at once. */
+  set(step: string, concurrency: number | Range): Effect.Effect<void> {
+    // Never on the stack of a stage that is about to send something on.
+    return Effect.andThen(
+      Effect.yieldNow,
+      Effect.suspend(() => {
+        checkConcurrency(concurrency)
+        const station = this.named.find(({ names }) => names.includes(step))?.station
+        if (station instanceof Stage) return Effect.asVoid(this.hire(station, station.set(concurrency)))
+        const { pipeline } = this.options
+        const names = stepsOf(this.options).flatMap(({ _tag, name }) => (_tag === "Each" ? [`"${name}"`] : []))
+        throw new RangeError(
+          `Pipeline "${pipeline}" has no step "${step}" with workers; the steps that have are ${names.join(", ")}`
+        )
+      })
+    )
+  }
+
   pause(): void {
     this.valve.shut()
   }
@@ -196,7 +227,7 @@ const leavesOf = (arm: Arm): ReadonlyArray<Arm> => (arm.reader === undefined ? a
 const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
   ...inputs.flatMap(namedOf),
   ...named,
-  ...(side === undefined ? [] : [{ station: side, concurrency: 1 }])
+  ...(side === undefined ? [] : [{ station: side, names: [] }])
 ]
 
 /** From the last to the first, as each knows the next one. */
@@ -213,11 +244,10 @@ const stationsOf = (
     const [first] = steps
     const station: Station =
       first._tag === "Batch"
-        ? new Batcher(first, next, options.fate)
+        ? new Batcher(first, next, options)
         : new Stage(steps as ReadonlyArray<Each>, next, options)
     for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
-    const concurrency = first._tag === "Batch" ? 1 : mostOf(first)
-    named.unshift({ name: steps.map(({ name }) => name).join(" + "), concurrency, station })
+    named.unshift({ names: steps.map(({ name }) => name), station })
     next = station
   }
   return named
@@ -241,5 +271,12 @@ const fits = (last: Step, step: Step): boolean =>
   last._tag === "Each" &&
   step._tag === "Each" &&
   last.kind !== "flatMap" &&
+  typeof last.concurrency === "number" &&
   last.concurrency === step.concurrency &&
-  last.order === step.order
+  last.order === step.order &&
+  last.policy === undefined &&
+  step.policy === undefined &&
+  last.key === step.key &&
+  last.perKey === step.perKey &&
+  // What a step makes of an element may have another key.
+  (last.key === undefined || last.kind === "filter" || last.kind === "tap")

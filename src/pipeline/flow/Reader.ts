@@ -95,6 +95,6 @@ export class Reader {
     const { replays, value } = arrival
     const entrance = replays && entrances.get(replays.step)
     const station = entrance?.station ?? this.first
-    station.accept(new Item(value, unit, replays?.path ?? "", entrance?.from ?? 0))
+    station.accept(new Item(value, unit, replays?.path ?? "", entrance?.from ?? 0, replays?.at))
   }
 }

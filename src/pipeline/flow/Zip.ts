@@ -51,6 +51,8 @@ export class Side implements Station {
   /** What waits here is at rest: only the other side moves it. */
   readonly isIdle = true
   readonly working = 0
+  readonly resting = 0
+  readonly concurrency = 1
   /** Whether all has come that there is. */
   isOver = false
   readonly items = new Queue<Item>()

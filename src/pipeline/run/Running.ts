@@ -17,6 +17,7 @@ import { inputsOf, positionOf } from "../commit/Inputs.ts"
 import type { Known } from "../commit/Resume.ts"
 import { make as makeMeter, Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
+import type { Parked } from "../fate/Parked.ts"
 import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
@@ -54,12 +55,14 @@ export interface Accepted {
   readonly restart: boolean
   /** The files of source and journal. */
   readonly taken: ReadonlySet<string>
+  /** The keys that dead letters are in the way of, by step. */
+  readonly parked?: ReadonlyMap<string, Parked> | undefined
 }
 
 export const open = (
   description: Description,
   options: RunOptions<Delivery>,
-  { intake, journal, known, lease, restart, taken }: Accepted,
+  { intake, journal, known, lease, parked = noneParked, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -87,6 +90,7 @@ export const open = (
       keys: keysOf(description, options),
       fate,
       letters,
+      parked,
       room,
       // Who keeps account may wait for what is in a batch, and must not wait for ever.
       ...(hasAccount ? hurried(description) : description),
@@ -149,7 +153,7 @@ export const open = (
         state = "running"
         flow.resume()
       }),
-      set: () => Effect.void,
+      set: (step, { concurrency }) => flow.set(step, concurrency),
       drain: Effect.sync(() => {
         if (state !== "running" && state !== "paused") return
         state = "draining"
@@ -242,6 +246,8 @@ export const open = (
     )
     return { handle, toEnd }
   })
+
+const noneParked: ReadonlyMap<string, Parked> = new Map()
 
 /**
  * Leaves nothing behind but what is committed, where that is known; the next run finds out otherwise. Who has lost the lease knows
