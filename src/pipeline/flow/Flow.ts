@@ -44,7 +44,7 @@ export interface FlowOptions extends Surroundings, Branch {
 }
 
 interface Named {
-  /** Of the steps that are done here: none where it is no step. */
+  /** Of the steps that are done here. */
   readonly names: ReadonlyArray<string>
   readonly station: Station
 }
@@ -238,7 +238,7 @@ const leavesOf = (arm: Arm): ReadonlyArray<Arm> => (arm.reader === undefined ? a
 const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
   ...inputs.flatMap(namedOf),
   ...named,
-  ...(side === undefined ? [] : [{ names: [], station: side }])
+  ...(side === undefined ? [] : [{ station: side, names: [] }])
 ]
 
 /** From the last to the first, as each knows the next one. */

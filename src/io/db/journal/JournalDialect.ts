@@ -21,6 +21,8 @@ export interface JournalDialect {
   readonly now: Effect.Effect<Fragment>
   /** How the id of a dead letter is declared. */
   readonly counted: Fragment
+  /** The function that tells where a text has another in it, from 1; 0 where it has not. */
+  readonly indexOf: Fragment
   /** At the end of a table that is nothing but its key. */
   readonly keyed: Fragment
   /** The columns of a table, none where there is none. */

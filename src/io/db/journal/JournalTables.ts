@@ -21,16 +21,12 @@ export interface JournalTables {
   readonly found: Effect.Effect<Tables, SqlError>
   /** Makes what is not there. */
   readonly ready: Effect.Effect<void, SqlError | Schema.SchemaError | string>
-  /** Makes the table of keys, which only a pipeline with a step for it needs. */
-  readonly readyForKeys: Effect.Effect<void, SqlError | string>
-  readonly hasKeys: Effect.Effect<boolean, SqlError>
   /** The row of a pipeline that has none yet. */
   readonly insert: (key: JournalKey, checkpoint: Checkpoint | null) => Effect.Effect<unknown, SqlError>
 }
 
 export const make = (sql: SqlClient, dialect: JournalDialect): JournalTables => {
   let known: Tables | undefined
-  let knowsKeys = false
 
   const found: JournalTables["found"] = Effect.suspend(() =>
     known !== undefined
@@ -56,12 +52,14 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalTables => 
       yield* sql`CREATE TABLE skein_dead (
         id ${dialect.counted}, pipeline TEXT NOT NULL, step TEXT NOT NULL, input TEXT NOT NULL, cause TEXT NOT NULL,
         attempts INTEGER NOT NULL, position TEXT NOT NULL, version TEXT, at BIGINT NOT NULL, replayed INTEGER NOT NULL,
-        part TEXT NOT NULL DEFAULT '', path TEXT NOT NULL DEFAULT '')`
+        part TEXT NOT NULL DEFAULT '', path TEXT NOT NULL DEFAULT '', causes TEXT NOT NULL DEFAULT '',
+        untold INTEGER NOT NULL DEFAULT 0)`
       yield* sql`CREATE INDEX skein_dead_pipeline ON skein_dead (pipeline, replayed, id)`
     }
     for (const added of dead.length === 0 ? [] : lacking(dead)) {
-      yield* sql`ALTER TABLE skein_dead ADD COLUMN ${sql(added)} TEXT NOT NULL DEFAULT ''`
+      yield* sql`ALTER TABLE skein_dead ADD COLUMN ${sql(added)} ${sql.literal(columns[added])}`
     }
+    yield* sql`CREATE INDEX IF NOT EXISTS skein_dead_at ON skein_dead (at)`
     if (checkpoint) yield* adoptCheckpoints
   })
 
@@ -101,44 +99,29 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalTables => 
         })
   )
 
-  // Another process may have made it since it was looked for.
-  const hasKeys = Effect.map(dialect.columns("skein_seen"), (columns) => columns.length > 0)
-
-  const readyForKeys: JournalTables["readyForKeys"] = Effect.suspend(() =>
-    knowsKeys
-      ? Effect.void
-      : Effect.gen(function* () {
-          const isOutermost = Option.isNone(yield* Effect.serviceOption(sql.transactionService))
-          if (!(yield* hasKeys)) {
-            yield* dialect.transaction(
-              Effect.andThen(
-                dialect.creating,
-                Effect.mapError(
-                  sql`CREATE TABLE IF NOT EXISTS skein_seen (
-                    pipeline TEXT NOT NULL, part TEXT NOT NULL, step TEXT NOT NULL, key TEXT NOT NULL,
-                    PRIMARY KEY (pipeline, part, step, key)) ${dialect.keyed}`,
-                  notAllowed("the table skein_seen is", "it")
-                )
-              )
-            )
-          }
-          knowsKeys = isOutermost
-        })
-  )
-
-  return { found, ready, insert, hasKeys, readyForKeys }
+  return { found, ready, insert }
 }
 
-const lacking = (columns: ReadonlyArray<string>): ReadonlyArray<string> =>
-  ["part", "path"].filter((added) => !columns.includes(added))
+/** Those that the table did not have from the beginning. */
+const columns = {
+  part: "TEXT NOT NULL DEFAULT ''",
+  path: "TEXT NOT NULL DEFAULT ''",
+  causes: "TEXT NOT NULL DEFAULT ''",
+  untold: "INTEGER NOT NULL DEFAULT 0"
+}
+const added = ["part", "path", "causes", "untold"] as const
+
+const lacking = (there: ReadonlyArray<string>): ReadonlyArray<keyof typeof columns> =>
+  added.filter((column) => !there.includes(column))
 
 const explained = (error: SqlError | Schema.SchemaError): SqlError | Schema.SchemaError | string =>
-  error._tag === "SqlError" ? notAllowed("the tables skein_run and skein_dead are", "both")(error) : error
+  error._tag === "SqlError" ? notAllowed("the tables skein_run and skein_dead are", "them", "both")(error) : error
 
-const notAllowed =
-  (what: string, them: string) =>
+/** What to do where a role may not make what is not there. */
+export const notAllowed =
+  (what: string, them: string, each: string) =>
   (error: SqlError): SqlError | string =>
     error.reason._tag === "AuthorizationError"
-      ? `${what} not there, and this role may not make them: ${error.message}. ` +
-        `Let it create tables, or run once as a role that may, and grant this one SELECT, INSERT, UPDATE and DELETE on ${them}`
+      ? `${what} not there, and this role may not make ${them}: ${error.message}. ` +
+        `Let it create tables, or run once as a role that may, and grant this one SELECT, INSERT, UPDATE and DELETE on ${each}`
       : error

@@ -5,8 +5,9 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
-import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
+import { changed, type Held, type LetterChange, LetterCauses } from "../../../pipeline/context/Letter.ts"
 import { SeenKeys } from "../../../pipeline/context/SeenKeys.ts"
+import type { Checkpoint, JournalKey } from "../../../pipeline/Journal.ts"
 import { encodeCheckpoint } from "../../journal/CheckpointText.ts"
 
 /** Of what this version writes; a file of a later one is refused. */
@@ -16,13 +17,19 @@ const letterFields = {
   step: Schema.String,
   input: Schema.Json,
   cause: Schema.String,
+  causes: LetterCauses,
   attempts: Schema.Int,
   position: Schema.Json,
   path: Schema.String,
   version: Schema.NullOr(Schema.String),
   at: Schema.Number
 }
-const Kept = Schema.Struct({ id: Schema.Int, ...letterFields })
+const Kept = Schema.Struct({
+  id: Schema.Int,
+  ...letterFields,
+  replayed: Schema.Boolean,
+  untold: Schema.optionalKey(Schema.Literal(true))
+})
 
 const Record = Schema.Struct({
   /** Of the first line. */
@@ -33,6 +40,9 @@ const Record = Schema.Struct({
   checkpoint: Schema.optionalKey(Schema.Json),
   restart: Schema.optionalKey(Schema.Literal(true)),
   replayed: Schema.optionalKey(Schema.Array(Schema.Int)),
+  told: Schema.optionalKey(Schema.Array(Schema.Int)),
+  purged: Schema.optionalKey(Schema.Array(Schema.Int)),
+  untold: Schema.optionalKey(Schema.Boolean),
   dead: Schema.optionalKey(Schema.Array(Schema.Struct(letterFields))),
   /** Keys, by the steps that saw them first. */
   seen: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.String))),
@@ -44,13 +54,10 @@ type Record = typeof Record.Type
 const decodeRecord = Schema.decodeUnknownEffect(Schema.fromJsonString(Record))
 
 /** What is known of a pipeline. */
-export interface Known {
+export interface Known extends Held {
   readonly id: string
   readonly clean: boolean
   readonly checkpoint: Schema.Json | undefined
-  readonly letters: ReadonlyArray<Omit<KeptDeadLetter, "replayed">>
-  /** The number of the next dead letter. */
-  readonly next: number
   /** Grows with the lines that are read: of so many keys no copy is made for each. */
   readonly seen: SeenKeys | undefined
 }
@@ -70,13 +77,10 @@ export const empty: Content = { known: new Map(), sum: undefined, length: 0 }
 export const textOf = ({ partition, pipeline }: JournalKey): string => JSON.stringify([pipeline, partition])
 
 /** What a line changes. */
-export interface Change {
+export interface Change extends LetterChange {
   readonly id?: string
   readonly clean?: boolean
   readonly checkpoint?: Checkpoint
-  readonly restart?: true
-  readonly replayed?: ReadonlyArray<number>
-  readonly dead?: ReadonlyArray<DeadLetter>
   readonly seen?: Record["seen"]
 }
 
@@ -108,23 +112,13 @@ export const lineOf = (since: string | undefined, body: string): { readonly line
 
 /** Takes a line into account. */
 export const applied = (was: Known, record: Omit<Record, "format" | "key">): Known => {
-  const { checkpoint, clean, dead = [], id, letters, next, replayed = [], restart, seen } = record
-  const gone = new Set(replayed)
-  const before = letters ?? (restart === true ? [] : was.letters)
-  const first = next ?? was.next
+  const { checkpoint, clean, id, letters = was.letters, next = was.next, seen, ...change } = record
   return {
     id: id ?? was.id,
     clean: clean ?? was.clean,
     checkpoint: checkpoint === undefined ? was.checkpoint : checkpoint,
-    letters:
-      gone.size === 0 && dead.length === 0
-        ? before
-        : [
-            ...before.filter((letter) => !gone.has(letter.id)),
-            ...dead.map((letter, i) => ({ ...letter, id: first + i }))
-          ],
-    next: first + dead.length,
-    seen: together(restart === true ? undefined : was.seen, seen)
+    ...changed({ letters, next }, change),
+    seen: together(change.restart === true ? undefined : was.seen, seen)
   }
 }
 
