@@ -180,7 +180,7 @@ export interface ScanOptions<in out A, in out S> extends Pick<StepOptions<A>, "n
 export interface SchemaOfState<in out S> extends Schema.Codec<S, any> {}
 
 /** What the function of `scan` gives: the next state, and what the element becomes. */
-export type Scanned<S> =
+export type StateAndOutput<S> =
   | readonly [state: S, output: unknown]
   | Effect.Effect<readonly [state: S, output: unknown], any, any>
   | PromiseLike<readonly [state: S, output: unknown]>
