@@ -27,11 +27,22 @@ export class DeadLetters {
   private readonly version: string | null
   private readonly fate: Fate
   private readonly counts = new Map<Failing, number>()
+  private readonly skips = new Map<Failing, number>()
 
   constructor(pipeline: string, version: string | undefined, fate: Fate) {
     this.pipeline = pipeline
     this.version = version ?? null
     this.fate = fate
+  }
+
+  /** How many elements of these steps were given up so far, in this run. */
+  countsOf(steps: ReadonlyArray<Failing>): { readonly skipped: number; readonly dead: number } {
+    let [skipped, dead] = [0, 0]
+    for (const step of steps) {
+      skipped += this.skips.get(step) ?? 0
+      dead += this.counts.get(step) ?? 0
+    }
+    return { skipped, dead }
   }
 
   /** Decides the fate of an element that a step failed on; fails where that ends the run. */
@@ -47,7 +58,10 @@ export class DeadLetters {
     failed: Failed
   ): Effect.Effect<DeadLetter | undefined, TooManyDeadLetters | BadDeadLetter, unknown> {
     const { name, onError } = step
-    if (typeof onError === "string") return Effect.undefined
+    if (typeof onError === "string") {
+      this.skips.set(step, (this.skips.get(step) ?? 0) + 1)
+      return Effect.undefined
+    }
     const dead = (this.counts.get(step) ?? 0) + 1
     this.counts.set(step, dead)
     const cause = ErrorText.of(failed.error)

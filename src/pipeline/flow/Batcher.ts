@@ -1,6 +1,7 @@
 /** The station that collects items into batches. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { Tally } from "../context/Tally.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Signal } from "../fate/Signal.ts"
 import type { Batch } from "../Step.ts"
@@ -12,6 +13,7 @@ export class Batcher implements Station {
   /** Items in a partial batch are at rest: only more items, time or the end move them. */
   readonly isIdle = true
   readonly working = 0
+  readonly tally: Tally = new Tally()
   private readonly step: Batch
   private readonly next: Station
   private readonly fate: Fate
@@ -35,6 +37,7 @@ export class Batcher implements Station {
   }
 
   accept(item: Item): void {
+    this.tally.taken += 1
     this.items.push(item)
     if (this.items.length >= this.step.size) this.flush()
     else if (this.items.length === 1) this.changed.wakeAll()
@@ -51,6 +54,7 @@ export class Batcher implements Station {
     this.batches += 1
     this.changed.wakeAll()
     if (items.length === 0) return
+    this.tally.given += 1
     this.fate.merge(items.map((item) => item.unit))
     const values = items.map((item) => item.value)
     // It is called after its first member, which is in no other batch; the position of what they merged into may be in many.

@@ -5,6 +5,8 @@ import * as Exit from "effect/Exit"
 import type * as Stream from "effect/Stream"
 import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
+import { reading, type StepReading } from "../context/Counted.ts"
+import type { Meter } from "../context/Meter.ts"
 import type { Arrival } from "../fate/Fate.ts"
 import type { Each, Step } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
@@ -12,15 +14,6 @@ import { type Entrance, Reader } from "./Reader.ts"
 import type { Room } from "./Room.ts"
 import { mostOf, Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
-
-/** How a step, or several that share their workers, stands. */
-export interface StepProgress {
-  /** With several, their names with " + " between them. */
-  readonly name: string
-  readonly concurrency: number
-  readonly waiting: number
-  readonly working: number
-}
 
 export interface FlowOptions extends Surroundings {
   readonly room: Room
@@ -33,6 +26,7 @@ export interface FlowOptions extends Surroundings {
 
 interface Named {
   readonly name: string
+  readonly steps: ReadonlyArray<Step>
   readonly concurrency: number
   readonly station: Station
 }
@@ -56,13 +50,15 @@ export class Flow {
     options.room.furnish(this.named.map(({ station }) => station))
   }
 
-  get steps(): ReadonlyArray<StepProgress> {
-    return this.named.map(({ concurrency, name, station: { waiting, working } }) => ({
-      name,
-      concurrency,
-      waiting,
-      working
-    }))
+  get steps(): ReadonlyArray<StepReading> {
+    const { letters } = this.options
+    return this.named.map(({ concurrency, name, station: { tally, waiting, working }, steps }) =>
+      reading({ name, concurrency, waiting, working }, tally, letters.countsOf(steps.filter(isFailing)))
+    )
+  }
+
+  get meters(): ReadonlyArray<Meter> {
+    return this.named.map(({ station }) => station.tally.meter)
   }
 
   /** Reads `arrivals` and works on them until each is at its end, or the first failure. */
@@ -121,6 +117,8 @@ export class Flow {
   }
 }
 
+const isFailing = (step: Step): step is Each => step._tag === "Each"
+
 /** From the last to the first, as each knows the next one. */
 const stationsOf = (options: FlowOptions, door: Station, entrances: Map<string, Entrance>): ReadonlyArray<Named> => {
   const groups = grouped(options.steps)
@@ -135,7 +133,7 @@ const stationsOf = (options: FlowOptions, door: Station, entrances: Map<string, 
         : new Stage(steps as ReadonlyArray<Each>, index, next, options)
     for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
     const concurrency = first._tag === "Batch" ? 1 : mostOf(first)
-    named.unshift({ name: steps.map(({ name }) => name).join(" + "), concurrency, station })
+    named.unshift({ name: steps.map(({ name }) => name).join(" + "), steps, concurrency, station })
     next = station
   }
   return named

@@ -1,14 +1,18 @@
 /** Neighbouring steps with the same concurrency and order, run by the same long-lived workers. */
 import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import { Attempt } from "../context/Attempt.ts"
+import { Meter } from "../context/Meter.ts"
+import { Tally } from "../context/Tally.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { explained } from "../RunError.ts"
 import type { Each } from "../Step.ts"
 import { type Item, Lane } from "./Lane.ts"
 import { Completion, Input, Leaving, type Order } from "./Order.ts"
+import { Observer, type Trace } from "./Observer.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
 import { weigh } from "./Weigh.ts"
@@ -21,6 +25,8 @@ export interface Surroundings {
   readonly fate: Fate
   readonly letters: DeadLetters
   readonly room: Room
+  /** None where no element is looked at. */
+  readonly trace?: Trace | undefined
 }
 
 /** How many elements a worker takes in one go before it lets others run. */
@@ -29,6 +35,8 @@ const burst = 128
 export class Stage implements Station {
   readonly isEnd = false
   working = 0
+  readonly tally: Tally = new Tally()
+  private readonly trace: Trace | undefined
   private readonly lane = new Lane()
   private readonly steps: ReadonlyArray<Each>
   private readonly index: number
@@ -48,6 +56,7 @@ export class Stage implements Station {
     this.steps = steps
     this.index = index
     this.pipeline = around.pipeline
+    this.trace = around.trace
     this.fate = around.fate
     this.letters = around.letters
     this.room = around.room
@@ -90,16 +99,18 @@ export class Stage implements Station {
 
   crew(): ReadonlyArray<Effect.Effect<void, unknown, unknown>> {
     return this.workers.map((worker) =>
-      this.work(worker).pipe(
+      Effect.clockWith((clock) => this.work(worker, clock)).pipe(
         Effect.catchCause((cause) => Effect.failCause(this.explained(cause, worker))),
-        Effect.provideService(Attempt, worker)
+        Effect.provideService(Attempt, worker),
+        Effect.provideService(Meter, this.tally.meter)
       )
     )
   }
 
   /** The effects of all items that this worker takes, one after the other: what each gives goes to `goOn`. */
-  private work(worker: Worker): Effect.Effect<void, unknown, unknown> {
-    const { lane } = this
+  private work(worker: Worker, clock: Clock.Clock): Effect.Effect<void, unknown, unknown> {
+    const { lane, tally } = this
+    worker.observer = new Observer(clock, tally.latency, this.trace)
     return Effect.whileLoop<unknown, unknown, unknown>({
       while: () => worker.next !== undefined || !lane.isDone,
       body: () => {
@@ -123,6 +134,7 @@ export class Stage implements Station {
   private begin(item: Item, worker: Worker): void {
     this.order.begin(item)
     this.working += 1
+    this.tally.taken += 1
     this.advance(item, item.from, worker)
   }
 
@@ -200,6 +212,8 @@ export class Stage implements Station {
 
   private end(item: Item, end: Item["end"]): void {
     item.end = end
+    if (end === "one") this.tally.given += 1
+    else if (end === "many") this.tally.given += (item.value as ReadonlyArray<unknown>).length
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1

@@ -1,5 +1,6 @@
 /** A place that items come to and are sent on from. */
 import type * as Effect from "effect/Effect"
+import { Tally } from "../context/Tally.ts"
 import type { Fate } from "../fate/Fate.ts"
 import type { Item } from "./Lane.ts"
 
@@ -10,6 +11,7 @@ export interface Station {
   readonly waiting: number
   /** Items that are worked on. */
   readonly working: number
+  readonly tally: Tally
   readonly accept: (item: Item) => void
   /** Whether what comes here is written as it is. */
   readonly isEnd: boolean
@@ -27,6 +29,7 @@ export class Exit implements Station {
   readonly isIdle = true
   readonly waiting = 0
   readonly working = 0
+  readonly tally: Tally = new Tally()
   private readonly fate: Fate
 
   constructor(fate: Fate) {

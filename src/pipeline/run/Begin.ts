@@ -51,7 +51,7 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const start = restart || kept === undefined ? nothing : kept
       // What keeps account does so where the run keeps its place.
       const intake = yield* Effect.provideService(ofSource(source, start), Journal, journal)
-      return { journal, lease, known, restart, taken, intake }
+      return { journal, lease, known, restart, isNamed: true, taken, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -69,6 +69,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
         lease,
         known,
         restart: false,
+        isNamed: true,
         taken,
         intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
       }
@@ -107,6 +108,7 @@ export const pour = <A, E, R>(
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            isNamed: false,
             taken: new Set(),
             intake: unkept(pipeline.source)
           },
