@@ -82,8 +82,8 @@ export interface RunOptions<out G> {
       }
     | undefined
   /**
-   * Makes a span of what a step waits for with one element in `every`, where there is a tracer, so that the spans of requests hang
-   * under it. Default: of none; the run and each commit have one.
+   * Makes a span of what a step waits for with one element in `every`, where there is a tracer: the spans of requests hang below it, and
+   * what steps do with other elements makes none. Default: steps make the spans that they make, below that of the run.
    */
   readonly trace?: { readonly every: number } | undefined
 }

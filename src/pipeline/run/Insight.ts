@@ -126,14 +126,14 @@ export class Insight {
   }
 }
 
-/** Makes a span of each attempt of a step with one element in `every`, of those that a step waits for. */
+/** Makes a span of each attempt of a step with one element in `every`, of those that a step waits for; the others have none inside. */
 const sampled = (owner: Readonly<Record<string, string>>, every: number): Trace => {
   const chosen = new WeakMap<Unit, boolean>()
   let seen = 0
   return (effect, { attempt, path, step, unit }) => {
     let isChosen = chosen.get(unit)
     if (isChosen === undefined) chosen.set(unit, (isChosen = seen++ % every === 0))
-    if (!isChosen) return effect
+    if (!isChosen) return Effect.withTracerEnabled(effect, false)
     const position = JSON.stringify(unit.position)
     return traced(effect, `step ${step.name}`, () => ({ ...owner, step: step.name, position, path, attempt }))
   }
