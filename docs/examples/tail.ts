@@ -47,4 +47,4 @@ const program = Effect.gen(function* () {
   yield* Console.log(`Stopped: ${written} requests, ${skipped} lines that are none; ${total.written} requests in all.`)
 })
 
-Main.run(TaskGroup.open(program).pipe(Effect.provide(Db.open("tail.db"))))
+Main.run(TaskGroup.open(Effect.provide(program, Db.open("tail.db"))))

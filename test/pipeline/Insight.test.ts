@@ -59,7 +59,9 @@ const valueIn = (text: string, line: string): number => {
   return Number(found.slice(line.length))
 }
 
-const fresh = Effect.provideService(Metric.MetricRegistry, new Map() as never)
+/** With metrics of its own. */
+const fresh = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.provideService(effect, Metric.MetricRegistry, new Map() as never))
 
 describe("P11 of each step", () => {
   it("progress tells how many elements it took and gave, what it retried, dropped and kept, and how long it took", () => {

@@ -6,9 +6,12 @@ import type { Latency, Tally } from "./Tally.ts"
 interface Stands {
   /** With several steps that share their workers, their names with " + " between them. */
   readonly name: string
+  /** How many elements may be worked on at once, at the moment. */
   readonly concurrency: number
   readonly waiting: number
   readonly working: number
+  /** Elements that were begun and hold no worker, as they wait for their next attempt or for a token of their key. */
+  readonly resting: number
   /** Elements that it began with; of the sink, rows that it was given. */
   readonly taken: number
   /** Elements that it gave on; of the sink, rows that are written. */
@@ -47,7 +50,7 @@ interface GivenUp {
 }
 
 export const reading = (
-  stands: Pick<Stands, "name" | "concurrency" | "waiting" | "working">,
+  stands: Pick<Stands, "name" | "concurrency" | "waiting" | "working" | "resting">,
   { given, latency, meter, taken }: Tally,
   { dead, skipped }: GivenUp
 ): StepReading => ({ ...stands, taken, given, retries: meter.retries, skipped, dead, latency })

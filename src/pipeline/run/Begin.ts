@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
+import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
@@ -51,7 +52,10 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const start = restart || kept === undefined ? nothing : kept
       // What keeps account does so where the run keeps its place.
       const intake = yield* Effect.provideService(ofSource(source, start), Journal, journal)
-      return { journal, lease, known, restart, isNamed: true, taken, intake }
+      const parking = journal !== undefined && !restart && description.steps.some(parks)
+      const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
+      const parked = yield* parkedBy(options.name, letters, description.steps)
+      return { journal, lease, known, restart, isNamed: true, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -62,7 +66,8 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
+      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
+      const letters = description.steps.some(parks) ? inOrder(all) : all
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
         journal,

@@ -74,8 +74,8 @@ export class Insight {
   private get steps(): ReadonlyArray<StepReading> {
     const { fate, flow, letters, sink } = this.watched
     this.tally.given = fate.settled.written
-    const stands = { name: sink.name, concurrency: 1, waiting: fate.waiting, working: this.committing }
-    return [...flow.steps, reading(stands, this.tally, letters.countsOf([sink]))]
+    const stands = { name: sink.name, concurrency: 1, waiting: fate.waiting, working: this.committing, resting: 0 }
+    return [...flow.steps, reading(stands, this.tally, letters.of([sink.name]))]
   }
 
   /** A commit: timed, counted, and a span. */

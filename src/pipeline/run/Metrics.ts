@@ -103,6 +103,7 @@ const ofStep: ReadonlyArray<Numbers<StepReading>> = [
   numbers(counter, "skein_step_dead_total", "Elements that it failed on, kept as dead letters", ({ dead }) => dead),
   numbers(gauge, "skein_step_waiting", "Elements that wait for a worker", ({ waiting }) => waiting),
   numbers(gauge, "skein_step_working", "Elements that are worked on", ({ working }) => working),
+  numbers(gauge, "skein_step_resting", "Elements that wait for their next attempt", ({ resting }) => resting),
   numbers(
     histogram,
     "skein_step_duration_seconds",
