@@ -59,7 +59,7 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const parking = journal !== undefined && !restart && steps.some(parks)
       const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
       const parked = yield* parkedBy(options.name, letters, steps)
-      return { journal, lease, known, restart, taken, parked, intake }
+      return { journal, lease, known, restart, isNamed: true, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -77,6 +77,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
         lease,
         known,
         restart: false,
+        isNamed: true,
         taken,
         parked,
         intake: ofLetters(letters, description, description.sinkStep, kept ?? nothing, unread)
@@ -124,6 +125,7 @@ export const pour = <A, E, R>(
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            isNamed: false,
             taken: new Set(),
             intake: unkept(pipeline)
           },
