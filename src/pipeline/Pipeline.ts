@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import * as Offload from "../concurrency/Offload.ts"
 import type { TaskGroup } from "../concurrency/TaskGroup.ts"
+import { type Filter, filterOf } from "./DeadLetters.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
@@ -375,8 +376,9 @@ export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
   Effect.suspend(() => Runs.beside(options.name, Runs.begin(describe(job), checked(options))))
 
 /**
- * Runs the dead letters of a job again, each from the step it failed in, into the same sink. What settles is marked as
- * replayed in the same commit; what fails again is kept as a new dead letter. No run of that name may be alive meanwhile.
+ * Runs the dead letters of a job again, oldest first, all or those that `letters` lets through, each from the step it failed in, into
+ * the same sink. What settles is marked as replayed in the same commit; what fails again is kept as a new dead letter. One that cannot
+ * be read any more stays, and the replay fails with `BadDeadLetter` once all others ran. No run of that name may be alive meanwhile.
  *
  * @example
  * ```ts
@@ -402,9 +404,14 @@ export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
  */
 export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: RunOptions<Satisfied<Q, G>>
+  options: ReplayOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R> =>
-  Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
+  Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options), filterOf(options.letters ?? {}))))
+
+export interface ReplayOptions<out G> extends RunOptions<G> {
+  /** Which dead letters run again; the others stay as they are. Default all that wait. */
+  readonly letters?: Omit<Filter, "replayed"> | undefined
+}
 
 /**
  * Runs the first elements that a run would read now, `first` of them (default 10), and gives what would become of them: what each sink

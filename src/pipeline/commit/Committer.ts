@@ -33,6 +33,8 @@ export interface CommitterOptions {
   readonly within: Duration.Duration
   /** Whether the first commit forgets what an earlier run has kept. */
   readonly restart: boolean
+  /** Tells of the dead letters that nobody was told of yet, where somebody wants to know. */
+  readonly tell: Effect.Effect<void, unknown> | undefined
 }
 
 export class Committer {
@@ -72,8 +74,12 @@ export class Committer {
 
   /** What a new sink starts with must be known, or what a killed run left would pass for what was there before. */
   get begin(): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake, outlets } = this.options
-    return this.restart || outlets.isNew ? this.commit(fate.take(), false) : this.tell(intake.start)
+    const { fate, intake, outlets, tell = Effect.void } = this.options
+    return Effect.andThen(
+      this.restart || outlets.isNew ? this.commit(fate.take(), false) : this.tell(intake.start),
+      // What an earlier run has kept, and was cut off in telling.
+      tell
+    )
   }
 
   /** All is settled, and the source was read to its end. */
@@ -109,7 +115,7 @@ export class Committer {
     finished: boolean,
     refused: ReadonlyMap<number, Refused>
   ): Effect.Effect<void, unknown, unknown> {
-    const { addWork, fate, intake, outlets, sink } = this.options
+    const { addWork, fate, intake, outlets, sink, tell } = this.options
     const { units } = batch
     const instead = [...refused.values()]
     const rows = refused.size === 0 ? batch.rows : batch.rows.filter((_, row) => !refused.has(row))
@@ -123,7 +129,13 @@ export class Committer {
     const written = Effect.suspend(() =>
       Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written): Commit => {
         states = written
-        return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
+        return {
+          checkpoint: { ...next, sinks: written, counts },
+          dead,
+          untold: tell !== undefined,
+          replayed,
+          restart: this.restart
+        }
       })
     )
     const work = gathered(units, (unit) => unit.work)
@@ -149,7 +161,8 @@ export class Committer {
       this.restart = false
       fate.settle(batch, instead)
       for (const { account, taken } of accounts) account.settled(taken)
-      return this.tell(next)
+      const settled = this.tell(next)
+      return tell === undefined || dead.length === 0 ? settled : Effect.andThen(settled, tell)
     })
   }
 

@@ -35,7 +35,7 @@ export interface FlowOptions extends Surroundings, Branch {
 }
 
 interface Named {
-  /** Of the steps that are done here: none where it is no step. */
+  /** Of the steps that are done here. */
   readonly names: ReadonlyArray<string>
   readonly station: Station
 }
@@ -102,9 +102,7 @@ export class Flow {
 
   get steps(): ReadonlyArray<StepProgress> {
     return this.named.flatMap(({ names, station: { concurrency, resting, waiting, working } }) =>
-      names.length === 0
-        ? []
-        : [{ name: names.join(" + "), concurrency, waiting, working: working - resting, resting }]
+      names.length === 0 ? [] : [{ name: names.join(" + "), concurrency, waiting, working: working - resting, resting }]
     )
   }
 
@@ -229,7 +227,7 @@ const leavesOf = (arm: Arm): ReadonlyArray<Arm> => (arm.reader === undefined ? a
 const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
   ...inputs.flatMap(namedOf),
   ...named,
-  ...(side === undefined ? [] : [{ names: [], station: side }])
+  ...(side === undefined ? [] : [{ station: side, names: [] }])
 ]
 
 /** From the last to the first, as each knows the next one. */

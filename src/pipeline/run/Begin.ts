@@ -3,14 +3,17 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
+import { pages, Unread } from "../commit/Letters.ts"
 import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
 import { apart, match, refusal } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
+import type { Parked } from "../fate/Parked.ts"
 import { Host, newId } from "../context/Host.ts"
 import type { Delivery } from "../Guarantee.ts"
-import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
+import { type Checkpoint, Journal, keyOf, type JournalKey, type Lease, type LetterFilter } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
@@ -61,24 +64,33 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
-export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
+export const beginReplay = (description: Description, options: RunOptions<Delivery>, filter: LetterFilter): Begin =>
   Effect.gen(function* () {
     const { sinks, journal, lease, taken } = yield* own(description, options, [])
+    const unread = new Unread()
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
-      const letters = stepsOf(description).some(parks) ? inOrder(all) : all
+      const { letters, parked } = yield* lettersOf(description, options, journal, filter)
       return {
         journal,
         lease,
         known,
         restart: false,
         taken,
-        intake: yield* ofLetters(options.name, letters, description, description.sinkStep, kept ?? nothing)
+        parked,
+        intake: ofLetters(letters, description, description.sinkStep, kept ?? nothing, unread)
       }
     })
-    return keptIn(journal, yield* open(description, options, yield* accepted))
+    const { handle, toEnd } = keptIn(journal, yield* open(description, options, yield* accepted))
+    return {
+      handle,
+      toEnd: Effect.flatMap(toEnd, (summary) =>
+        summary.outcome === "drained" || unread.count === 0
+          ? Effect.succeed(summary)
+          : Effect.fail(unread.error(options.name))
+      )
+    }
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
@@ -144,6 +156,27 @@ const own = (description: Description, options: RunOptions<Delivery>, sources: R
     return { sinks, journal, lease, taken }
   })
 
+/** Those that are there now: what fails again is a new letter, and none of these. What is left out stays in the way of its key. */
+const lettersOf = (
+  description: Description,
+  { name, partition }: RunOptions<Delivery>,
+  journal: Journal | undefined,
+  filter: LetterFilter
+) =>
+  Effect.gen(function* () {
+    const nobody: ReadonlyMap<string, Parked> = new Map()
+    const key = keyOf(name, partition)
+    const [last] = journal === undefined ? [] : yield* journal.dead(key, { newest: true, limit: 1 })
+    if (journal === undefined || last === undefined) return { letters: Stream.empty, parked: nobody }
+    const letters = pages(journal, key, { ...filter, upTo: last.id })
+    const steps = stepsOf(description)
+    if (!steps.some(parks)) return { letters, parked: nobody }
+    const chosen = (yield* Stream.runCollect(letters)).flat()
+    const ids = new Set(chosen.map(({ id }) => id))
+    const others = (yield* journal.dead(key, { upTo: last.id })).filter(({ id }) => !ids.has(id))
+    return { letters: Stream.succeed(inOrder(chosen)), parked: yield* parkedBy(name, others, steps) }
+  })
+
 /** A step may ask for the journal where the program gives none. */
 const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
   handle,
@@ -175,6 +208,9 @@ const unleased: Lease = {
   load: Effect.succeedNone,
   guard: (work) => work,
   commit: (write) => Effect.asVoid(write),
+  purge: () => Effect.succeed(0),
+  adopt: () => Effect.succeed({ added: 0, known: 0 }),
+  told: () => Effect.void,
   leaveClean: Effect.void
 }
 

@@ -12,6 +12,7 @@ import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
+import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import { inputsOf, positionOf } from "../commit/Inputs.ts"
 import type { Known } from "../commit/Resume.ts"
@@ -24,7 +25,7 @@ import { Room } from "../flow/Room.ts"
 import type { KeyPrefix } from "../flow/Worker.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
 import { write as writeWork } from "../frontier/Adding.ts"
-import type { Journal, JournalError, Lease } from "../Journal.ts"
+import { type Journal, type JournalError, keyOf, type Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
@@ -108,7 +109,8 @@ export const open = (
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
-      restart
+      restart,
+      tell: journal && options.onDead && tell(journal, keyOf(name, options.partition), lease, options.onDead)
     })
     yield* Effect.addFinalizer(() => leave(committer, outlets, lease))
     yield* committer.begin
@@ -263,7 +265,8 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
         Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
       )
 
-const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
+/** Renews a lease as often as it needs that. */
+export const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
   Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
 
 /** Whoever takes an element from an account, it is the same one. */
