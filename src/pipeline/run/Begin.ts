@@ -7,9 +7,11 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
-import { Attempt } from "../context/Attempt.ts"
+import { Attempt, type Work } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
 import type { Delivery } from "../Guarantee.ts"
+import { write as writeWork } from "../frontier/Adding.ts"
+import type { FrontierError } from "../FrontierError.ts"
 import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
@@ -51,8 +53,10 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
       // What keeps account does so where the run keeps its place.
-      const intake = yield* Effect.provideService(ofSource(source, start), Journal, journal)
-      return { journal, lease, known, restart, taken, intake }
+      const intake = yield* journal === undefined
+        ? ofSource(source, start)
+        : Effect.provideService(ofSource(source, start), Journal, journal)
+      return { addWork: adding(journal), lease, known, restart, taken, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -66,7 +70,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
       const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
-        journal,
+        addWork: adding(journal),
         lease,
         known,
         restart: false,
@@ -104,7 +108,7 @@ export const pour = <A, E, R>(
           },
           { name },
           {
-            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
+            addWork: adding(undefined),
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
@@ -147,6 +151,12 @@ const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun =
     Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
   )
 })
+
+/** What steps add to frontiers is kept in the journal of the run; where it has none, in that of the program. */
+const adding =
+  (journal: Journal | undefined) =>
+  (work: ReadonlyArray<Work>): Effect.Effect<void, FrontierError> =>
+    Effect.flatMap(Effect.serviceOption(Journal), (given) => writeWork(journal ?? Option.getOrUndefined(given), work))
 
 const startsOver = (
   source: Description["source"],

@@ -14,14 +14,15 @@ import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import type { Known } from "../commit/Resume.ts"
+import type { Work } from "../context/Attempt.ts"
 import { make as makeMeter, Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
 import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
-import { write as writeWork } from "../frontier/Adding.ts"
-import type { Journal, JournalError, Lease } from "../Journal.ts"
+import type { FrontierError } from "../FrontierError.ts"
+import type { JournalError, Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
@@ -46,8 +47,8 @@ export interface Begun {
 }
 
 export interface Accepted {
-  /** None where there is none, as nothing is kept. */
-  readonly journal: Journal | undefined
+  /** Writes what steps have added to frontiers, in the transaction that is open. */
+  readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
@@ -59,7 +60,7 @@ export interface Accepted {
 export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, journal, known, lease, restart, taken }: Accepted,
+  { addWork, intake, known, lease, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -98,7 +99,7 @@ export const open = (
       letters,
       intake,
       outlets,
-      addWork: (work) => writeWork(journal, work),
+      addWork,
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
