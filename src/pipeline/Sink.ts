@@ -240,6 +240,10 @@ export const mapInput: {
         ...writer,
         write: (elements, since) => Effect.suspend(() => writer.write(elements.map(f), since))
       })),
+    preview: (elements) => {
+      const given = elements.map(f)
+      return self.preview?.(given) ?? given
+    },
     members: self.members?.map((member) => mapInput(member, f))
   })
 )

@@ -1,10 +1,9 @@
 /** Accepts a run or refuses it, and says whose fiber it runs in. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
+import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
 import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt, type Work } from "../context/Attempt.ts"
@@ -27,20 +26,20 @@ type Begin = Effect.Effect<Begun, unknown, Scope.Scope>
 export const toEnd = <E, R>(begin: Begin): Effect.Effect<Summary, E, R> =>
   typed(ofNoStep(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd))))
 
-/** Runs what `begin` accepts for as long as the scope is open, and gives the handle of it. */
-export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Scope.Scope> =>
+/** Runs what `begin` accepts as a task of the group around, which whoever has the handle looks after. */
+export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, E, R | TaskGroup.TaskGroup<never>> =>
   typed(
-    Effect.gen(function* () {
-      const outer = yield* Effect.scope
-      // Its own, so that sinks and lease are given back when the run ends, and at the latest with the outer one.
-      const scope = yield* Scope.fork(outer)
-      const close = (exit: Exit.Exit<unknown, unknown>) => Scope.close(scope, exit)
-      const { handle, toEnd } = yield* Scope.provide(begin, scope).pipe(
-        Effect.onError((cause) => close(Exit.failCause(cause)))
-      )
-      const fiber = yield* Effect.forkIn(Effect.onExit(toEnd, close), outer, { startImmediately: true })
-      return { ...handle, await: Fiber.join(fiber) as Effect.Effect<Summary, E> }
-    }).pipe(ofNoStep)
+    Effect.map(
+      TaskGroup.superviseStart(
+        (ready: TaskGroup.Ready<Begun["handle"]>) =>
+          Effect.flatMap(begin, ({ handle, toEnd }) => Effect.andThen(ready(handle), toEnd)).pipe(
+            Effect.scoped,
+            ofNoStep
+          ),
+        { name: `pipeline ${name}` }
+      ),
+      ([task, handle]): Run<E> => ({ ...handle, await: task.join as Effect.Effect<Summary, E> })
+    )
   )
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>

@@ -47,6 +47,6 @@ export const make = (db: Omit<Db, "journal">, host?: Host): Journal => {
         Effect.andThen(store.ready, sql.withTransaction(store.bury(key, letters))),
         failed(key.pipeline, "keep dead letters")
       ),
-    frontier: JournalFrontier.make(sql, own)
+    frontier: JournalFrontier.make(sql, own, host)
   }
 }
