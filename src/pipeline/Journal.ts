@@ -34,6 +34,8 @@ export interface Checkpoint {
   readonly ahead: ReadonlyArray<number>
   /** Where the last of those ends, with the fingerprint of the source up to there. */
   readonly reach: Option.Option<{ readonly position: Position; readonly fingerprint: Fingerprint }>
+  /** Of a pipeline with several sources, the place of each by its name; what is said above is of none of them then. */
+  readonly inputs?: { readonly [source: string]: Place } | undefined
   /** What each sink's last committed `write` gave, by the sink's identity. */
   readonly sinks: { readonly [identity: string]: SinkState }
   /** Of a checkpoint that version 0.1 kept: the state of a sink, or of several by their place. */
@@ -42,6 +44,14 @@ export interface Checkpoint {
   readonly counts: Counts
   /** True once the source was read to its end and every element was settled. */
   readonly finished: boolean
+}
+
+/** What is settled of one of several sources, as JSON: what is absent is none. The fields are those of a checkpoint. */
+export interface Place {
+  readonly fingerprint: Fingerprint
+  readonly position?: Position
+  readonly ahead: ReadonlyArray<number>
+  readonly reach?: { readonly position: Position; readonly fingerprint: Fingerprint }
 }
 
 export interface SinkState {

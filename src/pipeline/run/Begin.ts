@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
-import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
-import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
+import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
+import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
+import { apart, match, refusal } from "../commit/Resume.ts"
 import { Attempt, type Work } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
 import type { Delivery } from "../Guarantee.ts"
@@ -15,7 +16,8 @@ import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import { isEach, journalOf, keepsLetters } from "./Place.ts"
+import { type Branch, sourcesOf, stepsOf } from "../Step.ts"
+import { journalOf, keepsLetters } from "./Place.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -44,37 +46,40 @@ export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, 
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options, description.source)
-    const { source } = description
+    const { sinks, journal, lease, taken } = yield* own(description, options, sourcesOf(description))
     const accepted = Effect.gen(function* () {
-      const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept !== undefined && (yield* startsOver(source, kept, options))
+      const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
+      const restart = kept !== undefined && (yield* startsOver(description, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
       // What keeps account does so where the run keeps its place.
       const intake = yield* journal === undefined
-        ? ofSource(source, start)
-        : Effect.provideService(ofSource(source, start), Journal, journal)
-      return { addWork: adding(journal), lease, known, restart, taken, intake }
+        ? ofSources(description, start)
+        : Effect.provideService(ofSources(description, start), Journal, journal)
+      const steps = stepsOf(description)
+      const parking = journal !== undefined && !restart && steps.some(parks)
+      const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
+      const parked = yield* parkedBy(options.name, letters, steps)
+      return { addWork: adding(journal), lease, known, restart, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
 export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options, [])
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
-      const steps = [...description.steps.filter(isEach), description.sinkStep]
+      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
+      const letters = stepsOf(description).some(parks) ? inOrder(all) : all
       return {
         addWork: adding(journal),
         lease,
         known,
         restart: false,
         taken,
-        intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+        intake: yield* ofLetters(options.name, letters, description, description.sinkStep, kept ?? nothing)
       }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
@@ -82,14 +87,14 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
 export const pour = <A, E, R>(
-  pipeline: Pick<Description, "source" | "steps">,
+  pipeline: Branch,
   write: (elements: ReadonlyArray<A>) => Effect.Effect<unknown>
 ): Effect.Effect<void, E, R> =>
   typed(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const lease: Lease = pipeline.steps.some(keepsLetters) ? burying(yield* Journal, name) : unleased
+        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -112,7 +117,7 @@ export const pour = <A, E, R>(
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
             taken: new Set(),
-            intake: unkept(pipeline.source)
+            intake: unkept(pipeline)
           },
           Effect.never
         )
@@ -126,13 +131,13 @@ const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, 
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
-const own = (description: Description, options: RunOptions<Delivery>, source?: Description["source"]) =>
+const own = (description: Description, options: RunOptions<Delivery>, sources: ReturnType<typeof sourcesOf>) =>
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
     const { sink } = description
     const sinks = sink.members ?? [sink]
     const journal = yield* journalOf(description)
-    const taken = yield* apart(name, source, sinks, journal)
+    const taken = yield* apart(name, sources, sinks, journal)
     const lease: Lease =
       journal === undefined
         ? { ...unleased, id: yield* newId, host: yield* Host }
@@ -158,15 +163,15 @@ const adding =
     Effect.flatMap(Effect.serviceOption(Journal), (given) => writeWork(journal ?? Option.getOrUndefined(given), work))
 
 const startsOver = (
-  source: Description["source"],
+  branch: Branch,
   kept: Checkpoint,
   { name, onChanged, onFinished, restart }: RunOptions<Delivery>
 ): Effect.Effect<boolean, unknown, unknown> =>
   Effect.gen(function* () {
     if (restart === true || (kept.finished && onFinished === "restart")) return true
-    const changed = yield* sourceChanges(source, kept)
-    if (changed.length > 0 && onChanged !== "restart") return yield* refuse(name, source, changed)
-    return changed.length > 0
+    const changed = yield* refusal(name, branch, kept)
+    if (changed !== undefined && onChanged !== "restart") return yield* changed
+    return changed !== undefined
   })
 
 /** Keeps nothing, for nobody. */
