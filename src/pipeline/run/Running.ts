@@ -16,6 +16,7 @@ import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import { inputsOf, positionOf } from "../commit/Inputs.ts"
 import type { Known } from "../commit/Resume.ts"
+import type { Work } from "../context/Attempt.ts"
 import { Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Parked } from "../fate/Parked.ts"
@@ -24,7 +25,7 @@ import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
 import type { KeyPrefix } from "../flow/Worker.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
-import { write as writeWork } from "../frontier/Adding.ts"
+import type { FrontierError } from "../FrontierError.ts"
 import { type Journal, type JournalError, keyOf, type Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
@@ -49,7 +50,9 @@ export interface Begun {
 }
 
 export interface Accepted {
-  /** None where there is none, as nothing is kept. */
+  /** Writes what steps have added to frontiers, in the transaction that is open. */
+  readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
+  /** None where nothing is kept. */
   readonly journal: Journal | undefined
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
@@ -66,7 +69,7 @@ export interface Accepted {
 export const open = (
   description: Description,
   options: RunOptions<Delivery>,
-  { intake, isNamed, journal, known, lease, parked = noneParked, restart, taken }: Accepted,
+  { addWork, intake, isNamed, journal, known, lease, parked = noneParked, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -112,7 +115,7 @@ export const open = (
       intake,
       outlets,
       insight,
-      addWork: (work) => writeWork(journal, work),
+      addWork,
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
