@@ -1,5 +1,6 @@
 /** Behind the workers of a step with a state, which take one element at a time: notes whose state it is now. */
 import * as Effect from "effect/Effect"
+import { Tally } from "../context/Tally.ts"
 import type { Fate } from "../fate/Fate.ts"
 import type { Succession } from "../fate/Succession.ts"
 import type { Unit } from "../fate/Unit.ts"
@@ -15,6 +16,7 @@ export class Scan implements Station {
   readonly working = 0
   readonly resting = 0
   readonly concurrency = 1
+  readonly tally: Tally = new Tally()
   private readonly step: Step
   private readonly succession: Succession<Unit>
   private readonly fate: Fate

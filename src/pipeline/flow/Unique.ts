@@ -1,6 +1,7 @@
 /** The station that lets pass only the first item of each key. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { Tally } from "../context/Tally.ts"
 import type { Fate } from "../fate/Fate.ts"
 import type { Unit } from "../fate/Unit.ts"
 import { explained } from "../RunError.ts"
@@ -30,6 +31,7 @@ export class Unique implements Station {
   working = 0
   readonly resting = 0
   readonly concurrency = 1
+  readonly tally: Tally = new Tally()
   private readonly step: Step
   private readonly next: Station
   private readonly around: Around
@@ -55,6 +57,7 @@ export class Unique implements Station {
   }
 
   accept(item: Item): void {
+    this.tally.taken += 1
     this.items.push(item)
     if (this.items.length === 1) this.changed.wakeAll()
   }
@@ -113,6 +116,7 @@ export class Unique implements Station {
     if (earlier === undefined && !isKnown) {
       this.passed.set(key, unit)
       fate.mark(unit, { step: this.step.name, key })
+      this.tally.given += 1
       return this.next.accept(item)
     }
     fate.filter(unit)

@@ -10,10 +10,12 @@ import { pages, Unread } from "../commit/Letters.ts"
 import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
 import { apart, match, refusal } from "../commit/Resume.ts"
 import { StepStates } from "../commit/StepStates.ts"
-import { Attempt } from "../context/Attempt.ts"
-import type { Parked } from "../fate/Parked.ts"
+import { Attempt, type Work } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
 import { SeenKeys } from "../context/SeenKeys.ts"
+import type { Parked } from "../fate/Parked.ts"
+import { write as writeWork } from "../frontier/Adding.ts"
+import type { FrontierError } from "../FrontierError.ts"
 import type { Delivery } from "../Guarantee.ts"
 import {
   type Checkpoint,
@@ -66,11 +68,12 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const known = yield* match(options.name, sinks, before, options.onSinkChanged ?? "refuse")
       const states = yield* StepStates.open(options.name, steps, before, options.onStepsChanged ?? "refuse")
       // What keeps account does so where the run keeps its place.
-      const intake = yield* Effect.provideService(ofSources(description, before ?? nothing), Journal, journal)
+      const inlets = ofSources(description, before ?? nothing)
+      const intake = yield* journal === undefined ? inlets : Effect.provideService(inlets, Journal, journal)
       const parking = journal !== undefined && !restart && steps.some(parks)
       const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
       const parked = yield* parkedBy(options.name, letters, steps)
-      return { journal, lease, known, restart, states, taken, parked, intake }
+      return { addWork: adding(journal), journal, lease, known, restart, isNamed: true, states, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -86,10 +89,12 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
       const states = yield* StepStates.open(options.name, steps, kept, options.onStepsChanged ?? "refuse")
       const { letters, parked } = yield* lettersOf(description, options, journal, filter)
       return {
+        addWork: adding(journal),
         journal,
         lease,
         known,
         restart: false,
+        isNamed: true,
         states,
         taken,
         parked,
@@ -134,10 +139,12 @@ export const pour = <A, E, R>(
           },
           { name },
           {
-            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
+            addWork: adding(undefined),
+            journal: undefined,
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            isNamed: false,
             states: yield* StepStates.open(name, stepsOf(pipeline), undefined, "begin"),
             taken: new Set(),
             intake: unkept(pipeline)
@@ -199,6 +206,12 @@ const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun =
     Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
   )
 })
+
+/** What steps add to frontiers is kept in the journal of the run; where it has none, in that of the program. */
+const adding =
+  (journal: Journal | undefined) =>
+  (work: ReadonlyArray<Work>): Effect.Effect<void, FrontierError> =>
+    Effect.flatMap(Effect.serviceOption(Journal), (given) => writeWork(journal ?? Option.getOrUndefined(given), work))
 
 const startsOver = (
   branch: Branch,
