@@ -3,6 +3,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import { Attempt } from "../context/Attempt.ts"
+import { Meter } from "../context/Meter.ts"
+import { Tally } from "../context/Tally.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Parked } from "../fate/Parked.ts"
@@ -14,6 +16,7 @@ import { away, Calls } from "./Calls.ts"
 import { Keyed, NoKey, WithinKey } from "./Keyed.ts"
 import { InTurn, type Item, type Lane } from "./Lane.ts"
 import { Completion, Input, Leaving, type Order } from "./Order.ts"
+import { Observer, type Trace } from "./Observer.ts"
 import { mostOf, Places } from "./Places.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
@@ -29,6 +32,8 @@ export interface Surroundings {
   /** What earlier runs have parked, by the name of the step. */
   readonly parked: ReadonlyMap<string, Parked>
   readonly room: Room
+  /** None where no element is looked at. */
+  readonly trace?: Trace | undefined
 }
 
 /** How many elements a worker takes in one go before it lets others run. */
@@ -42,8 +47,8 @@ export class Stage implements Station {
   working = 0
   /** Those of them that hold no worker: they wait for their next attempt. */
   resting = 0
+  readonly tally: Tally = new Tally()
   private readonly steps: ReadonlyArray<Each>
-  private readonly index: number
   private readonly around: Surroundings
   private readonly fate: Fate
   private readonly letters: DeadLetters
@@ -63,11 +68,10 @@ export class Stage implements Station {
   private closed = false
   private readonly changed = new Signal()
 
-  constructor(steps: ReadonlyArray<Each>, index: number, next: Station, around: Surroundings) {
+  constructor(steps: ReadonlyArray<Each>, next: Station, around: Surroundings) {
     const first = steps[0]!
     const { concurrency, key, order, perKey, policy } = first
     this.steps = steps
-    this.index = index
     this.around = around
     this.fate = around.fate
     this.letters = around.letters
@@ -109,7 +113,7 @@ export class Stage implements Station {
 
   accept(item: Item): void {
     const { alone } = this
-    if (alone === undefined || !this.isIdle || !this.room.mayBegin(this, this.index)) {
+    if (alone === undefined || !this.isIdle || !this.room.mayBegin(this)) {
       if (this.lane.push(item)) this.changed.wakeOne()
       return
     }
@@ -157,9 +161,15 @@ export class Stage implements Station {
 
   private crewOf(worker: Worker): Work {
     const { calls } = this
-    const work = this.work(worker).pipe(
+    const { trace } = this.around
+    const observed = Effect.clockWith((clock) => {
+      worker.observer = new Observer(clock, this.tally.latency, trace)
+      return this.work(worker)
+    })
+    const work = observed.pipe(
       Effect.catchCause((cause) => Effect.failCause(this.explained(cause, worker))),
-      Effect.provideService(Attempt, worker)
+      Effect.provideService(Attempt, worker),
+      Effect.provideService(Meter, this.tally.meter)
     )
     // A worker that does not come to its end is one of a run that is over.
     return calls === undefined ? work : Effect.onError(work, () => Effect.sync(() => calls.close()))
@@ -188,8 +198,8 @@ export class Stage implements Station {
             return this.changed.wait(() => worker.next !== undefined || this.isDone || this.mayTake)
           }
           if (back.length > 0) this.goBack(back.take()!, worker)
-          else if (room.mayBegin(this, this.index)) this.begin(lane.take()!, worker)
-          else return room.wait(() => !this.mayTake || back.length > 0 || room.mayBegin(this, this.index))
+          else if (room.mayBegin(this)) this.begin(lane.take()!, worker)
+          else return room.wait(() => !this.mayTake || back.length > 0 || room.mayBegin(this))
         }
         return Effect.yieldNow
       },
@@ -202,6 +212,7 @@ export class Stage implements Station {
   private begin(item: Item, worker: Worker): void {
     this.order.begin(item)
     this.working += 1
+    this.tally.taken += 1
     this.advance(item, item.from, worker)
   }
 
@@ -254,7 +265,7 @@ export class Stage implements Station {
     if (key instanceof NoKey) return Effect.die(key.defect)
     const first = this.parked.get(step)?.find(key, since)
     if (first === undefined) return undefined
-    const failed = { input: value, position: unit.position, path, at: since === Infinity ? undefined : since }
+    const failed = { input: value, position: unit.name, path, at: since === Infinity ? undefined : since }
     return Effect.as(this.letters.parked(step, unit, first, failed), gone)
   }
 
@@ -283,7 +294,7 @@ export class Stage implements Station {
       const error = Cause.isFailReason(failure) ? failure.error : failure.defect
       const failed = {
         input: value,
-        position: unit.position,
+        position: unit.name,
         path,
         error,
         attempts: worker.count,
@@ -291,7 +302,7 @@ export class Stage implements Station {
         at: parked === undefined || since === Infinity ? undefined : since
       }
       return Effect.map(this.letters.failed(step, unit, failed), (letter) => {
-        if (parked !== undefined) parked.park(line!.key, letter!.at, unit.position, unit)
+        if (parked !== undefined) parked.park(line!.key, letter!.at, unit.name, unit)
         return gone
       })
     })
@@ -302,7 +313,7 @@ export class Stage implements Station {
     return explained(cause, {
       pipeline: this.around.pipeline,
       step: step.name,
-      position: item.unit.position,
+      position: item.unit.name,
       input: item.value
     })
   }
@@ -332,6 +343,8 @@ export class Stage implements Station {
   private end(item: Item, end: Item["end"]): void {
     const { line } = item
     item.end = end
+    if (end === "one") this.tally.given += 1
+    else if (end === "many") this.tally.given += (item.value as ReadonlyArray<unknown>).length
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1

@@ -3,18 +3,24 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
-import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
+import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
+import { pages, Unread } from "../commit/Letters.ts"
 import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
-import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
-import { Attempt } from "../context/Attempt.ts"
+import { apart, match, refusal } from "../commit/Resume.ts"
+import { Attempt, type Work } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
+import type { Parked } from "../fate/Parked.ts"
+import { write as writeWork } from "../frontier/Adding.ts"
+import type { FrontierError } from "../FrontierError.ts"
 import type { Delivery } from "../Guarantee.ts"
-import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
+import { type Checkpoint, Journal, keyOf, type Lease, type LetterFilter } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import { isEach, journalOf, keepsLetters } from "./Place.ts"
+import { type Branch, sourcesOf, stepsOf } from "../Step.ts"
+import { journalOf, keepsLetters } from "./Place.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -43,54 +49,66 @@ export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, 
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options, description.source)
-    const { source } = description
+    const { sinks, journal, lease, taken } = yield* own(description, options, sourcesOf(description))
     const accepted = Effect.gen(function* () {
-      const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept !== undefined && (yield* startsOver(source, kept, options))
+      const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
+      const restart = kept !== undefined && (yield* startsOver(description, kept, options))
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
       // What keeps account does so where the run keeps its place.
-      const intake = yield* Effect.provideService(ofSource(source, start), Journal, journal)
-      const parking = journal !== undefined && !restart && description.steps.some(parks)
+      const intake = yield* journal === undefined
+        ? ofSources(description, start)
+        : Effect.provideService(ofSources(description, start), Journal, journal)
+      const steps = stepsOf(description)
+      const parking = journal !== undefined && !restart && steps.some(parks)
       const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
-      const parked = yield* parkedBy(options.name, letters, description.steps)
-      return { journal, lease, known, restart, taken, parked, intake }
+      const parked = yield* parkedBy(options.name, letters, steps)
+      return { addWork: adding(journal), journal, lease, known, restart, isNamed: true, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
-export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
+export const beginReplay = (description: Description, options: RunOptions<Delivery>, filter: LetterFilter): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options, [])
+    const unread = new Unread()
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
-      const letters = description.steps.some(parks) ? inOrder(all) : all
-      const steps = [...description.steps.filter(isEach), description.sinkStep]
+      const { letters, parked } = yield* lettersOf(description, options, journal, filter)
       return {
+        addWork: adding(journal),
         journal,
         lease,
         known,
         restart: false,
+        isNamed: true,
         taken,
-        intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+        parked,
+        intake: ofLetters(letters, description, description.sinkStep, kept ?? nothing, unread)
       }
     })
-    return keptIn(journal, yield* open(description, options, yield* accepted))
+    const { handle, toEnd } = keptIn(journal, yield* open(description, options, yield* accepted))
+    return {
+      handle,
+      toEnd: Effect.flatMap(toEnd, (summary) =>
+        summary.outcome === "drained" || unread.count === 0
+          ? Effect.succeed(summary)
+          : Effect.fail(unread.error(options.name))
+      )
+    }
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
 export const pour = <A, E, R>(
-  pipeline: Pick<Description, "source" | "steps">,
+  pipeline: Branch,
   write: (elements: ReadonlyArray<A>) => Effect.Effect<unknown>
 ): Effect.Effect<void, E, R> =>
   typed(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const lease: Lease = pipeline.steps.some(keepsLetters) ? burying(yield* Journal, name) : unleased
+        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -108,12 +126,14 @@ export const pour = <A, E, R>(
           },
           { name },
           {
-            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
+            addWork: adding(undefined),
+            journal: undefined,
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            isNamed: false,
             taken: new Set(),
-            intake: unkept(pipeline.source)
+            intake: unkept(pipeline)
           },
           Effect.never
         )
@@ -127,13 +147,13 @@ const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, 
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
-const own = (description: Description, options: RunOptions<Delivery>, source?: Description["source"]) =>
+const own = (description: Description, options: RunOptions<Delivery>, sources: ReturnType<typeof sourcesOf>) =>
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
     const { sink } = description
     const sinks = sink.members ?? [sink]
     const journal = yield* journalOf(description)
-    const taken = yield* apart(name, source, sinks, journal)
+    const taken = yield* apart(name, sources, sinks, journal)
     const lease: Lease =
       journal === undefined
         ? { ...unleased, id: yield* newId, host: yield* Host }
@@ -144,6 +164,27 @@ const own = (description: Description, options: RunOptions<Delivery>, source?: D
     return { sinks, journal, lease, taken }
   })
 
+/** Those that are there now: what fails again is a new letter, and none of these. What is left out stays in the way of its key. */
+const lettersOf = (
+  description: Description,
+  { name, partition }: RunOptions<Delivery>,
+  journal: Journal | undefined,
+  filter: LetterFilter
+) =>
+  Effect.gen(function* () {
+    const nobody: ReadonlyMap<string, Parked> = new Map()
+    const key = keyOf(name, partition)
+    const [last] = journal === undefined ? [] : yield* journal.dead(key, { newest: true, limit: 1 })
+    if (journal === undefined || last === undefined) return { letters: Stream.empty, parked: nobody }
+    const letters = pages(journal, key, { ...filter, upTo: last.id })
+    const steps = stepsOf(description)
+    if (!steps.some(parks)) return { letters, parked: nobody }
+    const chosen = (yield* Stream.runCollect(letters)).flat()
+    const ids = new Set(chosen.map(({ id }) => id))
+    const others = (yield* journal.dead(key, { upTo: last.id })).filter(({ id }) => !ids.has(id))
+    return { letters: Stream.succeed(inOrder(chosen)), parked: yield* parkedBy(name, others, steps) }
+  })
+
 /** A step may ask for the journal where the program gives none. */
 const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
   handle,
@@ -152,16 +193,22 @@ const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun =
   )
 })
 
+/** What steps add to frontiers is kept in the journal of the run; where it has none, in that of the program. */
+const adding =
+  (journal: Journal | undefined) =>
+  (work: ReadonlyArray<Work>): Effect.Effect<void, FrontierError> =>
+    Effect.flatMap(Effect.serviceOption(Journal), (given) => writeWork(journal ?? Option.getOrUndefined(given), work))
+
 const startsOver = (
-  source: Description["source"],
+  branch: Branch,
   kept: Checkpoint,
   { name, onChanged, onFinished, restart }: RunOptions<Delivery>
 ): Effect.Effect<boolean, unknown, unknown> =>
   Effect.gen(function* () {
     if (restart === true || (kept.finished && onFinished === "restart")) return true
-    const changed = yield* sourceChanges(source, kept)
-    if (changed.length > 0 && onChanged !== "restart") return yield* refuse(name, source, changed)
-    return changed.length > 0
+    const changed = yield* refusal(name, branch, kept)
+    if (changed !== undefined && onChanged !== "restart") return yield* changed
+    return changed !== undefined
   })
 
 /** Keeps nothing, for nobody. */
@@ -175,6 +222,9 @@ const unleased: Lease = {
   load: Effect.succeedNone,
   guard: (work) => work,
   commit: (write) => Effect.asVoid(write),
+  purge: () => Effect.succeed(0),
+  adopt: () => Effect.succeed({ added: 0, known: 0 }),
+  told: () => Effect.void,
   leaveClean: Effect.void
 }
 
