@@ -306,7 +306,7 @@ export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
 export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
-export type { Run, RunOptions, State, StepProgress } from "./Run.ts"
+export type { Run, RunOptions, State, StepLatency, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
   type FailedAt,
@@ -580,6 +580,7 @@ const checked = (options: RunOptions<unknown>): RunOptions<Delivery> => {
   checkDuration("drainWithin", options.drainWithin)
   checkDuration("lease", options.lease)
   checkDuration("progress.interval", options.progress?.interval)
+  checkWhole("trace.every", options.trace?.every, 1)
   return options as RunOptions<Delivery>
 }
 

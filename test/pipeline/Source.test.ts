@@ -76,12 +76,14 @@ describe("Source.provide", () => {
   it.effect("P17 refuses a source whose elements are settled by the transaction of the sink", () =>
     Effect.gen(function* () {
       const shop = yield* Layer.build(database(":memory:"))
-      const exit = yield* Effect.exit(Effect.sync(() => Source.provide(Db.queue("orders", Order, { key: "id" }), shop)))
+      const exit = yield* Effect.exit(
+        Effect.sync(() => Source.provide(Source.frontier("orders", Order, { key: "id" }), shop))
+      )
       assert.deepEqual(
         exit,
         Exit.die(
           new TypeError(
-            "Source.provide: queue orders settles its elements in the transaction of the sink, so it has to be of the sink's database: provide that to the whole run"
+            "Source.provide: frontier orders settles its elements in the transaction of the sink, so it has to be of the sink's database: provide that to the whole run"
           )
         )
       )

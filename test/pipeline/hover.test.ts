@@ -112,7 +112,7 @@ it.each([
   ],
   [
     "started",
-    "Effect.Effect<Pipeline.Run<Db.DbError | Fetch.FetchError | JournalError | Pipeline.RunError>, Db.DbError | Fetch.FetchError | JournalError | Pipeline.RunError, Db.Db | HttpClient | Scope>"
+    "Effect.Effect<Pipeline.Run<Db.DbError | Fetch.FetchError | JournalError | Pipeline.RunError>, Db.DbError | Fetch.FetchError | JournalError | Pipeline.RunError, Db.Db | HttpClient | TaskGroup<never>>"
   ],
   [
     "replayed",

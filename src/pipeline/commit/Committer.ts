@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Work } from "../context/Attempt.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
-import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
+import { type Batch, type Fate, gathered, type Refused, type Standing } from "../fate/Fate.ts"
 import { mayPass } from "../frontier/Adding.ts"
 import type { FrontierError } from "../FrontierError.ts"
 import { type Checkpoint, type Commit, JournalError, type Lease } from "../Journal.ts"
@@ -23,6 +23,7 @@ export interface CommitterOptions {
   readonly letters: DeadLetters
   readonly intake: Intake
   readonly outlets: Outlets
+  readonly insight: Watch
   /** Writes what steps have added to frontiers. */
   readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
   /** What becomes of rows that the sink will not take. */
@@ -37,11 +38,23 @@ export interface CommitterOptions {
   readonly tell: Effect.Effect<void, unknown> | undefined
 }
 
+/** Looks at commits. */
+interface Watch {
+  readonly commit: <E, R>(
+    batch: Batch,
+    standing: Standing,
+    attempts: () => number,
+    commit: Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, E, R>
+}
+
 export class Committer {
   /** Whether it is known what the journal keeps. */
   isCertain = true
   private readonly options: CommitterOptions
   private restart: boolean
+  /** Transactions of the commit that is under way, so far. */
+  private attempts = 0
 
   constructor(options: CommitterOptions) {
     this.options = options
@@ -101,11 +114,13 @@ export class Committer {
   }
 
   private commit(batch: Batch, finished: boolean): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake } = this.options
+    const { fate, insight, intake } = this.options
     const standing = fate.after(batch)
-    return Effect.flatMap(intake.keep(standing.places, finished), (place) =>
+    this.attempts = 0
+    const commit = Effect.flatMap(intake.keep(standing.places, finished), (place) =>
       this.commitWithout(batch, { ...place, sinks: {}, counts: standing.counts }, finished, noRows)
     )
+    return insight.commit(batch, standing, () => this.attempts, commit)
   }
 
   /** Commits all of a batch but the rows that were refused, and what those became; again where the sink refuses more. */
@@ -182,6 +197,7 @@ export class Committer {
     const { lease, sink } = this.options
     const once = Effect.suspend(() => {
       this.isCertain = false
+      this.attempts += 1
       return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
     })
     const { retry } = sink

@@ -123,7 +123,6 @@ const isSame = (one: Option.Option<Position>, other: Option.Option<Position>): b
 
 /** Dead letters, each at the step it failed in. The sources are not read, and what is kept of them stays. */
 export const ofLetters = (
-  pipeline: string,
   pages: Stream.Stream<ReadonlyArray<KeptDeadLetter>, JournalError>,
   branch: Branch,
   sink: Failing,

@@ -245,6 +245,11 @@ export class Fate {
     return this.budget.isHeavy
   }
 
+  /** Rows that wait to be written. */
+  get waiting(): number {
+    return this.readyRows
+  }
+
   /** Whether something is to be written. */
   get isReady(): boolean {
     return this.ready.length > 0

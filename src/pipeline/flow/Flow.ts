@@ -6,6 +6,8 @@ import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
+import { reading, type StepReading } from "../context/Counted.ts"
+import type { Meter } from "../context/Meter.ts"
 import type { Arrival } from "../fate/Fate.ts"
 import { type Branch, type Each, isMeeting, type Range, sourcesOf, type Step, stepsOf } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
@@ -14,18 +16,6 @@ import { type Entrance, Reader, Valve } from "./Reader.ts"
 import { Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
 import { type Side, Zip } from "./Zip.ts"
-
-/** How a step, or several that share their workers, stands. */
-export interface StepProgress {
-  /** With several, their names with " + " between them. */
-  readonly name: string
-  /** How many elements may be worked on at once, at the moment. */
-  readonly concurrency: number
-  readonly waiting: number
-  readonly working: number
-  /** Elements that were begun and hold no worker, as they wait for their next attempt or for a token of their key. */
-  readonly resting: number
-}
 
 export interface FlowOptions extends Surroundings, Branch {
   /** What a dead letter of the sink is called after. */
@@ -100,10 +90,23 @@ export class Flow {
     room.furnish(this.named.map(({ station }) => station))
   }
 
-  get steps(): ReadonlyArray<StepProgress> {
-    return this.named.flatMap(({ names, station: { concurrency, resting, waiting, working } }) =>
-      names.length === 0 ? [] : [{ name: names.join(" + "), concurrency, waiting, working: working - resting, resting }]
+  get steps(): ReadonlyArray<StepReading> {
+    const { letters } = this.options
+    return this.named.flatMap(({ names, station: { concurrency, resting, tally, waiting, working } }) =>
+      names.length === 0
+        ? []
+        : [
+            reading(
+              { name: names.join(" + "), concurrency, waiting, working: working - resting, resting },
+              tally,
+              letters.of(names)
+            )
+          ]
     )
+  }
+
+  get meters(): ReadonlyArray<Meter> {
+    return this.named.map(({ station }) => station.tally.meter)
   }
 
   /** Reads the arrivals of each source and works on them until each is at its end, or the first failure. */

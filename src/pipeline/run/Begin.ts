@@ -9,11 +9,13 @@ import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
 import { pages, Unread } from "../commit/Letters.ts"
 import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
 import { apart, match, refusal } from "../commit/Resume.ts"
-import { Attempt } from "../context/Attempt.ts"
-import type { Parked } from "../fate/Parked.ts"
+import { Attempt, type Work } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
+import type { Parked } from "../fate/Parked.ts"
+import { write as writeWork } from "../frontier/Adding.ts"
+import type { FrontierError } from "../FrontierError.ts"
 import type { Delivery } from "../Guarantee.ts"
-import { type Checkpoint, Journal, keyOf, type JournalKey, type Lease, type LetterFilter } from "../Journal.ts"
+import { type Checkpoint, Journal, keyOf, type Lease, type LetterFilter } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
@@ -54,12 +56,14 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
       const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
       const start = restart || kept === undefined ? nothing : kept
       // What keeps account does so where the run keeps its place.
-      const intake = yield* Effect.provideService(ofSources(description, start), Journal, journal)
+      const intake = yield* journal === undefined
+        ? ofSources(description, start)
+        : Effect.provideService(ofSources(description, start), Journal, journal)
       const steps = stepsOf(description)
       const parking = journal !== undefined && !restart && steps.some(parks)
       const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
       const parked = yield* parkedBy(options.name, letters, steps)
-      return { journal, lease, known, restart, taken, parked, intake }
+      return { addWork: adding(journal), journal, lease, known, restart, isNamed: true, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -73,10 +77,12 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
       const { letters, parked } = yield* lettersOf(description, options, journal, filter)
       return {
+        addWork: adding(journal),
         journal,
         lease,
         known,
         restart: false,
+        isNamed: true,
         taken,
         parked,
         intake: ofLetters(letters, description, description.sinkStep, kept ?? nothing, unread)
@@ -120,10 +126,12 @@ export const pour = <A, E, R>(
           },
           { name },
           {
-            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
+            addWork: adding(undefined),
+            journal: undefined,
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            isNamed: false,
             taken: new Set(),
             intake: unkept(pipeline)
           },
@@ -184,6 +192,12 @@ const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun =
     Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
   )
 })
+
+/** What steps add to frontiers is kept in the journal of the run; where it has none, in that of the program. */
+const adding =
+  (journal: Journal | undefined) =>
+  (work: ReadonlyArray<Work>): Effect.Effect<void, FrontierError> =>
+    Effect.flatMap(Effect.serviceOption(Journal), (given) => writeWork(journal ?? Option.getOrUndefined(given), work))
 
 const startsOver = (
   branch: Branch,
