@@ -34,6 +34,8 @@ export interface Intake {
   /** Whether some of it was settled before. */
   readonly resumed: boolean
   readonly size: Option.Option<number>
+  /** Whether, at the end of what comes in, there are no more elements. Default true. */
+  readonly ends?: boolean | undefined
   readonly keep: (settled: ReadonlyArray<Settled>, finished: boolean) => Effect.Effect<Places, unknown, unknown>
 }
 
@@ -130,7 +132,7 @@ export const ofLetters = (
   /** Those that cannot be run: they stay, and do not keep the others from it. */
   unread: Unread
 ): Intake => {
-  const steps: ReadonlyArray<Failing> = [...stepsOf(branch).filter((step) => step._tag === "Each"), sink]
+  const steps: ReadonlyArray<Failing> = [...stepsOf(branch).filter((step) => "onError" in step), sink]
   const sources = sourcesOf(branch)
   // A step works until all that flows into it has ended.
   const sourceOf = ({ step }: KeptDeadLetter) => firstBefore(step, branch) ?? sources[0]!
@@ -169,6 +171,7 @@ export const ofLetters = (
     resumable: true,
     resumed: false,
     size: Option.none(),
+    ends: start.finished,
     keep: () => Effect.succeed(start)
   }
 }

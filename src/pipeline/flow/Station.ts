@@ -23,6 +23,8 @@ export interface Station {
   readonly flush: () => void
   /** No more items will come. */
   readonly close: () => void
+  /** Gives what is left, once all that came has gone on and there is no more in the source. Default: nothing is. */
+  readonly finish?: () => void
   /** What has to run for the station to work; ends after `close`. */
   readonly crew: () => ReadonlyArray<Effect.Effect<void, unknown, unknown>>
 }
