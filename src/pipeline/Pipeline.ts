@@ -20,31 +20,43 @@ import * as Runs from "./run/Begin.ts"
 import * as DryRuns from "./run/DryRun.ts"
 import type { DryRun, DryRunOptions } from "./run/DryRun.ts"
 import type { Run, RunOptions } from "./Run.ts"
-import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
+import type { BadDeadLetter, RunError, TooManyDeadLetters, ZipUneven } from "./RunError.ts"
 import type { Needs, Sink } from "./Sink.ts"
 import { batchOf, eachOf } from "./flow/Described.ts"
+import { meetingOf } from "./flow/Meeting.ts"
+import { scanOf, windowsOf } from "./flow/Windows.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
-import type {
-  BatchOptions,
-  Each,
-  ErrorAfter,
-  GivesBoolean,
-  GivesIterable,
-  JournalFor,
-  OnError,
-  Output,
-  OutputElement,
-  StepDefaults,
-  Retry,
-  ServicesOf,
-  SinkStep,
-  Step,
-  StepOptions
+import {
+  type Aggregate,
+  type BatchOptions,
+  type Branch,
+  type Each,
+  type ErrorAfter,
+  type GivesBoolean,
+  type GivesIterable,
+  type JournalFor,
+  type OnError,
+  type Output,
+  type OutputElement,
+  type StepDefaults,
+  type Retry,
+  type StateAndOutput,
+  type ScanOptions,
+  type ScanOutput,
+  type ServicesOf,
+  type SinkStep,
+  type Step,
+  type StepOptions,
+  stepsOf,
+  type Key,
+  type UniqueOptions,
+  type WindowOf,
+  type WindowOptions
 } from "./Step.ts"
 
 export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
-  readonly source: Source<unknown, unknown, unknown, any>
+  readonly source: Branch["source"]
   readonly steps: ReadonlyArray<Step>
   readonly "~skein/Pipeline": { readonly element: A; readonly error: E; readonly services: R; readonly position: P }
 }
@@ -181,7 +193,147 @@ export const flatMap =
 export const batch =
   <A>(size: number, options?: BatchOptions<A>) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> =>
-    make(self.source, [...self.steps, batchOf(size, self.steps.length + 1, options)])
+    make(self.source, [...self.steps, batchOf(size, stepsOf(self).length + 1, options)])
+
+/** Any pipeline. */
+type Any = Pipeline<any, any, any, any>
+type Of<T extends Any> = T["~skein/Pipeline"]
+
+/**
+ * Brings the elements of pipelines together, as they come, those of each in their order. Each has a source and steps of its own, and a
+ * share of the window of the run; a run goes on where each of them was. Where one of them has no positions, the job is at-most-once.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline } from "skein"
+ *
+ * const words = Pipeline.from(["one", "two"])
+ * const lengths = Pipeline.from([[1, 2, 3]]).pipe(
+ *   Pipeline.map((list) => list.length),
+ *   Pipeline.merge(words.pipe(Pipeline.map((word) => word.length))),
+ *   Pipeline.collect
+ * )
+ *
+ * const sum = (await Effect.runPromise(lengths)).reduce((a, b) => a + b) // => 9
+ * void sum
+ * ```
+ */
+export const merge =
+  <T extends Any, M extends ReadonlyArray<Any>>(that: T, ...more: M) =>
+  <A, E, R, P>(
+    self: Pipeline<A, E, R, P>
+  ): Pipeline<
+    A | Of<T | M[number]>["element"],
+    E | Of<T | M[number]>["error"],
+    R | Of<T | M[number]>["services"],
+    P | Of<T | M[number]>["position"]
+  > =>
+    make(meetingOf("Merge", [self, that, ...more]), [])
+
+/**
+ * Pairs the first element of one pipeline with the first of another, and so on; a pair settles as one. Fails with `ZipUneven` where one
+ * of them ends before the other. So that each run finds the same pairs, the steps of both keep their order and no dead letters.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline } from "skein"
+ *
+ * const pairs = Pipeline.from(["a", "b"]).pipe(Pipeline.zip(Pipeline.from([1, 2])), Pipeline.collect)
+ *
+ * await Effect.runPromise(pairs) // => [["a", 1], ["b", 2]]
+ * ```
+ */
+export const zip =
+  <A2, E2, R2, P2>(that: Pipeline<A2, E2, R2, P2>) =>
+  <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<readonly [A, A2], E | E2 | ZipUneven, R | R2, P | P2> =>
+    make(meetingOf("Zip", [self, that]), [])
+
+/**
+ * Lets pass the first element of each key, and drops every other one, which is counted as filtered. The journal keeps the keys, each in the
+ * commit that settles its element, so that it holds from run to run of a name, until a `restart`; a database is asked for them, and any
+ * other journal has them in memory. `collect` and `stream` know those of the one run.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline } from "skein"
+ *
+ * const once = Pipeline.from(["a", "b", "a"]).pipe(Pipeline.unique((word) => word), Pipeline.collect)
+ *
+ * await Effect.runPromise(Effect.provide(once, Journal.memory)) // => ["a", "b"]
+ * ```
+ */
+export const unique =
+  <A>(key: (value: A) => Key, options?: UniqueOptions) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E, R | Journal, P> =>
+    make(self.source, [...self.steps, { _tag: "Unique", name: options?.name ?? "unique", key }])
+
+/**
+ * Takes one element after the other, in the order in which they come, with a state: `f` gives the next state and what the element
+ * becomes, as they are or as an effect or a promise of both. It must leave the state that it was given as it is. The state after the
+ * elements that are settled is in the checkpoint, by `state`, so that a run that is resumed goes on with it; large ones make large
+ * commits. `onError` and `catch` as for `map`; an element that fails leaves the state alone.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Pipeline } from "skein"
+ *
+ * const sums = Pipeline.from([1, 2, 3]).pipe(
+ *   Pipeline.scan(0, (sum, n) => [sum + n, sum + n], { state: Schema.Number }),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(sums) // => [1, 3, 6]
+ * ```
+ */
+export const scan =
+  <A, S, X extends StateAndOutput<S>, O extends ScanOptions<A, S>>(
+    initial: NoInfer<S>,
+    f: (state: S, value: A) => X,
+    options: O & ScanOptions<A, S>
+  ) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ScanOutput<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+    make(self.source, [
+      ...self.steps,
+      scanOf({ initial, f, state: options.state, end: undefined }, { name: "scan", ...options })
+    ])
+
+/**
+ * What the elements of each window come to: windows of `every` so long, by the time that `at` gives, or of so many elements, one behind
+ * the other. A window by time is given when an element of a later one comes, `late` after its end where that is said; elements that come
+ * even later are dropped and counted as filtered. At the end of the source the open windows are given as they are, and once more, whole,
+ * when it has grown: write them by `from`, as with the `key` of a table. They are kept in the checkpoint, by `state`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Pipeline } from "skein"
+ *
+ * const clicks = [{ at: 1000, n: 2 }, { at: 59_000, n: 1 }, { at: 61_000, n: 5 }]
+ * const perMinute = Pipeline.from(clicks).pipe(
+ *   Pipeline.window(
+ *     { every: "1 minute", at: (click) => click.at },
+ *     { initial: 0, add: (sum, click) => sum + click.n, state: Schema.Number }
+ *   ),
+ *   Pipeline.map(({ from, value }) => [from, value]),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(perMinute) // => [[0, 3], [60000, 5]]
+ * ```
+ */
+export const window = <A, S>(
+  of: WindowOf<A>,
+  { add, initial, name = "window", state }: WindowOptions<A, S>
+): (<E, R, P>(self: Pipeline<A, E, R, P>) => Pipeline<Aggregate<S>, E, R, P>) => {
+  const step = scanOf(windowsOf(of, { add, initial, state }), { name })
+  return (self) => make(self.source, [...self.steps, step])
+}
 
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
@@ -233,7 +385,7 @@ export const to =
   <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J, P>, Meet<P, G>> => {
     const taken = sink as Sink<S, E2, R2, G, J>
     const name = options?.name ?? taken.name
-    distinct([...self.steps.map((step) => step.name), name])
+    distinct([...stepsOf(self).map((step) => step.name), name])
     return {
       pipeline: self as Pipeline<unknown, E | E2, any, unknown>,
       sink: taken as Sink<any, E | E2, any, Guarantee>,
@@ -244,13 +396,15 @@ export const to =
 
 export { Attempt, idempotencyKey, type Positions } from "./context/Attempt.ts"
 export type { AtMost, Delivery, Meet } from "./Guarantee.ts"
+export type { Aggregate, Key } from "./Step.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
 export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
-export type { Run, RunOptions, State, StepProgress } from "./Run.ts"
+export type { Run, RunOptions, State, StepLatency, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
+  BadState,
   type FailedAt,
   failedAt,
   type RunError,
@@ -258,7 +412,9 @@ export {
   SinkChanged,
   SourceChanged,
   StepDefect,
-  TooManyDeadLetters
+  StepsChanged,
+  TooManyDeadLetters,
+  ZipUneven
 } from "./RunError.ts"
 
 /**
@@ -456,8 +612,8 @@ export const stream = <A, E, R, P>(self: Pipeline<A, E, R, P>): Stream.Stream<A,
     { bufferSize: 16, strategy: "suspend" }
   )
 
-const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
-  distinct(steps.map((step) => step.name))
+const make = (source: Branch["source"], steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
+  distinct(stepsOf({ source, steps }).map((step) => step.name))
   return {
     source,
     steps,
@@ -470,10 +626,10 @@ const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): P
 }
 
 const distinct = (names: ReadonlyArray<string>): void => {
-  const last = names.at(-1)!
-  if (names.indexOf(last) === names.length - 1) return
+  const twice = names.find((name, place) => names.indexOf(name) < place)
+  if (twice === undefined) return
   throw new RangeError(
-    `A pipeline cannot have two steps with the name "${last}", the sink included: dead letters go back to one of them`
+    `A pipeline cannot have two steps with the name "${twice}", the sink included: dead letters go back to one of them`
   )
 }
 
@@ -508,7 +664,8 @@ const each = (
   kind: Each["kind"],
   f: (value: any) => unknown,
   options: StepOptions<any> | undefined
-): Pipeline<any, any, any, any> => make(self.source, [...self.steps, eachOf(kind, f, self.steps.length + 1, options)])
+): Pipeline<any, any, any, any> =>
+  make(self.source, [...self.steps, eachOf(kind, f, stepsOf(self).length + 1, options)])
 
 const checked = (options: RunOptions<unknown>): RunOptions<Delivery> => {
   if (options.name === "")
@@ -520,6 +677,7 @@ const checked = (options: RunOptions<unknown>): RunOptions<Delivery> => {
   checkDuration("drainWithin", options.drainWithin)
   checkDuration("lease", options.lease)
   checkDuration("progress.interval", options.progress?.interval)
+  checkWhole("trace.every", options.trace?.every, 1)
   return options as RunOptions<Delivery>
 }
 

@@ -16,6 +16,8 @@ export type RunError =
   | LeaseLost
   | TooManyDeadLetters
   | BadDeadLetter
+  | StepsChanged
+  | BadState
 
 /** What was read of the source is not there any more as it was, so that its positions mean something else. */
 export class SourceChanged extends Schema.TaggedError<SourceChanged>()("SourceChanged", {
@@ -41,6 +43,35 @@ export class SinkChanged extends Schema.TaggedError<SinkChanged>()("SinkChanged"
       `Cannot resume pipeline "${this.pipeline}": ${this.changes.join("; ")}. Write to where it wrote before, use another ` +
       `name, start over (restart: true), or let what is new begin with what comes now (onSinkChanged: "begin")`
     )
+  }
+}
+
+/** The pipeline had other steps that keep something when it last ran. Nothing was read or written. */
+export class StepsChanged extends Schema.TaggedError<StepsChanged>()("StepsChanged", {
+  pipeline: Schema.String,
+  changes: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return (
+      `Cannot resume pipeline "${this.pipeline}": ${this.changes.join("; ")}, with what it kept. Call the steps as they were called, ` +
+      `use another name, start over (restart: true), or let a step that is new begin with what comes now (onStepsChanged: "begin")`
+    )
+  }
+}
+
+/** The state of a step could not be written or read with its schema. Where it could not be read, nothing else was. */
+export class BadState extends Schema.TaggedError<BadState>()("BadState", {
+  pipeline: Schema.String,
+  step: Schema.String,
+  tried: Schema.Literals(["keep", "go on from"]),
+  reason: Schema.String
+}) {
+  override get message(): string {
+    const help =
+      this.tried === "keep"
+        ? "Let the schema say what the step gives"
+        : "Let the schema read what was kept, use another name, or start over (restart: true)"
+    return `Pipeline "${this.pipeline}", step "${this.step}": could not ${this.tried} its state: ${this.reason}. ${help}`
   }
 }
 
@@ -83,6 +114,24 @@ export class BadDeadLetter extends Schema.TaggedError<BadDeadLetter>()("BadDeadL
 }) {
   override get message(): string {
     return `Pipeline "${this.pipeline}", step "${this.step}": could not ${this.tried}: ${this.reason}`
+  }
+}
+
+/** One of two pipelines that are zipped came to its end before the other. The pairs until then are written. */
+export class ZipUneven extends Schema.TaggedError<ZipUneven>()("ZipUneven", {
+  pipeline: Schema.String,
+  pairs: Schema.Number,
+  /** The sources of the one that ended, and of the other. */
+  ended: Schema.String,
+  longer: Schema.String,
+  /** Elements of the longer one that had come and found no partner. */
+  left: Schema.Number
+}) {
+  override get message(): string {
+    return (
+      `Pipeline "${this.pipeline}": zip has no partner for at least ${this.left} elements of ${this.longer}: ${this.ended} ended ` +
+      `after ${this.pairs} pairs in this run. Give both as many elements, or use merge`
+    )
   }
 }
 

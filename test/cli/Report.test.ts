@@ -18,6 +18,7 @@ const progress: Progress = {
   moved: 3 * 1024 * 1024,
   inFlight: 64,
   lag: 100,
+  steps: [],
   elapsed: Duration.seconds(8),
   rate: 154.25,
   eta: Option.some(Duration.seconds(75.2))

@@ -75,6 +75,7 @@ const range = (from: number, to: number) => Array.from({ length: to - from + 1 }
 /** The numbers from 1 on, of which `isBad` tells which fail in step `work`. */
 const jobOf = (n: number, isBad: (n: number) => boolean, written: Array<number> = []) =>
   Pipeline.from(Source.list(range(1, n), { name: "numbers" })).pipe(
+    // @effect-diagnostics-next-line globalErrorInEffectFailure:off
     Pipeline.map((n) => (isBad(n) ? Effect.fail(new Error(`${n} is bad`)) : Effect.succeed(n)), {
       name: "work",
       onError: { deadLetter: Schema.Number }

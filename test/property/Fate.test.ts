@@ -106,8 +106,10 @@ const play = (spec: Spec): void => {
     window: { items: spec.items, bytes: spec.bytes },
     maxRows: spec.maxRows,
     fills: spec.fills,
-    resume: { position, ahead, reach: reachBefore, counts: before }
+    sources: [{ resume: { position, ahead, reach: reachBefore } }],
+    counts: before
   })
+  const window0 = fate.windows[0]!
 
   const elements: Array<Element> = []
   const ways: Array<Way> = []
@@ -216,7 +218,7 @@ const play = (spec: Spec): void => {
       0
     )
     const expected = {
-      ...standing(willBe),
+      places: [standing(willBe)],
       counts: {
         settled: before.settled + both.settled - replayed,
         written: before.written + both.written,
@@ -238,8 +240,8 @@ const play = (spec: Spec): void => {
         if (fate.isFull || closed) return
         const position = start + elements.length + 1
         const bytes = pick % 10
-        const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
-        const unit = fate.admit({ value: position, position, bytes, ...replays })
+        const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
+        const unit = fate.admit(window0, { value: position, position, bytes, ...replays })
         const element: Element = { position, bytes, fate: undefined as never }
         const known = settledBefore.has(position)
         element.fate = {
@@ -263,10 +265,10 @@ const play = (spec: Spec): void => {
         const read = start + elements.length
         const arrivals = Array.from({ length: 1 + (pick % 6) }, (_, i) => {
           const position = read + 1 + i
-          const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
+          const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
           return { value: rows + 1 + i, position, bytes: (pick + i) % 10, ...replays }
         })
-        const taken = fate.admitRun(arrivals, 0)
+        const taken = fate.admitRun(window0, arrivals, 0)
         if (spec.replay || [...settledBefore].some((position) => position > read)) return expect(taken).toBe(0)
         // As far as one after the other would be taken in, and not beyond the end of a batch.
         const toWrite = ready.reduce((sum, one) => sum + one.rows.length, 0)
@@ -428,7 +430,7 @@ const play = (spec: Spec): void => {
     compare()
   }
   expect([fate.isDue, fate.isAtRest, fate.lag, fate.inFlight]).toEqual([false, true, 0, 0])
-  expect(fate.after({ units: [], rows: [] })).toMatchObject(standing(isSettled))
+  expect(fate.after({ units: [], rows: [] })).toMatchObject({ places: [standing(isSettled)] })
 }
 
 describe("Fate", () => {

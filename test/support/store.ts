@@ -10,6 +10,8 @@ export interface Store<A> {
   rows: Array<A>
   checkpoint: Journal.Checkpoint | undefined
   letters: ReadonlyArray<HeldLetter>
+  /** Step and key. */
+  seen: Array<string>
   /** Whether each transaction is rolled back once and runs again, as databases do that cannot serialize it. */
   twice: boolean
   /** Every watermark and how many rows were there with it, in the order of the commits. */
@@ -47,6 +49,7 @@ export const make = <A>(): Store<A> => {
     rows: [],
     checkpoint: undefined,
     letters: [],
+    seen: [],
     twice: false,
     commits: [],
     free: () => void (held = false),
@@ -80,6 +83,11 @@ export const make = <A>(): Store<A> => {
               renewEvery: Option.none(),
               renew: fence,
               load,
+              seen: (step, keys) =>
+                Effect.andThen(
+                  Effect.yieldNow,
+                  Effect.sync(() => new Set(keys.filter((key) => store.seen.includes(`${step} ${key}`))))
+                ),
               guard: (work) =>
                 Effect.andThen(
                   Effect.map(fence, () => void (clean = false)),
@@ -109,10 +117,14 @@ export const make = <A>(): Store<A> => {
                   })
                   return Effect.map(
                     store.twice ? Effect.andThen(attempt, attempt) : attempt,
-                    ({ checkpoint, ...letters }) => {
+                    ({ checkpoint, seen, ...letters }) => {
                       store.rows.push(...staged)
                       store.checkpoint = checkpoint
                       change(letters)
+                      store.seen = [
+                        ...(letters.restart ? [] : store.seen),
+                        ...seen.map(({ key, step }) => `${step} ${key}`)
+                      ]
                       store.commits.push({ checkpoint, rows: store.rows.length })
                     }
                   )

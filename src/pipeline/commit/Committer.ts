@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Work } from "../context/Attempt.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
-import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
+import { type Batch, type Fate, gathered, type Refused, type Standing, standsOf } from "../fate/Fate.ts"
 import { mayPass } from "../frontier/Adding.ts"
 import type { FrontierError } from "../FrontierError.ts"
 import { type Checkpoint, type Commit, JournalError, type Lease } from "../Journal.ts"
@@ -12,8 +12,10 @@ import * as Policy from "../Policy.ts"
 import { explained } from "../RunError.ts"
 import type { Retry, SinkStep } from "../Step.ts"
 import type { Intake } from "./Intake.ts"
+import { spotOf } from "./Inputs.ts"
 import { type Outlets, RowsRefused, type States } from "./Outlets.ts"
 import { failed, WriteFailed } from "./Search.ts"
+import type { StepStates } from "./StepStates.ts"
 
 export interface CommitterOptions {
   readonly pipeline: string
@@ -22,6 +24,8 @@ export interface CommitterOptions {
   readonly letters: DeadLetters
   readonly intake: Intake
   readonly outlets: Outlets
+  readonly insight: Watch
+  readonly states: StepStates
   /** Writes what steps have added to frontiers. */
   readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
   /** What becomes of rows that the sink will not take. */
@@ -36,11 +40,23 @@ export interface CommitterOptions {
   readonly tell: Effect.Effect<void, unknown> | undefined
 }
 
+/** Looks at commits. */
+interface Watch {
+  readonly commit: <E, R>(
+    batch: Batch,
+    standing: Standing,
+    attempts: () => number,
+    commit: Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, E, R>
+}
+
 export class Committer {
   /** Whether it is known what the journal keeps. */
   isCertain = true
   private readonly options: CommitterOptions
   private restart: boolean
+  /** Transactions of the commit that is under way, so far. */
+  private attempts = 0
 
   constructor(options: CommitterOptions) {
     this.options = options
@@ -75,7 +91,7 @@ export class Committer {
   get begin(): Effect.Effect<void, unknown, unknown> {
     const { fate, intake, outlets, tell = Effect.void } = this.options
     return Effect.andThen(
-      this.restart || outlets.isNew ? this.commit(fate.take(), false) : intake.settled(intake.start.position),
+      this.restart || outlets.isNew ? this.commit(fate.take(), false) : this.tell(intake.start),
       // What an earlier run has kept, and was cut off in telling.
       tell
     )
@@ -100,11 +116,15 @@ export class Committer {
   }
 
   private commit(batch: Batch, finished: boolean): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake } = this.options
+    const { fate, insight, intake, states } = this.options
     const standing = fate.after(batch)
-    return Effect.flatMap(intake.keep(standing, finished), (place) =>
-      this.commitWithout(batch, { ...place, sinks: {}, counts: standing.counts }, finished, noRows)
+    this.attempts = 0
+    const commit = Effect.flatMap(states.next(standsOf(batch)), (steps) =>
+      Effect.flatMap(intake.keep(standing.places, finished), (place) =>
+        this.commitWithout(batch, { ...place, sinks: {}, steps, counts: standing.counts }, finished, noRows)
+      )
     )
+    return insight.commit(batch, standing, () => this.attempts, commit)
   }
 
   /** Commits all of a batch but the rows that were refused, and what those became; again where the sink refuses more. */
@@ -121,6 +141,7 @@ export class Committer {
     const counts = refused.size === 0 ? next.counts : fate.after(batch, instead).counts
     const dead = gathered(units, (unit) => unit.dead).concat(instead.flatMap(({ letter }) => letter ?? []))
     const replayed = gathered(units, (unit) => unit.letters)
+    const seen = gathered(units, (unit) => unit.seen)
     let states: States = outlets.states
     // A replay comes to its end, and the source may not have.
     const ends = finished && next.finished
@@ -133,6 +154,7 @@ export class Committer {
           dead,
           untold: tell !== undefined,
           replayed,
+          seen,
           restart: this.restart
         }
       })
@@ -140,13 +162,16 @@ export class Committer {
     const work = gathered(units, (unit) => unit.work)
     const write =
       work.length === 0 ? written : Effect.tap(written, () => Effect.catchCause(addWork(work), failed({ mayPass })))
-    const { account } = intake
-    const taken = account === undefined ? [] : gathered(units, (unit) => unit.positions)
+    const accounts = intake.inlets.flatMap(({ account }, source) => {
+      if (account === undefined) return []
+      const taken = gathered(units, (unit) => unit.positionsIn(fate.windows[source]!))
+      return taken.length === 0 ? [] : [{ account, taken }]
+    })
     // First of all, as a lease is: what is not this run's any more must not be written.
-    const attempt =
-      account === undefined || taken.length === 0
-        ? write
-        : Effect.andThen(Effect.catchCause(account.settle(taken), failed(account)), write)
+    const attempt = accounts.reduceRight(
+      (write, { account, taken }) => Effect.andThen(Effect.catchCause(account.settle(taken), failed(account)), write),
+      write
+    )
     return Effect.flatMap(this.transaction(attempt), (outcome) => {
       if (outcome instanceof RowsRefused) {
         return Effect.flatMap(this.refuse(batch, outcome, refused), (more) =>
@@ -154,12 +179,22 @@ export class Committer {
         )
       }
       outlets.settle(states)
+      this.options.states.settle(next.steps)
       this.restart = false
       fate.settle(batch, instead)
-      account?.settled(taken)
-      const settled = intake.settled(next.position)
+      for (const { account, taken } of accounts) account.settled(taken)
+      const settled = this.tell(next)
       return tell === undefined || dead.length === 0 ? settled : Effect.andThen(settled, tell)
     })
+  }
+
+  /** Tells each source up to where it is kept. */
+  private tell(kept: Checkpoint): Effect.Effect<void, unknown, unknown> {
+    const { inlets } = this.options.intake
+    // One is what most jobs have.
+    return inlets.length === 1
+      ? inlets[0]!.settled(kept.position)
+      : Effect.forEach(inlets, ({ name, settled }) => settled(spotOf(kept, name).position), { discard: true })
   }
 
   /** One transaction, tried again as the policy of the sink says; gives rows that the sink will not take. */
@@ -169,6 +204,7 @@ export class Committer {
     const { lease, sink } = this.options
     const once = Effect.suspend(() => {
       this.isCertain = false
+      this.attempts += 1
       return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
     })
     const { retry } = sink
@@ -203,7 +239,7 @@ export class Committer {
   ): Effect.Effect<ReadonlyArray<readonly [row: number, refused: Refused]>, unknown, unknown> {
     const { letters, pipeline, sink } = this.options
     const written = batch.rows.flatMap((_, row) => (before.has(row) ? [] : [row]))
-    const places = gathered(batch.units, (unit) => unit.outputs.map((_, output) => unit.placeOf(output)))
+    const places = gathered(batch.units, (unit) => unit.outputs.map((_, output) => unit.nameOf(output)))
     return Effect.forEach(rows, ([index, error]) => {
       const row = written[index]!
       const input = batch.rows[row]

@@ -1,6 +1,7 @@
 /** What a job would do, as text and as a picture. Nothing is opened, read or run for it. */
 import type { Description } from "../run/Running.ts"
 import type { RunOptions } from "../Run.ts"
+import { sourcesOf } from "../Step.ts"
 
 export interface Explanation {
   /** For people, a line a thing. */
@@ -10,6 +11,8 @@ export interface Explanation {
 }
 
 export const explain = (description: Description, options: Partial<RunOptions<unknown>>): Explanation => ({
-  text: `${description.source.name} ${options.name ?? ""}`,
+  text: `${sourcesOf(description)
+    .map(({ name }) => name)
+    .join(", ")} ${options.name ?? ""}`,
   mermaid: ""
 })

@@ -3,11 +3,13 @@
  * commit takes what is complete and settles it once that is durable; nobody else changes a `Unit`.
  */
 import type { Work } from "../context/Attempt.ts"
-import type { Counts, DeadLetter } from "../Journal.ts"
+import type { Counts, DeadLetter, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import { Budget, Quota } from "./Budget.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
+import { blockOf, type Succession, type Stand, type Turn } from "./Succession.ts"
 import { Signal } from "./Signal.ts"
-import { Unit } from "./Unit.ts"
+import { type Home, Unit } from "./Unit.ts"
 import { type Limits, type Settled, Window } from "./Window.ts"
 
 /** An element on its way in: at the first step, or, where a dead letter is run again, at the step it failed in. */
@@ -15,7 +17,10 @@ export interface Arrival {
   readonly value: unknown
   readonly position: Position
   readonly bytes: number
-  readonly replays?: { readonly letter: number; readonly step: string; readonly path: string } | undefined
+  /** `at` is when the letter was given up. */
+  readonly replays?:
+    | { readonly letter: number; readonly step: string; readonly path: string; readonly at: number }
+    | undefined
 }
 
 /** What one commit makes durable. */
@@ -34,19 +39,31 @@ export interface Refused {
 }
 
 /** Where things stand once a batch is settled. */
-export interface Standing extends Settled {
+export interface Standing {
+  /** Of each source. */
+  readonly places: ReadonlyArray<Settled>
   readonly counts: Counts
 }
 
+/** A source, and what an earlier run has settled of it. */
+export interface Begins {
+  /** By which its elements are told from those of others; none where it is the only one. */
+  readonly name?: string | undefined
+  readonly resume: Settled
+}
+
 export interface FateOptions {
+  /** The items are shared out among the sources, so that none keeps others from being read. */
   readonly window: Limits
+  readonly sources: ReadonlyArray<Begins>
   /** The most rows in a batch; what one unit became is never split. */
   readonly maxRows: number
   /** Whether what has nothing to write is committed at once, as somebody waits for it to settle. Default false. */
   readonly eager?: boolean | undefined
   /** Whether a commit should wait for a batch of so many rows, as long as there is room for what fills it. Default false. */
   readonly fills?: boolean | undefined
-  readonly resume: Settled & { readonly counts: Counts }
+  /** Of earlier runs. */
+  readonly counts: Counts
 }
 
 export class Fate {
@@ -58,7 +75,9 @@ export class Fate {
   readonly room: Signal = new Signal()
   /** Wakes who lets time pass between commits. */
   readonly pressed: Signal = new Signal()
-  private readonly window: Window
+  /** Of each source, in their order. */
+  readonly windows: ReadonlyArray<Window>
+  private readonly budget: Budget
   private readonly maxRows: number
   private readonly eager: boolean
   private readonly fills: boolean
@@ -78,18 +97,21 @@ export class Fate {
   private closed = false
   private replayed = 0
 
-  constructor({ eager = false, fills = false, maxRows, resume, window }: FateOptions) {
-    this.window = new Window(window, resume)
+  constructor({ counts, eager = false, fills = false, maxRows, sources, window }: FateOptions) {
+    const budget = new Budget(window.bytes)
+    const each = Math.max(1, Math.floor(window.items / sources.length))
+    this.budget = budget
+    this.windows = sources.map(({ name, resume }) => new Window({ name, budget, quota: new Quota(each), resume }))
     this.maxRows = maxRows
     this.eager = eager
     this.fills = fills
     this.half = window.items / 2
-    this.before = resume.counts
+    this.before = counts
   }
 
-  /** Takes a source element in; none when an earlier run has settled it already. */
-  admit({ bytes, position, replays }: Arrival): Unit | undefined {
-    const unit = this.window.admit(position, bytes, replays?.letter)
+  /** Takes an element of a source in; none when an earlier run has settled it already. */
+  admit(window: Window, { bytes, position, replays }: Arrival): Unit | undefined {
+    const unit = window.admit(position, bytes, replays?.letter)
     if (unit !== undefined) this.underway += 1
     return unit
   }
@@ -98,27 +120,24 @@ export class Fate {
    * Takes in elements from `from` on that are written as they are, as many as a window that is not full has room for, and gives how
    * many; none where each may have a fate of its own.
    */
-  admitRun(arrivals: ReadonlyArray<Arrival>, from: number): number {
-    const { window } = this
+  admitRun(window: Window, arrivals: ReadonlyArray<Arrival>, from: number): number {
     if (window.isAhead) return 0
     // Never across the end of a batch, so that batches are as full as they would be of single elements.
     const toBatch = this.maxRows - (this.readyRows % this.maxRows)
     const end = Math.min(arrivals.length, from + Math.min(window.left, longestRun, toBatch))
-    const { bytesLeft } = window
+    const { left } = this.budget
     const values: Array<unknown> = []
     const places: Array<Position> = []
     let bytes = 0
     for (let at = from; at < end; at++) {
       const arrival = arrivals[at]!
-      if (arrival.replays !== undefined || (at > from && bytes >= bytesLeft)) break
+      if (arrival.replays !== undefined || (at > from && bytes >= left)) break
       values.push(arrival.value)
       places.push(arrival.position)
       bytes += arrival.bytes
     }
     if (values.length === 0) return 0
-    const run = Unit.run(values, places, bytes)
-    window.admitRun(run)
-    this.ready.push(run)
+    this.ready.push(window.admitRun(values, places, bytes))
     this.readyRows += values.length
     this.readyCount += values.length
     this.wakeCommitter()
@@ -127,7 +146,7 @@ export class Fate {
 
   /** What has nothing to write is committed for the room that it takes, where there is none left. */
   press(): void {
-    if (this.window.isFull) this.wakeCommitter()
+    if (this.isFull) this.wakeCommitter()
   }
 
   /** One descendant of the unit became `children`, each of which ends by itself. */
@@ -148,9 +167,23 @@ export class Fate {
     return unit
   }
 
+  /** The other settles no sooner than the unit: with it, where that is not complete. */
+  tie(unit: Unit, other: Unit): void {
+    const { root } = unit
+    if (root.taken || root === other.root) return
+    if (root.live > 0) {
+      root.absorb(other.root)
+      this.underway -= 1
+    } else {
+      other.root.inTurn = true
+      for (const { succession } of root.turns) this.turn(other, succession)
+    }
+  }
+
   /** What the unit became takes so much more memory. */
   grow(unit: Unit, bytes: number): void {
-    this.window.grow(unit, bytes)
+    unit.root.bytes += bytes
+    this.budget.bytes += bytes
     this.press()
   }
 
@@ -176,6 +209,25 @@ export class Fate {
     this.grow(unit, bytes)
   }
 
+  /** One descendant is the first of its key: others of that key are dropped once the unit has settled. */
+  mark(unit: Unit, seen: Seen): void {
+    unit.root.mark(seen)
+  }
+
+  /** One descendant went through the step that a succession is of. */
+  turn(unit: Unit, succession: Succession<Unit>): void {
+    const { root } = unit
+    root.turn(succession.join(root))
+  }
+
+  /** A unit of no element of the source, for what a step gives when there are no more. */
+  append(position: Position): Unit {
+    const unit = new Unit(position, 0, undefined, nowhere)
+    unit.count = 0
+    this.underway += 1
+    return unit
+  }
+
   /** One descendant has reached the sink. */
   output(unit: Unit, value: unknown): void {
     unit.root.add(value)
@@ -188,8 +240,31 @@ export class Fate {
     root.live -= 1
     if (root.live > 0) return
     this.underway -= 1
+    if (root.turns.length === 0) this.complete(root)
+    else this.release(root)
+  }
+
+  /** What is at the head of all its successions is complete, alone or with what it stands among. */
+  private release(unit: Unit): void {
+    const successions = new Set(successionsOf(unit))
+    for (const succession of successions) {
+      successions.delete(succession)
+      for (let { head } = succession; head !== undefined; { head } = succession) {
+        const block = blockOf(head)
+        if (block === undefined) break
+        for (const other of block) if (other !== head) head.absorb(other)
+        for (const one of successionsOf(head)) {
+          one.leave(head)
+          if (one !== succession) successions.add(one)
+        }
+        this.complete(head)
+      }
+    }
+  }
+
+  private complete(root: Unit): void {
     const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0 || root.work.length > 0
-    if (writes) {
+    if (writes || (root.inTurn && this.ready.length > 0)) {
       this.ready.push(root)
       this.readyRows += root.outputs.length
       this.readyCount += root.count
@@ -208,12 +283,19 @@ export class Fate {
     return this.closed
   }
 
+  /** Whether one of the windows is. */
   get isFull(): boolean {
-    return this.window.isFull
+    for (const window of this.windows) if (window.isFull) return true
+    return false
   }
 
   get isHeavy(): boolean {
-    return this.window.isHeavy
+    return this.budget.isHeavy
+  }
+
+  /** Rows that wait to be written. */
+  get waiting(): number {
+    return this.readyRows
   }
 
   /** Whether something is to be written. */
@@ -224,7 +306,7 @@ export class Fate {
   /** Whether a commit should follow: enough is to be written, or nothing else makes room in the window. */
   get isDue(): boolean {
     if (this.ready.length === 0) return this.hasQuiet
-    return !this.fills || this.closed || this.isEnough || this.window.isHeavy || this.isStuck
+    return !this.fills || this.closed || this.isEnough || this.isHeavy || this.isStuck
   }
 
   /** Half a window, so that the other half is filled while the commit is under way. */
@@ -234,11 +316,11 @@ export class Fate {
 
   /** Nothing will become ready before there is room. A full window whose elements are still worked on gives more yet. */
   private get isStuck(): boolean {
-    return this.underway === 0 && this.window.isFull
+    return this.underway === 0 && this.isFull
   }
 
   private get hasQuiet(): boolean {
-    return this.quiet.length > 0 && (this.eager || this.closed || this.window.isFull)
+    return this.quiet.length > 0 && (this.eager || this.closed || this.isFull)
   }
 
   get isCommitting(): boolean {
@@ -251,12 +333,14 @@ export class Fate {
   }
 
   get read(): number {
-    return this.window.read
+    return this.budget.read
   }
 
-  /** Elements from the watermark to the reader. */
+  /** Elements from the watermarks to the readers. */
   get lag(): number {
-    return this.window.size
+    let size = 0
+    for (const window of this.windows) size += window.size
+    return size
   }
 
   /** Elements whose fate is not known yet. */
@@ -264,7 +348,7 @@ export class Fate {
     let quiet = 0
     for (const unit of this.quiet) quiet += unit.count
     for (const unit of this.quietTaken) quiet += unit.count
-    return this.window.open - quiet
+    return this.budget.open - quiet
   }
 
   /** The fates that are durable, and those that have nothing to write. */
@@ -304,18 +388,24 @@ export class Fate {
     retract(counts, refused)
     const both = sum(this.before, counts)
     // What is replayed settled before, as a dead letter.
-    return { ...this.window.after(), counts: { ...both, settled: both.settled - replayed, dead: both.dead - replayed } }
+    return {
+      places: this.windows.map((window) => window.after()),
+      counts: { ...both, settled: both.settled - replayed, dead: both.dead - replayed }
+    }
   }
 
   /** The batch is durable (P13). */
   settle({ units }: Batch, refused: ReadonlyArray<Refused> = []): void {
+    const { budget, settled } = this
     for (const unit of units) {
-      this.window.settle(unit)
+      unit.settle()
+      budget.bytes -= unit.bytes
+      budget.open -= unit.count
       this.replayed += unit.letters.length
-      tally(this.settled, unit)
+      tally(settled, unit)
     }
-    this.window.advance()
-    retract(this.settled, refused)
+    for (const window of this.windows) window.advance()
+    retract(settled, refused)
     this.quietTaken = []
     this.committing = false
     this.room.wakeAll()
@@ -324,7 +414,7 @@ export class Fate {
   private wakeCommitter(): void {
     // The first that is ready begins the time that the committer waits for more.
     if (this.ready.length === 1 || this.isDue) this.due.wakeOne()
-    if (this.window.isFull) this.pressed.wakeAll()
+    if (this.isFull) this.pressed.wakeAll()
   }
 }
 
@@ -338,6 +428,19 @@ const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
     if (letter === undefined) counts.skipped += 1
     else counts.dead += 1
   }
+}
+
+/** Of units that are in no window. */
+const nowhere: Home = { nameOf: (position) => position }
+
+const successionsOf = ({ turns }: Unit): ReadonlyArray<Succession<Unit>> => turns.map(({ succession }) => succession)
+
+/** How each step with a state stands once the batch is settled, if something of it came there. */
+export const standsOf = ({ units }: Batch): ReadonlyMap<string, Stand> => {
+  const last = new Map<Succession<Unit>, Turn<Unit>>()
+  for (const { turns } of units)
+    for (const turn of turns) if (turn.at >= (last.get(turn.succession)?.at ?? 0)) last.set(turn.succession, turn)
+  return new Map(Array.from(last.values(), (turn) => [turn.succession.name, turn]))
 }
 
 /** What the units became, which is so many rows. */

@@ -1,7 +1,14 @@
 /** What is settled together. */
 import type { Work } from "../context/Attempt.ts"
-import type { DeadLetter } from "../Journal.ts"
+import type { DeadLetter, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import { later, type Turn } from "./Succession.ts"
+
+/** What a unit knows of the window that it is in. */
+export interface Home {
+  /** Which source element stands there, as messages, dead letters and keys have it. */
+  readonly nameOf: (position: Position) => Position
+}
 
 /**
  * A source element with all it became; or several, where a batch brought them together. What it became is written in
@@ -20,6 +27,8 @@ export class Unit {
   /** Bytes of its source elements, as the source measures them. */
   read: number
   readonly position: Position
+  /** The window that it is in: what it absorbed may be in others. */
+  readonly window: Home
   outputs: ReadonlyArray<unknown> = nothing
   dead: ReadonlyArray<DeadLetter> = nothing
   /** The dead letters that its source elements are the replays of. */
@@ -28,21 +37,28 @@ export class Unit {
   work: ReadonlyArray<Work> = nothing
   filtered = 0
   skipped = 0
+  /** The keys that it was the first to have. */
+  seen: ReadonlyArray<Seen> = nothing
+  /** Where it stands in the successions of steps with a state. */
+  turns: ReadonlyArray<Turn<Unit>> = nothing
+  /** It must not settle before what is complete already. */
+  inTurn = false
   private members: ReadonlyArray<Unit> = nothing
   /** Of a run: where each of its source elements is, which are its outputs as well. */
   private places: ReadonlyArray<Position> = nothing
   private merged: Unit | undefined
 
-  constructor(position: Position, bytes: number, letter: number | undefined) {
+  constructor(position: Position, bytes: number, letter: number | undefined, window: Home) {
     this.position = position
+    this.window = window
     this.bytes = bytes
     this.read = bytes
     if (letter !== undefined) this.letters = [letter]
   }
 
   /** Elements in a row that are written as they are: each of them settles with the others, and costs no unit of its own. */
-  static run(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number): Unit {
-    const unit = new Unit(places.at(-1)!, bytes, undefined)
+  static run(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number, window: Home): Unit {
+    const unit = new Unit(places.at(-1)!, bytes, undefined, window)
     unit.count = values.length
     unit.outputs = values
     unit.places = places
@@ -54,9 +70,14 @@ export class Unit {
     return this.places === nothing ? 1 : this.places.length
   }
 
-  /** Where what became this output stood. */
-  placeOf(output: number): Position {
-    return this.places === nothing ? this.position : this.places[output]!
+  /** Which source element it is, as messages, dead letters and keys have it. */
+  get name(): Position {
+    return this.window.nameOf(this.position)
+  }
+
+  /** The same of what became this output. */
+  nameOf(output: number): Position {
+    return this.places === nothing ? this.name : this.window.nameOf(this.places[output]!)
   }
 
   /** The unit that this one became part of. */
@@ -79,6 +100,15 @@ export class Unit {
     this.filtered += work.tooDeep
   }
 
+  mark(seen: Seen): void {
+    this.seen = appended(this.seen, seen)
+  }
+
+  turn(turn: Turn<Unit>): void {
+    this.turns = this.turns === nothing ? [turn] : later(this.turns, [turn])
+    this.inTurn = true
+  }
+
   /** Makes both one; call on roots. */
   absorb(other: Unit): void {
     this.live += other.live
@@ -89,6 +119,9 @@ export class Unit {
     for (const letter of other.dead) this.bury(letter)
     for (const work of other.work) this.work = appended(this.work, work)
     for (const letter of other.letters) this.letters = appended(this.letters, letter)
+    for (const seen of other.seen) this.mark(seen)
+    if (other.turns !== nothing) this.turns = later(this.turns, other.turns)
+    this.inTurn ||= other.inTurn
     this.filtered += other.filtered
     this.skipped += other.skipped
     this.members = appended(this.members, other)
@@ -96,9 +129,11 @@ export class Unit {
     other.merged = this
   }
 
-  /** Those of all its source elements. */
-  get positions(): ReadonlyArray<Position> {
-    return this.places === nothing ? [this.position, ...this.members.map(({ position }) => position)] : this.places
+  /** Those of all its source elements, as their sources have them; or only of those that came by one window. */
+  positionsIn(window?: Home): ReadonlyArray<Position> {
+    const isThere = (unit: Unit) => window === undefined || unit.window === window
+    if (this.places !== nothing) return isThere(this) ? this.places : nothing
+    return [this, ...this.members].filter(isThere).map(({ position }) => position)
   }
 
   /** Its fate is known, and that of all it absorbed. */

@@ -1,5 +1,6 @@
 /** A place that items come to and are sent on from. */
 import type * as Effect from "effect/Effect"
+import { Tally } from "../context/Tally.ts"
 import type { Fate } from "../fate/Fate.ts"
 import type { Item } from "./Lane.ts"
 
@@ -8,8 +9,13 @@ export interface Station {
   readonly isIdle: boolean
   /** Items that wait here. */
   readonly waiting: number
-  /** Items that are worked on. */
+  /** Items that were begun and are not at their end. */
   readonly working: number
+  /** Those of them that hold no worker. */
+  readonly resting: number
+  /** Items that may hold one at once. */
+  readonly concurrency: number
+  readonly tally: Tally
   readonly accept: (item: Item) => void
   /** Whether what comes here is written as it is. */
   readonly isEnd: boolean
@@ -17,6 +23,8 @@ export interface Station {
   readonly flush: () => void
   /** No more items will come. */
   readonly close: () => void
+  /** Gives what is left, once all that came has gone on and there is no more in the source. Default: nothing is. */
+  readonly finish?: () => void
   /** What has to run for the station to work; ends after `close`. */
   readonly crew: () => ReadonlyArray<Effect.Effect<void, unknown, unknown>>
 }
@@ -27,6 +35,9 @@ export class Exit implements Station {
   readonly isIdle = true
   readonly waiting = 0
   readonly working = 0
+  readonly resting = 0
+  readonly concurrency = 1
+  readonly tally: Tally = new Tally()
   private readonly fate: Fate
 
   constructor(fate: Fate) {

@@ -4,9 +4,10 @@ import type { Attempt, Work } from "../context/Attempt.ts"
 import type { Position } from "../context/Place.ts"
 import type { Each } from "../Step.ts"
 import type { Item } from "./Lane.ts"
+import type { Observed, Observer } from "./Observer.ts"
 
-/** Whose elements they are: what an idempotency key begins with; none where the source has no positions. */
-export type KeyPrefix = string | undefined
+/** Whose element it is: what its idempotency keys begin with; none where its source has no positions. */
+export type KeyPrefix = (element: Position) => string | undefined
 
 export class Worker implements Attempt {
   count = 1
@@ -16,6 +17,7 @@ export class Worker implements Attempt {
   next: Effect.Effect<unknown, unknown, unknown> | undefined
   /** What the step has added to frontiers. */
   work: Array<Work> | undefined
+  observer: Observer | undefined
   /** Whether a step waits for what now runs. */
   waits = false
   private index = 0
@@ -27,13 +29,16 @@ export class Worker implements Attempt {
 
   /** P15. No part can hold what separates it from the next one. */
   get key(): string | undefined {
-    if (this.item === undefined || this.prefix === undefined) return undefined
-    const parts = [this.step!.name, JSON.stringify(this.item.unit.position)].map(encodeURIComponent)
-    return `${this.prefix}:${parts.join(":")}${this.item.path}`
+    if (this.item === undefined) return undefined
+    const { path, unit } = this.item
+    const prefix = this.prefix(unit.name)
+    if (prefix === undefined) return undefined
+    const parts = [this.step!.name, JSON.stringify(unit.name)].map(encodeURIComponent)
+    return `${prefix}:${parts.join(":")}${path}`
   }
 
   get positions(): ReadonlyArray<Position> | undefined {
-    return this.item?.unit.root.positions
+    return this.item?.unit.root.positionsIn()
   }
 
   readonly add = (work: Work): void => {
@@ -57,12 +62,18 @@ export class Worker implements Attempt {
   start(next: Effect.Effect<unknown, unknown, unknown>): Effect.Effect<unknown, unknown, unknown> {
     this.next = undefined
     this.waits = true
-    return next
+    return this.observer === undefined ? next : this.observer.begin(next, this.observed)
+  }
+
+  private readonly observed = (): Observed => {
+    const { path, unit } = this.item!
+    return { unit, path, step: this.step!, attempt: this.count }
   }
 
   /** Ends the wait; gives the step that waited. */
   resume(): number {
     this.waits = false
+    this.observer?.end()
     return this.index
   }
 }

@@ -47,4 +47,4 @@ export interface Skipped extends Dropped {
 }
 
 export const dryRun = <E, R>(description: Description, options: DryRunOptions<Delivery>): Effect.Effect<DryRun, E, R> =>
-  Effect.die(new Error(`not there yet: ${description.source.name}, ${options.name}`))
+  Effect.die(new Error(`not there yet: ${options.name}`))

@@ -14,27 +14,31 @@ import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
 import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
+import { inputsOf, positionOf } from "../commit/Inputs.ts"
 import type { Known } from "../commit/Resume.ts"
-import { make as makeMeter, Meter } from "../context/Meter.ts"
+import type { StepStates } from "../commit/StepStates.ts"
+import type { Work } from "../context/Attempt.ts"
+import { Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
+import type { Parked } from "../fate/Parked.ts"
 import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
+import type { KeyPrefix } from "../flow/Worker.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
-import { write as writeWork } from "../frontier/Adding.ts"
+import type { FrontierError } from "../FrontierError.ts"
 import { type Journal, type JournalError, keyOf, type Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import type { Source } from "../Source.ts"
-import type { SinkStep, Step } from "../Step.ts"
+import type { Position } from "../Source.ts"
+import { type Branch, isMeeting, type SinkStep } from "../Step.ts"
 import { boundsOf } from "./Bounds.ts"
+import { Insight } from "./Insight.ts"
 
 /** What runs: all of a job but its types. */
-export interface Description {
-  readonly source: Source<any, any, any, any>
-  readonly steps: ReadonlyArray<Step>
+export interface Description extends Branch {
   readonly sink: Sink<any, any, any, Guarantee>
   readonly sinkStep: SinkStep
   readonly guarantee: Delivery
@@ -47,51 +51,67 @@ export interface Begun {
 }
 
 export interface Accepted {
-  /** None where there is none, as nothing is kept. */
+  /** Writes what steps have added to frontiers, in the transaction that is open. */
+  readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
+  /** None where nothing is kept. */
   readonly journal: Journal | undefined
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
   readonly restart: boolean
+  /** Whether it has a name, by which it can be told from others. */
+  readonly isNamed: boolean
+  readonly states: StepStates
   /** The files of source and journal. */
   readonly taken: ReadonlySet<string>
+  /** The keys that dead letters are in the way of, by step. */
+  readonly parked?: ReadonlyMap<string, Parked> | undefined
 }
 
 export const open = (
-  { guarantee, sinkStep, source, steps }: Description,
+  description: Description,
   options: RunOptions<Delivery>,
-  { intake, journal, known, lease, restart, taken }: Accepted,
+  { addWork, intake, isNamed, journal, known, lease, parked = noneParked, restart, states, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
     const { name } = options
-    const { start } = intake
+    const { guarantee, sinkStep } = description
+    const { inlets, start } = intake
+    const hasAccount = inlets.some(({ account }) => account !== undefined)
     const startedAt = yield* Alarm.moment
-    const meter = makeMeter()
+    const insight = new Insight(name, options.partition, options.trace?.every)
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
     const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
     const { prefers } = outlets
     const fate = new Fate({
       ...boundsOf(options, prefers),
-      fills: prefers !== undefined && options.commitEvery === undefined && intake.account === undefined,
-      eager: intake.account !== undefined,
-      resume: { ...intake.resume, counts: start.counts }
+      sources: inlets,
+      fills: prefers !== undefined && options.commitEvery === undefined && !hasAccount,
+      eager: hasAccount,
+      counts: start.counts
     })
     const letters = new DeadLetters(name, options.version, fate)
     const room = new Room(fate)
-    const keys = source.resumable ? keysOf(source, options) : undefined
     const flow = new Flow({
       pipeline: name,
-      keys,
+      keys: keysOf(description, options),
       fate,
       letters,
+      parked,
       room,
       // Who keeps account may wait for what is in a batch, and must not wait for ever.
-      steps: intake.account === undefined ? steps : steps.map(hurried),
+      ...(hasAccount ? hurried(description) : description),
+      stands: states.stands,
+      known: lease.seen,
+      ends: intake.ends ?? true,
       sink: sinkStep.name,
-      outside
+      outside,
+      trace: insight.trace
     })
+    insight.look({ fate, flow, letters, sink: sinkStep })
+    if (isNamed) yield* insight.publish
     const committer = new Committer({
       pipeline: name,
       lease,
@@ -99,7 +119,9 @@ export const open = (
       letters,
       intake,
       outlets,
-      addWork: (work) => writeWork(journal, work),
+      insight,
+      states,
+      addWork,
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
@@ -113,19 +135,15 @@ export const open = (
     let asked: (() => void) | undefined
     const progress = Effect.map(Alarm.moment, (now): Progress => {
       const elapsed = Math.round(now - startedAt)
-      const { known } = fate
-      const done = start.counts.bytes + known.bytes
+      const counts = insight.counts
+      const done = start.counts.bytes + counts.bytes
       return {
-        ...known,
+        ...counts,
         pipeline: name,
-        retries: meter.retries,
-        moved: meter.bytes,
-        inFlight: fate.inFlight,
-        lag: fate.lag,
         elapsed: Duration.millis(elapsed),
-        rate: perSecond(known.settled, elapsed),
+        rate: perSecond(counts.settled, elapsed),
         eta: Option.filter(
-          Option.map(intake.size, (size) => Duration.millis((size - done) / (known.bytes / elapsed))),
+          Option.map(intake.size, (size) => Duration.millis((size - done) / (counts.bytes / elapsed))),
           (eta) => Duration.isFinite(eta) && Duration.isGreaterThanOrEqualTo(eta, Duration.zero)
         )
       }
@@ -138,7 +156,7 @@ export const open = (
       name,
       state: Effect.sync(() => state),
       progress,
-      steps: Effect.sync(() => flow.steps),
+      steps: Effect.sync(() => insight.counts.steps),
       pause: Effect.sync(() => {
         if (state !== "running") return
         state = "paused"
@@ -149,7 +167,7 @@ export const open = (
         state = "running"
         flow.resume()
       }),
-      set: () => Effect.void,
+      set: (step, { concurrency }) => flow.set(step, concurrency),
       drain: Effect.sync(() => {
         if (state !== "running" && state !== "paused") return
         state = "draining"
@@ -168,8 +186,11 @@ export const open = (
     })
 
     const work = Effect.gen(function* () {
-      const committing = yield* TaskGroup.supervise(outside(Effect.andThen(committer.run, finish)), { name: "writer" })
-      const flowing = yield* TaskGroup.supervise(flow.process(intake.arrivals), { name: "flow" })
+      const committing = yield* TaskGroup.supervise(
+        outside(Effect.provideService(Effect.andThen(committer.run, finish), Meter, insight.tally.meter)),
+        { name: "writer" }
+      )
+      const flowing = yield* TaskGroup.supervise(flow.process(inlets.map(({ arrivals }) => arrivals)), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
         yield* TaskGroup.spawn(renewing(lease), { name: "lease" }),
@@ -205,7 +226,7 @@ export const open = (
 
     const toEnd = Effect.gen(function* () {
       const [committed, flowed] = yield* TaskGroup.open(work, { name: `run ${name}` }).pipe(
-        Effect.provideService(Meter, meter)
+        Effect.provideService(Meter, insight.meter)
       )
       for (const exit of [committed, flowed]) {
         if (Exit.isFailure(exit) && !(flow.draining && Cause.hasInterruptsOnly(exit.cause))) {
@@ -222,12 +243,11 @@ export const open = (
         guarantee,
         outcome: finished ? "done" : "drained",
         resumable: intake.resumable && !finished,
-        resumed: Option.isSome(start.position) || start.ahead.length > 0,
-        retries: meter.retries,
-        moved: meter.bytes,
+        resumed: intake.resumed,
+        ...insight.metered,
         seconds: elapsed / 1000,
         rate: perSecond(fate.settled.settled, elapsed),
-        position: (yield* intake.keep(now, finished)).position,
+        position: positionOf(yield* intake.keep(now.places, finished)),
         total: now.counts
       }
       return summary
@@ -240,8 +260,10 @@ export const open = (
         })
       )
     )
-    return { handle, toEnd }
+    return { handle, toEnd: isNamed ? insight.whole(toEnd) : toEnd }
   })
+
+const noneParked: ReadonlyMap<string, Parked> = new Map()
 
 /**
  * Leaves nothing behind but what is committed, where that is known; the next run finds out otherwise. Who has lost the lease knows
@@ -262,12 +284,22 @@ export const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, Jour
   Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
 
 /** Whoever takes an element from an account, it is the same one. */
-const keysOf = ({ account, name: source }: Description["source"], { name, partition }: RunOptions<Delivery>): string =>
-  (account !== undefined ? [source] : partition === undefined ? [name] : [name, partition])
-    .map(encodeURIComponent)
-    .join("/")
+const keysOf = (branch: Branch, { name, partition }: RunOptions<Delivery>): KeyPrefix => {
+  const inputs = inputsOf(branch)
+  const run = (partition === undefined ? [name] : [name, partition]).map(encodeURIComponent).join("/")
+  const prefixes = inputs.map(({ source }) =>
+    source.resumable ? (source.account === undefined ? run : encodeURIComponent(source.name)) : undefined
+  )
+  if (inputs.length === 1) return () => prefixes[0]
+  const byName = new Map(inputs.map(({ name }, i) => [name, prefixes[i]]))
+  return (element) => byName.get(Object.keys(element as Record<string, Position>)[0])
+}
 
-const hurried = (step: Step): Step =>
-  step._tag === "Batch" && step.within === undefined ? { ...step, within: Duration.seconds(1) } : step
+const hurried = (branch: Branch): Branch => ({
+  source: isMeeting(branch.source) ? { ...branch.source, inputs: branch.source.inputs.map(hurried) } : branch.source,
+  steps: branch.steps.map((step) =>
+    step._tag === "Batch" && step.within === undefined ? { ...step, within: Duration.seconds(1) } : step
+  )
+})
 
 const perSecond = (count: number, millis: number): number => (millis === 0 ? 0 : (count / millis) * 1000)

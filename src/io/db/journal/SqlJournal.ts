@@ -48,6 +48,6 @@ export const make = (db: Omit<Db, "journal">, host?: Host): Journal => {
         Effect.andThen(store.ready, sql.withTransaction(store.letters.bury(key, letters, false))),
         failed(key.pipeline, "keep dead letters")
       ),
-    frontier: JournalFrontier.make(sql, own)
+    frontier: JournalFrontier.make(sql, own, host)
   }
 }
