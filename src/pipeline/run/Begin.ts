@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
-import { apart, match, refuse, sourceChanges } from "../commit/Resume.ts"
+import { apart, type Known, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
 import type { Delivery } from "../Guarantee.ts"
@@ -46,10 +46,7 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
     const { sinks, journal, lease, taken } = yield* own(description, options, description.source)
     const { source } = description
     const accepted = Effect.gen(function* () {
-      const kept = source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept !== undefined && (yield* startsOver(source, kept, options))
-      const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
-      const start = restart || kept === undefined ? nothing : kept
+      const { known, restart, start } = yield* accept(source, sinks, options, lease.load)
       return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
@@ -115,7 +112,7 @@ export const pour = <A, E, R>(
   )
 
 /** What source and sinks do is no attempt of a step, though a step may run the pipeline (P15). */
-const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+export const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
@@ -144,6 +141,24 @@ const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun =
   )
 })
 
+/** Where a run goes on, and with what; fails where what is kept says nothing of what is here. */
+export const accept = (
+  source: Description["source"],
+  sinks: Parameters<typeof match>[1],
+  options: RunOptions<Delivery>,
+  load: Effect.Effect<Option.Option<Checkpoint>, unknown, unknown>
+): Effect.Effect<
+  { readonly known: ReadonlyArray<Known>; readonly restart: boolean; readonly start: Checkpoint },
+  unknown,
+  unknown
+> =>
+  Effect.gen(function* () {
+    const kept = source.resumable ? Option.getOrUndefined(yield* load) : undefined
+    const restart = kept !== undefined && (yield* startsOver(source, kept, options))
+    const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
+    return { known, restart, start: restart || kept === undefined ? nothing : kept }
+  })
+
 const startsOver = (
   source: Description["source"],
   kept: Checkpoint,
@@ -157,7 +172,7 @@ const startsOver = (
   })
 
 /** Keeps nothing, for nobody. */
-const unleased: Lease = {
+export const unleased: Lease = {
   id: "",
   host: { id: "", label: "", runs: () => undefined },
   durable: false,
@@ -178,5 +193,5 @@ const burying = (journal: Journal, name: string): Lease => ({
 })
 
 /** The steps of a description have lost their types; what the pipeline's own type says of them is taken back here. */
-const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>
+export const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>
   effect as Effect.Effect<A, E, R>

@@ -1,50 +1,186 @@
-/** A run of the first elements that keeps and writes nothing: what it would have done. */
+/** A run of the first elements that writes and keeps nothing, and tells what it would have. */
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Stream from "effect/Stream"
+import { type Intake, unkept } from "../commit/Intake.ts"
+import { apart, type Known } from "../commit/Resume.ts"
 import type { Delivery } from "../Guarantee.ts"
-import type { Counts, DeadLetter } from "../Journal.ts"
+import { type Checkpoint, type Counts, type DeadLetter, keyOf, type Lease } from "../Journal.ts"
 import type { RunOptions } from "../Run.ts"
 import type { Position } from "../Source.ts"
-import type { Description } from "./Running.ts"
+import type { Step } from "../Step.ts"
+import { accept, ofNoStep, typed, unleased } from "./Begin.ts"
+import { isEach, journalOf } from "./Place.ts"
+import { type Description, open } from "./Running.ts"
 
 export interface DryRunOptions<out G> extends RunOptions<G> {
   /** How many elements of the source are read. Default 10. */
   readonly first?: number | undefined
 }
 
-/** What a run would do with the next elements of its source. */
-export interface DryRun extends Counts {
+/** What a run would do with the elements that it reads next. */
+export interface DryRun {
   readonly pipeline: string
   readonly guarantee: Delivery
-  /** Where an earlier run stopped, behind which this began. */
+  /** Where an earlier run stopped, which is where this began; none at the beginning. */
   readonly from: Option.Option<Position>
-  /** Whether there is more to read. */
-  readonly more: boolean
-  /** What would be written, by sink. */
-  readonly writes: ReadonlyArray<Written>
-  /** What each filter dropped. */
-  readonly left: ReadonlyArray<Dropped>
-  /** What a step failed on whose policy is to skip. */
-  readonly failed: ReadonlyArray<Skipped>
-  /** What would be kept as a dead letter. */
-  readonly letters: ReadonlyArray<DeadLetter>
+  /** Whether the source came to its end; it may have no more where this is false. */
+  readonly ended: boolean
+  readonly counts: Counts
+  /** What each sink would be given, in order. */
+  readonly written: ReadonlyArray<WouldWrite>
+  readonly filtered: ReadonlyArray<WouldDrop>
+  readonly skipped: ReadonlyArray<WouldSkip>
+  /** What would be kept of the elements that a step failed on. */
+  readonly dead: ReadonlyArray<DeadLetter>
 }
 
-export interface Written {
+export interface WouldWrite {
   readonly sink: string
   readonly elements: ReadonlyArray<unknown>
 }
 
-export interface Dropped {
+export interface WouldDrop {
   readonly step: string
+  /** What the step was given. */
   readonly input: unknown
 }
 
-export interface Skipped extends Dropped {
+export interface WouldSkip extends WouldDrop {
   readonly position: Position
   /** The error, readable. */
   readonly cause: string
 }
 
 export const dryRun = <E, R>(description: Description, options: DryRunOptions<Delivery>): Effect.Effect<DryRun, E, R> =>
-  Effect.die(new Error(`not there yet: ${description.source.name}, ${options.name}`))
+  typed(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { first = 10, name, partition } = options
+        const { guarantee, sink, source } = description
+        const sinks = sink.members ?? [sink]
+        const journal = yield* journalOf(description)
+        yield* apart(name, source, sinks, journal)
+        const load = journal === undefined ? Effect.succeedNone : journal.load(keyOf(name, partition))
+        const { start } = yield* accept(source, sinks, options, load)
+        const witness = new Witness(description.steps)
+        const written = sinks.map((sink) => ({ sink: sink.name, elements: new Array<unknown>() }))
+        const known = sinks.map((sink, i) => inStead(sink, i, written[i]!.elements))
+        const intake = someOf(source, start, first)
+        const { toEnd } = yield* open({ ...description, steps: witness.steps }, options, {
+          lease: witness.lease,
+          known,
+          restart: false,
+          taken: new Set(),
+          intake
+        })
+        const { bytes, outcome, settled, filtered, written: rows } = yield* toEnd
+        const { dead, skipped } = witness
+        return {
+          pipeline: name,
+          guarantee,
+          from: start.position,
+          ended: outcome === "done" && settled < first,
+          counts: { settled, written: rows, filtered, skipped: skipped.length, dead: dead.length, bytes },
+          written,
+          filtered: witness.filtered,
+          skipped,
+          dead
+        }
+      })
+    ).pipe(ofNoStep)
+  )
+
+/** The next elements that are not settled. Queues are looked at, and nothing is taken from them. */
+const someOf = (source: Description["source"], start: Checkpoint, first: number): Intake => {
+  const settled = new Set(start.ahead)
+  let count = 0
+  for (let left = first; left > 0; count++) if (!settled.has(count + 1)) left -= 1
+  return {
+    ...unkept(source),
+    start,
+    resume: { ...start, reach: Option.map(start.reach, ({ position }) => position) },
+    arrivals: Stream.take(source.read(start.position, start.fingerprint), count)
+  }
+}
+
+/** Takes what the sink would be given. */
+const inStead = (sink: Known["sink"], place: number, elements: Array<unknown>): Known => ({
+  sink: {
+    ...sink,
+    open: () =>
+      Effect.succeed({
+        write: (given) =>
+          Effect.sync(() => {
+            for (const element of sink.preview?.(given) ?? given) elements.push(element)
+            return null
+          })
+      })
+  },
+  identity: `${place}`,
+  fingerprint: {},
+  state: Option.some(null)
+})
+
+/** Sees what becomes of elements that reach no sink. */
+class Witness {
+  readonly filtered: Array<WouldDrop> = []
+  readonly steps: ReadonlyArray<Step>
+  readonly lease: Lease
+  private readonly letters: Array<DeadLetter> = []
+  /** What was skipped, each kept as a letter that has but its index here. */
+  private readonly inputs: Array<unknown> = []
+  private readonly skipping = new Set<string>()
+
+  constructor(steps: ReadonlyArray<Step>) {
+    this.steps = steps.map((step) => this.seen(step))
+    this.lease = {
+      ...unleased,
+      commit: (write) => Effect.map(write, ({ dead }) => void this.letters.push(...dead))
+    }
+  }
+
+  get dead(): ReadonlyArray<DeadLetter> {
+    return this.letters.filter(({ step }) => !this.skipping.has(step))
+  }
+
+  get skipped(): ReadonlyArray<WouldSkip> {
+    return this.letters
+      .filter(({ step }) => this.skipping.has(step))
+      .map(({ cause, input, position, step }) => ({ step, input: this.inputs[Number(input)], position, cause }))
+  }
+
+  private seen(step: Step): Step {
+    if (!isEach(step)) return step
+    const { f, kind, name, onError } = step
+    if (onError === "skip") this.skipping.add(name)
+    return {
+      ...step,
+      ...(onError === "skip" && { onError: { deadLetter: this.asIndex } }),
+      ...(kind === "filter" && { f: (input: unknown) => this.looked(name, input, f(input)) })
+    }
+  }
+
+  /** What a filter gives, and that it was seen. */
+  private looked(step: string, input: unknown, given: unknown): unknown {
+    const look = (kept: unknown): unknown => {
+      if (kept !== true) this.filtered.push({ step, input })
+      return kept
+    }
+    if (Effect.isEffect(given)) return Effect.map(given, look)
+    return Predicate.isPromiseLike(given) ? Promise.resolve(given).then(look) : look(given)
+  }
+
+  private readonly asIndex: Schema.Codec<unknown, string> = Schema.String.pipe(
+    Schema.decodeTo(
+      Schema.Unknown,
+      SchemaTransformation.transform({
+        decode: (index): unknown => this.inputs[Number(index)],
+        encode: (input) => `${this.inputs.push(input) - 1}`
+      })
+    )
+  )
+}

@@ -126,12 +126,13 @@ export const open = <A, I extends object>(
 export const peek = <A, I extends object>(db: Db, queue: Queue<A, I>): Stream.Stream<Element<A, string>, DbError> => {
   const from = new RowQuery([`SELECT key, item, place FROM ${db.dialect.quote(queue.name)} WHERE done = 0`], [])
   const decode = decoderOf(db, queue)
+  const read = DbRows.read(db, { from, schema: Listed, by: ["place", "key"], lag: undefined }, Option.none())
+  const listed = Stream.mapEffect(read, ({ value }) => decode(value.key, value.item))
   return Stream.unwrap(
-    Effect.as(
-      open(db, queue),
-      DbRows.read(db, { from, schema: Listed, by: ["place", "key"], lag: undefined }, Option.none()).pipe(
-        Stream.mapEffect(({ value }) => decode(value.key, value.item))
-      )
+    Effect.flatMap(
+      Effect.mapError(db.dialect.inspect(db.sql, queue.name), fromSqlError(db.name, `look at queue "${queue.name}"`)),
+      // Who only looks makes nothing.
+      (columns) => (columns.length === 0 ? Effect.succeed(Stream.empty) : Effect.as(open(db, queue), listed))
     )
   )
 }
