@@ -12,7 +12,9 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { AlreadyRunning, type JournalError, LeaseLost } from "./JournalError.ts"
 import { Host, newId } from "./context/Host.ts"
-import type { Fingerprint, Position } from "./Source.ts"
+import * as Frontiers from "./frontier/Memory.ts"
+import type { FrontierStore } from "./context/FrontierStore.ts"
+import type { Fingerprint, Position } from "./context/Place.ts"
 
 export { AlreadyRunning, JournalError, LeaseLost } from "./JournalError.ts"
 
@@ -144,6 +146,8 @@ export interface Journal {
   readonly dead: (key: JournalKey) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
   /** Keeps dead letters without a commit. */
   readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError>
+  /** The items of the frontier of that name (P17). Default: it keeps none. */
+  readonly frontier?: ((name: string) => FrontierStore) | undefined
 }
 
 /**
@@ -260,7 +264,7 @@ const inMemory = (process: string): Journal => {
                 work
               ),
             commit: (write) =>
-              Effect.flatMap(write, ({ checkpoint, dead, replayed, restart }) =>
+              Frontiers.commit(write, ({ checkpoint, dead, replayed, restart }) =>
                 Effect.map(lost, () => {
                   if (restart) kept.letters = []
                   const marked = new Set(replayed)
@@ -283,6 +287,7 @@ const inMemory = (process: string): Journal => {
     },
     load: (key) => Effect.sync(() => of(key).checkpoint),
     dead: (key) => Effect.sync(() => of(key).letters.filter((letter) => !letter.replayed)),
-    bury: (key, letters) => Effect.sync(() => keep(of(key), letters))
+    bury: (key, letters) => Effect.sync(() => keep(of(key), letters)),
+    frontier: Frontiers.make()
   }
 }

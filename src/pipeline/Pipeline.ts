@@ -3,7 +3,6 @@
  * runs until `run`, `collect` or `stream`, and the engine sees all of it before that.
  */
 /* oxlint-disable typescript/no-explicit-any -- `any` matches every effect in conditional types; a description has lost the types of its steps */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Queue from "effect/Queue"
@@ -22,6 +21,7 @@ import type { DryRun, DryRunOptions } from "./run/DryRun.ts"
 import type { Run, RunOptions } from "./Run.ts"
 import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
 import type { Needs, Sink } from "./Sink.ts"
+import { batchOf, eachOf } from "./flow/Described.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
 import type {
@@ -99,9 +99,30 @@ export const from = <I>(
  * ```
  */
 export const map =
-  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => X, options?: O) =>
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => X, options?: O) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<Output<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "map", f, options)
+
+/**
+ * Runs `f` for each element and goes on with the element itself: to log it, or for an effect whose result nobody needs. Options as
+ * for `map`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline } from "skein"
+ *
+ * const seen: Array<string> = []
+ * const words = Pipeline.from(["a", "b"]).pipe(Pipeline.tap((word) => seen.push(word)), Pipeline.collect)
+ *
+ * await Effect.runPromise(words) // => ["a", "b"]
+ * seen // => ["a", "b"]
+ * ```
+ */
+export const tap =
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => X, options?: O) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+    each(self, "tap", f, options)
 
 /**
  * Keeps the elements for which `f` gives true, as a value or as the value of an effect. What is dropped is settled and
@@ -118,7 +139,7 @@ export const map =
  * ```
  */
 export const filter =
-  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => GivesBoolean<X>, options?: O) =>
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => GivesBoolean<X>, options?: O) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "filter", f, options)
 
@@ -137,13 +158,14 @@ export const filter =
  * ```
  */
 export const flatMap =
-  <A, X, O extends StepOptions<A> = StepDefaults>(f: (value: A) => GivesIterable<X>, options?: O) =>
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => GivesIterable<X>, options?: O) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<OutputElement<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
     each(self, "flatMap", f, options)
 
 /**
- * Collects elements into arrays of `size`; the last may be shorter, and so is one that waited longer than `within`
- * or that nothing more can be added to while the window is full. The members of a batch settle together.
+ * Collects elements into arrays of `size`; the last may be shorter, and so is one that waited longer than `within`, that holds
+ * `bytes` or that nothing more can be added to while the window is full. With a `key` a batch holds elements of one key. The
+ * members of a batch settle together.
  *
  * @example
  * ```ts
@@ -156,19 +178,9 @@ export const flatMap =
  * ```
  */
 export const batch =
-  (size: number, options?: BatchOptions) =>
-  <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> => {
-    checkDuration("within", options?.within)
-    return make(self.source, [
-      ...self.steps,
-      {
-        _tag: "Batch",
-        name: options?.name ?? `batch-${self.steps.length + 1}`,
-        size: positive("batch size", size),
-        within: options?.within === undefined ? undefined : Duration.fromInputUnsafe(options.within)
-      }
-    ])
-  }
+  <A>(size: number, options?: BatchOptions<A>) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> =>
+    make(self.source, [...self.steps, batchOf(size, self.steps.length + 1, options)])
 
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
@@ -488,25 +500,7 @@ const each = (
   kind: Each["kind"],
   f: (value: any) => unknown,
   options: StepOptions<any> | undefined
-): Pipeline<any, any, any, any> =>
-  make(self.source, [
-    ...self.steps,
-    {
-      _tag: "Each",
-      kind,
-      name: options?.name ?? `${kind}-${self.steps.length + 1}`,
-      concurrency: positive("concurrency", options?.concurrency ?? 1),
-      order: options?.order ?? "input",
-      onError: options?.onError ?? "fail",
-      catch: options?.catch,
-      f
-    }
-  ])
-
-const positive = (what: string, n: number): number => {
-  checkWhole(`The ${what} of a pipeline`, n, 1)
-  return n
-}
+): Pipeline<any, any, any, any> => make(self.source, [...self.steps, eachOf(kind, f, self.steps.length + 1, options)])
 
 const checked = (options: RunOptions<unknown>): RunOptions<Delivery> => {
   if (options.name === "")

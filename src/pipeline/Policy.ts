@@ -3,18 +3,18 @@
  *
  * total deadline( breaker( retry( rate token( concurrency slot( attempt deadline( call ))))))
  */
-import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Random from "effect/Random"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import * as Deadline from "../concurrency/Deadline.ts"
 import type { Limiter } from "../concurrency/Limiter.ts"
 import { Attempt } from "./context/Attempt.ts"
+import { type Backoff, waitBefore } from "./context/Backoff.ts"
 import { Meter } from "./context/Meter.ts"
+
+export type { Backoff } from "./context/Backoff.ts"
 
 /**
  * `E` is what the call fails with; `BE` and `BR` are what the breaker adds to errors and services; `T` and `U` are
@@ -44,16 +44,6 @@ export interface Policy<in E, out BE = never, out BR = never, out T extends Time
   readonly slot?: Limiter | undefined
   /** Time for one attempt, from the moment it has its slot. */
   readonly attempt?: U | undefined
-}
-
-/** The wait before retry n is between zero and `base * factor ** (n - 1)`, at random, the latter no more than `cap`. */
-export interface Backoff {
-  /** Default 250 milliseconds. */
-  readonly base?: Duration.Input | undefined
-  /** Default 2. */
-  readonly factor?: number | undefined
-  /** Default 30 seconds. */
-  readonly cap?: Duration.Input | undefined
 }
 
 export interface Options {
@@ -118,8 +108,6 @@ const check = ({ attempt, backoff, retries, total }: Policy<never, unknown, unkn
   checkDuration("Policy: backoff.cap", backoff.cap)
 }
 
-const maxRetryAfter = Duration.seconds(60)
-
 const name = (options: Options | undefined, part: string): string =>
   options?.name === undefined ? part : `${options.name} ${part}`
 
@@ -144,25 +132,3 @@ const retrying = <A, E, R>(
       })
     )
   )
-
-const waitBefore = <E>(
-  fiber: Fiber.Fiber<unknown, unknown>,
-  cause: Cause.Cause<E | Deadline.DeadlineExceeded>,
-  policy: Policy<E, unknown, unknown>,
-  retry: number
-): Duration.Duration | undefined => {
-  const failure = Cause.hasDies(cause) ? undefined : cause.reasons.find(Cause.isFailReason)
-  if (failure === undefined) return undefined
-  const timedOut = policy.attempt !== undefined && failure.error instanceof Deadline.DeadlineExceeded
-  if (!timedOut) {
-    const error = failure.error as E
-    if (policy.retryWhile?.(error) === false) return undefined
-    const asked = Option.getOrUndefined(policy.retryAfter?.(error) ?? Option.none())
-    if (asked !== undefined && Duration.isPositive(asked)) {
-      return Duration.isLessThanOrEqualTo(asked, maxRetryAfter) ? asked : undefined
-    }
-  }
-  const { base = "250 millis", factor = 2, cap = "30 seconds" } = policy.backoff ?? {}
-  const most = Math.min(Duration.toMillis(cap), Duration.toMillis(base) * factor ** (retry - 1))
-  return Duration.millis(fiber.getRef(Random.Random).nextDoubleUnsafe() * most)
-}

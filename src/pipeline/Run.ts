@@ -6,6 +6,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { StepProgress } from "./flow/Flow.ts"
 import type { Progress, Summary } from "./Progress.ts"
+import type { Range } from "./Step.ts"
 
 export type { StepProgress } from "./flow/Flow.ts"
 
@@ -24,6 +25,11 @@ export interface Run<out E> {
   readonly resume: Effect.Effect<void>
   /** Stops reading, finishes what is in flight, commits and ends (P9); past `drainWithin` it is cancelled. */
   readonly drain: Effect.Effect<void>
+  /**
+   * Changes how many elements a step works on at once, or lets it find out between two bounds: from now on, and for this run. Steps
+   * that share their workers change together. Dies with a `RangeError` where there is no such step.
+   */
+  readonly set: (step: string, options: { readonly concurrency: number | Range }) => Effect.Effect<void>
   /** How the run ends. Whoever waits may be cancelled without cancelling the run. */
   readonly await: Effect.Effect<Summary, E>
 }

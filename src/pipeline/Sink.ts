@@ -1,13 +1,16 @@
 /** Where elements go, and what is promised of them there. */
 /* oxlint-disable typescript/no-explicit-any -- `any` matches every sink in conditional types */
 import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { checkWhole } from "../concurrency/base/Options.ts"
+import { Calls } from "./commit/Calls.ts"
 import type { Host } from "./context/Host.ts"
 import type { Guarantee, Weakest } from "./Guarantee.ts"
 import { ranks } from "./Guarantee.ts"
-import { owner, Router } from "./commit/Router.ts"
+import { owned, owner, Router } from "./commit/Router.ts"
 import type { Journal } from "./Journal.ts"
 import type { Fingerprint, NoPosition } from "./Source.ts"
 
@@ -27,6 +30,16 @@ export interface Opening {
   readonly durable: boolean
   /** The files of source and journal, by all of their names: a sink that learns from its elements where to write must not take one. */
   readonly taken?: ReadonlySet<string> | undefined
+  /** Whether an element that it refuses ends the run, so that there is no use in trying the others. Default: it does not. */
+  readonly endsRun?: boolean | undefined
+}
+
+/** What a write did that failed on some of its elements, by their index: what is in neither was not tried, or not by itself. */
+export interface InPart {
+  /** Those that were refused, each with what it failed with. */
+  readonly refused: ReadonlyMap<number, unknown>
+  /** Those that are written, and stay so. */
+  readonly written: ReadonlyArray<number>
 }
 
 /** One opened sink, used by one run. */
@@ -41,9 +54,10 @@ export interface Writer<in A, out E, out R> {
   readonly finish?: ((since: Option.Option<Schema.Json>) => Effect.Effect<Schema.Json, E, R>) | undefined
   /**
    * Which of the elements a write failed for, by their index; "batch" when it was not for one of them; undefined when it is not
-   * known, and halves are tried (P7). Default: not known.
+   * known, and halves are tried (P7). An at-least-once sink may say as well which are written: those it is not given again, as far
+   * as no transaction around it was undone. Default: not known.
    */
-  readonly atFault?: ((error: unknown) => ReadonlyArray<number> | "batch" | undefined) | undefined
+  readonly atFault?: ((error: unknown) => ReadonlyArray<number> | InPart | "batch" | undefined) | undefined
   /**
    * Whether what a write failed with passes by itself, as a lost connection or a deadlock does, so that the write is tried again
    * without being asked for. Default: nothing does.
@@ -122,33 +136,60 @@ export const make = <A, E, R, G extends Guarantee, J = Journal>(parts: Parts<A, 
   ...parts
 })
 
+/** How `forEach` calls its function. */
+export interface ForEachOptions {
+  /** Default "forEach". */
+  readonly name?: string | undefined
+  /** How many calls are under way at once. Default 1: in the order of the elements. */
+  readonly concurrency?: number | undefined
+  /** The most elements that are given to one call, as an array. Default: each call is given one, as it is. */
+  readonly batch?: number | undefined
+}
+
 /**
- * Calls `f` with each element, in their order. What it does counts as durable when it has succeeded; after a crash it may
- * see elements of the last window again.
+ * Calls `f` with each element, or with arrays of up to `batch` of them: one call after the other, or `concurrency` at once. What a
+ * call does counts as durable when it has succeeded. The element of one that fails meets `onError`, after the `retry` of `Pipeline.to`;
+ * an array that fails is tried in halves for that, until the element stands alone. After a crash, and where the transaction of a
+ * journal in a database is undone, it may see elements of the last commit again.
  *
  * @example
  * ```ts
  * import * as Effect from "effect/Effect"
  * import { Journal, Pipeline, Sink } from "skein"
  *
- * const seen: Array<number> = []
- * const job = Pipeline.from([1, 2, 3]).pipe(
- *   Pipeline.to(Sink.forEach((n: number) => Effect.sync(() => void seen.push(n))))
- * )
+ * const seen: Array<ReadonlyArray<number>> = []
+ * const see = (numbers: ReadonlyArray<number>) => Effect.sync(() => void seen.push(numbers))
+ * const job = Pipeline.from([1, 2, 3]).pipe(Pipeline.to(Sink.forEach(see, { batch: 2, concurrency: 4 })))
  *
  * await Effect.runPromise(Pipeline.run(job, { name: "see" }).pipe(Effect.provide(Journal.memory)))
- * seen // => [1, 2, 3]
+ * seen // => [[1, 2], [3]]
  * ```
  */
-export const forEach = <A, X, E, R>(f: (element: A) => Effect.Effect<X, E, R>): Sink<A, E, R, "at-least-once"> =>
-  make({
-    name: "forEach",
+export const forEach: {
+  <A, X, E, R>(
+    f: (elements: ReadonlyArray<A>) => Effect.Effect<X, E, R>,
+    options: ForEachOptions & { readonly batch: number }
+  ): Sink<A, E, R, "at-least-once">
+  <A, X, E, R>(
+    f: (element: A) => Effect.Effect<X, E, R>,
+    options?: ForEachOptions & { readonly batch?: undefined }
+  ): Sink<A, E, R, "at-least-once">
+} = <A, X, E, R>(
+  f: ((element: A) => Effect.Effect<X, E, R>) | ((elements: ReadonlyArray<A>) => Effect.Effect<X, E, R>),
+  { batch, concurrency = 1, name = "forEach" }: ForEachOptions = {}
+): Sink<A, E, R, "at-least-once"> => {
+  checkWhole("Sink.forEach: concurrency", concurrency, 1, "unlimited")
+  checkWhole("Sink.forEach: batch", batch, 1)
+  const call =
+    batch === undefined
+      ? ([element]: ReadonlyArray<A>) => (f as (element: A) => Effect.Effect<X, E, R>)(element!)
+      : (f as (elements: ReadonlyArray<A>) => Effect.Effect<X, E, R>)
+  return make({
+    name,
     guarantee: "at-least-once",
-    open: () =>
-      Effect.succeed({
-        write: (elements: ReadonlyArray<A>) => Effect.as(Effect.forEach(elements, f, { discard: true }), null)
-      })
+    open: ({ endsRun = false }) => Effect.sync(() => new Calls({ call, size: batch ?? 1, concurrency, stops: endsRun }))
   })
+}
 
 /**
  * Takes everything and keeps nothing: for pipelines whose steps do the work, and for trying one out.
@@ -169,6 +210,43 @@ export const discard: Sink<unknown, never, never, "at-least-once"> = make({
   guarantee: "at-least-once",
   open: () => Effect.succeed({ write: () => Effect.succeed(null) })
 })
+
+/**
+ * The sink for elements that `f` makes what it takes: the same sink to whatever is kept of it, with the same guarantee. `f` must give
+ * the same whenever it is asked of the same element. For effects there is `Pipeline.map`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline, Sink } from "skein"
+ *
+ * const seen: Array<string> = []
+ * const texts = Sink.forEach((text: string) => Effect.sync(() => void seen.push(text)))
+ * const job = Pipeline.from([1, 2]).pipe(Pipeline.to(Sink.mapInput(texts, (n: number) => `number ${n}`)))
+ *
+ * await Effect.runPromise(Pipeline.run(job, { name: "see" }).pipe(Effect.provide(Journal.memory)))
+ * seen // => ["number 1", "number 2"]
+ * ```
+ */
+export const mapInput: {
+  <A, B>(f: (element: B) => A): <E, R, G extends Guarantee, J>(self: Sink<A, E, R, G, J>) => Sink<B, E, R, G, J>
+  <A, E, R, G extends Guarantee, J, B>(self: Sink<A, E, R, G, J>, f: (element: B) => A): Sink<B, E, R, G, J>
+} = dual(
+  2,
+  <A, E, R, G extends Guarantee, J, B>(self: Sink<A, E, R, G, J>, f: (element: B) => A): Sink<B, E, R, G, J> => ({
+    ...self,
+    open: (opening) =>
+      Effect.map(self.open(opening), (writer): Writer<B, E, R> => ({
+        ...writer,
+        write: (elements, since) => Effect.suspend(() => writer.write(elements.map(f), since))
+      })),
+    preview: (elements) => {
+      const given = elements.map(f)
+      return self.preview?.(given) ?? given
+    },
+    members: self.members?.map((member) => mapInput(member, f))
+  })
+)
 
 type Any = Sink<any, any, any, Guarantee>
 type InputOf<S> = S extends Sink<infer A, any, any, any> ? (_: A) => void : never
@@ -311,6 +389,7 @@ const routed = <A>(sink: Any, name: string, router: Router<A>): Any => ({
           ((error) => {
             const fault = writer.atFault!(error)
             if (fault === undefined || fault === "batch") return fault
+            if ("written" in fault) return owned(ends, fault)
             return [...new Set(fault.map((row) => owner(ends, row)))]
           })
       }

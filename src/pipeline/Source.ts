@@ -3,19 +3,30 @@
  * does not is read once, from its beginning.
  */
 /* oxlint-disable typescript/no-explicit-any -- `any` matches every source in conditional types */
+import type * as Context from "effect/Context"
 import * as Digest from "effect/crypto/Digest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import { Checksum } from "../concurrency/base/Checksum.ts"
+import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
+import { Attempt } from "./context/Attempt.ts"
 import { changes } from "./context/Changes.ts"
+import type { NewItem } from "./context/FrontierStore.ts"
+import type { Fingerprint } from "./context/Place.ts"
 import { portions } from "./flow/Portions.ts"
 import { weigh } from "./flow/Weigh.ts"
+import { storeOf } from "./frontier/Adding.ts"
+import { depthOf, encoder, type FrontierPosition } from "./frontier/Items.ts"
+import * as Taking from "./frontier/Taking.ts"
+import { FrontierError } from "./FrontierError.ts"
+import { Journal } from "./Journal.ts"
 
-/** The position of an element in its source: JSON, kept in the journal, meaningful to the source alone. */
-export type Position = Schema.Json
+export type { Fingerprint, Position } from "./context/Place.ts"
+export { FrontierError, type FrontierPosition }
 
 /** Marks a source that has no positions and so cannot be resumed. */
 export interface NoPosition {
@@ -30,9 +41,6 @@ export interface Element<out A, out P> {
   /** Its size in memory, as near as the source can tell cheaply. */
   readonly bytes: number
 }
-
-/** What identifies the content of a source, field by field, so that a change can be named. */
-export type Fingerprint = { readonly [field: string]: Schema.Json }
 
 /** What anything that `Pipeline.from` takes is read as. Only a `Source` has positions. */
 interface Origin<A, E, R, P> {
@@ -171,9 +179,177 @@ export const list = <A>(
     )
 })
 
+/**
+ * A source that has some of the services it needs already, whatever is around the run: a table of another database than the sink's,
+ * say. A layer becomes a context with `Layer.build`, whose scope keeps the database open. Throws a `TypeError` for a source that
+ * settles its elements in the sink's transaction, as a queue does: that has to be of the sink's own database.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { Db, Pipeline, Source } from "skein"
+ * import { Drivers } from "skein/node"
+ *
+ * const Order = Schema.Struct({ id: Schema.Int, cents: Schema.Int })
+ *
+ * const program = Effect.gen(function* () {
+ *   const shop = yield* Layer.build(Db.open("shop.db"))
+ *   yield* Effect.provide(Db.execute`CREATE TABLE orders (id INTEGER PRIMARY KEY, cents INTEGER NOT NULL)`, shop)
+ *   yield* Effect.provide(Db.execute`INSERT INTO orders VALUES (1, 250)`, shop)
+ *   const orders = Source.provide(Db.rows("orders", Order, { by: "id" }), shop)
+ *   yield* Pipeline.run(Pipeline.from(orders).pipe(Pipeline.to(Db.table("copy", Order, { key: "id" }))), { name: "copy" })
+ *   return yield* Db.query(Order)`SELECT * FROM copy`
+ * }).pipe(Effect.provide(Db.open("copy.db")), Effect.provide(Drivers.layer), Effect.scoped)
+ *
+ * await Effect.runPromise(program) // => [{ id: 1, cents: 250 }]
+ * ```
+ */
+export const provide = <A, E, R, P, S>(
+  source: Source<A, E, R, P>,
+  context: Context.Context<S>
+): Source<A, E, Exclude<R, S>, P> => {
+  if (source.account !== undefined) {
+    throw new TypeError(
+      `Source.provide: ${source.name} settles its elements in the transaction of the sink, so it has to be of the sink's database: provide that to the whole run`
+    )
+  }
+  return {
+    name: source.name,
+    resumable: source.resumable,
+    size: Effect.provideContext(source.size, context),
+    fingerprint: (upTo, since) => Effect.provideContext(source.fingerprint(upTo, since), context),
+    changed: source.changed && ((...given) => Effect.provideContext(source.changed!(...given), context)),
+    places: source.places && Effect.provideContext(source.places, context),
+    settled: source.settled && ((upTo) => Effect.provideContext(source.settled!(upTo), context)),
+    read: (after, kept) => Stream.provideContext(source.read(after, kept), context)
+  }
+}
+
 /** What version 0.1 kept of a whole list. */
 const sha256 = (items: ReadonlyArray<unknown>): Effect.Effect<string> =>
   Digest.Digest.pipe(
     Effect.flatMap((digest) => digest.digestHex(Digest.sha256, new TextEncoder().encode(JSON.stringify(items)))),
     Effect.provide(Digest.layerWebCrypto)
   )
+
+type KeyOf<I> = I extends object ? Extract<keyof I, string> : never
+
+export interface FrontierOptions<in out A, in out I> {
+  /** The field, or fields, that an item is known by, as they are in JSON. Default: all of it, for items that are a text or a number. */
+  readonly key?: KeyOf<I> | ReadonlyArray<KeyOf<I>> | undefined
+  /** Items with a higher one are taken first; those of one priority in the order in which they were added. Default 0. */
+  readonly priority?: ((item: A) => number) | undefined
+  /** How far from those that were added outside of a step items may be; others are left out and counted as filtered. Default: any. */
+  readonly maxDepth?: number | undefined
+  /** What must not be asked for too much at once, as the host of a URL: items of all lanes are taken in turn. Default: one lane. */
+  readonly lane?: ((item: A) => string) | undefined
+  /** With `lane`: the most items of one that a run holds at a time. Default 8. */
+  readonly perLane?: number | undefined
+  /** How long a run that is not heard of keeps what it has taken; one that lives renews it. Default 30 seconds. */
+  readonly lease?: Duration.Input | undefined
+  /** The most items that a run holds at a time. Default 100. */
+  readonly atOnce?: number | undefined
+  /**
+   * Whether a run goes on when nothing is left, looking for more every `poll`. Default false: it ends once all items are done, by it
+   * or by others: what they have taken may add more, or be given back.
+   */
+  readonly follow?: boolean | undefined
+  /** How often to look for more. Default half a second. */
+  readonly poll?: Duration.Input | undefined
+}
+
+/** Items to be done, each of them once: a source, to which its own steps may add. */
+export interface Frontier<in out A> extends Source<A, FrontierError, Journal, FrontierPosition> {
+  /**
+   * Adds items whose key was never added. In a step of a run they are written in the commit that settles the element of the step, and
+   * are dropped where the step fails; elsewhere they are written at once, in the transaction that is open where one is.
+   */
+  readonly add: (
+    items: Iterable<A>,
+    options?: { readonly priority?: number | undefined }
+  ) => Effect.Effect<void, FrontierError, Journal>
+  /** In a step: how many items led to its element from one that was added outside of a step; 0 for such a one. */
+  readonly depth: Effect.Effect<number>
+}
+
+/**
+ * A source of work that makes work (P17): items that are added by `add`, before the run or by its steps, and are each done once,
+ * however often they are added. They are kept in the journal of the run, where that is in a database, and taken by any
+ * number of runs, each under a name or partition of its own, in this process and others: an item is taken by one of them, done in the
+ * commit of what became of it, and another's again when that run ends or is not heard of for `lease`. A run ends once all items are
+ * done, those that others have taken too. Fails with a `FrontierError`, and with a journal that keeps none, as that of a file.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Journal, Pipeline, Sink, Source } from "skein"
+ *
+ * const pages: Record<string, ReadonlyArray<string>> = { "/": ["/a", "/b"], "/a": ["/"], "/b": ["/a", "/c"], "/c": ["/"] }
+ * const links = Source.frontier("links", Schema.String)
+ *
+ * const job = Pipeline.from(links).pipe(
+ *   Pipeline.map((url) => Effect.as(links.add(pages[url] ?? []), url), { concurrency: 4 }),
+ *   Pipeline.to(Sink.discard)
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* links.add(["/"])
+ *   const { settled } = yield* Pipeline.run(job, { name: "crawl" })
+ *   return settled
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, Journal.memory)) // => 4
+ * ```
+ */
+export const frontier = <A, I>(
+  name: string,
+  schema: Schema.Codec<A, I>,
+  options: FrontierOptions<A, I> = {}
+): Frontier<A> => {
+  if (name === "") throw new RangeError("The name of a frontier must not be empty: its items are kept by it")
+  checkWhole("Source.frontier: maxDepth", options.maxDepth, 0)
+  checkWhole("Source.frontier: perLane", options.perLane, 1)
+  checkDuration("Source.frontier: lease", options.lease)
+  checkWhole("Source.frontier: atOnce", options.atOnce, 1)
+  checkDuration("Source.frontier: poll", options.poll)
+  const { atOnce = 100, follow = false, key = [], lane, maxDepth = Infinity, perLane = 8, priority } = options
+  const taking: Taking.Taking<A> = {
+    name,
+    schema,
+    key: typeof key === "string" ? [key] : key,
+    priority,
+    lane,
+    lease: Duration.fromInputUnsafe(options.lease ?? "30 seconds"),
+    poll: Duration.fromInputUnsafe(options.poll ?? "500 millis"),
+    atOnce,
+    perLane: lane === undefined ? atOnce : perLane,
+    follow
+  }
+  const encode = encoder(taking)
+  const store = Effect.flatMap(Journal, (journal) => storeOf(journal, name))
+  return {
+    name: `frontier ${name}`,
+    resumable: true,
+    size: Effect.succeedNone,
+    fingerprint: () => Effect.succeed({ frontier: name }),
+    account: Effect.flatMap(store, (store) => Taking.open(store, taking)),
+    read: () => Stream.unwrap(Effect.map(store, (store) => Taking.peek(store, taking))),
+    depth: Effect.map(Attempt, ({ positions }) => Math.max(0, depthOf(name, positions) - 1)),
+    add: (items, { priority } = {}) =>
+      Effect.flatMap(Attempt, (attempt) => {
+        const depth = depthOf(name, attempt.positions)
+        const rows: Array<NewItem> = []
+        let tooDeep = 0
+        let at = 0
+        for (const item of items) {
+          const row = depth > maxDepth ? undefined : encode(item, at++, depth, priority)
+          if (row instanceof FrontierError) return Effect.fail(row)
+          if (row === undefined) tooDeep += 1
+          else rows.push(row)
+        }
+        if (attempt.add === undefined) return Effect.flatMap(store, ({ add }) => add(rows))
+        attempt.add({ frontier: name, items: rows, tooDeep })
+        return Effect.void
+      })
+  }
+}

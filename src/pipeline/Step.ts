@@ -3,12 +3,14 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
+import type { DeadlineExceeded } from "../concurrency/Deadline.ts"
+import type { Limiter } from "../concurrency/Limiter.ts"
 import type { Positions } from "./context/Attempt.ts"
 import type { Journal } from "./Journal.ts"
-import type { Backoff } from "./Policy.ts"
+import type { Backoff } from "./context/Backoff.ts"
 import type { NoPosition } from "./Source.ts"
 
-/** What becomes of an element whose step failed with a typed error. Defects always end the run. */
+/** What becomes of an element whose step, or the sink, failed with a typed error. */
 export type OnError<A> =
   /** The error ends the run, after what is settled was committed. */
   | "fail"
@@ -26,45 +28,109 @@ export interface DeadLetterPolicy<in out A> {
   readonly maxDead?: number | `${number}%` | undefined
 }
 
+/** What becomes of an element that a step failed on. */
+export type StepOnError<A> = "fail" | "skip" | StepDeadLetterPolicy<A>
+
+export interface StepDeadLetterPolicy<in out A> extends DeadLetterPolicy<A> {
+  /** Whether a defect of the step is a dead letter as well; it ends the run otherwise. Default false. */
+  readonly defects?: boolean | undefined
+  /**
+   * Whether what follows of a key in this step is a dead letter too, once an element of it was, in this run and in later ones, until
+   * a replay has settled all of them. Default false: the others of the key go on.
+   */
+  readonly parkKey?: boolean | undefined
+}
+
+/** What elements have in common that are worked on in order; compared as the keys of a `Map` are. */
+export type Key = string | number | bigint | boolean
+
+/** So many in a time, evenly spaced. */
+export interface Rate {
+  readonly limit: number
+  readonly per: Duration.Input
+  /** How many may start at once after a pause. Default 1. */
+  readonly burst?: number | undefined
+}
+
+/** How many elements are worked on at once: found out while they are, as by `Limiter.adaptive`. */
+export interface Range {
+  readonly min: number
+  readonly max: number
+}
+
 export interface StepOptions<in out A> {
   /** Shown in progress, dead letters and messages. Default: the kind of step and its place, as in `map-1`. */
   readonly name?: string | undefined
-  /** How many elements are worked on at once. Default 1. */
-  readonly concurrency?: number | undefined
-  /** Whether results keep the order of their inputs or come as they complete. Default "input". */
+  /** How many elements are worked on at once; of a range, as many as is quickest. Default 1. */
+  readonly concurrency?: number | Range | undefined
+  /** Whether results keep the order of their inputs or come as they complete. Default "input"; a step with a `key` has none. */
   readonly order?: "input" | "completion" | undefined
+  /** Keeps the order of elements with the same key, and of no others: the results of a key never wait for another one. */
+  readonly key?: ((value: A) => Key) | undefined
+  /** How many elements of one key are worked on at once. Default 1. */
+  readonly perKey?: number | undefined
+  /** Tries again after typed errors; an element that waits for its next attempt holds no worker. Default: one attempt. */
+  readonly retry?: Retry | undefined
+  /** Time for one attempt, and for all of them with the waits between them; what runs out of it fails with `DeadlineExceeded`. */
+  readonly timeout?: StepTimeout | undefined
+  /** How many attempts may begin in a time. */
+  readonly rate?: Rate | Limiter | undefined
+  /** How many attempts on elements of one key may begin in a time. */
+  readonly ratePerKey?: Rate | undefined
   /** Default "fail". */
-  readonly onError?: OnError<A> | undefined
+  readonly onError?: StepOnError<A> | undefined
   /** Makes the typed error of a promise that rejects, or of a function that throws; without it, that is a defect. */
   readonly catch?: ((reason: unknown) => unknown) | undefined
 }
 
-/** `StepOptions` that change nothing. A type of their own, as from the default the compiler takes what `catch` is called with. */
-export interface StepDefaults {
+export interface StepTimeout {
+  readonly attempt?: Duration.Input | undefined
+  readonly total?: Duration.Input | undefined
+}
+
+/** `StepOptions` that change nothing. A type of their own, as from the default the compiler takes what functions are called with. */
+export interface StepDefaults<in A> {
+  readonly key?: ((value: A) => Key) | undefined
   readonly catch?: ((reason: unknown) => never) | undefined
 }
 
-export interface BatchOptions {
+export interface BatchOptions<in A> {
   readonly name?: string | undefined
   /** How long a batch may wait to be filled. Default: until no more elements can come. */
   readonly within?: Duration.Input | undefined
+  /** A batch is sent once its elements take so much memory, whatever their number; one element may take more. */
+  readonly bytes?: number | undefined
+  /** A batch holds elements of one key. */
+  readonly key?: ((value: A) => Key) | undefined
 }
 
 /** What can fail on an element: a step, or the sink. */
 export interface Failing {
   readonly name: string
-  readonly onError: OnError<any>
+  readonly onError: StepOnError<any>
 }
 
 /** A step that works on one element at a time. */
 export interface Each extends Failing {
   readonly _tag: "Each"
-  readonly kind: "map" | "filter" | "flatMap"
-  readonly concurrency: number
+  readonly kind: "map" | "filter" | "flatMap" | "tap"
+  readonly concurrency: number | Range
   readonly order: "input" | "completion"
+  readonly key: ((value: any) => Key) | undefined
+  readonly perKey: number
+  /** None where the step is called once for an element, and waits for nothing. */
+  readonly policy: StepPolicy | undefined
   readonly catch: ((reason: unknown) => unknown) | undefined
   /** Gives the new element, whether to keep it, or the elements it becomes: as it is or as an effect of it. */
   readonly f: (value: any) => unknown
+}
+
+/** How a step is called, in the order of P6. */
+export interface StepPolicy {
+  readonly retry: Retry | undefined
+  readonly timeout: StepTimeout
+  readonly rate: Rate | Limiter | undefined
+  readonly ratePerKey: Rate | undefined
 }
 
 /** What becomes of what the sink fails on. */
@@ -72,12 +138,12 @@ export interface SinkStep extends Failing {
   readonly retry: Retry | undefined
 }
 
-/** How a write that failed as a whole, and not for one of its rows, is tried again. */
+/** How a step that failed is tried again, or a write that failed as a whole, and not for one of its rows. */
 export interface Retry {
   /** Attempts after the first. Default 3. */
   readonly retries?: number | undefined
   readonly backoff?: Backoff | undefined
-  /** Which errors of the sink are worth another attempt; default all. A commit that fails is tried again where that passes by itself. */
+  /** Which errors are worth another attempt; default all. A commit that fails is tried again where that passes by itself. */
   readonly retryWhile?: ((error: any) => boolean) | undefined
 }
 
@@ -87,6 +153,8 @@ export interface Batch {
   readonly name: string
   readonly size: number
   readonly within: Duration.Duration | undefined
+  readonly bytes: number
+  readonly key: ((value: any) => Key) | undefined
 }
 
 export type Step = Each | Batch
@@ -122,7 +190,7 @@ export type GivesIterable<X> = [Output<X>] extends [Iterable<any>]
 /** The errors of a step's function that its policy leaves in the type: all of them where it may be "fail". */
 export type ErrorAfter<X, O> = O extends { readonly onError: "skip" | { readonly deadLetter: unknown } }
   ? never
-  : GivenBy<X>["error"] | CaughtBy<O>
+  : GivenBy<X>["error"] | CaughtBy<O> | LateBy<O>
 
 /** The services of a step's function over positions `P`, and the journal where its policy keeps dead letters. */
 export type ServicesOf<X, O, P> = (NeededAt<P, GivenBy<X>["services"]> | NeededFor<O>)["services"]
@@ -135,6 +203,10 @@ type NeededFor<O> = [Extract<PolicyOf<O>, { readonly deadLetter: unknown }>] ext
 type PolicyOf<O> = O extends { readonly onError?: infer Policy } ? Policy : undefined
 
 type CaughtBy<O> = O extends { readonly catch?: infer F } ? (F extends (reason: any) => infer E ? E : never) : never
+
+type LateBy<O> = O extends { readonly timeout?: infer T } ? Late<NonNullable<T>> : never
+
+type Late<T> = [T[keyof T & ("attempt" | "total")]] extends [undefined] ? never : DeadlineExceeded
 
 interface Needed<R> {
   readonly services: R

@@ -148,6 +148,36 @@ describe("Pipeline.dryRun", () => {
     expect(dry.counts.written).toBe(2)
   })
 
+  it("adds nothing to frontiers, and only looks at one that it reads", () => {
+    const pages = Source.frontier("pages", Schema.String)
+    const seeds = Pipeline.from(["a", "b"]).pipe(
+      Pipeline.tap((page) => pages.add([page])),
+      Pipeline.to(Sink.discard)
+    )
+    const crawl = Pipeline.from(pages).pipe(
+      Pipeline.tap((page) => pages.add([`${page}/1`])),
+      Pipeline.to(Sink.discard)
+    )
+    const program = Effect.gen(function* () {
+      const none = yield* Pipeline.dryRun(seeds, { name: "seed" })
+      expect(yield* Pipeline.collect(Pipeline.from(pages))).toEqual([])
+      yield* Pipeline.run(seeds, { name: "seed" })
+      const dry = yield* Pipeline.dryRun(crawl, { name: "crawl", first: 1 })
+      expect(yield* Pipeline.collect(Pipeline.from(pages))).toEqual(["a", "b"])
+      return [none.written, dry.written]
+    })
+    expect(valueOf(Effect.provide(program, Journal.memory))).toEqual([
+      [
+        { sink: "discard", elements: ["a", "b"] },
+        { sink: "frontier pages", elements: ["a", "b"] }
+      ],
+      [
+        { sink: "discard", elements: ["a"] },
+        { sink: "frontier pages", elements: ["a/1"] }
+      ]
+    ])
+  })
+
   it("refuses a count of elements that is none", () => {
     const job = Pipeline.from([1]).pipe(Pipeline.to(Sink.discard))
     for (const first of [0, -1, 1.5, Infinity]) {

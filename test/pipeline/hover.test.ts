@@ -32,6 +32,11 @@ const generated = lines.pipe(Pipeline.map((line) => Effect.gen(function* () { re
 const filtered = lines.pipe(Pipeline.filter((line) => line !== "", { name: "full" }))
 const flat = lines.pipe(Pipeline.flatMap((line) => line.split("")))
 const batched = lines.pipe(Pipeline.batch(10, { within: "1 second" }))
+const weighed = lines.pipe(Pipeline.batch(10, { bytes: 1_000, key: (line) => line.length }))
+const inOrder = lines.pipe(Pipeline.map(parse, { key: (line) => line.slice(0, 1), concurrency: { min: 1, max: 8 } }))
+const timely = lines.pipe(Pipeline.map(parse, { timeout: { attempt: "1 second" }, retry: { retries: 2 } }))
+const untimely = lines.pipe(Pipeline.map(parse, { timeout: { attempt: "1 second" }, onError: "skip" }))
+const tapped = lines.pipe(Pipeline.tap((line) => parse(line), { rate: { limit: 10, per: "1 second" } }))
 const keyed = list.pipe(Pipeline.map(() => Effect.flatMap(Pipeline.idempotencyKey, () => Db.Db)))
 const unkeyed = array.pipe(Pipeline.map(() => Pipeline.idempotencyKey))
 
@@ -55,6 +60,9 @@ const letters = Pipeline.collect(fetched)
 const streamed = Pipeline.stream(mapped)
 
 const step = Pipeline.map(parse, { concurrency: 4 })
+const keyedStep = Pipeline.map((n: number) => n + 1, { key: (n) => n % 3 })
+const keyedAlone = Pipeline.batch(3, { key: (n: number) => n % 3 })
+const batches = Pipeline.batch(3)
 const sink = Pipeline.to(Files.jsonl("repos.jsonl", Repo))
 `
 
@@ -81,6 +89,11 @@ it.each([
   ["filtered", "Pipeline.Pipeline<string, Files.FilesError, FileSystem, number>"],
   ["flat", "Pipeline.Pipeline<string, Files.FilesError, FileSystem, number>"],
   ["batched", "Pipeline.Pipeline<readonly string[], Files.FilesError, FileSystem, number>"],
+  ["weighed", "Pipeline.Pipeline<readonly string[], Files.FilesError, FileSystem, number>"],
+  ["inOrder", "Pipeline.Pipeline<Repo, Files.FilesError | ParseError, FileSystem, number>"],
+  ["timely", "Pipeline.Pipeline<Repo, DeadlineExceeded | Files.FilesError | ParseError, FileSystem, number>"],
+  ["untimely", "Pipeline.Pipeline<Repo, Files.FilesError, FileSystem, number>"],
+  ["tapped", "Pipeline.Pipeline<string, Files.FilesError | ParseError, FileSystem, number>"],
   ["keyed", "Pipeline.Pipeline<Db.Db, never, Db.Db, number>"],
   [
     "unkeyed",

@@ -9,7 +9,7 @@ import { now } from "../base/Alarm.ts"
 import { TooManyPermits } from "../LimiterError.ts"
 import { ConcurrencyLimiter } from "./ConcurrencyLimiter.ts"
 import type { Stats } from "./Contract.ts"
-import { type Call, Gradient, type Outcome, type Settings } from "./Gradient.ts"
+import { type Call, Gradient, type Outcome, type Settings } from "../base/Gradient.ts"
 import { OwnLimiter, type Use } from "./OwnLimiter.ts"
 
 export class AdaptiveLimiter extends OwnLimiter {

@@ -7,6 +7,7 @@ import { constVoid } from "effect/Function"
 import type * as Option from "effect/Option"
 import type { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
+import { Bucket } from "../base/Bucket.ts"
 import { checkWhole } from "../base/Options.ts"
 import type { Stats } from "./Contract.ts"
 import { OwnLimiter, type Use } from "./OwnLimiter.ts"
@@ -17,11 +18,7 @@ import * as Wait from "../base/Wait.ts"
 export class RateLimiter extends OwnLimiter {
   private readonly limit: number
   private readonly per: number
-  private readonly burst: number
-  // The bucket was full at `start`, and is again once all that was spent since has come back. Multiplying instead of
-  // adding up intervals keeps the spacing exact however many tokens that are.
-  private start = 0
-  private spent = 0
+  private readonly bucket: Bucket
   private readonly waiting = new WaitList<Turn>()
   private readonly next = Alarm.appointment(() => this.grant())
 
@@ -29,7 +26,7 @@ export class RateLimiter extends OwnLimiter {
     super()
     this.limit = limit
     this.per = per
-    this.burst = burst
+    this.bucket = new Bucket(limit, per, burst)
   }
 
   withPermits(permits: number) {
@@ -41,7 +38,7 @@ export class RateLimiter extends OwnLimiter {
 
   override attempt<A, E, R>(permits: number, use: Use<A, E, R>): Effect.Effect<Option.Option<A>, E, R> {
     return use((fiber) =>
-      this.spend(fiber, permits) ? { undo: () => void (this.spent -= permits), end: constVoid } : undefined
+      this.spend(fiber, permits) ? { undo: () => this.bucket.spend(-permits), end: constVoid } : undefined
     )
   }
 
@@ -49,7 +46,7 @@ export class RateLimiter extends OwnLimiter {
     return Effect.clockWith((clock) =>
       Effect.sync(() => ({
         limit: this.limit,
-        inUse: Math.max(0, Math.ceil(((this.full - Alarm.now(clock)) * this.limit) / this.per - 1e-6)),
+        inUse: this.bucket.missing(Alarm.now(clock)),
         waiting: this.waiting.size,
         borrowers: new Map<string, number>()
       }))
@@ -61,12 +58,9 @@ export class RateLimiter extends OwnLimiter {
     checkWhole("Limiter: permits", permits, 0)
     if (this.waiting.size > 0) return false
     const time = Alarm.now(fiber.getRef(Clock.Clock))
-    if (this.full < time) {
-      this.start = time
-      this.spent = 0
-    }
-    if (this.due(permits) > time + nanos) return false
-    this.spent += permits
+    this.bucket.fill(time)
+    if (this.bucket.due(permits) > time + nanos) return false
+    this.bucket.spend(permits)
     return true
   }
 
@@ -95,7 +89,7 @@ export class RateLimiter extends OwnLimiter {
     const first = this.waiting.first
     if (first === undefined) return this.next.withdraw()
     const { clock, scheduler } = first
-    Alarm.of(clock).set(this.next, this.due(first.permits), scheduler)
+    Alarm.of(clock).set(this.next, this.bucket.due(first.permits), scheduler)
   }
 
   private grant(): void {
@@ -103,26 +97,17 @@ export class RateLimiter extends OwnLimiter {
     const first = this.waiting.first
     if (first === undefined) return
     const time = Alarm.now(first.clock)
-    const late = time - this.due(first.permits)
-    if (late > maxLateness) this.start += late - maxLateness
+    const late = time - this.bucket.due(first.permits)
+    if (late > maxLateness) this.bucket.delay(late - maxLateness)
     const due: Array<Turn> = []
-    for (let first = this.waiting.first; first !== undefined && this.due(first.permits) <= time + nanos;) {
+    for (let first = this.waiting.first; first !== undefined && this.bucket.due(first.permits) <= time + nanos;) {
       this.waiting.remove(first)
-      this.spent += first.permits
+      this.bucket.spend(first.permits)
       due.push(first)
       first = this.waiting.first
     }
     this.schedule()
     for (const turn of due) turn.resume(Effect.void)
-  }
-
-  private get full(): number {
-    return this.start + (this.spent * this.per) / this.limit
-  }
-
-  /** When there are so many tokens for whoever is next. */
-  private due(permits: number): number {
-    return this.start + ((this.spent + permits - this.burst) * this.per) / this.limit
   }
 }
 

@@ -2,14 +2,18 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { Work } from "../context/Attempt.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
+import { mayPass } from "../frontier/Adding.ts"
+import type { FrontierError } from "../FrontierError.ts"
 import { type Checkpoint, type Commit, JournalError, type Lease } from "../Journal.ts"
 import * as Policy from "../Policy.ts"
 import { explained } from "../RunError.ts"
 import type { Retry, SinkStep } from "../Step.ts"
 import type { Intake } from "./Intake.ts"
-import { failed, type Outlets, RowsRefused, type States, WriteFailed } from "./Outlets.ts"
+import { type Outlets, RowsRefused, type States } from "./Outlets.ts"
+import { failed, WriteFailed } from "./Search.ts"
 
 export interface CommitterOptions {
   readonly pipeline: string
@@ -18,6 +22,8 @@ export interface CommitterOptions {
   readonly letters: DeadLetters
   readonly intake: Intake
   readonly outlets: Outlets
+  /** Writes what steps have added to frontiers. */
+  readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
   /** What becomes of rows that the sink will not take. */
   readonly sink: SinkStep
   /** The least time between two commits, except when the window is full. */
@@ -102,7 +108,7 @@ export class Committer {
     finished: boolean,
     refused: ReadonlyMap<number, Refused>
   ): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake, outlets, sink } = this.options
+    const { addWork, fate, intake, outlets, sink } = this.options
     const { units } = batch
     const instead = [...refused.values()]
     const rows = refused.size === 0 ? batch.rows : batch.rows.filter((_, row) => !refused.has(row))
@@ -113,12 +119,15 @@ export class Committer {
     // A replay comes to its end, and the source may not have.
     const ends = finished && next.finished
     // Made anew each time, as the transaction may run again.
-    const write = Effect.suspend(() =>
+    const written = Effect.suspend(() =>
       Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written): Commit => {
         states = written
         return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
       })
     )
+    const work = gathered(units, (unit) => unit.work)
+    const write =
+      work.length === 0 ? written : Effect.tap(written, () => Effect.catchCause(addWork(work), failed({ mayPass })))
     const { account } = intake
     const taken = account === undefined ? [] : gathered(units, (unit) => unit.positions)
     // First of all, as a lease is: what is not this run's any more must not be written.
@@ -150,12 +159,17 @@ export class Committer {
       return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
     })
     const { retry } = sink
-    const isWorthIt = ({ cause, mayPass }: WriteFailed): boolean =>
-      retry === undefined ? mayPass : (retry.retryWhile?.(Cause.squash(cause)) ?? true)
+    const isWorthIt = (error: unknown): boolean => retry?.retryWhile?.(error) ?? true
     const retried = Policy.apply(once, {
       ...(retry ?? passing),
       retryWhile: (error) =>
-        error instanceof WriteFailed ? isWorthIt(error) : error instanceof JournalError && error.mayPass === true
+        error instanceof WriteFailed
+          ? retry === undefined
+            ? error.mayPass
+            : isWorthIt(Cause.squash(error.cause))
+          : error instanceof RowsRefused
+            ? retry !== undefined && error.mayAgain && [...error.rows.values()].some(isWorthIt)
+            : error instanceof JournalError && error.mayPass === true
     })
     return Effect.catchIf(
       retried,

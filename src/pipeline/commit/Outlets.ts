@@ -1,38 +1,47 @@
 /** The opened sinks of a run, and what each of them has committed. */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Checkpoint, Lease } from "../Journal.ts"
+import { InCommit } from "../context/InCommit.ts"
 import { ranks } from "../Guarantee.ts"
 import type { Writer } from "../Sink.ts"
 import type { Known } from "./Resume.ts"
+import { failed, left, type Search, whole, type WriteFailed, writePart } from "./Search.ts"
 
+/** An opened sink. */
 interface Outlet extends Known {
   readonly writer: Writer<unknown, unknown, unknown>
+  /** Whether what it writes is undone with the transaction of the commit, on whose connection one writes after the other. */
+  readonly isTransactional: boolean
+  /** What an at-least-once sink has written since the last commit, which is not taken back. */
+  readonly ahead: Ahead
+}
+
+interface Ahead {
+  rows: Array<ReadonlyArray<unknown>>
+  state: Option.Option<Schema.Json>
 }
 
 export type States = Checkpoint["sinks"]
 
-type Next = readonly [identity: string, state: States[string]]
+/** What became of the rows of a commit in one sink. */
+interface Outcome {
+  readonly identity: string
+  readonly state: States[string] | undefined
+  readonly refused: ReadonlyMap<number, unknown>
+  readonly mayAgain: boolean
+}
 
 /** Rows that a sink failed on, by their index, each with what it said. */
 export class RowsRefused {
   readonly rows: ReadonlyMap<number, unknown>
-  constructor(rows: ReadonlyMap<number, unknown>) {
+  /** Whether all of them are effects that failed, and may succeed when they are tried again. */
+  readonly mayAgain: boolean
+  constructor(rows: ReadonlyMap<number, unknown>, mayAgain: boolean) {
     this.rows = rows
-  }
-}
-
-/** A write that failed, and not for one of its rows. */
-export class WriteFailed {
-  readonly cause: Cause.Cause<unknown>
-  /** Whether the sink says that it passes by itself. */
-  readonly mayPass: boolean
-  constructor(cause: Cause.Cause<unknown>, mayPass: boolean) {
-    this.cause = cause
-    this.mayPass = mayPass
+    this.mayAgain = mayAgain
   }
 }
 
@@ -40,9 +49,12 @@ export class Outlets {
   /** What is committed. */
   states: States
   private readonly outlets: ReadonlyArray<Outlet>
+  /** What can be undone comes first: what is refused there reaches nobody else. Each lane is written beside the others of its phase. */
+  private readonly phases: ReadonlyArray<ReadonlyArray<ReadonlyArray<Outlet>>>
 
   private constructor(outlets: ReadonlyArray<Outlet>) {
     this.outlets = outlets
+    this.phases = [outlets.filter(isUndone), outlets.filter((outlet) => !isUndone(outlet))].map(lanesOf)
     this.states = Object.fromEntries(
       outlets.flatMap(({ fingerprint, identity, state }) =>
         Option.isSome(state) ? [[identity, { fingerprint, state: state.value }]] : []
@@ -50,20 +62,29 @@ export class Outlets {
     )
   }
 
-  /** Those that a rollback takes back come first, those that can be undone next: what is refused there reaches nobody else. */
+  /** `endsRun` says whether a row that is refused ends the run. */
   static open(
     known: ReadonlyArray<Known>,
     lease: Lease,
-    taken: ReadonlySet<string>
+    taken: ReadonlySet<string>,
+    endsRun: boolean
   ): Effect.Effect<Outlets, unknown, unknown> {
     const { clean, durable, host, id: owner } = lease
+    // Those that a rollback takes back are opened first.
     const ordered = known.toSorted((a, b) => ranks.indexOf(b.sink.guarantee) - ranks.indexOf(a.sink.guarantee))
     const opened: Array<Outlet> = []
     return Effect.forEach(
       ordered,
       (one) =>
-        Effect.map(one.sink.open({ committed: one.state, clean, host, owner, durable, taken }), (writer) =>
-          opened.push({ ...one, writer })
+        Effect.flatMap(one.sink.journal, (journal) =>
+          Effect.map(one.sink.open({ committed: one.state, clean, host, owner, durable, taken, endsRun }), (writer) =>
+            opened.push({
+              ...one,
+              writer,
+              isTransactional: Option.isSome(journal),
+              ahead: { rows: [], state: Option.none() }
+            })
+          )
         ),
       { discard: true }
     ).pipe(
@@ -76,7 +97,9 @@ export class Outlets {
   /** What was written is committed. */
   settle(states: States): void {
     this.states = states
-    for (const { identity, writer } of this.outlets) {
+    for (const { ahead, identity, writer } of this.outlets) {
+      ahead.rows = []
+      ahead.state = Option.none()
       const state = states[identity]
       if (state !== undefined) writer.settled?.(state.state)
     }
@@ -102,37 +125,54 @@ export class Outlets {
     const one = (outlet: Outlet) => this.writeTo(outlet, rows, finished, halves)
     const [first] = this.outlets
     // One is what most jobs have.
-    return this.outlets.length === 1
-      ? Effect.map(one(first!), (next) => Object.fromEntries([next]))
-      : Effect.map(Effect.forEach(this.outlets, one), Object.fromEntries)
+    if (this.outlets.length === 1) return Effect.flatMap(one(first!), (outcome) => statesOf([outcome]))
+    const phase = (lanes: ReadonlyArray<ReadonlyArray<Outlet>>) =>
+      Effect.flatMap(
+        Effect.forEach(lanes, (lane) => inTurn(lane, one), { concurrency: "unbounded" }),
+        (outcomes) => statesOf(outcomes.flat())
+      )
+    return Effect.map(Effect.forEach(this.phases, phase), (states) => Object.assign({}, ...states) as States)
   }
 
   private writeTo(
-    { fingerprint, identity, sink, writer }: Outlet,
+    { ahead, fingerprint, identity, sink, writer }: Outlet,
     rows: ReadonlyArray<unknown>,
     finished: boolean,
     halves: boolean
-  ): Effect.Effect<Next, RowsRefused | WriteFailed, unknown> {
-    const committed = Object.hasOwn(this.states, identity)
-      ? Option.some(this.states[identity]!.state)
-      : Option.none<Schema.Json>()
-    const refused = new Map<number, unknown>()
-    const search = halves ? (sink.guarantee === "at-least-once" ? "halves" : "all") : "named"
-    const written =
-      rows.length > 0 || Option.isNone(committed)
-        ? writeParts({ writer, refused, search }, rows, 0, committed)
-        : Effect.succeed(committed)
-    const next = (state: Option.Option<Schema.Json>): Next => [
-      identity,
-      { fingerprint, state: Option.getOrThrow(state) }
-    ]
-    return Effect.flatMap(written, (state): Effect.Effect<Next, RowsRefused | WriteFailed, unknown> =>
-      refused.size > 0
-        ? Effect.fail(new RowsRefused(refused))
-        : finished && writer.finish !== undefined
-          ? Effect.map(Effect.catchCause(writer.finish(state), failed(writer)), (last) => next(Option.some(last)))
-          : Effect.succeed(next(state))
-    )
+  ): Effect.Effect<Outcome, WriteFailed, unknown> {
+    return Effect.withFiber((fiber) => {
+      // What an effect did in a database may be undone with the transaction around it.
+      const keeps = sink.guarantee === "at-least-once" && !fiber.getRef(InCommit)
+      const since = Option.orElse(ahead.state, () =>
+        Object.hasOwn(this.states, identity) ? Option.some(this.states[identity]!.state) : Option.none<Schema.Json>()
+      )
+      const refused = new Map<number, unknown>()
+      const search: Search = {
+        writer,
+        refused,
+        how: halves ? (sink.guarantee === "at-least-once" ? "halves" : "all") : "named",
+        mayAgain: true,
+        wrote: (part, state) => {
+          if (!keeps) return
+          ahead.rows.push(part)
+          ahead.state = state
+        }
+      }
+      const part = ahead.rows.length === 0 ? whole(rows) : left(rows, ahead.rows)
+      const written =
+        part.rows.length > 0 || Option.isNone(since) ? writePart(search, part, since) : Effect.succeed(since)
+      const outcome = (state: Option.Option<Schema.Json>): Outcome => ({
+        identity,
+        state: refused.size > 0 ? undefined : { fingerprint, state: Option.getOrThrow(state) },
+        refused,
+        mayAgain: search.mayAgain
+      })
+      return Effect.flatMap(written, (state) =>
+        finished && refused.size === 0 && writer.finish !== undefined
+          ? Effect.map(Effect.catchCause(writer.finish(state), failed(writer)), (last) => outcome(Option.some(last)))
+          : Effect.succeed(outcome(state))
+      )
+    })
   }
 
   /** Takes away what is not committed. */
@@ -146,50 +186,43 @@ export class Outlets {
   )
 }
 
-/** What a write makes of its failure, of a sink or of what a source keeps account in. */
-export const failed =
-  ({ mayPass }: Pick<Outlet["writer"], "mayPass">) =>
-  (cause: Cause.Cause<unknown>): Effect.Effect<never, WriteFailed> =>
-    Cause.hasInterruptsOnly(cause)
-      ? Effect.failCause(cause as Cause.Cause<never>)
-      : Effect.fail(
-          new WriteFailed(
-            cause,
-            cause.reasons.every((reason) => Cause.isFailReason(reason) && mayPass?.(reason.error) === true)
-          )
-        )
+const isUndone = ({ sink }: Outlet): boolean => sink.guarantee !== "at-least-once"
 
-interface Search {
-  readonly writer: Outlet["writer"]
-  readonly refused: Map<number, unknown>
-  /**
-   * How rows that fail are looked for: only as the sink names them, by halves where it does not, or, as what is written now is
-   * undone anyway, behind the one that it names as well.
-   */
-  readonly search: "named" | "halves" | "all"
+/** Those that write in one transaction share a lane. */
+const lanesOf = (outlets: ReadonlyArray<Outlet>): ReadonlyArray<ReadonlyArray<Outlet>> => {
+  const shared = outlets.filter(({ isTransactional }) => isTransactional)
+  const own = outlets.filter(({ isTransactional }) => !isTransactional).map((outlet) => [outlet])
+  return shared.length === 0 ? own : [shared, ...own]
 }
 
-/** Writes rows; those that it fails on alone, or that the sink names, go to `refused` (P7). */
-const writeParts = (
-  search: Search,
-  rows: ReadonlyArray<unknown>,
-  from: number,
-  since: Option.Option<Schema.Json>
-): Effect.Effect<Option.Option<Schema.Json>, WriteFailed, unknown> => {
-  const { refused, writer } = search
-  return Effect.catchCause(Effect.asSome(writer.write(rows, since)), (cause) => {
-    const failure = cause.reasons.find(Cause.isFailReason)
-    if (failure === undefined || cause.reasons.length > 1) return failed(writer)(cause)
-    const fault = writer.atFault === undefined && search.search === "named" ? "batch" : writer.atFault?.(failure.error)
-    if (fault === "batch" || rows.length === 0) return failed(writer)(cause)
-    const named = fault ?? (rows.length === 1 ? [0] : [])
-    for (const row of named) refused.set(from + row, failure.error)
-    const around = (end: number, next: number) =>
-      Effect.flatMap(end === 0 ? Effect.succeed(since) : writeParts(search, rows.slice(0, end), from, since), (state) =>
-        next === rows.length ? Effect.succeed(state) : writeParts(search, rows.slice(next), from + next, state)
-      )
-    if (named.length === 0) return around(rows.length >> 1, rows.length >> 1)
-    // Who names one may have looked no further; a transaction for each of many would take forever.
-    return search.search === "all" && named.length === 1 ? around(named[0]!, named[0]! + 1) : Effect.succeed(since)
-  })
+/** One after the other, up to the first that refuses rows. */
+const inTurn = (
+  lane: ReadonlyArray<Outlet>,
+  write: (outlet: Outlet) => Effect.Effect<Outcome, WriteFailed, unknown>
+): Effect.Effect<ReadonlyArray<Outcome>, WriteFailed, unknown> => {
+  const outcomes: Array<Outcome> = []
+  let next = 0
+  return Effect.as(
+    Effect.whileLoop({
+      while: () => next < lane.length && (outcomes.at(-1)?.refused.size ?? 0) === 0,
+      body: () => write(lane[next++]!),
+      step: (outcome) => void outcomes.push(outcome)
+    }),
+    outcomes
+  )
+}
+
+const statesOf = (outcomes: ReadonlyArray<Outcome>): Effect.Effect<States, RowsRefused> => {
+  const refusing = outcomes.filter(({ refused }) => refused.size > 0)
+  if (refusing.length === 0) {
+    return Effect.succeed(Object.fromEntries(outcomes.map(({ identity, state }) => [identity, state!])))
+  }
+  const refused = new Map<number, unknown>()
+  for (const outcome of refusing.toReversed()) for (const [row, error] of outcome.refused) refused.set(row, error)
+  return Effect.fail(
+    new RowsRefused(
+      refused,
+      refusing.every(({ mayAgain }) => mayAgain)
+    )
+  )
 }

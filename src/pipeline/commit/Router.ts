@@ -57,3 +57,24 @@ export const owner = (ends: ReadonlyArray<number>, row: number): number => {
   }
   return low
 }
+
+interface InPart {
+  readonly refused: ReadonlyMap<number, unknown>
+  readonly written: ReadonlyArray<number>
+}
+
+/** The elements whose rows those are: refused with the first of them that is, and written with the last. */
+export const owned = (ends: ReadonlyArray<number>, { refused, written }: InPart): InPart => {
+  const elements = new Map<number, unknown>()
+  for (const [row, error] of refused) {
+    const element = owner(ends, row)
+    if (!elements.has(element)) elements.set(element, error)
+  }
+  const rows = new Map<number, number>()
+  for (const row of written) rows.set(owner(ends, row), (rows.get(owner(ends, row)) ?? 0) + 1)
+  const isWhole = (element: number, count: number) => count === ends[element]! - (ends[element - 1] ?? 0)
+  return {
+    refused: elements,
+    written: [...rows].flatMap(([element, count]) => (isWhole(element, count) ? [element] : []))
+  }
+}

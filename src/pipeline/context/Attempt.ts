@@ -1,12 +1,26 @@
 /** What a step may know of the element it works on. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type { NewItem } from "./FrontierStore.ts"
+import type { Position } from "./Place.ts"
+
+/** What a step has added to a frontier. */
+export interface Work {
+  readonly frontier: string
+  readonly items: ReadonlyArray<NewItem>
+  /** How many were deeper than the frontier goes. */
+  readonly tooDeep: number
+}
 
 export interface Attempt {
   /** What `idempotencyKey` gives; none outside of a pipeline, and over a source without positions. */
   readonly key: string | undefined
   /** How many times the step was tried on this element so far; policies count it up. */
   count: number
+  /** Where that which became the element stood in the source; none outside of a pipeline. */
+  readonly positions?: ReadonlyArray<Position> | undefined
+  /** Keeps work with the element, unless the step fails; none outside of a step. */
+  readonly add?: ((work: Work) => void) | undefined
 }
 
 /**

@@ -2,6 +2,7 @@
  * What becomes of each element (P1): the only place where that is written down. The flow says what happened to an element, the
  * commit takes what is complete and settles it once that is durable; nobody else changes a `Unit`.
  */
+import type { Work } from "../context/Attempt.ts"
 import type { Counts, DeadLetter } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
@@ -165,6 +166,16 @@ export class Fate {
     unit.root.bury(letter)
   }
 
+  /** A step that the unit has passed has added to frontiers. */
+  addWork(unit: Unit, work: ReadonlyArray<Work>): void {
+    let bytes = 0
+    for (const one of work) {
+      unit.root.addWork(one)
+      for (const { item } of one.items) bytes += 128 + item.length
+    }
+    this.grow(unit, bytes)
+  }
+
   /** One descendant has reached the sink. */
   output(unit: Unit, value: unknown): void {
     unit.root.add(value)
@@ -177,7 +188,7 @@ export class Fate {
     root.live -= 1
     if (root.live > 0) return
     this.underway -= 1
-    const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0
+    const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0 || root.work.length > 0
     if (writes) {
       this.ready.push(root)
       this.readyRows += root.outputs.length

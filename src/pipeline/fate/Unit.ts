@@ -1,4 +1,5 @@
 /** What is settled together. */
+import type { Work } from "../context/Attempt.ts"
 import type { DeadLetter } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 
@@ -23,6 +24,8 @@ export class Unit {
   dead: ReadonlyArray<DeadLetter> = nothing
   /** The dead letters that its source elements are the replays of. */
   letters: ReadonlyArray<number> = nothing
+  /** What its steps have added to frontiers. */
+  work: ReadonlyArray<Work> = nothing
   filtered = 0
   skipped = 0
   private members: ReadonlyArray<Unit> = nothing
@@ -71,6 +74,11 @@ export class Unit {
     this.dead = appended(this.dead, letter)
   }
 
+  addWork(work: Work): void {
+    this.work = appended(this.work, work)
+    this.filtered += work.tooDeep
+  }
+
   /** Makes both one; call on roots. */
   absorb(other: Unit): void {
     this.live += other.live
@@ -79,6 +87,7 @@ export class Unit {
     this.read += other.read
     for (const output of other.outputs) this.add(output)
     for (const letter of other.dead) this.bury(letter)
+    for (const work of other.work) this.work = appended(this.work, work)
     for (const letter of other.letters) this.letters = appended(this.letters, letter)
     this.filtered += other.filtered
     this.skipped += other.skipped

@@ -10,7 +10,7 @@ import type { Each, Step } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
 import { type Entrance, Reader } from "./Reader.ts"
 import type { Room } from "./Room.ts"
-import { Stage, type Surroundings } from "./Stage.ts"
+import { mostOf, Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
 
 /** How a step, or several that share their workers, stands. */
@@ -134,7 +134,7 @@ const stationsOf = (options: FlowOptions, door: Station, entrances: Map<string, 
         ? new Batcher(first, next, options.fate)
         : new Stage(steps as ReadonlyArray<Each>, index, next, options)
     for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
-    const concurrency = first._tag === "Batch" ? 1 : first.concurrency
+    const concurrency = first._tag === "Batch" ? 1 : mostOf(first)
     named.unshift({ name: steps.map(({ name }) => name).join(" + "), concurrency, station })
     next = station
   }

@@ -42,7 +42,8 @@ export class Stage implements Station {
   private readonly alone: Worker | undefined
 
   constructor(steps: ReadonlyArray<Each>, index: number, next: Station, around: Surroundings) {
-    const { concurrency, order } = steps[0]!
+    const { order } = steps[0]!
+    const concurrency = mostOf(steps[0]!)
     const leaving = new Leaving(next, around.fate)
     this.steps = steps
     this.index = index
@@ -143,8 +144,9 @@ export class Stage implements Station {
   private goOn(given: unknown, worker: Worker): void {
     const item = worker.item!
     const index = worker.resume()
-    if (given === gone) this.end(item, "none")
-    else if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
+    if (given === gone) return this.end(item, "none")
+    if (worker.work !== undefined) this.fate.addWork(item.unit, worker.work)
+    if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
   }
 
   /** Gives `gone` where the policy of the step has dealt with its failure. */
@@ -181,6 +183,8 @@ export class Stage implements Station {
         item.value = given
         this.fate.grow(item.unit, weigh(given))
         return true
+      case "tap":
+        return true
       case "filter":
         if (given === true) return true
         this.fate.filter(item.unit)
@@ -202,6 +206,10 @@ export class Stage implements Station {
     this.room.ended()
   }
 }
+
+/** The most elements that it may work on at once. */
+export const mostOf = ({ concurrency }: Each): number =>
+  typeof concurrency === "number" ? concurrency : concurrency.max
 
 /** What the effect of a step gives when it failed and the run goes on. */
 const gone = Symbol("gone")

@@ -1,6 +1,7 @@
 /** One of those who do the work of a stage, and what it tells the step it runs of the element. */
 import type * as Effect from "effect/Effect"
-import type { Attempt } from "../context/Attempt.ts"
+import type { Attempt, Work } from "../context/Attempt.ts"
+import type { Position } from "../context/Place.ts"
 import type { Each } from "../Step.ts"
 import type { Item } from "./Lane.ts"
 
@@ -13,6 +14,8 @@ export class Worker implements Attempt {
   step: Each | undefined
   /** What it has to run before it takes the next item. */
   next: Effect.Effect<unknown, unknown, unknown> | undefined
+  /** What the step has added to frontiers. */
+  work: Array<Work> | undefined
   /** Whether a step waits for what now runs. */
   waits = false
   private index = 0
@@ -29,10 +32,20 @@ export class Worker implements Attempt {
     return `${this.prefix}:${parts.join(":")}${this.item.path}`
   }
 
+  get positions(): ReadonlyArray<Position> | undefined {
+    return this.item?.unit.root.positions
+  }
+
+  readonly add = (work: Work): void => {
+    if (this.work === undefined) this.work = [work]
+    else this.work.push(work)
+  }
+
   begin(item: Item, step: Each): void {
     this.item = item
     this.step = step
     this.count = 1
+    this.work = undefined
   }
 
   /** Leaves the effect of a step to be run next. */

@@ -47,7 +47,9 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
     const { source } = description
     const accepted = Effect.gen(function* () {
       const { known, restart, start } = yield* accept(source, sinks, options, lease.load)
-      return { lease, known, restart, taken, intake: yield* ofSource(source, start) }
+      // What keeps account does so where the run keeps its place.
+      const intake = yield* keptBy(journal, ofSource(source, start))
+      return { journal, lease, known, restart, taken, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -61,6 +63,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
       const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
+        journal,
         lease,
         known,
         restart: false,
@@ -98,6 +101,7 @@ export const pour = <A, E, R>(
           },
           { name },
           {
+            journal: Option.getOrUndefined(yield* Effect.serviceOption(Journal)),
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
@@ -130,16 +134,21 @@ const own = (description: Description, options: RunOptions<Delivery>, source?: D
             duration: Duration.fromInputUnsafe(duration),
             isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
           })
-    return { sinks, journal, lease, taken }
+    // A job without a place may add work to frontiers where the program says.
+    return { sinks, journal: journal ?? Option.getOrUndefined(yield* Effect.serviceOption(Journal)), lease, taken }
   })
 
 /** A step may ask for the journal where the program gives none. */
-const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
+export const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
   handle,
   toEnd: Effect.flatMap(Effect.serviceOption(Journal), (given) =>
-    Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
+    Option.isSome(given) ? toEnd : keptBy(journal, toEnd)
   )
 })
+
+const keptBy = <A, E, R>(journal: Journal | undefined, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  // Where there is none, nobody who asks for it is there.
+  journal === undefined ? effect : (Effect.provideService(effect, Journal, journal) as Effect.Effect<A, E, R>)
 
 /** Where a run goes on, and with what; fails where what is kept says nothing of what is here. */
 export const accept = (

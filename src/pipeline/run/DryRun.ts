@@ -7,12 +7,13 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Stream from "effect/Stream"
 import { type Intake, unkept } from "../commit/Intake.ts"
 import { apart, type Known } from "../commit/Resume.ts"
+import type { NewItem } from "../context/FrontierStore.ts"
 import type { Delivery } from "../Guarantee.ts"
 import { type Checkpoint, type Counts, type DeadLetter, keyOf, type Lease } from "../Journal.ts"
 import type { RunOptions } from "../Run.ts"
 import type { Position } from "../Source.ts"
 import type { Step } from "../Step.ts"
-import { accept, ofNoStep, typed, unleased } from "./Begin.ts"
+import { accept, keptIn, ofNoStep, typed, unleased } from "./Begin.ts"
 import { isEach, journalOf } from "./Place.ts"
 import { type Description, open } from "./Running.ts"
 
@@ -30,7 +31,7 @@ export interface DryRun {
   /** Whether the source came to its end; it may have no more where this is false. */
   readonly ended: boolean
   readonly counts: Counts
-  /** What each sink would be given, in order. */
+  /** What each sink would be given, in order, and each frontier. */
   readonly written: ReadonlyArray<WouldWrite>
   readonly filtered: ReadonlyArray<WouldDrop>
   readonly skipped: ReadonlyArray<WouldSkip>
@@ -39,6 +40,7 @@ export interface DryRun {
 }
 
 export interface WouldWrite {
+  /** The name of a sink, or of a frontier. */
   readonly sink: string
   readonly elements: ReadonlyArray<unknown>
 }
@@ -67,17 +69,19 @@ export const dryRun = <E, R>(description: Description, options: DryRunOptions<De
         const load = journal === undefined ? Effect.succeedNone : journal.load(keyOf(name, partition))
         const { start } = yield* accept(source, sinks, options, load)
         const witness = new Witness(description.steps)
-        const written = sinks.map((sink) => ({ sink: sink.name, elements: new Array<unknown>() }))
-        const known = sinks.map((sink, i) => inStead(sink, i, written[i]!.elements))
+        const { added } = witness
+        const toSinks = sinks.map((sink) => ({ sink: sink.name, elements: new Array<unknown>() }))
+        const known = sinks.map((sink, i) => inStead(sink, i, toSinks[i]!.elements))
         const intake = someOf(source, start, first)
-        const { toEnd } = yield* open({ ...description, steps: witness.steps }, options, {
+        const begun = yield* open({ ...description, steps: witness.steps }, options, {
+          journal: { frontier: (name) => ({ add: (items) => Effect.sync(() => witness.add(name, items)) }) },
           lease: witness.lease,
           known,
           restart: false,
           taken: new Set(),
           intake
         })
-        const { bytes, outcome, settled, filtered, written: rows } = yield* toEnd
+        const { bytes, outcome, settled, filtered, written: rows } = yield* keptIn(journal, begun).toEnd
         const { dead, skipped } = witness
         return {
           pipeline: name,
@@ -85,7 +89,7 @@ export const dryRun = <E, R>(description: Description, options: DryRunOptions<De
           from: start.position,
           ended: outcome === "done" && settled < first,
           counts: { settled, written: rows, filtered, skipped: skipped.length, dead: dead.length, bytes },
-          written,
+          written: [...toSinks, ...[...added].map(([name, elements]) => ({ sink: `frontier ${name}`, elements }))],
           filtered: witness.filtered,
           skipped,
           dead
@@ -128,6 +132,8 @@ const inStead = (sink: Known["sink"], place: number, elements: Array<unknown>): 
 /** Sees what becomes of elements that reach no sink. */
 class Witness {
   readonly filtered: Array<WouldDrop> = []
+  /** By the name of their frontiers. */
+  readonly added = new Map<string, Array<unknown>>()
   readonly steps: ReadonlyArray<Step>
   readonly lease: Lease
   private readonly letters: Array<DeadLetter> = []
@@ -141,6 +147,12 @@ class Witness {
       ...unleased,
       commit: (write) => Effect.map(write, ({ dead }) => void this.letters.push(...dead))
     }
+  }
+
+  add(frontier: string, items: ReadonlyArray<NewItem>): void {
+    const all = this.added.get(frontier) ?? []
+    this.added.set(frontier, all)
+    for (const { item } of items) all.push(JSON.parse(item))
   }
 
   get dead(): ReadonlyArray<DeadLetter> {

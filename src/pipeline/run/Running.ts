@@ -20,6 +20,7 @@ import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
+import { type Added, write as writeWork } from "../frontier/Adding.ts"
 import type { JournalError, Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
@@ -45,6 +46,8 @@ export interface Begun {
 }
 
 export interface Accepted {
+  /** None where there is none, as nothing is kept. */
+  readonly journal: Added | undefined
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
@@ -56,7 +59,7 @@ export interface Accepted {
 export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, known, lease, restart, taken }: Accepted,
+  { intake, journal, known, lease, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -66,7 +69,7 @@ export const open = (
     const meter = makeMeter()
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
-    const outlets = yield* lease.guard(Outlets.open(known, lease, taken))
+    const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
     const { prefers } = outlets
     const fate = new Fate({
       ...boundsOf(options, prefers),
@@ -95,6 +98,7 @@ export const open = (
       letters,
       intake,
       outlets,
+      addWork: (work) => writeWork(journal, work),
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
@@ -143,6 +147,7 @@ export const open = (
         state = "running"
         flow.resume()
       }),
+      set: () => Effect.void,
       drain: Effect.sync(() => {
         if (state !== "running" && state !== "paused") return
         state = "draining"

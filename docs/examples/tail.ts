@@ -1,0 +1,50 @@
+/**
+ * Follows the log of a server, a line of JSON a request, while it grows and is rotated, into the table `requests` of tail.db, each
+ * line once. As long as there is a file called `maintenance`, it leaves the database alone. Ctrl-C stops it; stopped or killed, it
+ * goes on where it was when it is started again.
+ *
+ *     node --conditions=skein-source docs/examples/tail.ts access.log
+ */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { Db, Files, Pipeline } from "skein"
+import { Main } from "skein/node"
+
+const [log = "access.log"] = process.argv.slice(2)
+
+const Request = Schema.Struct({ at: Schema.Date, path: Schema.String, status: Schema.Int, millis: Schema.Finite })
+
+const parse = Schema.decodeEffect(Schema.fromJsonString(Schema.toCodecJson(Request)))
+
+const job = Pipeline.from(Files.lines(log, { follow: true })).pipe(
+  Pipeline.map(parse, { name: "parse", onError: "skip" }),
+  Pipeline.to(Db.table("requests", Request))
+)
+
+const program = Effect.gen(function* () {
+  const files = yield* FileSystem.FileSystem
+  const run = yield* Pipeline.start(job, {
+    name: "tail",
+    require: "exactly-once",
+    progress: {
+      on: ({ rate, skipped, written }) =>
+        Console.log(`${written} requests, ${skipped} lines that are none, ${rate.toFixed(0)} a second`)
+    }
+  })
+  const look = Effect.gen(function* () {
+    const closed = yield* files.exists("maintenance")
+    if (closed === ((yield* run.state) === "paused")) return
+    yield* closed ? run.pause : run.resume
+    yield* Console.log(closed ? "Paused." : "Going on.")
+  })
+  const { skipped, total, written } = yield* Effect.raceFirst(
+    run.await,
+    Effect.andThen(Effect.repeat(look, Schedule.spaced("100 millis")), Effect.never)
+  )
+  yield* Console.log(`Stopped: ${written} requests, ${skipped} lines that are none; ${total.written} requests in all.`)
+})
+
+Main.run(Effect.scoped(Effect.provide(program, Db.open("tail.db"))))
