@@ -34,10 +34,7 @@ const book = (invoice: typeof Invoice.Type) =>
 const job = Pipeline.from(invoices).pipe(
   Pipeline.map(book, {
     name: "book",
-    key: ({ customer }) => customer,
     concurrency: 8,
-    rate: { limit: 200, per: "1 second", burst: 8 },
-    timeout: { total: "1 minute" },
     onError: { deadLetter: Invoice, maxDead: "10%" }
   }),
   Pipeline.to(Db.table("entries", Entry, { key: "invoice" }))

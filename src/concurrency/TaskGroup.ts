@@ -3,44 +3,32 @@
  * with everything that went wrong.
  */
 /* oxlint-disable typescript/no-explicit-any -- `any` matches every effect and every group in conditional types */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import { constVoid, dual } from "effect/Function"
+import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Deadline from "./Deadline.ts"
-import { CurrentGroup, type Failures, Group, type GroupOptions, type Launch, type TaskGroup } from "./group/Group.ts"
-import { annotate, reasonOf } from "./base/Reason.ts"
+import { CurrentGroup, type Failures, Group, type GroupOptions, type TaskGroup } from "./group/Group.ts"
+import { annotate } from "./base/Reason.ts"
 import * as Rejection from "./base/Rejection.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
-import { restarting, type RestartOptions } from "./group/Restart.ts"
-import { CurrentTask, nameOf, type Node } from "./base/TaskNode.ts"
+import type { RestartOptions } from "./group/Restart.ts"
+import { inGroup, type Ready, type SpawnOptions, startIn, untilReady } from "./group/Start.ts"
+import { nameOf } from "./base/TaskNode.ts"
 import type * as Task from "./Task.ts"
-import { TaskCancelled } from "./TaskError.ts"
-import { type GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
-import * as Wait from "./base/Wait.ts"
+import type { GroupCancelled } from "./TaskGroupError.ts"
 
 export { bridge, type Bridge, type RunOptions } from "./group/Bridge.ts"
 export { dropped, type Failure, failures } from "./group/Failures.ts"
 export type { Failures, TaskGroup } from "./group/Group.ts"
 export { GroupCancelled, GroupClosed, NeverReady } from "./TaskGroupError.ts"
+export type { Ready, SpawnOptions } from "./group/Start.ts"
 export { orphans } from "./base/Orphans.ts"
 
 export interface OpenOptions extends GroupOptions {
   /** The deadline of everything in the group; with it, the group can fail with `DeadlineExceeded`. */
   readonly within?: Duration.Input | undefined
-}
-
-export interface SpawnOptions extends Partial<RestartOptions> {
-  readonly name?: string | undefined
-  /**
-   * A "daemon" does not keep the group open: it is cancelled when body and tasks are done. A "service" is cancelled
-   * last, when tasks and daemons have cleaned up, in the reverse order of spawning. Default "task".
-   */
-  readonly kind?: "task" | "daemon" | "service" | undefined
 }
 
 /**
@@ -232,9 +220,6 @@ export const supervise: <Arg extends Effect.Effect<any, any, any> | SpawnOptions
     inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, "supervised")))
 )
 
-/** What a task calls when it is ready to be used, with what its starter waits for. */
-export type Ready<in V> = (value: V) => Effect.Effect<void>
-
 /**
  * For calling the function of a `start` directly: nobody waits for it.
  *
@@ -269,78 +254,31 @@ export const notStarted: Ready<unknown> = () => Effect.void
 export const start = <A, E, R, V>(
   f: (ready: Ready<V>) => Effect.Effect<A, E, R>,
   options?: Omit<SpawnOptions, keyof RestartOptions>
-): Effect.Effect<V, E, R | TaskGroup<E>> =>
-  inGroup(options, (group, fiber) => {
-    // S16: whoever comes first, `ready`, the end of the task or a cancellation, ends the wait.
-    let waits = true
-    let isReady = false
-    let task: Node<A, E> | undefined
-    let release = constVoid
-    const end = () => {
-      waits = false
-      release()
-    }
-    return Effect.onInterrupt(
-      Wait.callback<V, E>("a task to be ready", (resume) => {
-        const ready: Ready<V> = (value) =>
-          Effect.suspend(() => {
-            if (isReady) return Effect.die(new Error("`ready` was called twice"))
-            isReady = true
-            if (!waits) return Effect.void
-            end()
-            task!.supervised = false
-            resume(Effect.succeed(value))
-            return Effect.void
-          })
-        const started = startIn(
-          group,
-          fiber,
-          // A task may be ready, and fail, before `startIn` returns it.
-          Effect.withFiber((own) => {
-            task = own.getRef(CurrentTask)
-            return f(ready)
-          }),
-          options,
-          "observed"
-        )
-        task = started
-        const released = waits ? group.awaits(fiber, started) : constVoid
-        if (released === undefined) {
-          waits = false
-          return resume(Effect.andThen(started.cancel("it can never begin"), Effect.die(started.deadlock)))
-        }
-        release = released
-        task.fiber!.addObserver((exit) => {
-          if (!waits) return
-          end()
-          group.whenSwept(() => resume(beforeReady(started, exit)))
-        })
-      }),
-      () => {
-        if (isReady || task === undefined) return Effect.void
-        end()
-        return Effect.andThen(task.cancel("its start was cancelled"), Effect.flatMap(task.exit, failuresIn))
-      }
-    )
-  })
+): Effect.Effect<V, E, R | TaskGroup<E>> => Effect.map(untilReady(f, options, "owned"), ([, value]) => value)
 
-/** What the cleanup of a cancelled task failed with. */
-const failuresIn = <E>(exit: Exit.Exit<unknown, E>): Effect.Effect<void, E> => {
-  const failures = Exit.isSuccess(exit) ? [] : exit.cause.reasons.filter((reason) => !Cause.isInterruptReason(reason))
-  return failures.length === 0 ? Effect.void : Effect.failCause(Cause.fromReasons(failures))
-}
-
-const beforeReady = <E>(task: Node<unknown, E>, exit: Exit.Exit<unknown, E>): Effect.Effect<never, E> =>
-  Exit.isSuccess(exit)
-    ? Effect.die(new NeverReady({ task: task.name }))
-    : Cause.hasInterruptsOnly(exit.cause)
-      ? Effect.die(
-          new TaskCancelled({
-            task: task.name,
-            reason: Option.match(reasonOf(exit.cause), { onNone: () => "", onSome: (reason) => reason.message })
-          })
-        )
-      : Effect.failCause(exit.cause)
+/**
+ * As `start`, but what the task fails with once it was ready belongs to the holder of its handle, as for `supervise`. Gives the handle
+ * with the value.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskGroup } from "skein"
+ *
+ * const server = (ready: TaskGroup.Ready<number>) => Effect.andThen(ready(8080), Effect.fail("the cable was cut"))
+ * const program = TaskGroup.open(Effect.gen(function*() {
+ *   const [task, port] = yield* TaskGroup.superviseStart(server)
+ *   return `${port}: ${yield* Effect.flip(task.join)}`
+ * }))
+ *
+ * await Effect.runPromise(program) // => "8080: the cable was cut"
+ * ```
+ */
+export const superviseStart = <A, E, R, V>(
+  f: (ready: Ready<V>) => Effect.Effect<A, E, R>,
+  options?: Omit<SpawnOptions, keyof RestartOptions>
+): Effect.Effect<readonly [task: Task.Task<A, E>, value: V], E, R | TaskGroup<never>> =>
+  untilReady(f, options, "supervised")
 
 /**
  * Ends the innermost group early: body and tasks are cancelled, and where nothing fails meanwhile the group fails with
@@ -453,40 +391,3 @@ export const current = <E = never>(): Effect.Effect<Handle<E>, never, TaskGroup<
  * ```
  */
 export const tree: Effect.Effect<Tree> = Effect.map(Registry, treeOf)
-
-const inGroup = <A, E, R>(
-  options: SpawnOptions | undefined,
-  use: (group: Group<any, any>, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) => {
-    const group = Context.getUnsafe(fiber.context, CurrentGroup)
-    // S11: what is refused is never started.
-    return group.isOpen
-      ? use(group, fiber)
-      : Effect.die(new GroupClosed({ group: group.name, task: options?.name ?? "without a name", state: group.state }))
-  })
-
-const startIn = <A, E, R>(
-  group: Group<any, any>,
-  fiber: Fiber.Fiber<unknown, unknown>,
-  effect: Effect.Effect<A, E, R>,
-  options: SpawnOptions | undefined,
-  failure: "owned" | "supervised" | "observed"
-): Node<A, E> => {
-  // The environment the effect needs is that of the spawning fiber, as its type says.
-  const needsNothing = effect as Effect.Effect<A, E>
-  const launch: Launch = {
-    name: options?.name,
-    kind: options?.kind ?? "task",
-    supervised: failure !== "owned",
-    observed: failure === "observed"
-  }
-  const restart = options?.restart
-  return group.start(
-    fiber,
-    restart === undefined
-      ? needsNothing
-      : restarting(needsNothing, { restart, maxRestarts: options?.maxRestarts }, group),
-    launch
-  )
-}

@@ -6,10 +6,10 @@
 import * as Effect from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import * as Offload from "../concurrency/Offload.ts"
+import type { TaskGroup } from "../concurrency/TaskGroup.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
@@ -287,13 +287,14 @@ export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
   Effect.suspend(() => Runs.toEnd(Runs.begin(describe(job), checked(options))))
 
 /**
- * As `run`, but gives a handle as soon as the run is accepted: it goes on beside, as long as the scope is open, tells its state and
- * progress, and can be paused, resumed and drained.
+ * As `run`, but gives a handle as soon as the run is accepted: it goes on beside, as a task of the group around that is named
+ * "pipeline" and its name, tells its state and progress, and can be paused, resumed and drained. Its failure comes out of `await`; one
+ * that nobody looks at is logged, as that of any supervised task.
  *
  * @example
  * ```ts
  * import * as Effect from "effect/Effect"
- * import { Journal, Pipeline, Sink, Source } from "skein"
+ * import { Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
  *
  * const job = Pipeline.from(Source.list([1, 2, 3], { name: "numbers" })).pipe(
  *   Pipeline.map((n) => Effect.delay(Effect.succeed(n), "5 millis")),
@@ -305,14 +306,14 @@ export const run = <E, R, G extends Delivery, Q extends Delivery = never>(
  *   return (yield* run.await).outcome
  * })
  *
- * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Journal.memory))) // => "drained"
+ * await Effect.runPromise(TaskGroup.open(program).pipe(Effect.provide(Journal.memory))) // => "drained"
  * ```
  */
 export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
   options: RunOptions<Satisfied<Q, G>>
-): Effect.Effect<Run<E | RunError | JournalError>, E | RunError | JournalError, R | Scope.Scope> =>
-  Effect.suspend(() => Runs.beside(Runs.begin(describe(job), checked(options))))
+): Effect.Effect<Run<E | RunError | JournalError>, E | RunError | JournalError, R | TaskGroup<never>> =>
+  Effect.suspend(() => Runs.beside(options.name, Runs.begin(describe(job), checked(options))))
 
 /**
  * Runs the dead letters of a job again, each from the step it failed in, into the same sink. What settles is marked as

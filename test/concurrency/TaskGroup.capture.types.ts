@@ -34,7 +34,9 @@ expectTypeOf<Effect.Services<typeof writes>>().toEqualTypeOf<TaskGroup.TaskGroup
 // Whatever runs it: a start, a collection, a stream, a replay.
 type Owned = TaskGroup.TaskGroup<"broken">
 const started = Pipeline.start(job, { name: "spawns" })
-expectTypeOf<Extract<Effect.Services<typeof started>, TaskGroup.TaskGroup<unknown>>>().toEqualTypeOf<Owned>()
+expectTypeOf<Extract<Effect.Services<typeof started>, TaskGroup.TaskGroup<unknown>>>().toEqualTypeOf<
+  Owned | TaskGroup.TaskGroup<never>
+>()
 const spawns = Pipeline.from([1]).pipe(Pipeline.map((n) => Effect.as(spawning, n)))
 const collected = Pipeline.collect(spawns)
 expectTypeOf<typeof collected>().toEqualTypeOf<Effect.Effect<Array<number>, never, Owned>>()

@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Db, Files, Pipeline, Sink } from "skein"
+import { Db, Files, Pipeline, Sink, TaskGroup } from "skein"
 import { Drivers } from "skein/node"
 import * as fs from "node:fs"
 import { flushCompileCache } from "node:module"
@@ -199,7 +199,7 @@ export const start = (work: Work, tell: Told = () => {}, reached: Reached = () =
       Effect.andThen(Deferred.await(asked), Effect.andThen(handle.drain, Deferred.succeed(drains, undefined)))
     )
     return yield* handle.await
-  }).pipe(Effect.scoped)
+  }).pipe(TaskGroup.open, Effect.scoped)
 
 /** The job with a database of its own. */
 export const run = (work: Work, tell: Told = () => {}, reached: Reached = () => {}) =>

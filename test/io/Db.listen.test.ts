@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Db, Pipeline, Sink } from "skein"
+import { Db, Pipeline, Sink, TaskGroup } from "skein"
 import { Drivers } from "skein/node"
 import { withDb } from "../support/database.ts"
 import { ask, fresh } from "../support/postgres/database.ts"
@@ -71,7 +71,7 @@ describe("Db.listen", () => {
           Effect.promise(() => ask<{ n: string }>(url, `SELECT count(*) AS n ${listeners}`)),
           { until: ([row]) => Number(row?.n) === 0 }
         )
-      })
+      }).pipe(TaskGroup.open)
     )
   )
 

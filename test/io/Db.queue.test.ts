@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { Db, Pipeline, Sink } from "skein"
+import { Db, Pipeline, Sink, TaskGroup } from "skein"
 import { Drivers } from "skein/node"
 import { within } from "../support/database.ts"
 import { databases } from "../support/databases.ts"
@@ -168,7 +168,7 @@ describe.each(databases)("Db.queue in $database", ({ url }) => {
         yield* queue.add(some(22))
         yield* sql`UPDATE jobs SET owner = 'dead', until = ${Date.now() + 300} WHERE done = 0`
         assert.strictEqual((yield* Pipeline.run(work("late", queue), { name: "late" })).settled, 1)
-      })
+      }).pipe(TaskGroup.open)
     )
   )
 
@@ -344,7 +344,7 @@ describe.each(databases)("Db.queue in $database", ({ url }) => {
         yield* run.drain
         const { outcome, settled } = yield* run.await
         assert.deepEqual({ outcome, settled }, { outcome: "drained", settled: 5 })
-      })
+      }).pipe(TaskGroup.open)
     )
   )
 })

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { Files, Journal, Pipeline, Sink } from "skein"
+import { Files, Journal, Pipeline, Sink, TaskGroup } from "skein"
 
 const scene = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -58,7 +58,9 @@ const runWhile = <E, R>(path: string, meanwhile: (seen: ReadonlyArray<string>) =
     yield* until(() => isDone || end.pollUnsafe() !== undefined)
     yield* Fiber.join(end)
     return seen
-  }).pipe(Effect.scoped)
+  })
+    .pipe(TaskGroup.open)
+    .pipe(Effect.scoped)
 
 it.layer(NodeServices.layer)("Files, followed", (it) => {
   it.effect("reads on what is added, and waits for the end of half a line", () =>
@@ -200,7 +202,8 @@ it.layer(NodeServices.layer)("Files, followed", (it) => {
         yield* write("b\n")
         yield* until(() => Effect.runSync(run.progress).written === 1)
         assert.deepEqual(seen, ["a", "b"])
-      }).pipe(Effect.scoped)
+        yield* TaskGroup.cancel("seen enough")
+      }).pipe(TaskGroup.open, Effect.flip)
       yield* fs.remove(`${path}.1`)
       assert.deepEqual(yield* runWhile(path, (seen) => until(() => seen.length === 1)), ["b"])
     }).pipe(Effect.provide(Journal.memory))

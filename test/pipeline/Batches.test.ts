@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Pipeline, Sink, type Source } from "skein"
+import { Pipeline, Sink, type Source, TaskGroup } from "skein"
 import { after, counted, numbers, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
 
@@ -155,7 +155,7 @@ describe("P2 a sink that prefers a batch", () => {
         yield* Effect.sleep(1000)
         yield* run.drain
         return yield* run.await
-      }).pipe(Effect.scoped, Store.given(store))
+      }).pipe(TaskGroup.open, Store.given(store))
     )
     expect(summary).toMatchObject({ outcome: "drained", settled: 1 })
     expect([store.rows, store.checkpoint?.position]).toEqual([[1], Option.some(1)])
@@ -174,7 +174,7 @@ describe("P2 a sink that prefers a batch", () => {
         expect(store.rows).toEqual([1, 2])
         yield* run.resume
         yield* run.await
-      }).pipe(Effect.scoped, Store.given(store))
+      }).pipe(TaskGroup.open, Store.given(store))
     )
     expect(store.rows).toEqual([1, 2, 3])
   })

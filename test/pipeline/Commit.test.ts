@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { Deadline, Journal, Pipeline, Sink, type Source } from "skein"
+import { Deadline, Journal, Pipeline, Sink, type Source, TaskGroup } from "skein"
 import { Interrupt, Kill, Leaks, Sim } from "skein/testing"
 import { after, committing, exitOf, numbers, sorted, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
@@ -71,7 +71,7 @@ describe.each(kinds)("P9 a write that hangs, to %s,", (kind) => {
         yield* Effect.sleep(1000)
         yield* run.drain
         return millis(yield* Effect.timed(run.await))
-      }).pipe(Effect.scoped, given)
+      }).pipe(TaskGroup.open, given)
     )
     expect(took).toBe(5000)
     expect(summary).toMatchObject({ outcome: "drained", resumable: true, settled: 2 })
@@ -124,7 +124,7 @@ describe("P9 what a sink writes at the end", () => {
         yield* Effect.sleep(1000)
         yield* run.drain
         return yield* Effect.timed(run.await)
-      }).pipe(Effect.scoped, given)
+      }).pipe(TaskGroup.open, given)
     )
     expect(Duration.toMillis(took)).toBe(5000)
     expect(summary).toMatchObject({ outcome: "drained", resumable: true, settled: 3 })
@@ -278,7 +278,7 @@ describe("P13 elements are settled", () => {
       Effect.gen(function* () {
         handle = yield* Pipeline.start(job, { name: "counts", window: { items: 8 } })
         yield* handle.await
-      }).pipe(Effect.scoped, Effect.provideService(Journal.Journal, store.journal))
+      }).pipe(TaskGroup.open, Effect.provideService(Journal.Journal, store.journal))
     )
     expect(seen.length).toBeGreaterThan(4)
     for (const [told, kept] of seen) expect(told).toBe(kept)
@@ -300,7 +300,7 @@ describe("P13 elements are settled", () => {
           progress: { interval: 1, on: ({ settled }) => Effect.sync(() => void told.push(settled)) }
         })
         yield* run.await
-      }).pipe(Effect.scoped, Effect.provideService(Journal.Journal, store.journal))
+      }).pipe(TaskGroup.open, Effect.provideService(Journal.Journal, store.journal))
     )
     expect(told.length).toBeGreaterThan(100)
     expect(told).toEqual(sorted(told))

@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Db, Files, Journal, Pipeline, Sink, Source } from "skein"
+import { Db, Files, Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
 import { Drivers, Main } from "skein/node"
 import * as Child from "../support/child.ts"
 import { databases } from "../support/databases.ts"
@@ -92,7 +92,7 @@ describe("Pipeline.dryRun", () => {
       const { settled } = yield* Pipeline.run(job(9), { name: "dry" })
       return { beside, dry, again, settled }
     })
-    const { again, beside, dry, settled } = valueOf(program.pipe(Effect.scoped, Effect.provide(Journal.memory)))
+    const { again, beside, dry, settled } = valueOf(Effect.provide(TaskGroup.open(program), Journal.memory))
     expect([beside.from, dry.from, again.from]).toEqual([Option.some(2), Option.some(2), Option.none()])
     expect(beside.written[0]?.elements).toEqual([7, 3])
     expect(dry.written[0]?.elements).toEqual([7, 8, 3])

@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { DeadlockError, SqlError } from "effect/sql/SqlError"
-import { Db, Deadline, Journal, Pipeline, Sink, Source } from "skein"
+import { Db, Deadline, Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
 import { Drivers } from "skein/node"
 import { Fault, Leaks, Sim } from "skein/testing"
 import { after, causeOf, committing, errorOf, exitOf, numbers, upTo, valueOf } from "../support/jobs.ts"
@@ -118,7 +118,7 @@ describe("a write that fails with what passes by itself", () => {
         yield* Effect.sleep(100)
         yield* handle.drain
         return yield* Effect.timed(handle.await)
-      }).pipe(Effect.scoped, Store.given(store))
+      }).pipe(TaskGroup.open, Store.given(store))
     )
     expect(Duration.toMillis(took)).toBeLessThanOrEqual(1000)
     expect(summary).toMatchObject({ outcome: "drained", settled: 0 })

@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Journal, Pipeline, Sink, Source } from "skein"
+import { Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import { numbers, upTo } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
@@ -259,7 +259,7 @@ describe("an asynchronous iterable as a source", () => {
         yield* Effect.sleep(25)
         yield* run.drain
         return yield* run.await
-      }).pipe(Effect.scoped, Effect.provide(Journal.memory))
+      }).pipe(TaskGroup.open, Effect.provide(Journal.memory))
     )
     expect(summary).toMatchObject({ outcome: "drained", resumable: false })
     await turn()

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Journal, Pipeline, Sink, Source } from "skein"
+import { Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
 import { Kill } from "skein/testing"
 import { after, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
@@ -272,7 +272,7 @@ describe("what a sink writes at the end", () => {
       yield* run.drain
       return yield* run.await
     })
-    expect(valueOf(Store.given(store)(Effect.scoped(drained)))).toMatchObject({ outcome: "drained" })
+    expect(valueOf(Store.given(store)(TaskGroup.open(drained)))).toMatchObject({ outcome: "drained" })
     expect(seen.finished).toEqual([])
     bad.add(5)
     valueOf(Pipeline.run(job(5, sink, bad), { name: "e" }).pipe(Store.given(store)))

@@ -1,5 +1,6 @@
 /** Runs as things: one of a name at a time, and what can be asked of one while it runs (P9, P10). */
 import { describe, expect } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -7,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Journal, Pipeline, Policy, Sink, type Source, TaskGroup } from "skein"
+import { Journal, Pipeline, Policy, Sink, type Source, Task, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
 import { ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
@@ -78,7 +79,7 @@ describe("P10 of the runs of a name", () => {
         yield* Effect.sleep(5000)
         yield* Pipeline.start(job, { name: "taken" })
         return yield* Effect.flip(Pipeline.run(job, { name: "taken" }))
-      }).pipe(Effect.scoped, Effect.provide(Journal.memory))
+      }).pipe(TaskGroup.open, Effect.provide(Journal.memory))
     )
     expect(String(error)).toContain('"taken" runs already, in this process, since 1970-01-01T00:00:05.000Z')
   })
@@ -253,7 +254,7 @@ describe("a run that was started", () => {
         expect(yield* run.progress).toMatchObject({ pipeline: "s", settled: 4, written: 3, inFlight: 6, lag: 6 })
         expect(yield* run.await).toMatchObject({ outcome: "done", written: 9 })
         expect(yield* run.state).toBe("done")
-      }).pipe(Effect.scoped, Effect.provide(Journal.memory))
+      }).pipe(TaskGroup.open, Effect.provide(Journal.memory))
     )
   })
 
@@ -264,7 +265,7 @@ describe("a run that was started", () => {
         const first = yield* Pipeline.start(job, { name: "s" })
         expect(yield* Effect.flip(Pipeline.start(job, { name: "s" }))).toBeInstanceOf(Pipeline.AlreadyRunning)
         yield* first.await
-      }).pipe(Effect.scoped, Effect.provide(Journal.memory))
+      }).pipe(TaskGroup.open, Effect.provide(Journal.memory))
     )
   })
 
@@ -281,7 +282,7 @@ describe("a run that was started", () => {
         // Nothing can be asked of it any more.
         yield* Effect.all([run.pause, run.drain, run.resume])
         expect(yield* run.state).toBe("failed")
-      }).pipe(Effect.scoped, Effect.provide(Journal.memory))
+      }).pipe(TaskGroup.open, Effect.provide(Journal.memory))
     )
   })
 
@@ -314,7 +315,7 @@ describe("a run that was started", () => {
       expect(yield* run.state).toBe("running")
       expect(yield* run.await).toMatchObject({ outcome: "done", settled: 8 })
       expect(store.rows).toEqual(upTo(8).filter((n) => n !== 2))
-    }).pipe(Effect.provide(Journal.memory)),
+    }).pipe(TaskGroup.open, Effect.provide(Journal.memory)),
     { schedules: 60, check: endsWell }
   )
 
@@ -339,7 +340,7 @@ describe("a run that was started", () => {
       expect(yield* beside.await).toMatchObject({ outcome: "done", settled: 8 })
       expect(yield* Pipeline.run(job(one), { name: "one" })).toMatchObject({ outcome: "done", settled: 4 })
       expect(one.rows).toEqual(upTo(8))
-    }).pipe(Effect.provide(Journal.memory)),
+    }).pipe(TaskGroup.open, Effect.provide(Journal.memory)),
     { schedules: 60, check: endsWell }
   )
 
@@ -358,7 +359,7 @@ describe("a run that was started", () => {
       expect(store.rows).toEqual(upTo(settled))
       expect(yield* Pipeline.run(job, { name: "d" })).toMatchObject({ outcome: "done", settled: 8 - settled })
       expect(store.rows).toEqual(upTo(8))
-    }).pipe(Effect.provide(Journal.memory)),
+    }).pipe(TaskGroup.open, Effect.provide(Journal.memory)),
     { schedules: 60, check: endsWell }
   )
 
@@ -374,18 +375,24 @@ describe("a run that was started", () => {
       expect(Duration.toMillis(took)).toBe(0)
       const whole = Pipeline.from(numbers(3)).pipe(Pipeline.to(store.table))
       expect(yield* Pipeline.run(whole, { name: "d" })).toMatchObject({ outcome: "done", settled: 3 })
-    }).pipe(Effect.provide(Journal.memory)),
+    }).pipe(TaskGroup.open, Effect.provide(Journal.memory)),
     { check: endsWell }
   )
 
   it.sim(
-    "is cancelled with its scope, and free again when it ends though the scope is open",
+    "is cancelled with its group, and free again when it ends though the group is open",
     Effect.gen(function* () {
       const store = Store.make<number>()
       const { seen, sink } = watched(store.table)
       const job = Pipeline.from(numbers(4)).pipe(Pipeline.map(slow), Pipeline.to(sink))
-      const cut = yield* Effect.scoped(Effect.tap(Pipeline.start(job, { name: "c" }), () => Effect.sleep(15)))
-      expect(Exit.hasInterrupts(yield* Effect.exit(cut.await))).toBe(true)
+      let cut!: Pipeline.Run<unknown>
+      const cutting = Effect.gen(function* () {
+        cut = yield* Pipeline.start(job, { name: "c" })
+        yield* Effect.sleep(15)
+        yield* TaskGroup.cancel("enough")
+      })
+      expect(yield* Effect.flip(TaskGroup.open(cutting))).toBeInstanceOf(TaskGroup.GroupCancelled)
+      expect(Cause.squash(yield* Effect.flip(Effect.sandbox(cut.await)))).toBeInstanceOf(Task.TaskCancelled)
       expect(yield* cut.state).toBe("failed")
       expect(store.rows).toEqual([1])
       for (const settled of [3, 0]) {
@@ -394,7 +401,7 @@ describe("a run that was started", () => {
       }
       expect(seen).toMatchObject({ opened: 3, closed: { length: 3 }, clean: [true, true, true] })
       expect(store.rows).toEqual(upTo(4))
-    }).pipe(Effect.provide(Journal.memory)),
+    }).pipe(TaskGroup.open, Effect.provide(Journal.memory)),
     { schedules: 60, check: endsWell }
   )
 
@@ -405,7 +412,7 @@ describe("a run that was started", () => {
         const run = yield* Pipeline.start(job, { name: "w" })
         expect(yield* Effect.timeoutOption(run.await, 15)).toEqual(Option.none())
         expect(yield* run.await).toMatchObject({ outcome: "done", settled: 4 })
-      }).pipe(Effect.scoped, Effect.provide(Journal.memory))
+      }).pipe(TaskGroup.open, Effect.provide(Journal.memory))
     )
   })
 
@@ -415,7 +422,7 @@ describe("a run that was started", () => {
       const store = Store.make<number>()
       const job = Pipeline.from(numbers(4)).pipe(Pipeline.map(each, { concurrency: 2 }), Pipeline.to(store.table))
       now = { store, run: Effect.provide(Pipeline.run(job, { name: "i" }), Journal.memory) }
-      return Effect.scoped(
+      return TaskGroup.open(
         Effect.gen(function* () {
           const run = yield* Pipeline.start(job, { name: "i" })
           yield* run.pause
@@ -573,12 +580,10 @@ describe("what a run spawns", () => {
       Pipeline.map((n) => Effect.as(TaskGroup.spawn(later), n)),
       Pipeline.to(Sink.discard)
     )
-    const program = Effect.scoped(
-      Effect.gen(function* () {
-        const run = yield* Pipeline.start(job, { name: "spawns" })
-        order.push((yield* run.await).outcome)
-      })
-    )
+    const program = Effect.gen(function* () {
+      const run = yield* Pipeline.start(job, { name: "spawns" })
+      order.push((yield* run.await).outcome)
+    })
     valueOf(Effect.provide(TaskGroup.open(program), Journal.memory))
     expect(order).toEqual(["done", "task"])
     const failing = Pipeline.from(numbers(1)).pipe(
@@ -586,8 +591,8 @@ describe("what a run spawns", () => {
       Pipeline.map(slow),
       Pipeline.to(Sink.discard)
     )
-    const failed = Effect.scoped(
-      Effect.flatMap(Pipeline.start(failing, { name: "spawns" }), (run) => Effect.andThen(run.await, Effect.never))
+    const failed = Effect.flatMap(Pipeline.start(failing, { name: "spawns" }), (run) =>
+      Effect.andThen(run.await, Effect.never)
     )
     expect(errorOf(Effect.provide(TaskGroup.open(failed), Journal.memory))).toBe("no")
   })
@@ -626,7 +631,7 @@ describe("a cancellation of the group", () => {
     step: Pipeline.run(cancels.pipe(toDiscard), run),
     source: Pipeline.run(Pipeline.from(cancelling).pipe(toDiscard), run),
     sink: Pipeline.run(Pipeline.from(numbers(1)).pipe(Pipeline.to(Sink.forEach(() => gives))), run),
-    started: Effect.scoped(Effect.flatMap(Pipeline.start(cancels.pipe(toDiscard), run), ({ await: end }) => end)),
+    started: Effect.flatMap(Pipeline.start(cancels.pipe(toDiscard), run), ({ await: end }) => end),
     collected: Pipeline.collect(cancels),
     streamed: Stream.runCollect(Pipeline.stream(cancels)),
     breaker: Pipeline.collect(Pipeline.from([1]).pipe(Pipeline.map((n) => Policy.apply(Effect.succeed(n), policy))))

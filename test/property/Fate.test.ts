@@ -237,7 +237,7 @@ const play = (spec: Spec): void => {
         if (fate.isFull || closed) return
         const position = start + elements.length + 1
         const bytes = pick % 10
-        const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
+        const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
         const unit = fate.admit({ value: position, position, bytes, ...replays })
         const element: Element = { position, bytes, fate: undefined as never }
         const known = settledBefore.has(position)
@@ -262,7 +262,7 @@ const play = (spec: Spec): void => {
         const read = start + elements.length
         const arrivals = Array.from({ length: 1 + (pick % 6) }, (_, i) => {
           const position = read + 1 + i
-          const replays = spec.replay ? { replays: { letter: position, step: "step", path: "" } } : {}
+          const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
           return { value: rows + 1 + i, position, bytes: (pick + i) % 10, ...replays }
         })
         const taken = fate.admitRun(arrivals, 0)

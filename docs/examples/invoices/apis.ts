@@ -72,9 +72,11 @@ const ledger = (seen: Seen): RequestListener => {
     met.add(key)
     if (first && invoice.id % 10 === 3) return { status: 503 }
     if (invoice.cents === 0) return { status: 422, body: { error: "nothing to book" } }
-    if (invoice.id < (last.get(invoice.customer) ?? 0)) seen.disorder.push(invoice.id)
-    last.set(invoice.customer, invoice.id)
-    seen.booked.set(key, invoice)
+    if (!seen.booked.has(key)) {
+      if (invoice.id < (last.get(invoice.customer) ?? 0)) seen.disorder.push(invoice.id)
+      last.set(invoice.customer, invoice.id)
+      seen.booked.set(key, invoice)
+    }
     return first && invoice.id % 10 === 7 ? "lost" : { status: 200, body: { entry: `entry ${invoice.id}` } }
   }
   return async (request, response) => {

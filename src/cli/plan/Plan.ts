@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import * as Db from "../../io/Db.ts"
 import type * as Main from "../../node/Main.ts"
 import * as Journals from "../../pipeline/Journal.ts"
@@ -64,7 +65,7 @@ export const start = (
     const dead = summary.dead > 0 ? yield* journal.dead(keyOf(plan)) : []
     yield* report.finish(summary, dead.slice(-summary.dead), endOf(plan, place !== undefined))
     yield* judge(plan, summary)
-  }).pipe(Effect.scoped, retold(plan), Effect.ensuring(report.clear), provide(plan))
+  }).pipe(TaskGroup.open, retold(plan), Effect.ensuring(report.clear), provide(plan))
 
 /** Runs the dead letters of an earlier run again; those that are left count as dead in the summary. */
 export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown, Main.Services> =>

@@ -11,6 +11,12 @@ interface CallsOptions<A, E, R> {
   readonly stops: boolean
 }
 
+/** As `Sink.InPart`. */
+interface InPart {
+  readonly refused: ReadonlyMap<number, unknown>
+  readonly written: ReadonlyArray<number>
+}
+
 /** What a call failed with, and its elements: from one to before the other. */
 interface Failure {
   readonly from: number
@@ -57,7 +63,7 @@ export class Calls<A, E, R> {
     })
 
   /** Who is called with one element knows which it was. */
-  readonly atFault = () => {
+  readonly atFault = (): InPart => {
     const refused = new Map(
       this.failures.flatMap(({ cause, from, to }) => (to - from === 1 ? [[from, Cause.squash(cause)] as const] : []))
     )

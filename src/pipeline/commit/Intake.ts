@@ -135,7 +135,7 @@ export const ofLetters = (
       const value = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(deadLetter))(letter.input).pipe(
         Effect.mapError((error) => bad(error.message))
       )
-      const replays = { letter: letter.id, step: letter.step, path: letter.path }
+      const replays = { letter: letter.id, step: letter.step, path: letter.path, at: letter.at }
       arrivals.push({ value, position: letter.position, bytes: 0, replays })
     }
     return {

@@ -10,6 +10,7 @@ import { BadDeadLetter, TooManyDeadLetters } from "../RunError.ts"
 import type { Position } from "../Source.ts"
 import type { DeadLetterPolicy, Failing } from "../Step.ts"
 import type { Fate } from "./Fate.ts"
+import type { InTheWay } from "./Parked.ts"
 import type { Unit } from "./Unit.ts"
 
 /** An element that failed, and where it stood. */
@@ -20,6 +21,8 @@ export interface Failed {
   readonly path: string
   readonly error: unknown
   readonly attempts: number
+  /** When it was given up; now, if that is left out. */
+  readonly at?: number | undefined
 }
 
 export class DeadLetters {
@@ -34,11 +37,38 @@ export class DeadLetters {
     this.fate = fate
   }
 
-  /** Decides the fate of an element that a step failed on; fails where that ends the run. */
-  failed(step: Failing, unit: Unit, failed: Failed): Effect.Effect<void, TooManyDeadLetters | BadDeadLetter, unknown> {
-    return Effect.map(this.letter(step, failed), (letter) =>
-      letter === undefined ? this.fate.skip(unit) : this.fate.bury(unit, letter)
-    )
+  /** Decides the fate of an element that a step failed on; fails where that ends the run. Gives the letter, if one is kept. */
+  failed(
+    step: Failing,
+    unit: Unit,
+    failed: Failed
+  ): Effect.Effect<DeadLetter | undefined, TooManyDeadLetters | BadDeadLetter, unknown> {
+    return Effect.map(this.letter(step, failed), (letter) => {
+      if (letter === undefined) this.fate.skip(unit)
+      else this.fate.bury(unit, letter)
+      return letter
+    })
+  }
+
+  /** Keeps an element that was not begun, as its key is parked. */
+  parked(
+    { name, onError }: Failing,
+    unit: Unit,
+    first: InTheWay,
+    failed: Omit<Failed, "error" | "attempts">
+  ): Effect.Effect<void, BadDeadLetter, unknown> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const at = failed.at ?? Math.max(now, first.last + 1)
+      first.last = Math.max(first.last, at)
+      // Whoever runs them again must find the first, too.
+      if (first.unit !== undefined) this.fate.tie(first.unit, unit)
+      const where = JSON.stringify(first.position)
+      const cause = `Not tried: an element of the same key failed before it, the one that ends at position ${where}. Replay both`
+      return Effect.map(
+        this.written(name, onError as DeadLetterPolicy<any>, { ...failed, error: cause, attempts: 0, at }),
+        (letter) => this.fate.bury(unit, letter)
+      )
+    })
   }
 
   /** The letter to keep, as the policy of the step says; none where the element is only counted. */
@@ -50,22 +80,30 @@ export class DeadLetters {
     if (typeof onError === "string") return Effect.undefined
     const dead = (this.counts.get(step) ?? 0) + 1
     this.counts.set(step, dead)
-    const cause = ErrorText.of(failed.error)
     if (isOverBudget(onError.maxDead, dead, this.fate.read)) {
+      const last = ErrorText.of(failed.error)
       return Effect.fail(
-        new TooManyDeadLetters({ pipeline: this.pipeline, step: name, dead, budget: `${onError.maxDead}`, last: cause })
+        new TooManyDeadLetters({ pipeline: this.pipeline, step: name, dead, budget: `${onError.maxDead}`, last })
       )
     }
+    return this.written(name, onError, failed)
+  }
+
+  private written(
+    step: string,
+    policy: DeadLetterPolicy<any>,
+    { at, attempts, error, input, path, position }: Failed
+  ): Effect.Effect<DeadLetter, BadDeadLetter, unknown> {
     return Effect.gen({ self: this }, function* () {
       return {
-        step: name,
-        input: yield* this.encoded(name, onError, failed.input),
-        cause,
-        attempts: failed.attempts,
-        position: failed.position,
-        path: failed.path,
+        step,
+        input: yield* this.encoded(step, policy, input),
+        cause: ErrorText.of(error),
+        attempts,
+        position,
+        path,
         version: this.version,
-        at: yield* Clock.currentTimeMillis
+        at: at ?? (yield* Clock.currentTimeMillis)
       }
     })
   }

@@ -15,7 +15,10 @@ export interface Arrival {
   readonly value: unknown
   readonly position: Position
   readonly bytes: number
-  readonly replays?: { readonly letter: number; readonly step: string; readonly path: string } | undefined
+  /** `at` is when the letter was given up. */
+  readonly replays?:
+    | { readonly letter: number; readonly step: string; readonly path: string; readonly at: number }
+    | undefined
 }
 
 /** What one commit makes durable. */
@@ -146,6 +149,14 @@ export class Fate {
     }
     unit.live -= units.length - 1
     return unit
+  }
+
+  /** The other settles no sooner than the unit: with it, where that is not complete. */
+  tie(unit: Unit, other: Unit): void {
+    const { root } = unit
+    if (root.live === 0 || root === other.root) return
+    root.absorb(other.root)
+    this.underway -= 1
   }
 
   /** What the unit became takes so much more memory. */

@@ -2,24 +2,29 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import type { Arrival } from "../fate/Fate.ts"
-import type { Each, Step } from "../Step.ts"
+import type { Each, Range, Step } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
+import { checkConcurrency } from "./Described.ts"
 import { type Entrance, Reader } from "./Reader.ts"
 import type { Room } from "./Room.ts"
-import { mostOf, Stage, type Surroundings } from "./Stage.ts"
+import { Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
 
 /** How a step, or several that share their workers, stands. */
 export interface StepProgress {
   /** With several, their names with " + " between them. */
   readonly name: string
+  /** How many elements may be worked on at once, at the moment. */
   readonly concurrency: number
   readonly waiting: number
   readonly working: number
+  /** Elements that were begun and hold no worker, as they wait for their next attempt or for a token of their key. */
+  readonly resting: number
 }
 
 export interface FlowOptions extends Surroundings {
@@ -32,8 +37,8 @@ export interface FlowOptions extends Surroundings {
 }
 
 interface Named {
-  readonly name: string
-  readonly concurrency: number
+  /** Of the steps that are done here. */
+  readonly names: ReadonlyArray<string>
   readonly station: Station
 }
 
@@ -45,6 +50,8 @@ export class Flow {
   private readToEnd = false
   private leftOver = false
   private asked = false
+  /** Has more work for a station; nobody does it before the flow has begun. */
+  private hire: (station: Station, crew: ReturnType<Station["crew"]>) => Effect.Effect<unknown> = () => Effect.void
 
   constructor(options: FlowOptions) {
     this.options = options
@@ -57,11 +64,12 @@ export class Flow {
   }
 
   get steps(): ReadonlyArray<StepProgress> {
-    return this.named.map(({ concurrency, name, station: { waiting, working } }) => ({
-      name,
+    return this.named.map(({ names, station: { concurrency, resting, waiting, working } }) => ({
+      name: names.join(" + "),
       concurrency,
       waiting,
-      working
+      working: working - resting,
+      resting
     }))
   }
 
@@ -72,21 +80,27 @@ export class Flow {
       Effect.gen({ self: this }, function* () {
         this.reading = yield* TaskGroup.supervise(outside(this.reader.read(arrivals)), { name: "reader" })
         if (this.asked) yield* this.drain
-        const crews: Array<ReadonlyArray<Task<void>>> = []
-        for (const { station } of this.named) {
-          crews.push(
-            yield* Effect.forEach(station.crew(), (work, i) =>
-              TaskGroup.spawn(outside(work), { name: `worker-${i + 1}` })
+        const crews = new Map<Station, Array<Task<void>>>()
+        const here = yield* Effect.context<unknown>()
+        const hire = (station: Station, crew: ReturnType<Station["crew"]>) =>
+          Effect.forEach(crew, (work) => {
+            const hired = crews.get(station) ?? []
+            crews.set(station, hired)
+            return Effect.map(
+              TaskGroup.trySpawn(outside(work), { name: `worker-${hired.length + 1}` }),
+              Option.map((task) => hired.push(task))
             )
-          )
-        }
+          })
+        for (const { station } of this.named) yield* hire(station, station.crew())
+        // Whoever asks for more workers, they are of the flow.
+        this.hire = (station, crew) => Effect.provideContext(hire(station, crew), here)
         const read = yield* this.reading.exit
         // After a drain what was begun is finished.
         if (Exit.isFailure(read) && !(this.asked && Cause.hasInterruptsOnly(read.cause))) return yield* read
         this.readToEnd = Exit.isSuccess(read)
-        for (const [index, { station }] of this.named.entries()) {
+        for (const { station } of this.named) {
           station.close()
-          for (const worker of crews[index]!) yield* worker.join
+          for (const worker of crews.get(station) ?? []) yield* worker.join
         }
       }),
       { name: `pipeline ${pipeline}` }
@@ -112,6 +126,24 @@ export class Flow {
     })
   })
 
+  /** Changes how many elements a step, and those that share its workers, may work on at once. */
+  set(step: string, concurrency: number | Range): Effect.Effect<void> {
+    // Never on the stack of a stage that is about to send something on.
+    return Effect.andThen(
+      Effect.yieldNow,
+      Effect.suspend(() => {
+        checkConcurrency(concurrency)
+        const station = this.named.find(({ names }) => names.includes(step))?.station
+        if (station instanceof Stage) return Effect.asVoid(this.hire(station, station.set(concurrency)))
+        const { pipeline, steps } = this.options
+        const names = steps.flatMap(({ _tag, name }) => (_tag === "Each" ? [`"${name}"`] : []))
+        throw new RangeError(
+          `Pipeline "${pipeline}" has no step "${step}" with workers; the steps that have are ${names.join(", ")}`
+        )
+      })
+    )
+  }
+
   pause(): void {
     this.reader.pause()
   }
@@ -131,11 +163,10 @@ const stationsOf = (options: FlowOptions, door: Station, entrances: Map<string, 
     const [first] = steps
     const station: Station =
       first._tag === "Batch"
-        ? new Batcher(first, next, options.fate)
+        ? new Batcher(first, next, options)
         : new Stage(steps as ReadonlyArray<Each>, index, next, options)
     for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
-    const concurrency = first._tag === "Batch" ? 1 : mostOf(first)
-    named.unshift({ name: steps.map(({ name }) => name).join(" + "), concurrency, station })
+    named.unshift({ names: steps.map(({ name }) => name), station })
     next = station
   }
   return named
@@ -159,5 +190,12 @@ const fits = (last: Step, step: Step): boolean =>
   last._tag === "Each" &&
   step._tag === "Each" &&
   last.kind !== "flatMap" &&
+  typeof last.concurrency === "number" &&
   last.concurrency === step.concurrency &&
-  last.order === step.order
+  last.order === step.order &&
+  last.policy === undefined &&
+  step.policy === undefined &&
+  last.key === step.key &&
+  last.perKey === step.perKey &&
+  // What a step makes of an element may have another key.
+  (last.key === undefined || last.kind === "filter" || last.kind === "tap")

@@ -1,7 +1,5 @@
 /** What waits between two stages. Its length is bounded by the window, not by the lane. */
-import type * as Effect from "effect/Effect"
 import { Queue } from "../fate/Queue.ts"
-import { Signal } from "../fate/Signal.ts"
 import type { Unit } from "../fate/Unit.ts"
 
 /** An element on its way through the stages: changed by each of them, never in two of them at once. */
@@ -12,34 +10,54 @@ export class Item {
   readonly path: string
   /** The step it starts with, for dead letters that are run again; 0 is the first of the stage. */
   from: number
+  /** When it was given up, of a dead letter that is run again; never, of all others. */
+  readonly since: number
   /** What became of it in the stage it is in; "many" when its value is an array of its children. */
   end: "open" | "one" | "many" | "none" = "open"
+  /** Those of its key, in a stage that has keys. */
+  line: Line | undefined
 
-  constructor(value: unknown, unit: Unit, path: string, from = 0) {
+  constructor(value: unknown, unit: Unit, path: string, from = 0, since = Infinity) {
     this.value = value
     this.unit = unit
     this.path = path
     this.from = from
+    this.since = since
+    this.line = undefined
   }
 }
 
-export class Lane {
+/** The items of one key that are in a stage. */
+export interface Line {
+  readonly key: unknown
+}
+
+export interface Lane {
+  /** Items that wait. */
+  readonly length: number
+  /** Whether `take` gives one. */
+  readonly hasNext: boolean
+  /** Tells whether one more than before can be taken. */
+  readonly push: (item: Item) => boolean
+  readonly take: () => Item | undefined
+  readonly clear: () => void
+}
+
+/** First come, first served. */
+export class InTurn implements Lane {
   private readonly items = new Queue<Item>()
-  private closed = false
-  private readonly signal = new Signal()
 
   get length(): number {
     return this.items.length
   }
 
-  /** No item is there and none will come. */
-  get isDone(): boolean {
-    return this.closed && this.items.length === 0
+  get hasNext(): boolean {
+    return this.items.length > 0
   }
 
-  push(item: Item): void {
+  push(item: Item): boolean {
     this.items.push(item)
-    this.signal.wakeOne()
+    return true
   }
 
   take(): Item | undefined {
@@ -48,20 +66,5 @@ export class Lane {
 
   clear(): void {
     this.items.clear()
-  }
-
-  close(): void {
-    this.closed = true
-    this.signal.wakeAll()
-  }
-
-  /** Wakes one who waits, to look again. */
-  wake(): void {
-    this.signal.wakeOne()
-  }
-
-  /** Waits until there is an item, or the end, or `other`. */
-  wait(other: () => boolean): Effect.Effect<void> {
-    return this.signal.wait(() => this.closed || this.length > 0 || other())
   }
 }

@@ -75,6 +75,6 @@ export class Reader {
     if (unit === undefined) return
     const { replays, value } = arrival
     const { from, station } = (replays && this.entrances.get(replays.step)) ?? this.first
-    station.accept(new Item(value, unit, replays?.path ?? "", from))
+    station.accept(new Item(value, unit, replays?.path ?? "", from, replays?.at))
   }
 }

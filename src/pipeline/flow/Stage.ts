@@ -5,10 +5,16 @@ import * as Wait from "../../concurrency/base/Wait.ts"
 import { Attempt } from "../context/Attempt.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
+import { Parked } from "../fate/Parked.ts"
+import { Queue } from "../fate/Queue.ts"
+import { Signal } from "../fate/Signal.ts"
 import { explained } from "../RunError.ts"
-import type { Each } from "../Step.ts"
-import { type Item, Lane } from "./Lane.ts"
+import type { Each, Range } from "../Step.ts"
+import { away, Calls } from "./Calls.ts"
+import { Keyed, NoKey, WithinKey } from "./Keyed.ts"
+import { InTurn, type Item, type Lane } from "./Lane.ts"
 import { Completion, Input, Leaving, type Order } from "./Order.ts"
+import { mostOf, Places } from "./Places.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
 import { weigh } from "./Weigh.ts"
@@ -20,40 +26,73 @@ export interface Surroundings {
   readonly keys: KeyPrefix
   readonly fate: Fate
   readonly letters: DeadLetters
+  /** What earlier runs have parked, by the name of the step. */
+  readonly parked: ReadonlyMap<string, Parked>
   readonly room: Room
 }
 
 /** How many elements a worker takes in one go before it lets others run. */
 const burst = 128
 
+type Work = Effect.Effect<void, unknown, unknown>
+
 export class Stage implements Station {
   readonly isEnd = false
+  /** Items that were begun and are not at their end. */
   working = 0
-  private readonly lane = new Lane()
+  /** Those of them that hold no worker: they wait for their next attempt. */
+  resting = 0
   private readonly steps: ReadonlyArray<Each>
   private readonly index: number
-  private readonly pipeline: string
+  private readonly around: Surroundings
   private readonly fate: Fate
   private readonly letters: DeadLetters
   private readonly room: Room
-  private readonly order: Order
-  private readonly workers: ReadonlyArray<Worker>
+  private readonly leaving: Leaving
+  private readonly lane: Lane
+  private readonly keyed: Keyed | undefined
+  /** Items that want a worker again: they go before all others. */
+  private readonly back = new Queue<Item>()
+  private order: Order
+  private readonly places: Places
+  private readonly calls: Calls | undefined
+  private readonly parked = new Map<Each, Parked>()
+  private readonly workers: Array<Worker>
   /** The worker of a stage that has only one: what needs no effect it does on the stack of who brings the item. */
-  private readonly alone: Worker | undefined
+  private alone: Worker | undefined
+  private closed = false
+  private readonly changed = new Signal()
 
   constructor(steps: ReadonlyArray<Each>, index: number, next: Station, around: Surroundings) {
-    const { order } = steps[0]!
-    const concurrency = mostOf(steps[0]!)
-    const leaving = new Leaving(next, around.fate)
+    const first = steps[0]!
+    const { concurrency, key, order, perKey, policy } = first
     this.steps = steps
     this.index = index
-    this.pipeline = around.pipeline
+    this.around = around
     this.fate = around.fate
     this.letters = around.letters
     this.room = around.room
-    this.order = concurrency > 1 && order === "input" ? new Input(leaving) : new Completion(leaving)
-    this.workers = Array.from({ length: concurrency }, () => new Worker(around.keys))
-    this.alone = concurrency === 1 ? this.workers[0] : undefined
+    this.leaving = new Leaving(next, around.fate)
+    this.keyed = key && new Keyed(key, perKey)
+    this.lane = this.keyed ?? new InTurn()
+    this.places = new Places(concurrency, () => this.changed.wakeAll())
+    this.calls =
+      policy &&
+      new Calls(first, policy, {
+        slot: (call) => this.watched(call, first),
+        leave: () => void (this.resting += 1),
+        comeBack: (item) => this.comeBack(item)
+      })
+    for (const step of steps) {
+      if (typeof step.onError === "object" && step.onError.parkKey === true)
+        this.parked.set(step, around.parked.get(step.name) ?? new Parked())
+    }
+    const isOne = concurrency === 1 && policy?.retry === undefined
+    const inOrder = key === undefined ? order === "input" && !isOne : perKey > 1
+    const Kept = key === undefined ? Input : WithinKey
+    this.order = inOrder ? new Kept(this.leaving) : new Completion(this.leaving)
+    this.workers = Array.from({ length: mostOf(concurrency) }, () => new Worker(around.keys))
+    this.alone = concurrency === 1 && key === undefined ? this.workers[0] : undefined
   }
 
   get isIdle(): boolean {
@@ -64,21 +103,29 @@ export class Stage implements Station {
     return this.lane.length
   }
 
+  get concurrency(): number {
+    return this.places.limit
+  }
+
   accept(item: Item): void {
     const { alone } = this
-    if (alone === undefined || !this.isIdle || !this.room.mayBegin(this, this.index)) return this.lane.push(item)
+    if (alone === undefined || !this.isIdle || !this.room.mayBegin(this, this.index)) {
+      if (this.lane.push(item)) this.changed.wakeOne()
+      return
+    }
     try {
       this.begin(item, alone)
     } catch (defect) {
       alone.next = Effect.die(defect)
     }
-    if (alone.next !== undefined) this.lane.wake()
+    if (alone.next !== undefined) this.changed.wakeOne()
   }
 
   flush(): void {}
 
   close(): void {
-    this.lane.close()
+    this.closed = true
+    this.changed.wakeAll()
   }
 
   /** Forgets the items that no worker has begun; tells whether there were any. */
@@ -88,29 +135,61 @@ export class Stage implements Station {
     return some
   }
 
-  crew(): ReadonlyArray<Effect.Effect<void, unknown, unknown>> {
-    return this.workers.map((worker) =>
-      this.work(worker).pipe(
-        Effect.catchCause((cause) => Effect.failCause(this.explained(cause, worker))),
-        Effect.provideService(Attempt, worker)
-      )
+  crew(): ReadonlyArray<Work> {
+    return this.workers.map((worker) => this.crewOf(worker))
+  }
+
+  /** From now on so many may work at once; gives the work of those who have to be hired for it. */
+  set(concurrency: number | Range): ReadonlyArray<Work> {
+    const { alone } = this
+    if (alone !== undefined && this.order instanceof Completion && this.steps[0]!.order === "input") {
+      // What one worker has in hand came before all that others will begin.
+      this.order = new Input(this.leaving)
+      if (this.working > 0) this.order.begin(alone.item!)
+    }
+    this.alone = undefined
+    const hired: Array<Worker> = []
+    while (this.workers.length + hired.length < mostOf(concurrency)) hired.push(new Worker(this.around.keys))
+    this.workers.push(...hired)
+    this.places.change(concurrency)
+    return hired.map((worker) => this.crewOf(worker))
+  }
+
+  private crewOf(worker: Worker): Work {
+    const { calls } = this
+    const work = this.work(worker).pipe(
+      Effect.catchCause((cause) => Effect.failCause(this.explained(cause, worker))),
+      Effect.provideService(Attempt, worker)
     )
+    // A worker that does not come to its end is one of a run that is over.
+    return calls === undefined ? work : Effect.onError(work, () => Effect.sync(() => calls.close()))
+  }
+
+  /** No item is there and none will come. */
+  private get isDone(): boolean {
+    return this.closed && this.lane.length === 0 && this.resting === 0
+  }
+
+  private get mayTake(): boolean {
+    return (this.lane.hasNext || this.back.length > 0) && this.working - this.resting < this.places.limit
   }
 
   /** The effects of all items that this worker takes, one after the other: what each gives goes to `goOn`. */
-  private work(worker: Worker): Effect.Effect<void, unknown, unknown> {
-    const { lane } = this
+  private work(worker: Worker): Work {
+    const { back, lane, room } = this
     return Effect.whileLoop<unknown, unknown, unknown>({
-      while: () => worker.next !== undefined || !lane.isDone,
+      while: () => worker.next !== undefined || !this.isDone,
       body: () => {
         for (let taken = 0; taken < burst; taken++) {
           if (worker.next !== undefined) return worker.start(worker.next)
           // Who waits for room has an item: without one, `accept` would begin the next and find nobody to go on with it.
-          if (lane.length === 0) return lane.wait(() => worker.next !== undefined)
-          if (!this.room.mayBegin(this, this.index)) {
-            return this.room.wait(() => lane.length === 0 || this.room.mayBegin(this, this.index))
+          if (!this.mayTake) {
+            if (this.isDone) return Effect.void
+            return this.changed.wait(() => worker.next !== undefined || this.isDone || this.mayTake)
           }
-          this.begin(lane.take()!, worker)
+          if (back.length > 0) this.goBack(back.take()!, worker)
+          else if (room.mayBegin(this, this.index)) this.begin(lane.take()!, worker)
+          else return room.wait(() => !this.mayTake || back.length > 0 || room.mayBegin(this, this.index))
         }
         return Effect.yieldNow
       },
@@ -126,16 +205,32 @@ export class Stage implements Station {
     this.advance(item, item.from, worker)
   }
 
+  private goBack(item: Item, worker: Worker): void {
+    this.resting -= 1
+    this.advance(item, item.from, worker)
+  }
+
+  private comeBack(item: Item): void {
+    this.back.push(item)
+    this.changed.wakeOne()
+    // Those who have something to begin may all wait for room, which this item needs none of.
+    this.fate.room.wakeAll()
+  }
+
   /** Runs the steps from `from` on, as far as they need no effect; leaves the effect that is next with the worker. */
   private advance(item: Item, from: number, worker: Worker): void {
     for (let i = from; i < this.steps.length; i++) {
       const step = this.steps[i]!
       worker.begin(item, step)
+      const barred = this.keyed && this.barred(item, step)
+      if (barred !== undefined) return worker.wait(i, this.caught(barred, step, item, worker))
+      if (this.calls !== undefined) {
+        const call = this.calls.call(item, worker, callOf(step, item.value))
+        return worker.wait(i, this.caught(call, step, item, worker))
+      }
       const given = called(step, item.value)
       const effect = effectOf(step, given)
-      if (effect !== undefined) {
-        return worker.wait(i, step.onError === "fail" ? effect : this.caught(effect, step, item, worker))
-      }
+      if (effect !== undefined) return worker.wait(i, this.caught(this.watched(effect, step), step, item, worker))
       if (!this.apply(item, step, given)) return
     }
     this.end(item, "one")
@@ -144,9 +239,30 @@ export class Stage implements Station {
   private goOn(given: unknown, worker: Worker): void {
     const item = worker.item!
     const index = worker.resume()
+    if (given === away) return
     if (given === gone) return this.end(item, "none")
     if (worker.work !== undefined) this.fate.addWork(item.unit, worker.work)
     if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
+  }
+
+  /** What there is to do instead of the step, where the key of the item says so. */
+  private barred(
+    { line, path, since, unit, value }: Item,
+    step: Each
+  ): Effect.Effect<unknown, unknown, unknown> | undefined {
+    const { key } = line!
+    if (key instanceof NoKey) return Effect.die(key.defect)
+    const first = this.parked.get(step)?.find(key, since)
+    if (first === undefined) return undefined
+    const failed = { input: value, position: unit.position, path, at: since === Infinity ? undefined : since }
+    return Effect.as(this.letters.parked(step, unit, first, failed), gone)
+  }
+
+  private watched(
+    effect: Effect.Effect<unknown, unknown, unknown>,
+    step: Each
+  ): Effect.Effect<unknown, unknown, unknown> {
+    return this.places.watch(effect, step, () => this.working - this.resting >= this.places.limit)
   }
 
   /** Gives `gone` where the policy of the step has dealt with its failure. */
@@ -156,20 +272,35 @@ export class Stage implements Station {
     item: Item,
     worker: Worker
   ): Effect.Effect<unknown, unknown, unknown> {
+    const { onError } = step
+    if (onError === "fail") return effect
+    const takes = typeof onError === "object" && onError.defects === true ? isAnyFailure : Cause.isFailReason
     return Effect.catchCause(effect, (cause) => {
-      const failure = cause.reasons.find(Cause.isFailReason)
-      if (failure === undefined || cause.reasons.some((reason) => reason._tag !== "Fail"))
-        return Effect.failCause(cause)
-      const { path, unit, value } = item
-      const failed = { input: value, position: unit.position, path, error: failure.error, attempts: worker.count }
-      return Effect.as(this.letters.failed(step, unit, failed), gone)
+      const failure = cause.reasons.find(takes)
+      if (failure === undefined || !cause.reasons.every(takes)) return Effect.failCause(cause)
+      const { line, path, since, unit, value } = item
+      const parked = this.parked.get(step)
+      const error = Cause.isFailReason(failure) ? failure.error : failure.defect
+      const failed = {
+        input: value,
+        position: unit.position,
+        path,
+        error,
+        attempts: worker.count,
+        // Of a key that is parked, they stay in the order in which they failed first.
+        at: parked === undefined || since === Infinity ? undefined : since
+      }
+      return Effect.map(this.letters.failed(step, unit, failed), (letter) => {
+        if (parked !== undefined) parked.park(line!.key, letter!.at, unit.position, unit)
+        return gone
+      })
     })
   }
 
   private explained(cause: Cause.Cause<unknown>, { item, step }: Worker): Cause.Cause<unknown> {
     if (item === undefined || step === undefined) return cause
     return explained(cause, {
-      pipeline: this.pipeline,
+      pipeline: this.around.pipeline,
       step: step.name,
       position: item.unit.position,
       input: item.value
@@ -199,17 +330,20 @@ export class Stage implements Station {
   }
 
   private end(item: Item, end: Item["end"]): void {
+    const { line } = item
     item.end = end
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1
+    this.calls?.end(item)
+    this.keyed?.end(line!)
+    if (this.closed && this.isDone) this.changed.wakeAll()
     this.room.ended()
   }
 }
 
-/** The most elements that it may work on at once. */
-export const mostOf = ({ concurrency }: Each): number =>
-  typeof concurrency === "number" ? concurrency : concurrency.max
+const isAnyFailure = (reason: Cause.Reason<unknown>): reason is Cause.Fail<unknown> | Cause.Die =>
+  !Cause.isInterruptReason(reason)
 
 /** What the effect of a step gives when it failed and the run goes on. */
 const gone = Symbol("gone")
@@ -222,6 +356,13 @@ const called = (step: Each, value: unknown): unknown => {
     return broken(step, thrown)
   }
 }
+
+/** The call as an effect, made when that runs. */
+const callOf = (step: Each, value: unknown): Effect.Effect<unknown, unknown, unknown> =>
+  Effect.suspend(() => {
+    const given = called(step, value)
+    return effectOf(step, given) ?? Effect.succeed(given)
+  })
 
 /** What has to be waited for: an effect, or a promise as one. None for a value. */
 const effectOf = (step: Each, given: unknown): Effect.Effect<unknown, unknown, unknown> | undefined => {

@@ -8,8 +8,12 @@ export interface Station {
   readonly isIdle: boolean
   /** Items that wait here. */
   readonly waiting: number
-  /** Items that are worked on. */
+  /** Items that were begun and are not at their end. */
   readonly working: number
+  /** Those of them that hold no worker. */
+  readonly resting: number
+  /** Items that may hold one at once. */
+  readonly concurrency: number
   readonly accept: (item: Item) => void
   /** Whether what comes here is written as it is. */
   readonly isEnd: boolean
@@ -27,6 +31,8 @@ export class Exit implements Station {
   readonly isIdle = true
   readonly waiting = 0
   readonly working = 0
+  readonly resting = 0
+  readonly concurrency = 1
   private readonly fate: Fate
 
   constructor(fate: Fate) {

@@ -17,7 +17,7 @@ export type FrontierPosition = { readonly frontier: string; readonly key: string
 /** What is known of a frontier without its journal. */
 export interface Description<A> {
   readonly name: string
-  readonly schema: Schema.Codec<A, any>
+  readonly schema: Schema.Codec<A, unknown>
   /** Fields of the item in JSON; none where the whole of it is the key. */
   readonly key: ReadonlyArray<string>
   readonly priority: ((item: A) => number) | undefined

@@ -58,8 +58,9 @@ class MemoryFrontier implements FrontierStore {
       const taken: Array<Entry> = []
       for (const { count, lane } of wanted) {
         const heap = this.free.get(lane)
-        for (let i = 0; i < count && heap !== undefined && heap.length > 0; i++) taken.push(heap.take())
-        if (heap?.length === 0) this.close(lane)
+        if (heap === undefined) continue
+        for (let some = Math.min(count, heap.length); some > 0; some--) taken.push(heap.take())
+        if (heap.length === 0) this.close(lane)
       }
       const all = this.owners.get(owner) ?? new Set()
       if (taken.length > 0) this.owners.set(owner, all)

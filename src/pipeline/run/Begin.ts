@@ -1,11 +1,11 @@
 /** Accepts a run or refuses it, and says whose fiber it runs in. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
+import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
+import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
 import { apart, type Known, match, refuse, sourceChanges } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
@@ -25,20 +25,20 @@ type Begin = Effect.Effect<Begun, unknown, Scope.Scope>
 export const toEnd = <E, R>(begin: Begin): Effect.Effect<Summary, E, R> =>
   typed(ofNoStep(Effect.scoped(Effect.flatMap(begin, ({ toEnd }) => toEnd))))
 
-/** Runs what `begin` accepts for as long as the scope is open, and gives the handle of it. */
-export const beside = <E, E2, R>(begin: Begin): Effect.Effect<Run<E>, E2, R | Scope.Scope> =>
+/** Runs what `begin` accepts as a task of the group around, which whoever has the handle looks after. */
+export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, E, R | TaskGroup.TaskGroup<never>> =>
   typed(
-    Effect.gen(function* () {
-      const outer = yield* Effect.scope
-      // Its own, so that sinks and lease are given back when the run ends, and at the latest with the outer one.
-      const scope = yield* Scope.fork(outer)
-      const close = (exit: Exit.Exit<unknown, unknown>) => Scope.close(scope, exit)
-      const { handle, toEnd } = yield* Scope.provide(begin, scope).pipe(
-        Effect.onError((cause) => close(Exit.failCause(cause)))
-      )
-      const fiber = yield* Effect.forkIn(Effect.onExit(toEnd, close), outer, { startImmediately: true })
-      return { ...handle, await: Fiber.join(fiber) as Effect.Effect<Summary, E> }
-    }).pipe(ofNoStep)
+    Effect.map(
+      TaskGroup.superviseStart(
+        (ready: TaskGroup.Ready<Begun["handle"]>) =>
+          Effect.flatMap(begin, ({ handle, toEnd }) => Effect.andThen(ready(handle), toEnd)).pipe(
+            Effect.scoped,
+            ofNoStep
+          ),
+        { name: `pipeline ${name}` }
+      ),
+      ([task, handle]): Run<E> => ({ ...handle, await: task.join as Effect.Effect<Summary, E> })
+    )
   )
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
@@ -46,10 +46,10 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
     const { sinks, journal, lease, taken } = yield* own(description, options, description.source)
     const { source } = description
     const accepted = Effect.gen(function* () {
-      const { known, restart, start } = yield* accept(source, sinks, options, lease.load)
+      const { known, parked, restart, start } = yield* accept(description, sinks, options, journal, lease.load)
       // What keeps account does so where the run keeps its place.
       const intake = yield* keptBy(journal, ofSource(source, start))
-      return { journal, lease, known, restart, taken, intake }
+      return { journal, lease, known, restart, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -60,7 +60,8 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const letters = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
+      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
+      const letters = description.steps.some(parks) ? inOrder(all) : all
       const steps = [...description.steps.filter(isEach), description.sinkStep]
       return {
         journal,
@@ -150,22 +151,29 @@ const keptBy = <A, E, R>(journal: Journal | undefined, effect: Effect.Effect<A, 
   // Where there is none, nobody who asks for it is there.
   journal === undefined ? effect : (Effect.provideService(effect, Journal, journal) as Effect.Effect<A, E, R>)
 
+interface Start {
+  readonly start: Checkpoint
+  readonly known: ReadonlyArray<Known>
+  readonly restart: boolean
+  readonly parked: Effect.Success<ReturnType<typeof parkedBy>>
+}
+
 /** Where a run goes on, and with what; fails where what is kept says nothing of what is here. */
 export const accept = (
-  source: Description["source"],
+  { source, steps }: Description,
   sinks: Parameters<typeof match>[1],
   options: RunOptions<Delivery>,
+  journal: Journal | undefined,
   load: Effect.Effect<Option.Option<Checkpoint>, unknown, unknown>
-): Effect.Effect<
-  { readonly known: ReadonlyArray<Known>; readonly restart: boolean; readonly start: Checkpoint },
-  unknown,
-  unknown
-> =>
+): Effect.Effect<Start, unknown, unknown> =>
   Effect.gen(function* () {
     const kept = source.resumable ? Option.getOrUndefined(yield* load) : undefined
     const restart = kept !== undefined && (yield* startsOver(source, kept, options))
     const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
-    return { known, restart, start: restart || kept === undefined ? nothing : kept }
+    const parking = journal !== undefined && !restart && steps.some(parks)
+    const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
+    const parked = yield* parkedBy(options.name, letters, steps)
+    return { known, parked, restart, start: restart || kept === undefined ? nothing : kept }
   })
 
 const startsOver = (

@@ -67,7 +67,7 @@ export const dryRun = <E, R>(description: Description, options: DryRunOptions<De
         const journal = yield* journalOf(description)
         yield* apart(name, source, sinks, journal)
         const load = journal === undefined ? Effect.succeedNone : journal.load(keyOf(name, partition))
-        const { start } = yield* accept(source, sinks, options, load)
+        const { parked, start } = yield* accept(description, sinks, options, journal, load)
         const witness = new Witness(description.steps)
         const { added } = witness
         const toSinks = sinks.map((sink) => ({ sink: sink.name, elements: new Array<unknown>() }))
@@ -79,6 +79,7 @@ export const dryRun = <E, R>(description: Description, options: DryRunOptions<De
           known,
           restart: false,
           taken: new Set(),
+          parked,
           intake
         })
         const { bytes, outcome, settled, filtered, written: rows } = yield* keptIn(journal, begun).toEnd

@@ -16,6 +16,7 @@ import { Outlets } from "../commit/Outlets.ts"
 import type { Known } from "../commit/Resume.ts"
 import { make as makeMeter, Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
+import type { Parked } from "../fate/Parked.ts"
 import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
@@ -54,12 +55,14 @@ export interface Accepted {
   readonly restart: boolean
   /** The files of source and journal. */
   readonly taken: ReadonlySet<string>
+  /** The keys that dead letters are in the way of, by step. */
+  readonly parked?: ReadonlyMap<string, Parked> | undefined
 }
 
 export const open = (
   { guarantee, sinkStep, source, steps }: Description,
   options: RunOptions<Delivery>,
-  { intake, journal, known, lease, restart, taken }: Accepted,
+  { intake, journal, known, lease, parked = noneParked, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -85,6 +88,7 @@ export const open = (
       keys,
       fate,
       letters,
+      parked,
       room,
       // Who keeps account may wait for what is in a batch, and must not wait for ever.
       steps: intake.account === undefined ? steps : steps.map(hurried),
@@ -147,7 +151,7 @@ export const open = (
         state = "running"
         flow.resume()
       }),
-      set: () => Effect.void,
+      set: (step, { concurrency }) => flow.set(step, concurrency),
       drain: Effect.sync(() => {
         if (state !== "running" && state !== "paused") return
         state = "draining"
@@ -240,6 +244,8 @@ export const open = (
     )
     return { handle, toEnd }
   })
+
+const noneParked: ReadonlyMap<string, Parked> = new Map()
 
 /**
  * Leaves nothing behind but what is committed, where that is known; the next run finds out otherwise. Who has lost the lease knows

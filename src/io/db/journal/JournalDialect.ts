@@ -35,6 +35,10 @@ export interface JournalDialect {
   readonly toSettle: Fragment
   /** Waits for whoever holds the row. */
   readonly toTake: Fragment
+  /** Passes over rows that somebody else has locked. */
+  readonly toSkip: Fragment
+  /** What follows FROM: the members of a JSON array, each as JSON in a column `value`. */
+  readonly listed: (json: string) => Fragment
   /** True where the open transaction fails when another one writes to a row that it has read. */
   readonly isolated: Fragment
   /** Gives up after some seconds of waiting for a lock; in a transaction of its own. */

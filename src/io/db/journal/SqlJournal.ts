@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type { Host } from "../../../pipeline/context/Host.ts"
 import type { Journal } from "../../../pipeline/Journal.ts"
 import type { Db } from "../Contract.ts"
+import * as JournalFrontier from "./JournalFrontier.ts"
 import { leases } from "./JournalLease.ts"
 import * as JournalStore from "./JournalStore.ts"
 
@@ -33,7 +34,8 @@ import * as JournalStore from "./JournalStore.ts"
 export const make = (db: Omit<Db, "journal">, host?: Host): Journal => {
   const { dialect, durable, places } = db
   const sql = db.sql.withoutTransforms()
-  const store = JournalStore.make(sql, dialect.journal(sql))
+  const own = dialect.journal(sql)
+  const store = JournalStore.make(sql, own)
   const failed = (pipeline: string, tried: string) => JournalStore.errorOf(pipeline)(tried)
   return {
     places,
@@ -44,6 +46,7 @@ export const make = (db: Omit<Db, "journal">, host?: Host): Journal => {
       Effect.mapError(
         Effect.andThen(store.ready, sql.withTransaction(store.bury(key, letters))),
         failed(key.pipeline, "keep dead letters")
-      )
+      ),
+    frontier: JournalFrontier.make(sql, own)
   }
 }

@@ -70,6 +70,8 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
     toHold: sql.literal("FOR KEY SHARE"),
     toSettle: sql.literal("FOR NO KEY UPDATE"),
     toTake: sql.literal("FOR UPDATE"),
+    toSkip: sql.literal("FOR UPDATE SKIP LOCKED"),
+    listed: (json) => sql`json_array_elements(${json}::json) AS listed (value)`,
     isolated: sql.literal("current_setting('transaction_isolation') <> 'read committed'"),
     soon: (effect) =>
       Effect.flatMap(isInside, (inside) => {

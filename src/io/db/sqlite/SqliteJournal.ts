@@ -20,6 +20,8 @@ export const sqliteJournal = (sql: SqlClient): JournalDialect => {
     toHold: nothing,
     toSettle: nothing,
     toTake: nothing,
+    toSkip: nothing,
+    listed: (json) => sql`json_each(${json})`,
     isolated: sql.literal("0"),
     soon: (effect) => effect,
     taking: sql.withTransaction

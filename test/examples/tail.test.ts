@@ -1,0 +1,90 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { appendFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Child from "../support/child.ts"
+import * as Programs from "../support/programs.ts"
+
+const request = (n: number) => ({ at: `2026-01-01T00:00:0${n}.000Z`, path: `/${n}`, status: 200 + n, millis: n / 2 })
+const line = (n: number) => `${JSON.stringify(request(n))}\n`
+const stored = (cwd: string) => Programs.rows(join(cwd, "tail.db"), "SELECT * FROM requests ORDER BY path")
+
+const has = (cwd: string, count: number) => Programs.until(() => stored(cwd).length === count)
+const requests = (count: number) => Array.from({ length: count }, (_, i) => request(i + 1))
+
+describe.concurrent("docs/examples/tail.ts", () => {
+  it.live(
+    "follows a log, pauses and goes on, is killed and goes on, through a rotation",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* Child.folder
+        const [log, maintenance] = [join(cwd, "access.log"), join(cwd, "maintenance")]
+        writeFileSync(log, `${line(1)}{}\n${line(2)}`)
+
+        const first = yield* Programs.start("tail", cwd, [log])
+        yield* has(cwd, 2)
+        writeFileSync(maintenance, "")
+        yield* first.says("Paused.")
+        appendFileSync(log, line(3))
+        rmSync(maintenance)
+        yield* first.says("Going on.")
+        yield* has(cwd, 3)
+        appendFileSync(log, line(4).slice(0, 10))
+        yield* Programs.kill(first)
+
+        appendFileSync(log, line(4).slice(10))
+        const second = yield* Programs.start("tail", cwd, [log])
+        yield* has(cwd, 4)
+        renameSync(log, `${log}.1`)
+        writeFileSync(log, line(5))
+        yield* has(cwd, 5)
+        second.kill("SIGINT")
+        expect(yield* Programs.ended(second)).toMatch(
+          /^Stopped: 2 requests, 0 lines that are none; 5 requests in all\.$/m
+        )
+        expect(stored(cwd)).toEqual(requests(5))
+      }),
+    300_000
+  )
+
+  it.live(
+    "writes nothing while it pauses",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* Child.folder
+        const log = join(cwd, "access.log")
+        writeFileSync(log, line(1))
+        const child = yield* Programs.start("tail", cwd, [log])
+        yield* has(cwd, 1)
+        writeFileSync(join(cwd, "maintenance"), "")
+        yield* child.says("Paused.")
+        appendFileSync(log, line(2))
+        child.kill("SIGINT")
+        expect(yield* Programs.ended(child)).toMatch(/^Stopped: 1 requests,/m)
+        expect(stored(cwd)).toEqual(requests(1))
+      }),
+    300_000
+  )
+
+  it.live(
+    "comes to what its twin comes to",
+    () =>
+      Effect.gen(function* () {
+        for (const name of ["tail", "twins/tail"]) {
+          const cwd = yield* Child.folder
+          const log = join(cwd, "access.log")
+          writeFileSync(log, `${line(1)}none\n${line(2)}`)
+          const child = yield* Programs.start(name, cwd, [log])
+          yield* has(cwd, 2)
+          appendFileSync(log, line(3))
+          yield* has(cwd, 3)
+          child.kill("SIGINT")
+          expect(yield* Programs.ended(child)).toMatch(
+            /^Stopped: 3 requests, 1 lines that are none; 3 requests in all\.$/m
+          )
+          expect(stored(cwd)).toEqual(requests(3))
+        }
+      }),
+    300_000
+  )
+})
