@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import * as Offload from "../concurrency/Offload.ts"
 import type { TaskGroup } from "../concurrency/TaskGroup.ts"
+import { type Filter, filterOf } from "./DeadLetters.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
@@ -19,31 +20,34 @@ import * as Runs from "./run/Begin.ts"
 import * as DryRuns from "./run/DryRun.ts"
 import type { DryRun, DryRunOptions } from "./run/DryRun.ts"
 import type { Run, RunOptions } from "./Run.ts"
-import type { BadDeadLetter, RunError, TooManyDeadLetters } from "./RunError.ts"
+import type { BadDeadLetter, RunError, TooManyDeadLetters, ZipUneven } from "./RunError.ts"
 import type { Needs, Sink } from "./Sink.ts"
 import { batchOf, eachOf } from "./flow/Described.ts"
+import { meetingOf } from "./flow/Meeting.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
-import type {
-  BatchOptions,
-  Each,
-  ErrorAfter,
-  GivesBoolean,
-  GivesIterable,
-  JournalFor,
-  OnError,
-  Output,
-  OutputElement,
-  StepDefaults,
-  Retry,
-  ServicesOf,
-  SinkStep,
-  Step,
-  StepOptions
+import {
+  type BatchOptions,
+  type Branch,
+  type Each,
+  type ErrorAfter,
+  type GivesBoolean,
+  type GivesIterable,
+  type JournalFor,
+  type OnError,
+  type Output,
+  type OutputElement,
+  type StepDefaults,
+  type Retry,
+  type ServicesOf,
+  type SinkStep,
+  type Step,
+  type StepOptions,
+  stepsOf
 } from "./Step.ts"
 
 export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
-  readonly source: Source<unknown, unknown, unknown, any>
+  readonly source: Branch["source"]
   readonly steps: ReadonlyArray<Step>
   readonly "~skein/Pipeline": { readonly element: A; readonly error: E; readonly services: R; readonly position: P }
 }
@@ -180,7 +184,62 @@ export const flatMap =
 export const batch =
   <A>(size: number, options?: BatchOptions<A>) =>
   <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ReadonlyArray<A>, E, R, P> =>
-    make(self.source, [...self.steps, batchOf(size, self.steps.length + 1, options)])
+    make(self.source, [...self.steps, batchOf(size, stepsOf(self).length + 1, options)])
+
+/** Any pipeline. */
+type Any = Pipeline<any, any, any, any>
+type Of<T extends Any> = T["~skein/Pipeline"]
+
+/**
+ * Brings the elements of pipelines together, as they come, those of each in their order. Each has a source and steps of its own, and a
+ * share of the window of the run; a run goes on where each of them was. Where one of them has no positions, the job is at-most-once.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline } from "skein"
+ *
+ * const words = Pipeline.from(["one", "two"])
+ * const lengths = Pipeline.from([[1, 2, 3]]).pipe(
+ *   Pipeline.map((list) => list.length),
+ *   Pipeline.merge(words.pipe(Pipeline.map((word) => word.length))),
+ *   Pipeline.collect
+ * )
+ *
+ * const sum = (await Effect.runPromise(lengths)).reduce((a, b) => a + b) // => 9
+ * void sum
+ * ```
+ */
+export const merge =
+  <T extends Any, M extends ReadonlyArray<Any>>(that: T, ...more: M) =>
+  <A, E, R, P>(
+    self: Pipeline<A, E, R, P>
+  ): Pipeline<
+    A | Of<T | M[number]>["element"],
+    E | Of<T | M[number]>["error"],
+    R | Of<T | M[number]>["services"],
+    P | Of<T | M[number]>["position"]
+  > =>
+    make(meetingOf("Merge", [self, that, ...more]), [])
+
+/**
+ * Pairs the first element of one pipeline with the first of another, and so on; a pair settles as one. Fails with `ZipUneven` where one
+ * of them ends before the other. So that each run finds the same pairs, the steps of both keep their order and no dead letters.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Pipeline } from "skein"
+ *
+ * const pairs = Pipeline.from(["a", "b"]).pipe(Pipeline.zip(Pipeline.from([1, 2])), Pipeline.collect)
+ *
+ * await Effect.runPromise(pairs) // => [["a", 1], ["b", 2]]
+ * ```
+ */
+export const zip =
+  <A2, E2, R2, P2>(that: Pipeline<A2, E2, R2, P2>) =>
+  <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<readonly [A, A2], E | E2 | ZipUneven, R | R2, P | P2> =>
+    make(meetingOf("Zip", [self, that]), [])
 
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
@@ -232,7 +291,7 @@ export const to =
   <E, R, P>(self: Pipeline<A, E, R, P>): Job<E | E2, Needs<R | R2 | JournalFor<O>, J, P>, Meet<P, G>> => {
     const taken = sink as Sink<S, E2, R2, G, J>
     const name = options?.name ?? taken.name
-    distinct([...self.steps.map((step) => step.name), name])
+    distinct([...stepsOf(self).map((step) => step.name), name])
     return {
       pipeline: self as Pipeline<unknown, E | E2, any, unknown>,
       sink: taken as Sink<any, E | E2, any, Guarantee>,
@@ -257,7 +316,8 @@ export {
   SinkChanged,
   SourceChanged,
   StepDefect,
-  TooManyDeadLetters
+  TooManyDeadLetters,
+  ZipUneven
 } from "./RunError.ts"
 
 /**
@@ -316,8 +376,9 @@ export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
   Effect.suspend(() => Runs.beside(options.name, Runs.begin(describe(job), checked(options))))
 
 /**
- * Runs the dead letters of a job again, each from the step it failed in, into the same sink. What settles is marked as
- * replayed in the same commit; what fails again is kept as a new dead letter. No run of that name may be alive meanwhile.
+ * Runs the dead letters of a job again, oldest first, all or those that `letters` lets through, each from the step it failed in, into
+ * the same sink. What settles is marked as replayed in the same commit; what fails again is kept as a new dead letter. One that cannot
+ * be read any more stays, and the replay fails with `BadDeadLetter` once all others ran. No run of that name may be alive meanwhile.
  *
  * @example
  * ```ts
@@ -343,9 +404,14 @@ export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
  */
 export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: RunOptions<Satisfied<Q, G>>
+  options: ReplayOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R> =>
-  Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
+  Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options), filterOf(options.letters ?? {}))))
+
+export interface ReplayOptions<out G> extends RunOptions<G> {
+  /** Which dead letters run again; the others stay as they are. Default all that wait. */
+  readonly letters?: Omit<Filter, "replayed"> | undefined
+}
 
 /**
  * Runs the first elements that a run would read now, `first` of them (default 10), and gives what would become of them: what each sink
@@ -449,8 +515,8 @@ export const stream = <A, E, R, P>(self: Pipeline<A, E, R, P>): Stream.Stream<A,
     { bufferSize: 16, strategy: "suspend" }
   )
 
-const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
-  distinct(steps.map((step) => step.name))
+const make = (source: Branch["source"], steps: ReadonlyArray<Step>): Pipeline<any, any, any, any> => {
+  distinct(stepsOf({ source, steps }).map((step) => step.name))
   return {
     source,
     steps,
@@ -463,10 +529,10 @@ const make = (source: Source<any, any, any, any>, steps: ReadonlyArray<Step>): P
 }
 
 const distinct = (names: ReadonlyArray<string>): void => {
-  const last = names.at(-1)!
-  if (names.indexOf(last) === names.length - 1) return
+  const twice = names.find((name, place) => names.indexOf(name) < place)
+  if (twice === undefined) return
   throw new RangeError(
-    `A pipeline cannot have two steps with the name "${last}", the sink included: dead letters go back to one of them`
+    `A pipeline cannot have two steps with the name "${twice}", the sink included: dead letters go back to one of them`
   )
 }
 
@@ -501,7 +567,8 @@ const each = (
   kind: Each["kind"],
   f: (value: any) => unknown,
   options: StepOptions<any> | undefined
-): Pipeline<any, any, any, any> => make(self.source, [...self.steps, eachOf(kind, f, self.steps.length + 1, options)])
+): Pipeline<any, any, any, any> =>
+  make(self.source, [...self.steps, eachOf(kind, f, stepsOf(self).length + 1, options)])
 
 const checked = (options: RunOptions<unknown>): RunOptions<Delivery> => {
   if (options.name === "")

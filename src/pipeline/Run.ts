@@ -5,6 +5,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { StepProgress } from "./flow/Flow.ts"
+import type { KeptDeadLetter } from "./Journal.ts"
 import type { Progress, Summary } from "./Progress.ts"
 import type { Range } from "./Step.ts"
 
@@ -74,6 +75,11 @@ export interface RunOptions<out G> {
    * gone: on another machine, or stopped. Default 15 seconds.
    */
   readonly lease?: Duration.Input | undefined
+  /**
+   * Told of each dead letter of this run once the commit that keeps it is durable; the next commit waits for it. At least once: where
+   * the run ends in between, the next one with an `onDead` begins with those that were not told.
+   */
+  readonly onDead?: ((letter: KeptDeadLetter) => Effect.Effect<void>) | undefined
   /** Told of the progress once an `interval` (default 1 second). */
   readonly progress?:
     | {

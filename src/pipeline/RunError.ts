@@ -86,6 +86,24 @@ export class BadDeadLetter extends Schema.TaggedError<BadDeadLetter>()("BadDeadL
   }
 }
 
+/** One of two pipelines that are zipped came to its end before the other. The pairs until then are written. */
+export class ZipUneven extends Schema.TaggedError<ZipUneven>()("ZipUneven", {
+  pipeline: Schema.String,
+  pairs: Schema.Number,
+  /** The sources of the one that ended, and of the other. */
+  ended: Schema.String,
+  longer: Schema.String,
+  /** Elements of the longer one that had come and found no partner. */
+  left: Schema.Number
+}) {
+  override get message(): string {
+    return (
+      `Pipeline "${this.pipeline}": zip has no partner for at least ${this.left} elements of ${this.longer}: ${this.ended} ended ` +
+      `after ${this.pairs} pairs in this run. Give both as many elements, or use merge`
+    )
+  }
+}
+
 /** Where a step was when it ended the run. */
 export interface FailedAt {
   readonly pipeline: string

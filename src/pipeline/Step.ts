@@ -8,7 +8,7 @@ import type { Limiter } from "../concurrency/Limiter.ts"
 import type { Positions } from "./context/Attempt.ts"
 import type { Journal } from "./Journal.ts"
 import type { Backoff } from "./context/Backoff.ts"
-import type { NoPosition } from "./Source.ts"
+import type { NoPosition, Source } from "./Source.ts"
 
 /** What becomes of an element whose step, or the sink, failed with a typed error. */
 export type OnError<A> =
@@ -158,6 +158,30 @@ export interface Batch {
 }
 
 export type Step = Each | Batch
+
+/** A source, or pipelines that meet, and the steps behind it. */
+export interface Branch {
+  readonly source: Source<any, any, any, any> | Meeting
+  readonly steps: ReadonlyArray<Step>
+}
+
+/** Where pipelines flow into one. */
+export interface Meeting {
+  readonly _tag: "Merge" | "Zip"
+  /** Whether all of their sources are. */
+  readonly resumable: boolean
+  readonly inputs: ReadonlyArray<Branch>
+}
+
+export const isMeeting = (source: Branch["source"]): source is Meeting => "inputs" in source
+
+/** All sources, in their order. */
+export const sourcesOf = ({ source }: Branch): ReadonlyArray<Source<any, any, any, any>> =>
+  isMeeting(source) ? source.inputs.flatMap(sourcesOf) : [source]
+
+/** All steps, from the first to the last: those of branches before those behind them. */
+export const stepsOf = ({ source, steps }: Branch): ReadonlyArray<Step> =>
+  isMeeting(source) ? [...source.inputs.flatMap(stepsOf), ...steps] : steps
 
 /** What a step's function gives, taken apart. Properties of it are plain unions, which editors show without the name of a helper. */
 interface Given<A, E, R> {

@@ -43,6 +43,7 @@ const letter = (id: number): KeptDeadLetter => ({
   step: "fetch",
   input: `http://127.0.0.1/${id}`,
   cause: `answered ${500 + id}`,
+  causes: [],
   attempts: 5,
   path: "",
   version: null,

@@ -40,7 +40,7 @@ describe.concurrent("docs/examples/orders.ts", () => {
     () =>
       Effect.gen(function* () {
         const cwd = yield* Child.folder
-        const { bad, file, orders } = write(cwd, 100_000)
+        const { bad, file, orders } = write(cwd, 50_000)
         const child = yield* Programs.start("orders", cwd, [file])
         yield* Programs.until(() => stored(cwd).length > 0)
         yield* Programs.kill(child)

@@ -100,6 +100,29 @@ describe("Pipeline.dryRun", () => {
     expect(settled).toBe(4)
   })
 
+  it("reads the first elements of each of several sources, behind the place of each", () => {
+    const job = (n: number) =>
+      Pipeline.from(numbers(n)).pipe(
+        Pipeline.filter((n) => n !== 4, { name: "own" }),
+        Pipeline.merge(Pipeline.from(Source.list([10, 20, 30], { name: "tens" })).pipe(Pipeline.map((n) => -n))),
+        Pipeline.to(Sink.discard)
+      )
+    const program = Effect.gen(function* () {
+      yield* Pipeline.run(job(3), { name: "dry" })
+      const next = yield* Pipeline.dryRun(job(5), { name: "dry", first: 2 })
+      const again = yield* Pipeline.dryRun(job(5), { name: "dry", first: 2, restart: true })
+      return [next, again].map(({ ended, filtered, from, written }) => ({ ended, filtered, from, written }))
+    })
+    const [next, again] = valueOf(Effect.provide(program, Journal.memory))
+    expect(next).toEqual({
+      ended: false,
+      filtered: [{ step: "own", input: 4 }],
+      from: Option.some({ numbers: 3, tens: 3 }),
+      written: [{ sink: "discard", elements: [5] }]
+    })
+    expect(again?.written[0]?.elements.toSorted()).toEqual([-10, -20, 1, 2])
+  })
+
   it("P10 fails as the run would where it must not go on, and where a step fails", () => {
     const over = (first: number) => Source.list([first, 2, 3], { name: "numbers" })
     const to = (sink: Sink.Sink<unknown, never, never, "at-least-once">, first = 1) =>

@@ -278,6 +278,34 @@ describe("the picture of it", () => {
     })
   })
 
+  it("shows where pipelines meet", () => {
+    const letters = Pipeline.from(Source.list(["a"], { name: "letters" })).pipe(Pipeline.map((text) => text.length))
+    const job = Pipeline.from(numbers(3)).pipe(
+      Pipeline.map((n) => n, { name: "own" }),
+      Pipeline.zip(Pipeline.from([1])),
+      Pipeline.map(([n]) => n, { name: "left" }),
+      Pipeline.merge(letters),
+      Pipeline.to(Sink.discard)
+    )
+    const { mermaid, text } = Pipeline.explain(job)
+    expect(parsed(mermaid).arrows.slice(0, 8)).toEqual([
+      ["numbers", undefined, "own"],
+      ["own", undefined, "zip"],
+      ["stream", undefined, "zip"],
+      ["zip", undefined, "left"],
+      ["letters", undefined, "map-1"],
+      ["left", undefined, "merge"],
+      ["map-1", undefined, "merge"],
+      ["merge", undefined, "discard"]
+    ])
+    expect(under(text, "meet   zip")).toEqual(["pairs of elements of these, in order; it ends with the shorter one"])
+    expect(under(text, "meet   merge")).toEqual([
+      "elements of all of these, as they come",
+      "at most 1,024 elements and 64 MiB are open at once, or two batches where the sink prefers larger ones"
+    ])
+    expect(under(text, "gives")).toContain("not more because of stream: it has no positions")
+  })
+
   it.each([
     '"]; click from1 "javascript:alert(1)"',
     "</script><img src=x>",

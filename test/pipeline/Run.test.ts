@@ -246,10 +246,10 @@ describe("a run that was started", () => {
         expect([run.name, yield* run.state]).toEqual(["s", "running"])
         yield* Effect.sleep(25)
         expect(yield* run.steps).toEqual([
-          { name: "slow", concurrency: 2, waiting: 4, working: 2 },
-          { name: "not one", concurrency: 1, waiting: 0, working: 0 },
-          { name: "threes", concurrency: 1, waiting: 0, working: 0 },
-          { name: "apart", concurrency: 1, waiting: 0, working: 0 }
+          { name: "slow", concurrency: 2, waiting: 4, working: 2, resting: 0 },
+          { name: "not one", concurrency: 1, waiting: 0, working: 0, resting: 0 },
+          { name: "threes", concurrency: 1, waiting: 0, working: 0, resting: 0 },
+          { name: "apart", concurrency: 1, waiting: 0, working: 0, resting: 0 }
         ])
         expect(yield* run.progress).toMatchObject({ pipeline: "s", settled: 4, written: 3, inFlight: 6, lag: 6 })
         expect(yield* run.await).toMatchObject({ outcome: "done", written: 9 })

@@ -60,6 +60,7 @@ const letter = (input: number): DeadLetter => ({
   step: "step",
   input,
   cause: "",
+  causes: [],
   attempts: 1,
   position: null,
   path: "",
@@ -105,8 +106,10 @@ const play = (spec: Spec): void => {
     window: { items: spec.items, bytes: spec.bytes },
     maxRows: spec.maxRows,
     fills: spec.fills,
-    resume: { position, ahead, reach: reachBefore, counts: before }
+    sources: [{ resume: { position, ahead, reach: reachBefore } }],
+    counts: before
   })
+  const window0 = fate.windows[0]!
 
   const elements: Array<Element> = []
   const ways: Array<Way> = []
@@ -215,7 +218,7 @@ const play = (spec: Spec): void => {
       0
     )
     const expected = {
-      ...standing(willBe),
+      places: [standing(willBe)],
       counts: {
         settled: before.settled + both.settled - replayed,
         written: before.written + both.written,
@@ -238,7 +241,7 @@ const play = (spec: Spec): void => {
         const position = start + elements.length + 1
         const bytes = pick % 10
         const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
-        const unit = fate.admit({ value: position, position, bytes, ...replays })
+        const unit = fate.admit(window0, { value: position, position, bytes, ...replays })
         const element: Element = { position, bytes, fate: undefined as never }
         const known = settledBefore.has(position)
         element.fate = {
@@ -265,7 +268,7 @@ const play = (spec: Spec): void => {
           const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
           return { value: rows + 1 + i, position, bytes: (pick + i) % 10, ...replays }
         })
-        const taken = fate.admitRun(arrivals, 0)
+        const taken = fate.admitRun(window0, arrivals, 0)
         if (spec.replay || [...settledBefore].some((position) => position > read)) return expect(taken).toBe(0)
         // As far as one after the other would be taken in, and not beyond the end of a batch.
         const toWrite = ready.reduce((sum, one) => sum + one.rows.length, 0)
@@ -427,7 +430,7 @@ const play = (spec: Spec): void => {
     compare()
   }
   expect([fate.isDue, fate.isAtRest, fate.lag, fate.inFlight]).toEqual([false, true, 0, 0])
-  expect(fate.after({ units: [], rows: [] })).toMatchObject(standing(isSettled))
+  expect(fate.after({ units: [], rows: [] })).toMatchObject({ places: [standing(isSettled)] })
 }
 
 describe("Fate", () => {

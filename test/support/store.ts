@@ -2,12 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { Journal, Sink } from "skein"
+import { changed, type HeldLetter, type LetterChange, newcomers, select } from "../../src/pipeline/context/Letter.ts"
 
 export interface Store<A> {
   rows: Array<A>
   checkpoint: Journal.Checkpoint | undefined
-  letters: Array<Journal.KeptDeadLetter>
+  letters: ReadonlyArray<HeldLetter>
   /** Whether each transaction is rolled back once and runs again, as databases do that cannot serialize it. */
   twice: boolean
   /** Every watermark and how many rows were there with it, in the order of the commits. */
@@ -36,6 +38,10 @@ export const make = <A>(): Store<A> => {
   const cut = (since: Option.Option<Schema.Json>) => {
     lines.length = Option.getOrElse(since, () => lines.length) as number
   }
+  const change = (letters: LetterChange) => {
+    const next = 1 + Math.max(0, ...store.letters.map(({ id }) => id))
+    store.letters = changed({ letters: store.letters, next }, letters).letters
+  }
   const load = Effect.sync(() => Option.fromUndefinedOr(store.checkpoint))
   const store: Store<A> = {
     rows: [],
@@ -47,7 +53,7 @@ export const make = <A>(): Store<A> => {
     journal: {
       places: [],
       load: () => load,
-      dead: () => Effect.sync(() => store.letters.filter((letter) => !letter.replayed)),
+      dead: (_, filter) => Effect.sync(() => select(store.letters, filter)),
       bury: () => Effect.die("not here"),
       lease: ({ pipeline }) =>
         Effect.acquireRelease(
@@ -79,6 +85,21 @@ export const make = <A>(): Store<A> => {
                   Effect.map(fence, () => void (clean = false)),
                   work
                 ),
+              purge: (filter) =>
+                Effect.map(fence, () => {
+                  const purged = select(store.letters, filter).map(({ id }) => id)
+                  change({ purged })
+                  return purged.length
+                }),
+              adopt: (letters) =>
+                Effect.flatMap(Stream.runCollect(letters), (brought) =>
+                  Effect.map(fence, () => {
+                    const dead = newcomers(store.letters, brought)
+                    change({ dead })
+                    return { added: dead.length, known: brought.length - dead.length }
+                  })
+                ),
+              told: (told) => Effect.map(fence, () => change({ told })),
               leaveClean: Effect.sync(() => void (clean = true)),
               commit: (write) =>
                 Effect.suspend(() => {
@@ -88,17 +109,10 @@ export const make = <A>(): Store<A> => {
                   })
                   return Effect.map(
                     store.twice ? Effect.andThen(attempt, attempt) : attempt,
-                    ({ checkpoint, dead, replayed, restart }) => {
+                    ({ checkpoint, ...letters }) => {
                       store.rows.push(...staged)
                       store.checkpoint = checkpoint
-                      const kept = restart ? [] : store.letters
-                      store.letters = [
-                        ...kept.map((letter) => ({
-                          ...letter,
-                          replayed: letter.replayed || replayed.includes(letter.id)
-                        })),
-                        ...dead.map((letter, i) => ({ ...letter, id: kept.length + i + 1, replayed: false }))
-                      ]
+                      change(letters)
                       store.commits.push({ checkpoint, rows: store.rows.length })
                     }
                   )

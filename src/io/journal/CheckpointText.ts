@@ -18,11 +18,16 @@ export const Counts = Schema.Struct({
 /** What is absent is none; the JSON value null is a value. */
 const Optional = Schema.optionalKey(Schema.Json)
 
-const Kept = Schema.Struct({
+const place = {
   fingerprint: Fingerprint,
   position: Optional,
   ahead: Schema.Array(Schema.Number),
-  reach: Schema.optionalKey(Schema.Struct({ position: Schema.Json, fingerprint: Fingerprint })),
+  reach: Schema.optionalKey(Schema.Struct({ position: Schema.Json, fingerprint: Fingerprint }))
+}
+
+const Kept = Schema.Struct({
+  ...place,
+  inputs: Schema.optionalKey(Schema.Record(Schema.String, Schema.Struct(place))),
   sinks: Schema.Record(Schema.String, Schema.Struct({ fingerprint: Fingerprint, state: Schema.Json })),
   unnamed: Schema.optionalKey(Schema.Struct({ state: Optional })),
   counts: Counts,

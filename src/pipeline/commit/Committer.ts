@@ -12,6 +12,7 @@ import * as Policy from "../Policy.ts"
 import { explained } from "../RunError.ts"
 import type { Retry, SinkStep } from "../Step.ts"
 import type { Intake } from "./Intake.ts"
+import { spotOf } from "./Inputs.ts"
 import { type Outlets, RowsRefused, type States } from "./Outlets.ts"
 import { failed, WriteFailed } from "./Search.ts"
 
@@ -32,6 +33,8 @@ export interface CommitterOptions {
   readonly within: Duration.Duration
   /** Whether the first commit forgets what an earlier run has kept. */
   readonly restart: boolean
+  /** Tells of the dead letters that nobody was told of yet, where somebody wants to know. */
+  readonly tell: Effect.Effect<void, unknown> | undefined
 }
 
 export class Committer {
@@ -71,8 +74,12 @@ export class Committer {
 
   /** What a new sink starts with must be known, or what a killed run left would pass for what was there before. */
   get begin(): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake, outlets } = this.options
-    return this.restart || outlets.isNew ? this.commit(fate.take(), false) : intake.settled(intake.start.position)
+    const { fate, intake, outlets, tell = Effect.void } = this.options
+    return Effect.andThen(
+      this.restart || outlets.isNew ? this.commit(fate.take(), false) : this.tell(intake.start),
+      // What an earlier run has kept, and was cut off in telling.
+      tell
+    )
   }
 
   /** All is settled, and the source was read to its end. */
@@ -96,7 +103,7 @@ export class Committer {
   private commit(batch: Batch, finished: boolean): Effect.Effect<void, unknown, unknown> {
     const { fate, intake } = this.options
     const standing = fate.after(batch)
-    return Effect.flatMap(intake.keep(standing, finished), (place) =>
+    return Effect.flatMap(intake.keep(standing.places, finished), (place) =>
       this.commitWithout(batch, { ...place, sinks: {}, counts: standing.counts }, finished, noRows)
     )
   }
@@ -108,7 +115,7 @@ export class Committer {
     finished: boolean,
     refused: ReadonlyMap<number, Refused>
   ): Effect.Effect<void, unknown, unknown> {
-    const { addWork, fate, intake, outlets, sink } = this.options
+    const { addWork, fate, intake, outlets, sink, tell } = this.options
     const { units } = batch
     const instead = [...refused.values()]
     const rows = refused.size === 0 ? batch.rows : batch.rows.filter((_, row) => !refused.has(row))
@@ -122,19 +129,28 @@ export class Committer {
     const written = Effect.suspend(() =>
       Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written): Commit => {
         states = written
-        return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
+        return {
+          checkpoint: { ...next, sinks: written, counts },
+          dead,
+          untold: tell !== undefined,
+          replayed,
+          restart: this.restart
+        }
       })
     )
     const work = gathered(units, (unit) => unit.work)
     const write =
       work.length === 0 ? written : Effect.tap(written, () => Effect.catchCause(addWork(work), failed({ mayPass })))
-    const { account } = intake
-    const taken = account === undefined ? [] : gathered(units, (unit) => unit.positions)
+    const accounts = intake.inlets.flatMap(({ account }, source) => {
+      if (account === undefined) return []
+      const taken = gathered(units, (unit) => unit.positionsIn(fate.windows[source]!))
+      return taken.length === 0 ? [] : [{ account, taken }]
+    })
     // First of all, as a lease is: what is not this run's any more must not be written.
-    const attempt =
-      account === undefined || taken.length === 0
-        ? write
-        : Effect.andThen(Effect.catchCause(account.settle(taken), failed(account)), write)
+    const attempt = accounts.reduceRight(
+      (write, { account, taken }) => Effect.andThen(Effect.catchCause(account.settle(taken), failed(account)), write),
+      write
+    )
     return Effect.flatMap(this.transaction(attempt), (outcome) => {
       if (outcome instanceof RowsRefused) {
         return Effect.flatMap(this.refuse(batch, outcome, refused), (more) =>
@@ -144,9 +160,19 @@ export class Committer {
       outlets.settle(states)
       this.restart = false
       fate.settle(batch, instead)
-      account?.settled(taken)
-      return intake.settled(next.position)
+      for (const { account, taken } of accounts) account.settled(taken)
+      const settled = this.tell(next)
+      return tell === undefined || dead.length === 0 ? settled : Effect.andThen(settled, tell)
     })
+  }
+
+  /** Tells each source up to where it is kept. */
+  private tell(kept: Checkpoint): Effect.Effect<void, unknown, unknown> {
+    const { inlets } = this.options.intake
+    // One is what most jobs have.
+    return inlets.length === 1
+      ? inlets[0]!.settled(kept.position)
+      : Effect.forEach(inlets, ({ name, settled }) => settled(spotOf(kept, name).position), { discard: true })
   }
 
   /** One transaction, tried again as the policy of the sink says; gives rows that the sink will not take. */
@@ -190,7 +216,7 @@ export class Committer {
   ): Effect.Effect<ReadonlyArray<readonly [row: number, refused: Refused]>, unknown, unknown> {
     const { letters, pipeline, sink } = this.options
     const written = batch.rows.flatMap((_, row) => (before.has(row) ? [] : [row]))
-    const places = gathered(batch.units, (unit) => unit.outputs.map((_, output) => unit.placeOf(output)))
+    const places = gathered(batch.units, (unit) => unit.outputs.map((_, output) => unit.nameOf(output)))
     return Effect.forEach(rows, ([index, error]) => {
       const row = written[index]!
       const input = batch.rows[row]

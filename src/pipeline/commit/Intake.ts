@@ -5,157 +5,198 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { none } from "../fate/Counts.ts"
-import type { Arrival } from "../fate/Fate.ts"
+import type { Arrival, Begins } from "../fate/Fate.ts"
 import type { Settled } from "../fate/Window.ts"
-import type { Checkpoint, KeptDeadLetter } from "../Journal.ts"
-import { BadDeadLetter } from "../RunError.ts"
+import type { Checkpoint, JournalError, KeptDeadLetter } from "../Journal.ts"
 import type { Account, Fingerprint, Position, Source } from "../Source.ts"
-import type { Failing } from "../Step.ts"
+import { type Branch, type Failing, isMeeting, sourcesOf, stepsOf } from "../Step.ts"
+import { inputsOf, nowhere, type Spot, spotOf, spotsOf } from "./Inputs.ts"
+import type { Unread } from "./Letters.ts"
 
-/** What a checkpoint says of the source. */
-export type Place = Pick<Checkpoint, "fingerprint" | "position" | "ahead" | "reach" | "finished">
+/** What a checkpoint says of the sources. */
+export type Places = Spot & Pick<Checkpoint, "inputs" | "finished">
 
-export interface Intake {
-  readonly start: Checkpoint
-  /** What the window begins with. */
-  readonly resume: Settled
-  readonly resumable: boolean
-  readonly size: Option.Option<number>
+/** What comes in by one source. */
+export interface Inlet extends Begins {
   readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
-  readonly keep: (settled: Settled, finished: boolean) => Effect.Effect<Place, unknown, unknown>
+  readonly keep: (settled: Settled) => Effect.Effect<Spot, unknown, unknown>
   /** Where the source keeps account of each element by itself. */
   readonly account?: Pick<Account<unknown, unknown, unknown, Position>, "settle" | "settled" | "mayPass"> | undefined
   /** Tells the source what is kept. */
   readonly settled: (position: Option.Option<Position>) => Effect.Effect<void, unknown, unknown>
 }
 
-export const nothing: Checkpoint = {
-  fingerprint: {},
-  position: Option.none(),
-  ahead: [],
-  reach: Option.none(),
-  sinks: {},
-  counts: none,
-  finished: false
+export interface Intake {
+  readonly start: Checkpoint
+  /** One for each source. */
+  readonly inlets: ReadonlyArray<Inlet>
+  readonly resumable: boolean
+  /** Whether some of it was settled before. */
+  readonly resumed: boolean
+  readonly size: Option.Option<number>
+  readonly keep: (settled: ReadonlyArray<Settled>, finished: boolean) => Effect.Effect<Places, unknown, unknown>
 }
+
+export const nothing: Checkpoint = { ...nowhere, sinks: {}, counts: none, finished: false }
 
 const unsettled: Settled = { position: Option.none(), ahead: [], reach: Option.none() }
 
-/** The elements of the source, behind what an earlier run has settled. */
-export const ofSource = <E, R>(
-  source: Source<unknown, E, R, Position>,
-  start: Checkpoint
-): Effect.Effect<Intake, E, R | Scope.Scope> =>
-  source.account === undefined ? byPosition(source, start) : byAccount(source, source.account, start)
+/** The elements of the sources, behind what an earlier run has settled. */
+export const ofSources = (branch: Branch, start: Checkpoint): Effect.Effect<Intake, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const inputs = inputsOf(branch)
+    const resumable = inputs.every(({ source }) => source.resumable)
+    const inlets: Array<Inlet> = []
+    let size = Option.some(0)
+    for (const { name, source } of inputs) {
+      size = Option.zipWith(size, yield* source.size, (one, other) => one + other)
+      const inlet = source.account === undefined ? byPosition(source, spotOf(start, name)) : yield* byAccount(source)
+      inlets.push({ ...inlet, name })
+    }
+    return {
+      start,
+      inlets,
+      resumable,
+      resumed: inlets.some(({ resume }) => Option.isSome(resume.position) || resume.ahead.length > 0),
+      size,
+      keep: (settled, finished) =>
+        resumable
+          ? Effect.map(
+              Effect.forEach(inlets, ({ keep }, i) => keep(settled[i]!)),
+              (spots) => ({ ...spotsOf(inputs, spots), finished })
+            )
+          : Effect.succeed({ ...nowhere, finished })
+    }
+  }) as Effect.Effect<Intake, unknown, Scope.Scope>
 
 /** What is kept is in the account, and nothing here that could disagree with it. */
-const byAccount = <E, R>(
-  source: Source<unknown, E, R, Position>,
-  account: Effect.Effect<Account<unknown, E, R, Position>, E, R | Scope.Scope>,
-  start: Checkpoint
-): Effect.Effect<Intake, E, R | Scope.Scope> =>
+const byAccount = <E, R>(source: Source<unknown, E, R, Position>): Effect.Effect<Inlet, E, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const size = yield* source.size
     const fingerprint = yield* source.fingerprint(Option.none())
-    const opened = yield* account
+    const account = yield* source.account!
     return {
-      start,
       resume: unsettled,
-      resumable: source.resumable,
-      size,
-      arrivals: opened.elements,
-      account: opened,
+      arrivals: account.elements,
+      account,
       settled: () => Effect.void,
-      keep: (_, finished) => Effect.succeed({ ...nothing, fingerprint, finished })
+      keep: () => Effect.succeed({ ...nowhere, fingerprint })
     }
   })
 
-const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Checkpoint): Effect.Effect<Intake, E, R> =>
-  Effect.map(source.size, (size) => {
-    let last = { position: start.position, fingerprint: start.fingerprint }
-    let told: Option.Option<Position> = Option.none()
-    const known = (upTo: Option.Option<Position>): Effect.Effect<Fingerprint, E, R> =>
-      source.fingerprint(upTo, Option.isSome(last.position) ? last.fingerprint : undefined)
-    return {
-      start,
-      resume: { ...start, reach: Option.map(start.reach, ({ position }) => position) },
-      resumable: source.resumable,
-      size,
-      arrivals: source.read(start.position, start.fingerprint),
-      settled: (position) => {
-        if (source.settled === undefined || Option.isNone(position) || isSame(position, told)) return Effect.void
-        told = position
-        return source.settled(position.value)
-      },
-      keep: ({ ahead, position, reach }, finished) => {
-        if (!source.resumable) return Effect.succeed({ ...nothing, finished })
-        const watermark = isSame(position, last.position)
-          ? Effect.succeed(last.fingerprint)
-          : Effect.map(known(position), (fingerprint) => {
-              last = { position, fingerprint }
-              return fingerprint
-            })
-        return Effect.flatMap(watermark, (fingerprint): Effect.Effect<Place, E, R> =>
-          Option.isNone(reach)
-            ? Effect.succeed({ fingerprint, position, ahead, reach: Option.none(), finished })
-            : Effect.map(known(reach), (further) => ({
-                fingerprint,
-                position,
-                ahead,
-                reach: Option.some({ position: reach.value, fingerprint: further }),
-                finished
-              }))
-        )
-      }
+const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Spot): Inlet => {
+  let last = { position: start.position, fingerprint: start.fingerprint }
+  let told: Option.Option<Position> = Option.none()
+  const known = (upTo: Option.Option<Position>): Effect.Effect<Fingerprint, E, R> =>
+    source.fingerprint(upTo, Option.isSome(last.position) ? last.fingerprint : undefined)
+  return {
+    resume: { ...start, reach: Option.map(start.reach, ({ position }) => position) },
+    arrivals: source.read(start.position, start.fingerprint),
+    settled: (position) => {
+      if (source.settled === undefined || Option.isNone(position) || isSame(position, told)) return Effect.void
+      told = position
+      return source.settled(position.value)
+    },
+    keep: ({ ahead, position, reach }) => {
+      const watermark = isSame(position, last.position)
+        ? Effect.succeed(last.fingerprint)
+        : Effect.map(known(position), (fingerprint) => {
+            last = { position, fingerprint }
+            return fingerprint
+          })
+      return Effect.flatMap(watermark, (fingerprint): Effect.Effect<Spot, E, R> =>
+        Option.isNone(reach)
+          ? Effect.succeed({ fingerprint, position, ahead, reach: Option.none() })
+          : Effect.map(known(reach), (further) => ({
+              fingerprint,
+              position,
+              ahead,
+              reach: Option.some({ position: reach.value, fingerprint: further })
+            }))
+      )
     }
-  })
+  }
+}
 
 /** Positions are compared by who they are: one that is read again may be another object, and is another element. */
 const isSame = (one: Option.Option<Position>, other: Option.Option<Position>): boolean =>
   Option.getOrUndefined(one) === Option.getOrUndefined(other)
 
-/** Dead letters, each at the step it failed in. The source is not read, and what is kept of it stays. */
+/** Dead letters, each at the step it failed in. The sources are not read, and what is kept of them stays. */
 export const ofLetters = (
-  pipeline: string,
-  letters: ReadonlyArray<KeptDeadLetter>,
-  steps: ReadonlyArray<Failing>,
-  start: Checkpoint
-): Effect.Effect<Intake, BadDeadLetter, unknown> =>
-  Effect.gen(function* () {
-    const arrivals: Array<Arrival> = []
-    for (const letter of letters) {
-      const step = steps.find(({ name }) => name === letter.step)
-      const bad = (reason: string) =>
-        new BadDeadLetter({ pipeline, step: letter.step, tried: `run dead letter ${letter.id} again`, reason })
-      if (step === undefined || typeof step.onError === "string") {
-        const names = steps.map(({ name }) => name).join(", ")
-        return yield* bad(`the pipeline has no step of that name with dead letters any more; it has ${names}`)
-      }
-      const { deadLetter } = step.onError
-      const value = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(deadLetter))(letter.input).pipe(
-        Effect.mapError((error) => bad(error.message))
-      )
-      const replays = { letter: letter.id, step: letter.step, path: letter.path, at: letter.at }
-      arrivals.push({ value, position: letter.position, bytes: 0, replays })
+  pages: Stream.Stream<ReadonlyArray<KeptDeadLetter>, JournalError>,
+  branch: Branch,
+  sink: Failing,
+  start: Checkpoint,
+  /** Those that cannot be run: they stay, and do not keep the others from it. */
+  unread: Unread
+): Intake => {
+  const steps: ReadonlyArray<Failing> = [...stepsOf(branch).filter((step) => step._tag === "Each"), sink]
+  const sources = sourcesOf(branch)
+  // A step works until all that flows into it has ended.
+  const sourceOf = ({ step }: KeptDeadLetter) => firstBefore(step, branch) ?? sources[0]!
+  const arrivalOf = (letter: KeptDeadLetter): Effect.Effect<ReadonlyArray<Arrival>, never, unknown> => {
+    const step = steps.find(({ name }) => name === letter.step)
+    if (step === undefined || typeof step.onError === "string") {
+      const names = steps.map(({ name }) => name).join(", ")
+      const reason = `the pipeline has no step of that name with dead letters any more; it has ${names}`
+      return Effect.sync(() => (unread.add(letter, reason), []))
     }
-    return {
-      start,
+    const replays = { letter: letter.id, step: letter.step, path: letter.path, at: letter.at }
+    const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(step.onError.deadLetter))
+    return Effect.matchEffect(decode(letter.input), {
+      onSuccess: (value) => Effect.succeed([{ value, position: letter.position, bytes: 0, replays }]),
+      onFailure: (error) => Effect.sync(() => (unread.add(letter, error.message), []))
+    })
+  }
+  return {
+    start,
+    inlets: sources.map((source) => ({
       resume: unsettled,
-      resumable: true,
-      size: Option.none(),
-      arrivals: Stream.fromArray(arrivals),
+      arrivals: Stream.flattenIterable(
+        Stream.mapEffect(pages, (letters) =>
+          Effect.map(
+            Effect.forEach(
+              letters.filter((letter) => sourceOf(letter) === source),
+              arrivalOf
+            ),
+            (all) => all.flat()
+          )
+        )
+      ),
       settled: () => Effect.void,
-      keep: () => Effect.succeed(start)
-    }
-  })
+      keep: () => Effect.succeed(nowhere)
+    })),
+    resumable: true,
+    resumed: false,
+    size: Option.none(),
+    keep: () => Effect.succeed(start)
+  }
+}
 
-/** All elements of the source, from its beginning, with nothing kept of them. */
-export const unkept = <E, R>(source: Source<unknown, E, R, Position>): Intake => ({
+/** The first of the sources whose elements come to a step. */
+const firstBefore = (step: string, branch: Branch): ReturnType<typeof sourcesOf>[number] | undefined => {
+  const { source, steps } = branch
+  if (steps.some(({ name }) => name === step)) return sourcesOf(branch)[0]
+  if (!isMeeting(source)) return undefined
+  for (const input of source.inputs) {
+    const found = firstBefore(step, input)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** All elements of the sources, from their beginning, with nothing kept of them. */
+export const unkept = (branch: Branch): Intake => ({
   start: nothing,
-  resume: unsettled,
+  inlets: inputsOf(branch).map(({ name, source }) => ({
+    name,
+    resume: unsettled,
+    arrivals: source.read(Option.none()),
+    settled: () => Effect.void,
+    keep: () => Effect.succeed(nowhere)
+  })),
   resumable: false,
+  resumed: false,
   size: Option.none(),
-  arrivals: source.read(Option.none()),
-  settled: () => Effect.void,
   keep: () => Effect.succeed(nothing)
 })

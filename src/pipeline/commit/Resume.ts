@@ -6,7 +6,9 @@ import type { Checkpoint, Journal, SinkState } from "../Journal.ts"
 import { SamePlace, SinkChanged, SourceChanged } from "../RunError.ts"
 import type { Guarantee, Sink } from "../Sink.ts"
 import type { Position, Source } from "../Source.ts"
+import type { Branch } from "../Step.ts"
 import { changes } from "../context/Changes.ts"
+import { inputsOf, numbered, type Spot, spotOf, strangers } from "./Inputs.ts"
 
 type AnySource = Source<unknown, unknown, unknown, Position>
 type AnySink = Sink<unknown, unknown, unknown, Guarantee>
@@ -23,7 +25,7 @@ export interface Known {
 /** Fails where two of source, sinks and journal are one file; gives the places of all but the sinks. */
 export const apart = (
   pipeline: string,
-  source: AnySource | undefined,
+  sources: ReadonlyArray<AnySource>,
   sinks: ReadonlyArray<AnySink>,
   journal: Journal | undefined
 ): Effect.Effect<ReadonlySet<string>, unknown, unknown> =>
@@ -32,13 +34,16 @@ export const apart = (
     const take = (what: string, places: ReadonlyArray<string>): SamePlace | undefined => {
       for (const place of places) {
         const other = taken.get(place)
-        if (other !== undefined) return new SamePlace({ pipeline, one: other, other: what })
+        // What is only read may be read twice.
+        if (other !== undefined && !(other.startsWith("source ") && what.startsWith("source ")))
+          return new SamePlace({ pipeline, one: other, other: what })
       }
       for (const place of places) taken.set(place, what)
       return undefined
     }
     const all: Array<readonly [what: string, places: ReadonlyArray<string>]> = [["journal", journal?.places ?? []]]
-    if (source?.places !== undefined) all.push([`source ${source.name}`, yield* source.places])
+    for (const source of sources)
+      if (source.places !== undefined) all.push([`source ${source.name}`, yield* source.places])
     const others = new Set(all.flatMap(([, places]) => places))
     for (const sink of sinks) if (sink.places !== undefined) all.push([`sink ${sink.name}`, yield* sink.places])
     for (const [what, places] of all) {
@@ -49,10 +54,7 @@ export const apart = (
   })
 
 /** What is not any more as it was when it was settled. */
-export const sourceChanges = (
-  source: AnySource,
-  kept: Checkpoint
-): Effect.Effect<ReadonlyArray<string>, unknown, unknown> =>
+const sourceChanges = (source: AnySource, kept: Spot): Effect.Effect<ReadonlyArray<string>, unknown, unknown> =>
   Effect.gen(function* () {
     const since = source.changed ?? ((was, upTo) => Effect.map(source.fingerprint(upTo), (is) => changes(was, is)))
     if (Option.isSome(kept.position)) {
@@ -69,8 +71,23 @@ export const sourceChanges = (
         ]
   })
 
-export const refuse = (pipeline: string, source: AnySource, changes: ReadonlyArray<string>): SourceChanged =>
-  new SourceChanged({ pipeline, source: source.name, changes })
+/** Why what is kept says nothing of the sources that there are; none where it does. */
+export const refusal = (
+  pipeline: string,
+  branch: Branch,
+  kept: Checkpoint
+): Effect.Effect<SourceChanged | undefined, unknown, unknown> =>
+  Effect.gen(function* () {
+    const inputs = inputsOf(branch)
+    for (const [source, change] of strangers(inputs, kept)) {
+      return new SourceChanged({ pipeline, source, changes: [change] })
+    }
+    for (const { name, source } of inputs) {
+      const changes = yield* sourceChanges(source, spotOf(kept, name))
+      if (changes.length > 0) return new SourceChanged({ pipeline, source: name ?? source.name, changes })
+    }
+    return undefined
+  })
 
 /** The sinks by their identity, each with its own state of the checkpoint and with nobody else's. */
 export const match = (
@@ -116,12 +133,4 @@ const stateOf = (kept: Checkpoint, identity: string, place: number, sinks: numbe
   const state = Option.getOrUndefined(kept.unnamed)
   if (sinks === 1) return state === undefined ? undefined : { state }
   return Array.isArray(state) && state.length === sinks ? { state: state[place] } : undefined
-}
-
-/** Sinks that have no name of their own are told apart by their number. */
-const numbered = (identity: string, seen: Set<string>): string => {
-  let name = identity
-  for (let count = 2; seen.has(name); count++) name = `${identity} #${count}`
-  seen.add(name)
-  return name
 }

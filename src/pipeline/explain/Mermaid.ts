@@ -18,6 +18,7 @@ const shape = ({ kind, name, notes }: Box): string => {
 const shapes: { readonly [Kind in Box["kind"]]: readonly [open: string, close: string] } = {
   from: ["([", "])"],
   step: ["[", "]"],
+  meet: ["{{", "}}"],
   to: ["[(", ")]"],
   dead: ["[(", ")]"],
   keeps: ["[(", ")]"],

@@ -1,15 +1,17 @@
 /** A job as boxes and arrows, from what the engine itself makes of it. */
-import { grouped } from "../flow/Flow.ts"
+import { grouped, type Neighbours } from "../flow/Flow.ts"
 import { type Delivery, ranks, whyNoMore } from "../Guarantee.ts"
 import { boundsOf } from "../run/Bounds.ts"
-import { keeps } from "../run/Place.ts"
+import { keeps, keepsLetters } from "../run/Place.ts"
 import type { Description } from "../run/Running.ts"
 import type { RunOptions } from "../Run.ts"
+import type { Source } from "../Source.ts"
+import { type Branch, isMeeting, type Meeting, sourcesOf } from "../Step.ts"
 import * as Words from "./Words.ts"
 
 export interface Box {
   readonly id: string
-  readonly kind: "from" | "step" | "to" | "dead" | "keeps" | "gives"
+  readonly kind: "from" | "step" | "meet" | "to" | "dead" | "keeps" | "gives"
   readonly name: string
   /** What there is to say of it, a phrase each. */
   readonly notes: ReadonlyArray<string>
@@ -37,20 +39,25 @@ export const outline = (job: Description, options: Partial<RunOptions<unknown>>)
   }
   const keeping: Array<string> = []
 
-  let last = add("from", job.source.name, [position(job), window(options)])
-  for (const steps of grouped(job.steps)) {
-    const [first] = steps
-    const own = steps.map((step) => ({ step, notes: Words.step(step) }))
-    const id = add("step", steps.map(({ name }) => name).join(" + "), [
-      ...(first._tag === "Each" ? [Words.workers(first)] : []),
-      ...(steps.length === 1
-        ? own.flatMap(({ notes }) => notes)
-        : own.map(({ notes, step }) => `${step.name}: ${notes.join("; ")}`))
-    ])
-    if (steps.some((step) => step._tag === "Each" && typeof step.onError !== "string")) keeping.push(id)
-    arrows.push({ from: last, to: id })
-    last = id
+  /** Gives the last of its boxes, behind which there is more. */
+  const flow = ({ source, steps }: Branch, more: ReadonlyArray<string>): string => {
+    let last = isMeeting(source) ? meet(source, more) : add("from", source.name, [position(source), ...more])
+    for (const group of grouped(steps)) {
+      const id = add("step", group.map(({ name }) => name).join(" + "), notesOf(group))
+      if (group.some(keepsLetters)) keeping.push(id)
+      arrows.push({ from: last, to: id })
+      last = id
+    }
+    return last
   }
+  const meet = ({ _tag, inputs }: Meeting, more: ReadonlyArray<string>): string => {
+    const lasts = inputs.map((input) => flow(input, []))
+    const { name, note } = meetings[_tag]
+    const id = add("meet", name, [note, ...more])
+    for (const last of lasts) arrows.push({ from: last, to: id })
+    return id
+  }
+  const last = flow(job, [window(options)])
   const sinks = (job.sink.members ?? [job.sink]).map((sink) => {
     const id = add("to", sink.name, [sink.guarantee, ...writing(job, options)])
     arrows.push({ from: last, to: id })
@@ -68,7 +75,20 @@ export const outline = (job: Description, options: Partial<RunOptions<unknown>>)
   return { boxes, arrows }
 }
 
-const position = ({ source }: Description): string => {
+const meetings: { readonly [Tag in Meeting["_tag"]]: { readonly name: string; readonly note: string } } = {
+  Merge: { name: "merge", note: "elements of all of these, as they come" },
+  Zip: { name: "zip", note: "pairs of elements of these, in order; it ends with the shorter one" }
+}
+
+const notesOf = (steps: Neighbours): ReadonlyArray<string> => {
+  const [first] = steps
+  return [
+    ...(first._tag === "Each" ? [Words.workers(first)] : []),
+    ...(steps.length === 1 ? Words.step(first) : steps.map((step) => `${step.name}: ${Words.step(step).join("; ")}`))
+  ]
+}
+
+const position = (source: Source<unknown, unknown, unknown, unknown>): string => {
   if (!source.resumable) return "without positions: every run reads it from its beginning"
   return source.account === undefined
     ? "with positions: a run goes on behind what is settled"
@@ -111,8 +131,9 @@ const meaning: { readonly [G in Delivery]: string } = {
   "at-most-once": "a run that is killed is not gone on with"
 }
 
-const why = ({ guarantee, sink, source }: Description): ReadonlyArray<string> => {
-  const outside = source.resumable
+const why = (job: Description): ReadonlyArray<string> => {
+  const { guarantee, sink } = job
+  const outside = job.source.resumable
     ? ["what steps do to others may be done again: Pipeline.idempotencyKey is the same then"]
     : []
   if (guarantee === "exactly-once") return [meaning[guarantee], ...outside]
@@ -121,7 +142,10 @@ const why = ({ guarantee, sink, source }: Description): ReadonlyArray<string> =>
   const because = {
     "effectively-once": `${names}: what was not committed is undone when it is opened again, and not in a transaction`,
     "at-least-once": `${names}: what it has done is not undone after a crash`,
-    "at-most-once": `${source.name}: it has no positions`
+    "at-most-once": sourcesOf(job)
+      .filter(({ resumable }) => !resumable)
+      .map(({ name }) => `${name}: it has no positions`)
+      .join("; ")
   }[guarantee]
   return [meaning[guarantee], `not more because of ${because}`, whyNoMore[guarantee], ...outside]
 }

@@ -99,6 +99,7 @@ export class DeadLetters {
         step,
         input: yield* this.encoded(step, policy, input),
         cause: ErrorText.of(error),
+        causes: ErrorText.links(error),
         attempts,
         position,
         path,

@@ -5,9 +5,10 @@
 import type { Work } from "../context/Attempt.ts"
 import type { Counts, DeadLetter } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import { Budget, Quota } from "./Budget.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
 import { Signal } from "./Signal.ts"
-import { Unit } from "./Unit.ts"
+import type { Unit } from "./Unit.ts"
 import { type Limits, type Settled, Window } from "./Window.ts"
 
 /** An element on its way in: at the first step, or, where a dead letter is run again, at the step it failed in. */
@@ -37,19 +38,31 @@ export interface Refused {
 }
 
 /** Where things stand once a batch is settled. */
-export interface Standing extends Settled {
+export interface Standing {
+  /** Of each source. */
+  readonly places: ReadonlyArray<Settled>
   readonly counts: Counts
 }
 
+/** A source, and what an earlier run has settled of it. */
+export interface Begins {
+  /** By which its elements are told from those of others; none where it is the only one. */
+  readonly name?: string | undefined
+  readonly resume: Settled
+}
+
 export interface FateOptions {
+  /** The items are shared out among the sources, so that none keeps others from being read. */
   readonly window: Limits
+  readonly sources: ReadonlyArray<Begins>
   /** The most rows in a batch; what one unit became is never split. */
   readonly maxRows: number
   /** Whether what has nothing to write is committed at once, as somebody waits for it to settle. Default false. */
   readonly eager?: boolean | undefined
   /** Whether a commit should wait for a batch of so many rows, as long as there is room for what fills it. Default false. */
   readonly fills?: boolean | undefined
-  readonly resume: Settled & { readonly counts: Counts }
+  /** Of earlier runs. */
+  readonly counts: Counts
 }
 
 export class Fate {
@@ -61,7 +74,9 @@ export class Fate {
   readonly room: Signal = new Signal()
   /** Wakes who lets time pass between commits. */
   readonly pressed: Signal = new Signal()
-  private readonly window: Window
+  /** Of each source, in their order. */
+  readonly windows: ReadonlyArray<Window>
+  private readonly budget: Budget
   private readonly maxRows: number
   private readonly eager: boolean
   private readonly fills: boolean
@@ -81,18 +96,21 @@ export class Fate {
   private closed = false
   private replayed = 0
 
-  constructor({ eager = false, fills = false, maxRows, resume, window }: FateOptions) {
-    this.window = new Window(window, resume)
+  constructor({ counts, eager = false, fills = false, maxRows, sources, window }: FateOptions) {
+    const budget = new Budget(window.bytes)
+    const each = Math.max(1, Math.floor(window.items / sources.length))
+    this.budget = budget
+    this.windows = sources.map(({ name, resume }) => new Window({ name, budget, quota: new Quota(each), resume }))
     this.maxRows = maxRows
     this.eager = eager
     this.fills = fills
     this.half = window.items / 2
-    this.before = resume.counts
+    this.before = counts
   }
 
-  /** Takes a source element in; none when an earlier run has settled it already. */
-  admit({ bytes, position, replays }: Arrival): Unit | undefined {
-    const unit = this.window.admit(position, bytes, replays?.letter)
+  /** Takes an element of a source in; none when an earlier run has settled it already. */
+  admit(window: Window, { bytes, position, replays }: Arrival): Unit | undefined {
+    const unit = window.admit(position, bytes, replays?.letter)
     if (unit !== undefined) this.underway += 1
     return unit
   }
@@ -101,27 +119,24 @@ export class Fate {
    * Takes in elements from `from` on that are written as they are, as many as a window that is not full has room for, and gives how
    * many; none where each may have a fate of its own.
    */
-  admitRun(arrivals: ReadonlyArray<Arrival>, from: number): number {
-    const { window } = this
+  admitRun(window: Window, arrivals: ReadonlyArray<Arrival>, from: number): number {
     if (window.isAhead) return 0
     // Never across the end of a batch, so that batches are as full as they would be of single elements.
     const toBatch = this.maxRows - (this.readyRows % this.maxRows)
     const end = Math.min(arrivals.length, from + Math.min(window.left, longestRun, toBatch))
-    const { bytesLeft } = window
+    const { left } = this.budget
     const values: Array<unknown> = []
     const places: Array<Position> = []
     let bytes = 0
     for (let at = from; at < end; at++) {
       const arrival = arrivals[at]!
-      if (arrival.replays !== undefined || (at > from && bytes >= bytesLeft)) break
+      if (arrival.replays !== undefined || (at > from && bytes >= left)) break
       values.push(arrival.value)
       places.push(arrival.position)
       bytes += arrival.bytes
     }
     if (values.length === 0) return 0
-    const run = Unit.run(values, places, bytes)
-    window.admitRun(run)
-    this.ready.push(run)
+    this.ready.push(window.admitRun(values, places, bytes))
     this.readyRows += values.length
     this.readyCount += values.length
     this.wakeCommitter()
@@ -130,7 +145,7 @@ export class Fate {
 
   /** What has nothing to write is committed for the room that it takes, where there is none left. */
   press(): void {
-    if (this.window.isFull) this.wakeCommitter()
+    if (this.isFull) this.wakeCommitter()
   }
 
   /** One descendant of the unit became `children`, each of which ends by itself. */
@@ -161,7 +176,8 @@ export class Fate {
 
   /** What the unit became takes so much more memory. */
   grow(unit: Unit, bytes: number): void {
-    this.window.grow(unit, bytes)
+    unit.root.bytes += bytes
+    this.budget.bytes += bytes
     this.press()
   }
 
@@ -219,12 +235,14 @@ export class Fate {
     return this.closed
   }
 
+  /** Whether one of the windows is. */
   get isFull(): boolean {
-    return this.window.isFull
+    for (const window of this.windows) if (window.isFull) return true
+    return false
   }
 
   get isHeavy(): boolean {
-    return this.window.isHeavy
+    return this.budget.isHeavy
   }
 
   /** Whether something is to be written. */
@@ -235,7 +253,7 @@ export class Fate {
   /** Whether a commit should follow: enough is to be written, or nothing else makes room in the window. */
   get isDue(): boolean {
     if (this.ready.length === 0) return this.hasQuiet
-    return !this.fills || this.closed || this.isEnough || this.window.isHeavy || this.isStuck
+    return !this.fills || this.closed || this.isEnough || this.isHeavy || this.isStuck
   }
 
   /** Half a window, so that the other half is filled while the commit is under way. */
@@ -245,11 +263,11 @@ export class Fate {
 
   /** Nothing will become ready before there is room. A full window whose elements are still worked on gives more yet. */
   private get isStuck(): boolean {
-    return this.underway === 0 && this.window.isFull
+    return this.underway === 0 && this.isFull
   }
 
   private get hasQuiet(): boolean {
-    return this.quiet.length > 0 && (this.eager || this.closed || this.window.isFull)
+    return this.quiet.length > 0 && (this.eager || this.closed || this.isFull)
   }
 
   get isCommitting(): boolean {
@@ -262,12 +280,14 @@ export class Fate {
   }
 
   get read(): number {
-    return this.window.read
+    return this.budget.read
   }
 
-  /** Elements from the watermark to the reader. */
+  /** Elements from the watermarks to the readers. */
   get lag(): number {
-    return this.window.size
+    let size = 0
+    for (const window of this.windows) size += window.size
+    return size
   }
 
   /** Elements whose fate is not known yet. */
@@ -275,7 +295,7 @@ export class Fate {
     let quiet = 0
     for (const unit of this.quiet) quiet += unit.count
     for (const unit of this.quietTaken) quiet += unit.count
-    return this.window.open - quiet
+    return this.budget.open - quiet
   }
 
   /** The fates that are durable, and those that have nothing to write. */
@@ -315,18 +335,24 @@ export class Fate {
     retract(counts, refused)
     const both = sum(this.before, counts)
     // What is replayed settled before, as a dead letter.
-    return { ...this.window.after(), counts: { ...both, settled: both.settled - replayed, dead: both.dead - replayed } }
+    return {
+      places: this.windows.map((window) => window.after()),
+      counts: { ...both, settled: both.settled - replayed, dead: both.dead - replayed }
+    }
   }
 
   /** The batch is durable (P13). */
   settle({ units }: Batch, refused: ReadonlyArray<Refused> = []): void {
+    const { budget, settled } = this
     for (const unit of units) {
-      this.window.settle(unit)
+      unit.settle()
+      budget.bytes -= unit.bytes
+      budget.open -= unit.count
       this.replayed += unit.letters.length
-      tally(this.settled, unit)
+      tally(settled, unit)
     }
-    this.window.advance()
-    retract(this.settled, refused)
+    for (const window of this.windows) window.advance()
+    retract(settled, refused)
     this.quietTaken = []
     this.committing = false
     this.room.wakeAll()
@@ -335,7 +361,7 @@ export class Fate {
   private wakeCommitter(): void {
     // The first that is ready begins the time that the committer waits for more.
     if (this.ready.length === 1 || this.isDue) this.due.wakeOne()
-    if (this.window.isFull) this.pressed.wakeAll()
+    if (this.isFull) this.pressed.wakeAll()
   }
 }
 

@@ -3,6 +3,12 @@ import type { Work } from "../context/Attempt.ts"
 import type { DeadLetter } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 
+/** What a unit knows of the window that it is in. */
+export interface Home {
+  /** Which source element stands there, as messages, dead letters and keys have it. */
+  readonly nameOf: (position: Position) => Position
+}
+
 /**
  * A source element with all it became; or several, where a batch brought them together. What it became is written in
  * one transaction, so that no crash can split it, whatever a step would give when it is run again. Only `Fate` writes to it.
@@ -20,6 +26,8 @@ export class Unit {
   /** Bytes of its source elements, as the source measures them. */
   read: number
   readonly position: Position
+  /** The window that it is in: what it absorbed may be in others. */
+  readonly window: Home
   outputs: ReadonlyArray<unknown> = nothing
   dead: ReadonlyArray<DeadLetter> = nothing
   /** The dead letters that its source elements are the replays of. */
@@ -33,16 +41,17 @@ export class Unit {
   private places: ReadonlyArray<Position> = nothing
   private merged: Unit | undefined
 
-  constructor(position: Position, bytes: number, letter: number | undefined) {
+  constructor(position: Position, bytes: number, letter: number | undefined, window: Home) {
     this.position = position
+    this.window = window
     this.bytes = bytes
     this.read = bytes
     if (letter !== undefined) this.letters = [letter]
   }
 
   /** Elements in a row that are written as they are: each of them settles with the others, and costs no unit of its own. */
-  static run(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number): Unit {
-    const unit = new Unit(places.at(-1)!, bytes, undefined)
+  static run(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number, window: Home): Unit {
+    const unit = new Unit(places.at(-1)!, bytes, undefined, window)
     unit.count = values.length
     unit.outputs = values
     unit.places = places
@@ -54,9 +63,14 @@ export class Unit {
     return this.places === nothing ? 1 : this.places.length
   }
 
-  /** Where what became this output stood. */
-  placeOf(output: number): Position {
-    return this.places === nothing ? this.position : this.places[output]!
+  /** Which source element it is, as messages, dead letters and keys have it. */
+  get name(): Position {
+    return this.window.nameOf(this.position)
+  }
+
+  /** The same of what became this output. */
+  nameOf(output: number): Position {
+    return this.places === nothing ? this.name : this.window.nameOf(this.places[output]!)
   }
 
   /** The unit that this one became part of. */
@@ -96,9 +110,11 @@ export class Unit {
     other.merged = this
   }
 
-  /** Those of all its source elements. */
-  get positions(): ReadonlyArray<Position> {
-    return this.places === nothing ? [this.position, ...this.members.map(({ position }) => position)] : this.places
+  /** Those of all its source elements, as their sources have them; or only of those that came by one window. */
+  positionsIn(window?: Home): ReadonlyArray<Position> {
+    const isThere = (unit: Unit) => window === undefined || unit.window === window
+    if (this.places !== nothing) return isThere(this) ? this.places : nothing
+    return [this, ...this.members].filter(isThere).map(({ position }) => position)
   }
 
   /** Its fate is known, and that of all it absorbed. */

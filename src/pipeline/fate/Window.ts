@@ -1,8 +1,9 @@
-/** The elements between the watermark and the reader (P2). */
+/** The elements of one source between the watermark and the reader (P2). */
 import * as Option from "effect/Option"
 import type { Position } from "../Source.ts"
+import type { Budget, Quota } from "./Budget.ts"
 import { Queue } from "./Queue.ts"
-import { Unit } from "./Unit.ts"
+import { type Home, Unit } from "./Unit.ts"
 
 export interface Limits {
   readonly items: number
@@ -18,35 +19,38 @@ export interface Settled {
   readonly reach: Option.Option<Position>
 }
 
-export class Window {
-  /** Bytes held by elements that are not settled. */
-  bytes = 0
-  /** Elements taken in so far. */
-  read = 0
-  /** Elements whose fate is not known. */
-  open = 0
-  private readonly limits: Limits
+export interface WindowOptions {
+  /** Which source it is, where there are several. */
+  readonly name?: string | undefined
+  readonly budget: Budget
+  readonly quota: Quota
+  readonly resume: Settled
+}
+
+export class Window implements Home {
   /** Elements from the watermark to the reader. */
   size = 0
+  private read = 0
+  private readonly name: string | undefined
+  private readonly budget: Budget
+  private readonly quota: Quota
   private readonly units = new Queue<Unit>()
   private watermark: Option.Option<Position>
   private readonly settledBefore: Set<number>
   private readonly reachBefore: Option.Option<Position>
 
-  constructor(limits: Limits, resume: Settled) {
-    this.limits = limits
+  constructor({ budget, name, quota, resume }: WindowOptions) {
+    this.name = name
+    this.budget = budget
+    this.quota = quota
     this.watermark = resume.position
     this.settledBefore = new Set(resume.ahead)
     this.reachBefore = resume.reach
   }
 
-  get isHeavy(): boolean {
-    return this.bytes >= this.limits.bytes
-  }
-
-  /** Half of the bytes are left for what the steps make. One element may always be in it, however large. */
+  /** One element may always be in it, however large, and whatever else is held. */
   get isFull(): boolean {
-    return this.size >= this.limits.items || (this.bytes >= this.limits.bytes / 2 && this.size > 0)
+    return this.size > 0 && (this.quota.held >= this.quota.most || this.budget.left <= 0)
   }
 
   /** Whether an element may have been settled by an earlier run. */
@@ -56,58 +60,48 @@ export class Window {
 
   /** How many elements there is room for, as long as they are light. */
   get left(): number {
-    return this.limits.items - this.size
+    return this.quota.most - this.quota.held
   }
 
-  /** How many bytes there is room for; one element may always be taken in, however large. */
-  get bytesLeft(): number {
-    return this.limits.bytes / 2 - this.bytes
+  nameOf(position: Position): Position {
+    return this.name === undefined ? position : { [this.name]: position }
   }
 
   /** Takes in elements that settle together. */
-  admitRun(run: Unit): void {
-    this.units.push(run)
-    this.size += run.span
-    this.read += run.span
-    this.bytes += run.bytes
-    this.open += run.count
+  admitRun(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number): Unit {
+    const run = Unit.run(values, places, bytes, this)
+    this.enter(run)
+    this.budget.bytes += bytes
+    this.budget.open += run.count
+    return run
   }
 
   /** Takes an element in; none when an earlier run has settled it already. */
   admit(position: Position, bytes: number, letter?: number): Unit | undefined {
-    const unit = new Unit(position, bytes, letter)
-    this.units.push(unit)
-    this.size += 1
-    this.read += 1
+    const unit = new Unit(position, bytes, letter, this)
+    this.enter(unit)
     if (this.settledBefore.size > 0 && this.settledBefore.delete(this.read)) {
       unit.settled = true
       this.advance()
       return undefined
     }
-    this.bytes += bytes
-    this.open += 1
+    this.budget.bytes += bytes
+    this.budget.open += 1
     return unit
-  }
-
-  grow(unit: Unit, bytes: number): void {
-    unit.root.bytes += bytes
-    this.bytes += bytes
-  }
-
-  settle(unit: Unit): void {
-    unit.settle()
-    this.bytes -= unit.bytes
-    this.open -= unit.count
   }
 
   /** Moves the watermark over what is settled. */
   advance(): void {
     let last: Unit | undefined
+    let passed = 0
     while (this.units.at(0)?.settled === true) {
       last = this.units.take()!
-      this.size -= last.span
+      passed += last.span
     }
-    if (last !== undefined) this.watermark = Option.some(last.position)
+    if (last === undefined) return
+    this.size -= passed
+    this.quota.held -= passed
+    this.watermark = Option.some(last.position)
   }
 
   /** What will be settled once the units that are taken are. */
@@ -137,6 +131,15 @@ export class Window {
     const before = this.read - this.size + passed
     for (const index of this.settledBefore) ahead.push(index - before)
     return { position, ahead, reach: this.settledBefore.size > 0 ? this.reachBefore : reach }
+  }
+
+  private enter(unit: Unit): void {
+    const { span } = unit
+    this.units.push(unit)
+    this.size += span
+    this.read += span
+    this.quota.held += span
+    this.budget.read += span
   }
 }
 

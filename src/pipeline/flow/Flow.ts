@@ -7,13 +7,13 @@ import type * as Stream from "effect/Stream"
 import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import type { Arrival } from "../fate/Fate.ts"
-import type { Each, Range, Step } from "../Step.ts"
+import { type Branch, type Each, isMeeting, type Range, sourcesOf, type Step, stepsOf } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
 import { checkConcurrency } from "./Described.ts"
-import { type Entrance, Reader } from "./Reader.ts"
-import type { Room } from "./Room.ts"
+import { type Entrance, Reader, Valve } from "./Reader.ts"
 import { Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
+import { type Side, Zip } from "./Zip.ts"
 
 /** How a step, or several that share their workers, stands. */
 export interface StepProgress {
@@ -27,9 +27,7 @@ export interface StepProgress {
   readonly resting: number
 }
 
-export interface FlowOptions extends Surroundings {
-  readonly room: Room
-  readonly steps: ReadonlyArray<Step>
+export interface FlowOptions extends Surroundings, Branch {
   /** What a dead letter of the sink is called after. */
   readonly sink: string
   /** Gives an effect of the user the surroundings that it was written in. */
@@ -42,43 +40,83 @@ interface Named {
   readonly station: Station
 }
 
+/** The stations of a branch, and what flows into the first of them: a source, or the branches that meet there. */
+interface Arm {
+  readonly named: ReadonlyArray<Named>
+  /** None where it is branches. */
+  readonly reader: Reader | undefined
+  readonly inputs: ReadonlyArray<Arm>
+  /** Behind the stations, where it is paired with another one. */
+  readonly side: Side | undefined
+}
+
+/** A source that is read. */
+interface Reading {
+  readonly arm: Arm
+  readonly task: Task<void, unknown>
+}
+
 export class Flow {
   private readonly options: FlowOptions
+  private readonly valve = new Valve()
+  private readonly trunk: Arm
+  /** One for each source. */
+  private readonly leaves: ReadonlyArray<Arm>
   private readonly named: ReadonlyArray<Named>
-  private readonly reader: Reader
-  private reading: Task<void, unknown> | undefined
+  private readings: ReadonlyArray<Reading> = []
   private readToEnd = false
-  private leftOver = false
+  /** Those of which something is left to the next run. */
+  private readonly cut = new Set<Arm>()
   private asked = false
   /** Has more work for a station; nobody does it before the flow has begun. */
   private hire: (station: Station, crew: ReturnType<Station["crew"]>) => Effect.Effect<unknown> = () => Effect.void
 
   constructor(options: FlowOptions) {
-    this.options = options
-    const door = new Door(options.fate)
+    const { fate, room } = options
+    const { valve } = this
+    const door = new Door(fate)
     const entrances = new Map<string, Entrance>([[options.sink, { station: door, from: 0 }]])
-    this.named = stationsOf(options, door, entrances)
-    const first = this.named[0]?.station ?? door
-    this.reader = new Reader(options.fate, options.room, { station: first, from: 0 }, entrances)
-    options.room.furnish(this.named.map(({ station }) => station))
+    const windows = [...fate.windows]
+    const armOf = ({ source, steps }: Branch, next: Station, side?: Side): Arm => {
+      const named = stationsOf(steps, side ?? next, options, entrances)
+      const first = named[0]?.station ?? side ?? next
+      if (!isMeeting(source)) {
+        const reader = new Reader({ fate, room, valve, entrances }, windows.shift()!, first)
+        return { named, inputs: [], reader, side }
+      }
+      const { _tag, inputs } = source
+      const names = inputs.map((input) =>
+        sourcesOf(input)
+          .map(({ name }) => name)
+          .join(" + ")
+      )
+      const zip = _tag === "Zip" ? new Zip(options.pipeline, names, first, fate) : undefined
+      return { named, inputs: inputs.map((input, i) => armOf(input, first, zip?.sides[i])), reader: undefined, side }
+    }
+    this.options = options
+    this.trunk = armOf(options, door)
+    this.leaves = leavesOf(this.trunk)
+    this.named = namedOf(this.trunk)
+    room.furnish(this.named.map(({ station }) => station))
   }
 
   get steps(): ReadonlyArray<StepProgress> {
-    return this.named.map(({ names, station: { concurrency, resting, waiting, working } }) => ({
-      name: names.join(" + "),
-      concurrency,
-      waiting,
-      working: working - resting,
-      resting
-    }))
+    return this.named.flatMap(({ names, station: { concurrency, resting, waiting, working } }) =>
+      names.length === 0 ? [] : [{ name: names.join(" + "), concurrency, waiting, working: working - resting, resting }]
+    )
   }
 
-  /** Reads `arrivals` and works on them until each is at its end, or the first failure. */
-  process<E, R>(arrivals: Stream.Stream<Arrival, E, R>): Effect.Effect<void, unknown, unknown> {
+  /** Reads the arrivals of each source and works on them until each is at its end, or the first failure. */
+  process(arrivals: ReadonlyArray<Stream.Stream<Arrival, unknown, unknown>>): Effect.Effect<void, unknown, unknown> {
     const { outside, pipeline } = this.options
     return TaskGroup.open(
       Effect.gen({ self: this }, function* () {
-        this.reading = yield* TaskGroup.supervise(outside(this.reader.read(arrivals)), { name: "reader" })
+        this.readings = yield* Effect.forEach(this.leaves, (arm, i) =>
+          Effect.map(
+            TaskGroup.supervise(outside(arm.reader!.read(arrivals[i]!)), { name: "reader" }),
+            (task): Reading => ({ arm, task })
+          )
+        )
         if (this.asked) yield* this.drain
         const crews = new Map<Station, Array<Task<void>>>()
         const here = yield* Effect.context<unknown>()
@@ -94,22 +132,49 @@ export class Flow {
         for (const { station } of this.named) yield* hire(station, station.crew())
         // Whoever asks for more workers, they are of the flow.
         this.hire = (station, crew) => Effect.provideContext(hire(station, crew), here)
-        const read = yield* this.reading.exit
-        // After a drain what was begun is finished.
-        if (Exit.isFailure(read) && !(this.asked && Cause.hasInterruptsOnly(read.cause))) return yield* read
-        this.readToEnd = Exit.isSuccess(read)
-        for (const { station } of this.named) {
-          station.close()
-          for (const worker of crews.get(station) ?? []) yield* worker.join
-        }
+        yield* this.finish(this.trunk, crews)
+        this.readToEnd = true
       }),
       { name: `pipeline ${pipeline}` }
     )
   }
 
-  /** Whether the source was read to its end, and nothing of it is left to the next run. */
+  /** Waits for the end of what flows into it, and then of its stations, from the first to the last. */
+  private finish(
+    arm: Arm,
+    crews: ReadonlyMap<Station, ReadonlyArray<Task<void>>>
+  ): Effect.Effect<void, unknown, unknown> {
+    return Effect.gen({ self: this }, function* () {
+      for (const reading of this.readings) if (reading.arm === arm) yield* this.ended(reading)
+      yield* Effect.forEach(arm.inputs, (input) => this.finish(input, crews), { concurrency: "unbounded" })
+      for (const { station } of arm.named) {
+        station.close()
+        for (const worker of crews.get(station) ?? []) yield* worker.join
+      }
+      if (arm.side === undefined) return
+      if (!this.isCut(arm)) arm.side.end()
+      arm.side.close()
+      for (const worker of crews.get(arm.side) ?? []) yield* worker.join
+    })
+  }
+
+  private isCut(arm: Arm): boolean {
+    return this.cut.has(arm) || arm.inputs.some((input) => this.isCut(input))
+  }
+
+  private ended({ arm, task }: Reading): Effect.Effect<void, unknown> {
+    return Effect.flatMap(task.exit, (exit) => {
+      if (Exit.isSuccess(exit)) return Effect.void
+      // After a drain what was begun is finished.
+      if (!this.asked || !Cause.hasInterruptsOnly(exit.cause)) return exit
+      this.cut.add(arm)
+      return Effect.void
+    })
+  }
+
+  /** Whether the sources were read to their ends, and nothing of them is left to the next run. */
   get readAll(): boolean {
-    return this.readToEnd && !this.leftOver
+    return this.readToEnd && this.cut.size === 0
   }
 
   get draining(): boolean {
@@ -119,9 +184,12 @@ export class Flow {
   /** Stops reading; what was begun goes on, and what was only read is left to the next run. */
   readonly drain: Effect.Effect<void> = Effect.suspend(() => {
     this.asked = true
-    return Effect.map(this.reading?.cancel("draining") ?? Effect.void, () => {
-      const first = this.named[0]?.station
-      if (first instanceof Stage && first.dropWaiting()) this.leftOver = true
+    const stopped = Effect.forEach(this.readings, ({ task }) => task.cancel("draining"), { concurrency: "unbounded" })
+    return Effect.map(stopped, () => {
+      for (const arm of this.leaves) {
+        const first = arm.named[0]?.station
+        if (first instanceof Stage && first.dropWaiting()) this.cut.add(arm)
+      }
       this.options.fate.room.wakeAll()
     })
   })
@@ -135,8 +203,8 @@ export class Flow {
         checkConcurrency(concurrency)
         const station = this.named.find(({ names }) => names.includes(step))?.station
         if (station instanceof Stage) return Effect.asVoid(this.hire(station, station.set(concurrency)))
-        const { pipeline, steps } = this.options
-        const names = steps.flatMap(({ _tag, name }) => (_tag === "Each" ? [`"${name}"`] : []))
+        const { pipeline } = this.options
+        const names = stepsOf(this.options).flatMap(({ _tag, name }) => (_tag === "Each" ? [`"${name}"`] : []))
         throw new RangeError(
           `Pipeline "${pipeline}" has no step "${step}" with workers; the steps that have are ${names.join(", ")}`
         )
@@ -145,26 +213,39 @@ export class Flow {
   }
 
   pause(): void {
-    this.reader.pause()
+    this.valve.shut()
   }
 
   resume(): void {
-    this.reader.resume()
+    this.valve.open()
   }
 }
 
+const leavesOf = (arm: Arm): ReadonlyArray<Arm> => (arm.reader === undefined ? arm.inputs.flatMap(leavesOf) : [arm])
+
+/** In an order in which each sends only to later ones. */
+const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
+  ...inputs.flatMap(namedOf),
+  ...named,
+  ...(side === undefined ? [] : [{ station: side, names: [] }])
+]
+
 /** From the last to the first, as each knows the next one. */
-const stationsOf = (options: FlowOptions, door: Station, entrances: Map<string, Entrance>): ReadonlyArray<Named> => {
-  const groups = grouped(options.steps)
+const stationsOf = (
+  steps: ReadonlyArray<Step>,
+  last: Station,
+  options: FlowOptions,
+  entrances: Map<string, Entrance>
+): ReadonlyArray<Named> => {
+  const groups = grouped(steps)
   const named: Array<Named> = []
-  let next = door
-  for (let index = groups.length - 1; index >= 0; index--) {
-    const steps = groups[index]!
+  let next = last
+  for (const steps of groups.toReversed()) {
     const [first] = steps
     const station: Station =
       first._tag === "Batch"
         ? new Batcher(first, next, options)
-        : new Stage(steps as ReadonlyArray<Each>, index, next, options)
+        : new Stage(steps as ReadonlyArray<Each>, next, options)
     for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
     named.unshift({ names: steps.map(({ name }) => name), station })
     next = station

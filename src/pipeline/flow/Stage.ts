@@ -43,7 +43,6 @@ export class Stage implements Station {
   /** Those of them that hold no worker: they wait for their next attempt. */
   resting = 0
   private readonly steps: ReadonlyArray<Each>
-  private readonly index: number
   private readonly around: Surroundings
   private readonly fate: Fate
   private readonly letters: DeadLetters
@@ -63,11 +62,10 @@ export class Stage implements Station {
   private closed = false
   private readonly changed = new Signal()
 
-  constructor(steps: ReadonlyArray<Each>, index: number, next: Station, around: Surroundings) {
+  constructor(steps: ReadonlyArray<Each>, next: Station, around: Surroundings) {
     const first = steps[0]!
     const { concurrency, key, order, perKey, policy } = first
     this.steps = steps
-    this.index = index
     this.around = around
     this.fate = around.fate
     this.letters = around.letters
@@ -109,7 +107,7 @@ export class Stage implements Station {
 
   accept(item: Item): void {
     const { alone } = this
-    if (alone === undefined || !this.isIdle || !this.room.mayBegin(this, this.index)) {
+    if (alone === undefined || !this.isIdle || !this.room.mayBegin(this)) {
       if (this.lane.push(item)) this.changed.wakeOne()
       return
     }
@@ -188,8 +186,8 @@ export class Stage implements Station {
             return this.changed.wait(() => worker.next !== undefined || this.isDone || this.mayTake)
           }
           if (back.length > 0) this.goBack(back.take()!, worker)
-          else if (room.mayBegin(this, this.index)) this.begin(lane.take()!, worker)
-          else return room.wait(() => !this.mayTake || back.length > 0 || room.mayBegin(this, this.index))
+          else if (room.mayBegin(this)) this.begin(lane.take()!, worker)
+          else return room.wait(() => !this.mayTake || back.length > 0 || room.mayBegin(this))
         }
         return Effect.yieldNow
       },
@@ -254,7 +252,7 @@ export class Stage implements Station {
     if (key instanceof NoKey) return Effect.die(key.defect)
     const first = this.parked.get(step)?.find(key, since)
     if (first === undefined) return undefined
-    const failed = { input: value, position: unit.position, path, at: since === Infinity ? undefined : since }
+    const failed = { input: value, position: unit.name, path, at: since === Infinity ? undefined : since }
     return Effect.as(this.letters.parked(step, unit, first, failed), gone)
   }
 
@@ -283,7 +281,7 @@ export class Stage implements Station {
       const error = Cause.isFailReason(failure) ? failure.error : failure.defect
       const failed = {
         input: value,
-        position: unit.position,
+        position: unit.name,
         path,
         error,
         attempts: worker.count,
@@ -291,7 +289,7 @@ export class Stage implements Station {
         at: parked === undefined || since === Infinity ? undefined : since
       }
       return Effect.map(this.letters.failed(step, unit, failed), (letter) => {
-        if (parked !== undefined) parked.park(line!.key, letter!.at, unit.position, unit)
+        if (parked !== undefined) parked.park(line!.key, letter!.at, unit.name, unit)
         return gone
       })
     })
@@ -302,7 +300,7 @@ export class Stage implements Station {
     return explained(cause, {
       pipeline: this.around.pipeline,
       step: step.name,
-      position: item.unit.position,
+      position: item.unit.name,
       input: item.value
     })
   }

@@ -5,8 +5,8 @@ import type { Position } from "../context/Place.ts"
 import type { Each } from "../Step.ts"
 import type { Item } from "./Lane.ts"
 
-/** Whose elements they are: what an idempotency key begins with; none where the source has no positions. */
-export type KeyPrefix = string | undefined
+/** Whose element it is: what its idempotency keys begin with; none where its source has no positions. */
+export type KeyPrefix = (element: Position) => string | undefined
 
 export class Worker implements Attempt {
   count = 1
@@ -27,13 +27,16 @@ export class Worker implements Attempt {
 
   /** P15. No part can hold what separates it from the next one. */
   get key(): string | undefined {
-    if (this.item === undefined || this.prefix === undefined) return undefined
-    const parts = [this.step!.name, JSON.stringify(this.item.unit.position)].map(encodeURIComponent)
-    return `${this.prefix}:${parts.join(":")}${this.item.path}`
+    if (this.item === undefined) return undefined
+    const { path, unit } = this.item
+    const prefix = this.prefix(unit.name)
+    if (prefix === undefined) return undefined
+    const parts = [this.step!.name, JSON.stringify(unit.name)].map(encodeURIComponent)
+    return `${prefix}:${parts.join(":")}${path}`
   }
 
   get positions(): ReadonlyArray<Position> | undefined {
-    return this.item?.unit.root.positions
+    return this.item?.unit.root.positionsIn()
   }
 
   readonly add = (work: Work): void => {

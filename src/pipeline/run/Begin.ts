@@ -3,18 +3,22 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
-import { nothing, ofLetters, ofSource, unkept } from "../commit/Intake.ts"
+import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
+import { pages, Unread } from "../commit/Letters.ts"
 import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
-import { apart, type Known, match, refuse, sourceChanges } from "../commit/Resume.ts"
+import { apart, type Known, match, refusal } from "../commit/Resume.ts"
 import { Attempt } from "../context/Attempt.ts"
+import type { Parked } from "../fate/Parked.ts"
 import { Host, newId } from "../context/Host.ts"
 import type { Delivery } from "../Guarantee.ts"
-import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
+import { type Checkpoint, Journal, keyOf, type Lease, type LetterFilter } from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import { isEach, journalOf, keepsLetters } from "./Place.ts"
+import { type Branch, sourcesOf, stepsOf } from "../Step.ts"
+import { journalOf, keepsLetters } from "./Place.ts"
 import { type Begun, type Description, open } from "./Running.ts"
 
 export type { Description } from "./Running.ts"
@@ -43,48 +47,55 @@ export const beside = <E, R>(name: string, begin: Begin): Effect.Effect<Run<E>, 
 
 export const begin = (description: Description, options: RunOptions<Delivery>): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options, description.source)
-    const { source } = description
+    const { sinks, journal, lease, taken } = yield* own(description, options, sourcesOf(description))
     const accepted = Effect.gen(function* () {
       const { known, parked, restart, start } = yield* accept(description, sinks, options, journal, lease.load)
       // What keeps account does so where the run keeps its place.
-      const intake = yield* keptBy(journal, ofSource(source, start))
+      const intake = yield* keptBy(journal, ofSources(description, start))
       return { journal, lease, known, restart, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
-export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
+export const beginReplay = (description: Description, options: RunOptions<Delivery>, filter: LetterFilter): Begin =>
   Effect.gen(function* () {
-    const { sinks, journal, lease, taken } = yield* own(description, options)
+    const { sinks, journal, lease, taken } = yield* own(description, options, [])
+    const unread = new Unread()
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
-      const letters = description.steps.some(parks) ? inOrder(all) : all
-      const steps = [...description.steps.filter(isEach), description.sinkStep]
+      const { letters, parked } = yield* lettersOf(description, options, journal, filter)
       return {
         journal,
         lease,
         known,
         restart: false,
         taken,
-        intake: yield* ofLetters(options.name, letters, steps, kept ?? nothing)
+        parked,
+        intake: ofLetters(letters, description, description.sinkStep, kept ?? nothing, unread)
       }
     })
-    return keptIn(journal, yield* open(description, options, yield* accepted))
+    const { handle, toEnd } = keptIn(journal, yield* open(description, options, yield* accepted))
+    return {
+      handle,
+      toEnd: Effect.flatMap(toEnd, (summary) =>
+        summary.outcome === "drained" || unread.count === 0
+          ? Effect.succeed(summary)
+          : Effect.fail(unread.error(options.name))
+      )
+    }
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
 export const pour = <A, E, R>(
-  pipeline: Pick<Description, "source" | "steps">,
+  pipeline: Branch,
   write: (elements: ReadonlyArray<A>) => Effect.Effect<unknown>
 ): Effect.Effect<void, E, R> =>
   typed(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const lease: Lease = pipeline.steps.some(keepsLetters) ? burying(yield* Journal, name) : unleased
+        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -107,7 +118,7 @@ export const pour = <A, E, R>(
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
             taken: new Set(),
-            intake: unkept(pipeline.source)
+            intake: unkept(pipeline)
           },
           Effect.never
         )
@@ -121,13 +132,13 @@ export const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
-const own = (description: Description, options: RunOptions<Delivery>, source?: Description["source"]) =>
+const own = (description: Description, options: RunOptions<Delivery>, sources: ReturnType<typeof sourcesOf>) =>
   Effect.gen(function* () {
     const { lease: duration = "15 seconds", name, partition } = options
     const { sink } = description
     const sinks = sink.members ?? [sink]
     const journal = yield* journalOf(description)
-    const taken = yield* apart(name, source, sinks, journal)
+    const taken = yield* apart(name, sources, sinks, journal)
     const lease: Lease =
       journal === undefined
         ? { ...unleased, id: yield* newId, host: yield* Host }
@@ -137,6 +148,27 @@ const own = (description: Description, options: RunOptions<Delivery>, source?: D
           })
     // A job without a place may add work to frontiers where the program says.
     return { sinks, journal: journal ?? Option.getOrUndefined(yield* Effect.serviceOption(Journal)), lease, taken }
+  })
+
+/** Those that are there now: what fails again is a new letter, and none of these. What is left out stays in the way of its key. */
+const lettersOf = (
+  description: Description,
+  { name, partition }: RunOptions<Delivery>,
+  journal: Journal | undefined,
+  filter: LetterFilter
+) =>
+  Effect.gen(function* () {
+    const nobody: ReadonlyMap<string, Parked> = new Map()
+    const key = keyOf(name, partition)
+    const [last] = journal === undefined ? [] : yield* journal.dead(key, { newest: true, limit: 1 })
+    if (journal === undefined || last === undefined) return { letters: Stream.empty, parked: nobody }
+    const letters = pages(journal, key, { ...filter, upTo: last.id })
+    const steps = stepsOf(description)
+    if (!steps.some(parks)) return { letters, parked: nobody }
+    const chosen = (yield* Stream.runCollect(letters)).flat()
+    const ids = new Set(chosen.map(({ id }) => id))
+    const others = (yield* journal.dead(key, { upTo: last.id })).filter(({ id }) => !ids.has(id))
+    return { letters: Stream.succeed(inOrder(chosen)), parked: yield* parkedBy(name, others, steps) }
   })
 
 /** A step may ask for the journal where the program gives none. */
@@ -155,21 +187,22 @@ interface Start {
   readonly start: Checkpoint
   readonly known: ReadonlyArray<Known>
   readonly restart: boolean
-  readonly parked: Effect.Success<ReturnType<typeof parkedBy>>
+  readonly parked: ReadonlyMap<string, Parked>
 }
 
 /** Where a run goes on, and with what; fails where what is kept says nothing of what is here. */
 export const accept = (
-  { source, steps }: Description,
+  description: Description,
   sinks: Parameters<typeof match>[1],
   options: RunOptions<Delivery>,
   journal: Journal | undefined,
   load: Effect.Effect<Option.Option<Checkpoint>, unknown, unknown>
 ): Effect.Effect<Start, unknown, unknown> =>
   Effect.gen(function* () {
-    const kept = source.resumable ? Option.getOrUndefined(yield* load) : undefined
-    const restart = kept !== undefined && (yield* startsOver(source, kept, options))
+    const kept = description.source.resumable ? Option.getOrUndefined(yield* load) : undefined
+    const restart = kept !== undefined && (yield* startsOver(description, kept, options))
     const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
+    const steps = stepsOf(description)
     const parking = journal !== undefined && !restart && steps.some(parks)
     const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
     const parked = yield* parkedBy(options.name, letters, steps)
@@ -177,15 +210,15 @@ export const accept = (
   })
 
 const startsOver = (
-  source: Description["source"],
+  branch: Branch,
   kept: Checkpoint,
   { name, onChanged, onFinished, restart }: RunOptions<Delivery>
 ): Effect.Effect<boolean, unknown, unknown> =>
   Effect.gen(function* () {
     if (restart === true || (kept.finished && onFinished === "restart")) return true
-    const changed = yield* sourceChanges(source, kept)
-    if (changed.length > 0 && onChanged !== "restart") return yield* refuse(name, source, changed)
-    return changed.length > 0
+    const changed = yield* refusal(name, branch, kept)
+    if (changed !== undefined && onChanged !== "restart") return yield* changed
+    return changed !== undefined
   })
 
 /** Keeps nothing, for nobody. */
@@ -199,6 +232,9 @@ export const unleased: Lease = {
   load: Effect.succeedNone,
   guard: (work) => work,
   commit: (write) => Effect.asVoid(write),
+  purge: () => Effect.succeed(0),
+  adopt: () => Effect.succeed({ added: 0, known: 0 }),
+  told: () => Effect.void,
   leaveClean: Effect.void
 }
 

@@ -5,14 +5,15 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Stream from "effect/Stream"
-import { type Intake, unkept } from "../commit/Intake.ts"
+import { inputsOf, nowhere, positionOf, spotOf } from "../commit/Inputs.ts"
+import { type Inlet, type Intake, unkept } from "../commit/Intake.ts"
 import { apart, type Known } from "../commit/Resume.ts"
 import type { NewItem } from "../context/FrontierStore.ts"
 import type { Delivery } from "../Guarantee.ts"
 import { type Checkpoint, type Counts, type DeadLetter, keyOf, type Lease } from "../Journal.ts"
 import type { RunOptions } from "../Run.ts"
 import type { Position } from "../Source.ts"
-import type { Step } from "../Step.ts"
+import { type Branch, isMeeting, sourcesOf, type Step } from "../Step.ts"
 import { accept, keptIn, ofNoStep, typed, unleased } from "./Begin.ts"
 import { isEach, journalOf } from "./Place.ts"
 import { type Description, open } from "./Running.ts"
@@ -62,33 +63,39 @@ export const dryRun = <E, R>(description: Description, options: DryRunOptions<De
     Effect.scoped(
       Effect.gen(function* () {
         const { first = 10, name, partition } = options
-        const { guarantee, sink, source } = description
+        const { guarantee, sink } = description
         const sinks = sink.members ?? [sink]
         const journal = yield* journalOf(description)
-        yield* apart(name, source, sinks, journal)
+        yield* apart(name, sourcesOf(description), sinks, journal)
         const load = journal === undefined ? Effect.succeedNone : journal.load(keyOf(name, partition))
         const { parked, start } = yield* accept(description, sinks, options, journal, load)
-        const witness = new Witness(description.steps)
+        const witness = new Witness()
         const { added } = witness
         const toSinks = sinks.map((sink) => ({ sink: sink.name, elements: new Array<unknown>() }))
         const known = sinks.map((sink, i) => inStead(sink, i, toSinks[i]!.elements))
-        const intake = someOf(source, start, first)
-        const begun = yield* open({ ...description, steps: witness.steps }, options, {
-          journal: { frontier: (name) => ({ add: (items) => Effect.sync(() => witness.add(name, items)) }) },
-          lease: witness.lease,
-          known,
-          restart: false,
-          taken: new Set(),
-          parked,
-          intake
-        })
+        const { intake, isAtEnd } = someOf(description, start, first)
+        const seen = { ...description, ...witness.seen(description) }
+        const begun = yield* open(
+          seen,
+          { ...options, onDead: undefined },
+          {
+            journal: undefined,
+            added: { frontier: (name) => ({ add: (items) => Effect.sync(() => witness.add(name, items)) }) },
+            lease: witness.lease,
+            known,
+            restart: false,
+            taken: new Set(),
+            parked,
+            intake
+          }
+        )
         const { bytes, outcome, settled, filtered, written: rows } = yield* keptIn(journal, begun).toEnd
         const { dead, skipped } = witness
         return {
           pipeline: name,
           guarantee,
-          from: start.position,
-          ended: outcome === "done" && settled < first,
+          from: positionOf(start),
+          ended: outcome === "done" && isAtEnd(),
           counts: { settled, written: rows, filtered, skipped: skipped.length, dead: dead.length, bytes },
           written: [...toSinks, ...[...added].map(([name, elements]) => ({ sink: `frontier ${name}`, elements }))],
           filtered: witness.filtered,
@@ -99,17 +106,32 @@ export const dryRun = <E, R>(description: Description, options: DryRunOptions<De
     ).pipe(ofNoStep)
   )
 
-/** The next elements that are not settled. Queues are looked at, and nothing is taken from them. */
-const someOf = (source: Description["source"], start: Checkpoint, first: number): Intake => {
-  const settled = new Set(start.ahead)
-  let count = 0
-  for (let left = first; left > 0; count++) if (!settled.has(count + 1)) left -= 1
-  return {
-    ...unkept(source),
-    start,
-    resume: { ...start, reach: Option.map(start.reach, ({ position }) => position) },
-    arrivals: Stream.take(source.read(start.position, start.fingerprint), count)
-  }
+/** The next elements of each source that are not settled. Queues are looked at, and nothing is taken from them. */
+const someOf = (branch: Branch, start: Checkpoint, first: number) => {
+  const inputs = inputsOf(branch)
+  const left: Array<number> = []
+  const inlets = inputs.map(({ name, source }, i): Inlet => {
+    const { ahead, fingerprint, position, reach } = spotOf(start, name)
+    const settled = new Set(ahead)
+    let count = 0
+    for (let more = first; more > 0; count++) if (!settled.has(count + 1)) more -= 1
+    left.push(count)
+    return {
+      name,
+      resume: { position, ahead, reach: Option.map(reach, ({ position }) => position) },
+      arrivals: source.read(position, fingerprint).pipe(
+        Stream.take(count),
+        Stream.map((element) => {
+          left[i]! -= 1
+          return element
+        })
+      ),
+      settled: () => Effect.void,
+      keep: () => Effect.succeed(nowhere)
+    }
+  })
+  const intake: Intake = { ...unkept(branch), start, inlets }
+  return { intake, isAtEnd: () => left.every((more) => more > 0) }
 }
 
 /** Takes what the sink would be given. */
@@ -135,15 +157,13 @@ class Witness {
   readonly filtered: Array<WouldDrop> = []
   /** By the name of their frontiers. */
   readonly added = new Map<string, Array<unknown>>()
-  readonly steps: ReadonlyArray<Step>
   readonly lease: Lease
   private readonly letters: Array<DeadLetter> = []
   /** What was skipped, each kept as a letter that has but its index here. */
   private readonly inputs: Array<unknown> = []
   private readonly skipping = new Set<string>()
 
-  constructor(steps: ReadonlyArray<Step>) {
-    this.steps = steps.map((step) => this.seen(step))
+  constructor() {
     this.lease = {
       ...unleased,
       commit: (write) => Effect.map(write, ({ dead }) => void this.letters.push(...dead))
@@ -166,7 +186,14 @@ class Witness {
       .map(({ cause, input, position, step }) => ({ step, input: this.inputs[Number(input)], position, cause }))
   }
 
-  private seen(step: Step): Step {
+  seen({ source, steps }: Branch): Branch {
+    return {
+      source: isMeeting(source) ? { ...source, inputs: source.inputs.map((input) => this.seen(input)) } : source,
+      steps: steps.map((step) => this.witnessed(step))
+    }
+  }
+
+  private witnessed(step: Step): Step {
     if (!isEach(step)) return step
     const { f, kind, name, onError } = step
     if (onError === "skip") this.skipping.add(name)

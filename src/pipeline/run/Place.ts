@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Journal } from "../Journal.ts"
-import type { Each, Failing, Step } from "../Step.ts"
+import { type Each, type Failing, type Step, stepsOf } from "../Step.ts"
 import type { Description } from "./Running.ts"
 
 /** The journal of a job; none where there is nothing to keep, as `Needs` says of its type. */
@@ -16,8 +16,8 @@ export const journalOf = (description: Description): Effect.Effect<Journal | und
   })
 
 /** Whether a journal is of use to it. */
-export const keeps = ({ sinkStep, source, steps }: Description): boolean =>
-  source.resumable || steps.some(keepsLetters) || isKeeping(sinkStep)
+export const keeps = (description: Description): boolean =>
+  description.source.resumable || stepsOf(description).some(keepsLetters) || isKeeping(description.sinkStep)
 
 export const keepsLetters = (step: Step): boolean => isEach(step) && isKeeping(step)
 

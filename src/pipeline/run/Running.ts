@@ -12,7 +12,9 @@ import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
+import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
+import { inputsOf, positionOf } from "../commit/Inputs.ts"
 import type { Known } from "../commit/Resume.ts"
 import { make as makeMeter, Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
@@ -20,21 +22,20 @@ import type { Parked } from "../fate/Parked.ts"
 import { Fate } from "../fate/Fate.ts"
 import { Flow } from "../flow/Flow.ts"
 import { Room } from "../flow/Room.ts"
+import type { KeyPrefix } from "../flow/Worker.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
 import { type Added, write as writeWork } from "../frontier/Adding.ts"
-import type { JournalError, Lease } from "../Journal.ts"
+import { type Journal, type JournalError, keyOf, type Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
-import type { Source } from "../Source.ts"
-import type { SinkStep, Step } from "../Step.ts"
+import type { Position } from "../Source.ts"
+import { type Branch, isMeeting, type SinkStep } from "../Step.ts"
 import { boundsOf } from "./Bounds.ts"
 
 /** What runs: all of a job but its types. */
-export interface Description {
-  readonly source: Source<any, any, any, any>
-  readonly steps: ReadonlyArray<Step>
+export interface Description extends Branch {
   readonly sink: Sink<any, any, any, Guarantee>
   readonly sinkStep: SinkStep
   readonly guarantee: Delivery
@@ -48,7 +49,9 @@ export interface Begun {
 
 export interface Accepted {
   /** None where there is none, as nothing is kept. */
-  readonly journal: Added | undefined
+  readonly journal: Journal | undefined
+  /** Where what steps add to frontiers goes. Default: the journal. */
+  readonly added?: Added | undefined
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
@@ -60,14 +63,16 @@ export interface Accepted {
 }
 
 export const open = (
-  { guarantee, sinkStep, source, steps }: Description,
+  description: Description,
   options: RunOptions<Delivery>,
-  { intake, journal, known, lease, parked = noneParked, restart, taken }: Accepted,
+  { added, intake, journal, known, lease, parked = noneParked, restart, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
     const { name } = options
-    const { start } = intake
+    const { guarantee, sinkStep } = description
+    const { inlets, start } = intake
+    const hasAccount = inlets.some(({ account }) => account !== undefined)
     const startedAt = yield* Alarm.moment
     const meter = makeMeter()
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
@@ -76,22 +81,22 @@ export const open = (
     const { prefers } = outlets
     const fate = new Fate({
       ...boundsOf(options, prefers),
-      fills: prefers !== undefined && options.commitEvery === undefined && intake.account === undefined,
-      eager: intake.account !== undefined,
-      resume: { ...intake.resume, counts: start.counts }
+      sources: inlets,
+      fills: prefers !== undefined && options.commitEvery === undefined && !hasAccount,
+      eager: hasAccount,
+      counts: start.counts
     })
     const letters = new DeadLetters(name, options.version, fate)
     const room = new Room(fate)
-    const keys = source.resumable ? keysOf(source, options) : undefined
     const flow = new Flow({
       pipeline: name,
-      keys,
+      keys: keysOf(description, options),
       fate,
       letters,
       parked,
       room,
       // Who keeps account may wait for what is in a batch, and must not wait for ever.
-      steps: intake.account === undefined ? steps : steps.map(hurried),
+      ...(hasAccount ? hurried(description) : description),
       sink: sinkStep.name,
       outside
     })
@@ -102,11 +107,12 @@ export const open = (
       letters,
       intake,
       outlets,
-      addWork: (work) => writeWork(journal, work),
+      addWork: (work) => writeWork(added ?? journal, work),
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
-      restart
+      restart,
+      tell: journal && options.onDead && tell(journal, keyOf(name, options.partition), lease, options.onDead)
     })
     yield* Effect.addFinalizer(() => leave(committer, outlets, lease))
     yield* committer.begin
@@ -171,7 +177,7 @@ export const open = (
 
     const work = Effect.gen(function* () {
       const committing = yield* TaskGroup.supervise(outside(Effect.andThen(committer.run, finish)), { name: "writer" })
-      const flowing = yield* TaskGroup.supervise(flow.process(intake.arrivals), { name: "flow" })
+      const flowing = yield* TaskGroup.supervise(flow.process(inlets.map(({ arrivals }) => arrivals)), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
         yield* TaskGroup.spawn(renewing(lease), { name: "lease" }),
@@ -224,12 +230,12 @@ export const open = (
         guarantee,
         outcome: finished ? "done" : "drained",
         resumable: intake.resumable && !finished,
-        resumed: Option.isSome(start.position) || start.ahead.length > 0,
+        resumed: intake.resumed,
         retries: meter.retries,
         moved: meter.bytes,
         seconds: elapsed / 1000,
         rate: perSecond(fate.settled.settled, elapsed),
-        position: (yield* intake.keep(now, finished)).position,
+        position: positionOf(yield* intake.keep(now.places, finished)),
         total: now.counts
       }
       return summary
@@ -261,16 +267,27 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
         Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
       )
 
-const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
+/** Renews a lease as often as it needs that. */
+export const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
   Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
 
 /** Whoever takes an element from an account, it is the same one. */
-const keysOf = ({ account, name: source }: Description["source"], { name, partition }: RunOptions<Delivery>): string =>
-  (account !== undefined ? [source] : partition === undefined ? [name] : [name, partition])
-    .map(encodeURIComponent)
-    .join("/")
+const keysOf = (branch: Branch, { name, partition }: RunOptions<Delivery>): KeyPrefix => {
+  const inputs = inputsOf(branch)
+  const run = (partition === undefined ? [name] : [name, partition]).map(encodeURIComponent).join("/")
+  const prefixes = inputs.map(({ source }) =>
+    source.resumable ? (source.account === undefined ? run : encodeURIComponent(source.name)) : undefined
+  )
+  if (inputs.length === 1) return () => prefixes[0]
+  const byName = new Map(inputs.map(({ name }, i) => [name, prefixes[i]]))
+  return (element) => byName.get(Object.keys(element as Record<string, Position>)[0])
+}
 
-const hurried = (step: Step): Step =>
-  step._tag === "Batch" && step.within === undefined ? { ...step, within: Duration.seconds(1) } : step
+const hurried = (branch: Branch): Branch => ({
+  source: isMeeting(branch.source) ? { ...branch.source, inputs: branch.source.inputs.map(hurried) } : branch.source,
+  steps: branch.steps.map((step) =>
+    step._tag === "Batch" && step.within === undefined ? { ...step, within: Duration.seconds(1) } : step
+  )
+})
 
 const perSecond = (count: number, millis: number): number => (millis === 0 ? 0 : (count / millis) * 1000)

@@ -8,6 +8,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { newcomers, select } from "../../../pipeline/context/Letter.ts"
 import { Host, newId } from "../../../pipeline/context/Host.ts"
 import {
   AlreadyRunning,
@@ -41,9 +43,9 @@ export const make = (name: string, host?: Host): Effect.Effect<Journal, FilesErr
         ),
       load: (key) =>
         Effect.mapError(Effect.flatMap(known(key), checkpointOf), explained(path, key, "read the checkpoint")),
-      dead: (key) =>
+      dead: (key, filter) =>
         Effect.map(Effect.mapError(known(key), explained(path, key, "read the dead letters")), ({ letters }) =>
-          letters.map((letter) => ({ ...letter, replayed: false }))
+          select(letters, filter)
         ),
       bury: (key, dead) =>
         Effect.flatMap(hostOf, (host) => {
@@ -152,17 +154,37 @@ const leaseOf = (
     commit: (write) =>
       Effect.gen(function* () {
         yield* kept
-        const { checkpoint, dead, replayed, restart } = yield* write
+        const { checkpoint, dead, replayed, restart, untold } = yield* write
         yield* failed(
           "commit",
           file.add(key, {
             checkpoint,
             ...(restart && { restart }),
             ...(replayed.length > 0 && { replayed }),
-            ...(dead.length > 0 && { dead })
+            ...(dead.length > 0 && { dead, ...(untold === true && { untold }) })
           })
         )
       }),
+    purge: (filter) =>
+      failed(
+        "take out dead letters",
+        Effect.suspend(() => {
+          const purged = select(file.known(key).letters, filter).map(({ id }) => id)
+          return purged.length === 0 ? Effect.succeed(0) : Effect.as(file.add(key, { purged }), purged.length)
+        })
+      ),
+    adopt: (letters) =>
+      Effect.flatMap(Stream.runCollect(letters), (brought) =>
+        failed(
+          "keep dead letters",
+          Effect.suspend(() => {
+            const dead = newcomers(file.known(key).letters, brought)
+            const adopted = { added: dead.length, known: brought.length - dead.length }
+            return dead.length === 0 ? Effect.succeed(adopted) : Effect.as(file.add(key, { dead }), adopted)
+          })
+        )
+      ),
+    told: (told) => failed("keep who was told", file.add(key, { told })),
     leaveClean: Effect.ignore(
       Effect.suspend(() => (file.known(key).clean ? Effect.void : file.add(key, { clean: true })))
     )

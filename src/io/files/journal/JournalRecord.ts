@@ -5,7 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
-import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
+import { changed, type Held, type LetterChange, LetterCauses } from "../../../pipeline/context/Letter.ts"
+import type { Checkpoint, JournalKey } from "../../../pipeline/Journal.ts"
 import { encodeCheckpoint } from "../../journal/CheckpointText.ts"
 
 /** Of what this version writes; a file of a later one is refused. */
@@ -15,13 +16,19 @@ const letterFields = {
   step: Schema.String,
   input: Schema.Json,
   cause: Schema.String,
+  causes: LetterCauses,
   attempts: Schema.Int,
   position: Schema.Json,
   path: Schema.String,
   version: Schema.NullOr(Schema.String),
   at: Schema.Number
 }
-const Kept = Schema.Struct({ id: Schema.Int, ...letterFields })
+const Kept = Schema.Struct({
+  id: Schema.Int,
+  ...letterFields,
+  replayed: Schema.Boolean,
+  untold: Schema.optionalKey(Schema.Literal(true))
+})
 
 const Record = Schema.Struct({
   /** Of the first line. */
@@ -32,6 +39,9 @@ const Record = Schema.Struct({
   checkpoint: Schema.optionalKey(Schema.Json),
   restart: Schema.optionalKey(Schema.Literal(true)),
   replayed: Schema.optionalKey(Schema.Array(Schema.Int)),
+  told: Schema.optionalKey(Schema.Array(Schema.Int)),
+  purged: Schema.optionalKey(Schema.Array(Schema.Int)),
+  untold: Schema.optionalKey(Schema.Boolean),
   dead: Schema.optionalKey(Schema.Array(Schema.Struct(letterFields))),
   /** Instead of all letters before. */
   letters: Schema.optionalKey(Schema.Array(Kept)),
@@ -41,13 +51,10 @@ type Record = typeof Record.Type
 const decodeRecord = Schema.decodeUnknownEffect(Schema.fromJsonString(Record))
 
 /** What is known of a pipeline. */
-export interface Known {
+export interface Known extends Held {
   readonly id: string
   readonly clean: boolean
   readonly checkpoint: Schema.Json | undefined
-  readonly letters: ReadonlyArray<Omit<KeptDeadLetter, "replayed">>
-  /** The number of the next dead letter. */
-  readonly next: number
 }
 
 export const unknown: Known = { id: "", clean: true, checkpoint: undefined, letters: [], next: 1 }
@@ -65,13 +72,10 @@ export const empty: Content = { known: new Map(), sum: undefined, length: 0 }
 export const textOf = ({ partition, pipeline }: JournalKey): string => JSON.stringify([pipeline, partition])
 
 /** What a line changes. */
-export interface Change {
+export interface Change extends LetterChange {
   readonly id?: string
   readonly clean?: boolean
   readonly checkpoint?: Checkpoint
-  readonly restart?: true
-  readonly replayed?: ReadonlyArray<number>
-  readonly dead?: ReadonlyArray<DeadLetter>
 }
 
 /** The text of what a line says, without its checksum. */
@@ -102,22 +106,12 @@ export const lineOf = (since: string | undefined, body: string): { readonly line
 
 /** Takes a line into account. */
 export const applied = (was: Known, record: Omit<Record, "format" | "key">): Known => {
-  const { checkpoint, clean, dead = [], id, letters, next, replayed = [], restart } = record
-  const gone = new Set(replayed)
-  const before = letters ?? (restart === true ? [] : was.letters)
-  const first = next ?? was.next
+  const { checkpoint, clean, id, letters = was.letters, next = was.next, ...change } = record
   return {
     id: id ?? was.id,
     clean: clean ?? was.clean,
     checkpoint: checkpoint === undefined ? was.checkpoint : checkpoint,
-    letters:
-      gone.size === 0 && dead.length === 0
-        ? before
-        : [
-            ...before.filter((letter) => !gone.has(letter.id)),
-            ...dead.map((letter, i) => ({ ...letter, id: first + i }))
-          ],
-    next: first + dead.length
+    ...changed({ letters, next }, change)
   }
 }
 
