@@ -83,7 +83,7 @@ export class Batcher implements Station {
       return key(value)
     } catch (defect) {
       const { name: step } = this.step
-      throw new StepDefect(defect, { pipeline: this.pipeline, step, position: unit.position, input: value })
+      throw new StepDefect(defect, { pipeline: this.pipeline, step, position: unit.name, input: value })
     }
   }
 

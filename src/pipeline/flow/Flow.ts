@@ -10,6 +10,7 @@ import type { Arrival } from "../fate/Fate.ts"
 import { type Branch, type Each, isMeeting, type Range, sourcesOf, type Step, stepsOf } from "../Step.ts"
 import { Batcher } from "./Batcher.ts"
 import { checkConcurrency } from "./Described.ts"
+import { Parts, type Resume } from "./Parts.ts"
 import { type Entrance, Reader, Valve } from "./Reader.ts"
 import { Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
@@ -27,7 +28,8 @@ export interface StepProgress {
   readonly resting: number
 }
 
-export interface FlowOptions extends Surroundings, Branch {
+export interface FlowOptions extends Omit<Surroundings, "parts">, Branch {
+  readonly resume: Resume
   /** What a dead letter of the sink is called after. */
   readonly sink: string
   /** Gives an effect of the user the surroundings that it was written in. */
@@ -76,12 +78,14 @@ export class Flow {
     const { valve } = this
     const door = new Door(fate)
     const entrances = new Map<string, Entrance>([[options.sink, { station: door, from: 0 }]])
+    const hall = { fate, room, valve, entrances }
+    const around = { ...options, parts: new Parts(hall, options.resume) }
     const windows = [...fate.windows]
     const armOf = ({ source, steps }: Branch, next: Station, side?: Side): Arm => {
-      const named = stationsOf(steps, side ?? next, options, entrances)
+      const named = stationsOf(steps, side ?? next, around, entrances)
       const first = named[0]?.station ?? side ?? next
       if (!isMeeting(source)) {
-        const reader = new Reader({ fate, room, valve, entrances }, windows.shift()!, first)
+        const reader = new Reader(hall, windows.shift()!, first)
         return { named, inputs: [], reader, side }
       }
       const { _tag, inputs } = source
@@ -159,7 +163,7 @@ export class Flow {
   }
 
   private isCut(arm: Arm): boolean {
-    return this.cut.has(arm) || arm.inputs.some((input) => this.isCut(input))
+    return this.valve.hasCut || this.cut.has(arm) || arm.inputs.some((input) => this.isCut(input))
   }
 
   private ended({ arm, task }: Reading): Effect.Effect<void, unknown> {
@@ -174,7 +178,7 @@ export class Flow {
 
   /** Whether the sources were read to their ends, and nothing of them is left to the next run. */
   get readAll(): boolean {
-    return this.readToEnd && this.cut.size === 0
+    return this.readToEnd && this.cut.size === 0 && !this.valve.hasCut
   }
 
   get draining(): boolean {
@@ -184,6 +188,7 @@ export class Flow {
   /** Stops reading; what was begun goes on, and what was only read is left to the next run. */
   readonly drain: Effect.Effect<void> = Effect.suspend(() => {
     this.asked = true
+    this.valve.stop()
     const stopped = Effect.forEach(this.readings, ({ task }) => task.cancel("draining"), { concurrency: "unbounded" })
     return Effect.map(stopped, () => {
       for (const arm of this.leaves) {
@@ -234,7 +239,7 @@ const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
 const stationsOf = (
   steps: ReadonlyArray<Step>,
   last: Station,
-  options: FlowOptions,
+  around: Surroundings,
   entrances: Map<string, Entrance>
 ): ReadonlyArray<Named> => {
   const groups = grouped(steps)
@@ -243,9 +248,7 @@ const stationsOf = (
   for (const steps of groups.toReversed()) {
     const [first] = steps
     const station: Station =
-      first._tag === "Batch"
-        ? new Batcher(first, next, options)
-        : new Stage(steps as ReadonlyArray<Each>, next, options)
+      first._tag === "Batch" ? new Batcher(first, next, around) : new Stage(steps as ReadonlyArray<Each>, next, around)
     for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
     named.unshift({ names: steps.map(({ name }) => name), station })
     next = station
