@@ -68,7 +68,9 @@ export const ofSources = (branch: Branch, start: Checkpoint): Effect.Effect<Inta
       start,
       inlets,
       resumable,
-      resumed: inlets.some(({ resume }) => Option.isSome(resume.position) || resume.ahead.length > 0),
+      resumed: inlets.some(
+        ({ resume }) => Option.isSome(resume.position) || resume.ahead.length > 0 || resume.inside !== undefined
+      ),
       size,
       keep: (settled, finished) =>
         resumable

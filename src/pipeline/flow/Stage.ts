@@ -376,7 +376,14 @@ export class Stage implements Station {
       },
       step: () => void blocked.delete(item)
     })
-    const guard = (read: Call, count: () => number) => this.caught(Effect.as(read, gone), step, item, worker, count)
+    const guard = (read: Call, count: () => number) =>
+      this.caught(
+        Effect.map(read, (given) => given ?? gone),
+        step,
+        item,
+        worker,
+        count
+      )
     const read = parts.read(source, item, { step: step.name, next: this.next, blocked, guard })
     return Effect.andThen(
       turn,
