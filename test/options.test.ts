@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { Db, Fetch, Files, Limiter, Pipeline, Policy, TaskGroup } from "skein"
+import { Db, Fetch, Files, Limiter, Pipeline, Policy, Source, TaskGroup } from "skein"
 import { Drivers, Http } from "skein/node"
 
 /** The defect of an effect, or what was thrown instead of one. */
@@ -47,6 +47,19 @@ describe("options that make no sense are refused at once, with name, value and w
       "Fetch: maxLine must be a whole number, 1 or more, or Infinity; got NaN",
       () => Fetch.lines("x", { maxLine: NaN })
     ],
+    ...(
+      [
+        ["maxDepth must be a whole number, 0 or more; got -1", { maxDepth: -1 }],
+        ["perLane must be a whole number, 1 or more; got 0", { perLane: 0 }],
+        ["atOnce must be a whole number, 1 or more; got NaN", { atOnce: NaN }],
+        ['lease must be a duration, zero or more, as "10 seconds"; got NaN', { lease: NaN }],
+        ['poll must be a duration, zero or more, as "10 seconds"; got -1', { poll: -1 }]
+      ] as const
+    ).map(
+      ([message, options]) =>
+        [`Source.frontier: ${message}`, () => Source.frontier("links", Schema.String, options)] as const
+    ),
+    ["The name of a frontier must not be empty: its items are kept by it", () => Source.frontier("", Schema.String)],
     [
       "Fetch: retries must be a whole number, 0 or more, or Infinity; got NaN",
       () => Fetch.csv("x", Schema.Struct({ a: Schema.String }), { retries: NaN })
@@ -109,6 +122,14 @@ describe("options that make no sense are refused at once, with name, value and w
     ["Limiter: limit must be a whole number, 0 or more; got NaN", () => Limiter.concurrency(NaN)],
     ["Limiter.rate: ", () => Limiter.rate({ limit: NaN, per: "1 second" })],
     ["Limiter.rate: ", () => Limiter.rate({ limit: 1, per: "1 second", burst: Infinity })],
+    [
+      "The window count of a pipeline must be a whole number, 1 or more; got NaN",
+      () => Pipeline.window({ count: NaN }, { initial: 0, add: (n) => n, state: Schema.Number })
+    ],
+    [
+      'every must be a duration, zero or more, as "10 seconds"; got NaN',
+      () => Pipeline.window({ every: NaN, at: () => 0 }, { initial: 0, add: (n) => n, state: Schema.Number })
+    ],
     ["The batch size of a pipeline must be a whole number", () => Pipeline.batch(NaN)(Pipeline.from([1]))]
   ]
   it.effect.each(cases)("%s", ([message, make]) =>

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { Db, Files, Pipeline } from "skein"
+import { Db, Files, Pipeline, TaskGroup } from "skein"
 import { Main } from "skein/node"
 
 const [log = "access.log"] = process.argv.slice(2)
@@ -47,4 +47,4 @@ const program = Effect.gen(function* () {
   yield* Console.log(`Stopped: ${written} requests, ${skipped} lines that are none; ${total.written} requests in all.`)
 })
 
-Main.run(Effect.scoped(Effect.provide(program, Db.open("tail.db"))))
+Main.run(TaskGroup.open(Effect.provide(program, Db.open("tail.db"))))

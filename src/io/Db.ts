@@ -16,8 +16,6 @@ import * as DbTable from "./db/DbTable.ts"
 import { Driver, open, type OpenOptions, postgres, type PostgresOptions, sqlite } from "./db/Opening.ts"
 import * as DbListen from "./db/rows/DbListen.ts"
 import type { ListenOptions } from "./db/rows/DbListen.ts"
-import * as DbQueue from "./db/rows/DbQueue.ts"
-import type { QueueOptions } from "./db/rows/DbQueue.ts"
 import * as DbRows from "./db/rows/DbRows.ts"
 import type { RowsOptions } from "./db/rows/DbRows.ts"
 import type { RowPosition } from "./db/rows/Reading.ts"
@@ -46,7 +44,6 @@ export {
   type Parameter,
   postgres,
   type PostgresOptions,
-  type QueueOptions,
   type RowPosition,
   type RowsOptions,
   sqlite,
@@ -254,79 +251,6 @@ export const listen: {
     fingerprint: () => Effect.succeed({}),
     // Texts or what the schema gives: the two overloads above say which.
     read: () => Stream.unwrap(Effect.map(Db, (db) => DbListen.stream<never>(db, channel, schema as never, options)))
-  }
-}
-
-/** Items in a table, to add to and to take from. The position of an item is its key. */
-export interface Queue<in out A> extends Source<A, DbError, Db, string>, Sink<A, DbError, Db, "exactly-once", never> {
-  /** Adds items, in the transaction that is open where one is; those whose key was ever added are left out. */
-  readonly add: (items: ReadonlyArray<A>) => Effect.Effect<void, DbError, Db>
-}
-
-/**
- * A queue in a table of that name, which is made where there is none. As a sink it takes each key once, however often it is added. As
- * a source it gives items to any number of runs, each under a name or partition of its own, in this process and others: an item is
- * taken by one of them, done in the transaction of what is written for it, and another's again when that run ends or is not heard of
- * for `lease`. A run ends once all items are done, those that others have taken too. Fails with a `DbError`.
- *
- * @example
- * ```ts
- * import { Effect, Layer, Schema } from "effect"
- * import { Db, Pipeline } from "skein"
- * import { Drivers } from "skein/node"
- *
- * const Job = Schema.Struct({ url: Schema.String })
- * const Page = Schema.Struct({ url: Schema.String, length: Schema.Int })
- *
- * const jobs = Db.queue("jobs", Job, { key: "url" })
- * const worker = Pipeline.from(jobs).pipe(
- *   Pipeline.map(({ url }) => Effect.succeed({ url, length: url.length })),
- *   Pipeline.to(Db.table("pages", Page, { key: "url" }))
- * )
- * const program = Effect.gen(function* () {
- *   yield* jobs.add([{ url: "/a" }, { url: "/bc" }, { url: "/a" }])
- *   yield* Effect.all([Pipeline.run(worker, { name: "one" }), Pipeline.run(worker, { name: "two" })], { concurrency: 2 })
- *   return yield* Db.query(Page)`SELECT * FROM pages ORDER BY url`
- * }).pipe(Effect.provide(Db.sqlite("jobs.db").pipe(Layer.provide(Drivers.layer))))
- *
- * await Effect.runPromise(program) // => [{ url: "/a", length: 2 }, { url: "/bc", length: 3 }]
- * ```
- */
-export const queue = <A, I extends object>(
-  name: string,
-  schema: Schema.Codec<A, I>,
-  options: QueueOptions<I>
-): Queue<A> => {
-  checkDuration("Db.queue: lease", options.lease)
-  checkDuration("Db.queue: poll", options.poll)
-  checkWhole("Db.queue: atOnce", options.atOnce, 1)
-  const queue: DbQueue.Queue<A, I> = {
-    name,
-    schema,
-    key: DbTable.keyOf(options.key),
-    lease: Duration.fromInputUnsafe(options.lease ?? "30 seconds"),
-    poll: Duration.fromInputUnsafe(options.poll ?? "500 millis"),
-    atOnce: options.atOnce ?? 100,
-    follow: options.follow ?? false
-  }
-  return {
-    ...Sinks.make<A, DbError, Db, "exactly-once", never>({
-      name: `queue ${name}`,
-      guarantee: "exactly-once",
-      identity: DbTable.identity(name),
-      form: Effect.succeed({ key: queue.key }),
-      journal: Effect.map(Db, (db) => Option.some(db.journal)),
-      open: ({ committed }) => Effect.flatMap(Db, (db) => DbQueue.open(db, queue, committed))
-    }),
-    resumable: true,
-    size: Effect.succeedNone,
-    fingerprint: () => Effect.succeed({ queue: name }),
-    account: Effect.flatMap(Db, (db) => DbQueue.account(db, queue)),
-    read: () => Stream.unwrap(Effect.map(Db, (db) => DbQueue.peek(db, queue))),
-    add: (items) =>
-      Effect.flatMap(Db, (db) =>
-        Effect.asVoid(Effect.flatMap(DbQueue.open(db, queue), ({ write }) => write(items, Option.none())))
-      )
   }
 }
 

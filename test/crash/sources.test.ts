@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { join } from "node:path"
-import { Db, Journal, Pipeline } from "skein"
+import { Db, Journal, Pipeline, Source } from "skein"
 import * as Child from "../support/child.ts"
 import { connect } from "../support/database.ts"
 import { databases } from "../support/databases.ts"
@@ -68,14 +68,15 @@ describe.each(databases)("Sources in $database whose program is killed with SIGK
   )
 
   it.live(
-    "items of a queue are done once, by many processes of which some are killed and some frozen past their lease",
+    "P17 items of a frontier are done once, by many processes of which some are killed and some frozen past their lease",
     () =>
       Effect.scoped(
         Effect.gen(function* () {
           const count = isDeep ? 50_000 : 2000
           const at = yield* url
           const db = yield* connect(at)
-          yield* Db.queue("jobs", Item, { key: "id" }).add(items(count)).pipe(Effect.provideService(Db.Db, db))
+          const jobs = Source.frontier("jobs", Item, { key: "id" })
+          yield* jobs.add(items(count)).pipe(Effect.provideService(Journal.Journal, db.journal))
           let names = 0
           const start = Effect.suspend(() => Child.start([program, at, "queue", `work-${++names}`]))
           const rounds = isDeep ? 40 : 2

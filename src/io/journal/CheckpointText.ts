@@ -42,6 +42,7 @@ const Kept = Schema.Struct({
   replaying: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Inside))),
   sinks: Schema.Record(Schema.String, Schema.Struct({ fingerprint: Fingerprint, state: Schema.Json })),
   unnamed: Schema.optionalKey(Schema.Struct({ state: Optional })),
+  steps: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
   counts: Counts,
   finished: Schema.Boolean
 })

@@ -2,6 +2,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { FrontierError } from "../FrontierError.ts"
+import type { Host } from "./Host.ts"
 
 /** An item that is added. */
 export interface NewItem {
@@ -37,6 +38,8 @@ export interface Holder {
 
 /** The items of one frontier. All that changes something does so in the transaction that is open, where one is. */
 export interface FrontierStore {
+  /** The process that takes items of it; default the `Host` of whoever does. */
+  readonly host?: Host | undefined
   /** Keeps those whose key it has never had, behind those that are there. */
   readonly add: (items: ReadonlyArray<NewItem>) => Effect.Effect<void, FrontierError>
   /** So many lanes with free items whose turn it is behind `after`: in order, and from the first again behind the last. */

@@ -49,7 +49,7 @@ export interface WindowOptions {
   readonly budget: Budget
   readonly quota: Quota
   readonly resume: Settled
-  /** Whether each of its elements settles as a whole, as nothing is kept of what is inside of it. Default false. */
+  /** Default false. */
   readonly isWhole?: boolean | undefined
   readonly parent?: Unit | undefined
   readonly within?: Within | undefined

@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import { Attempt } from "../context/Attempt.ts"
+import { Meter } from "../context/Meter.ts"
+import { Tally } from "../context/Tally.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Parked } from "../fate/Parked.ts"
@@ -15,6 +17,7 @@ import { away, Calls } from "./Calls.ts"
 import { Keyed, NoKey, WithinKey } from "./Keyed.ts"
 import { InTurn, type Item, type Lane } from "./Lane.ts"
 import { Completion, Input, Leaving, type Order } from "./Order.ts"
+import { Observer, type Trace } from "./Observer.ts"
 import { mostOf, Places } from "./Places.ts"
 import { left, numbered, type Parts, sourceOf, valuesOf } from "./Parts.ts"
 import type { Room } from "./Room.ts"
@@ -32,6 +35,8 @@ export interface Surroundings {
   readonly parked: ReadonlyMap<string, Parked>
   readonly room: Room
   readonly parts: Parts
+  /** None where no element is looked at. */
+  readonly trace?: Trace | undefined
 }
 
 /** How many elements a worker takes in one go before it lets others run. */
@@ -46,6 +51,7 @@ export class Stage implements Station {
   working = 0
   /** Those of them that hold no worker: they wait for their next attempt. */
   resting = 0
+  readonly tally: Tally = new Tally()
   private readonly steps: ReadonlyArray<Each>
   private readonly around: Surroundings
   private readonly fate: Fate
@@ -169,9 +175,15 @@ export class Stage implements Station {
 
   private crewOf(worker: Worker): Work {
     const { calls } = this
-    const work = this.work(worker).pipe(
+    const { trace } = this.around
+    const observed = Effect.clockWith((clock) => {
+      worker.observer = new Observer(clock, this.tally.latency, trace)
+      return this.work(worker)
+    })
+    const work = observed.pipe(
       Effect.catchCause((cause) => Effect.failCause(this.explained(cause, worker))),
-      Effect.provideService(Attempt, worker)
+      Effect.provideService(Attempt, worker),
+      Effect.provideService(Meter, this.tally.meter)
     )
     // A worker that does not come to its end is one of a run that is over.
     return calls === undefined ? work : Effect.onError(work, () => Effect.sync(() => calls.close()))
@@ -214,6 +226,7 @@ export class Stage implements Station {
   private begin(item: Item, worker: Worker): void {
     this.order.begin(item)
     this.working += 1
+    this.tally.taken += 1
     this.advance(item, item.from, worker)
   }
 
@@ -399,6 +412,8 @@ export class Stage implements Station {
 
   private end(item: Item, end: Item["end"]): void {
     item.end = end
+    if (end === "one") this.tally.given += 1
+    else if (end === "many") this.tally.given += (item.value as ReadonlyArray<unknown>).length
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1

@@ -51,7 +51,7 @@ export interface Opened<A> {
 export const open = <A>(store: FrontierStore, taking: Taking<A>): Effect.Effect<Opened<A>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { atOnce, follow, lease, name, perLane, poll } = taking
-    const host = yield* Host
+    const host = store.host ?? (yield* Host)
     const owner = `${host.id}/${yield* newId}`
     const decode = decoder(taking)
 

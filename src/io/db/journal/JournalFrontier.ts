@@ -7,6 +7,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { FrontierStore, KeptItem, NewItem, Wanted } from "../../../pipeline/context/FrontierStore.ts"
+import type { Host } from "../../../pipeline/context/Host.ts"
 import { FrontierError } from "../../../pipeline/FrontierError.ts"
 import type { JournalDialect } from "./JournalDialect.ts"
 
@@ -25,7 +26,11 @@ const create = (sql: SqlClient) =>
     { discard: true }
   )
 
-export const make = (sql: SqlClient, dialect: JournalDialect): ((name: string) => FrontierStore) => {
+export const make = (
+  sql: SqlClient,
+  dialect: JournalDialect,
+  host: Host | undefined
+): ((name: string) => FrontierStore) => {
   const nothing = sql.literal("")
   let isThere = false
   let lastPlace = 0
@@ -67,6 +72,7 @@ export const make = (sql: SqlClient, dialect: JournalDialect): ((name: string) =
     const columns = sql.literal("key, item, depth, priority, lane, place")
 
     return {
+      host,
       add: (items) =>
         made(
           `add ${items.length} items`,

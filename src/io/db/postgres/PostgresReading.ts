@@ -21,6 +21,5 @@ export const postgresReading: Reading = {
         readonly rows: number
       }>`SELECT reltuples::float8 AS rows FROM pg_class WHERE oid = to_regclass(quote_ident(${table}))`,
       ([found]) => Option.filter(Option.fromUndefinedOr(found?.rows), (rows) => rows > 0)
-    ),
-  unlocked: " FOR UPDATE SKIP LOCKED"
+    )
 }

@@ -36,7 +36,7 @@ export const stream = <A>(
   const { listen } = db
   if (listen === undefined) {
     return Stream.fail(
-      refused(`${db.dialect.name} has no channels. Use PostgreSQL, or Db.queue with \`follow\` and \`poll\``)
+      refused(`${db.dialect.name} has no channels. Use PostgreSQL, or Source.frontier with \`follow\` and \`poll\``)
     )
   }
   const bytes = new TextEncoder().encode(channel).length

@@ -1,4 +1,4 @@
-/** How rows are read on from a key, and taken by one of many, where that differs from database to database. All comparing is its own. */
+/** How rows are read on from a key, where that differs from database to database. All comparing is its own. */
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -37,6 +37,4 @@ export interface Reading {
   readonly now: (clock: number) => Piece
   /** About how many rows a table has, where that is known without counting them. */
   readonly estimate: (sql: SqlClient, table: string) => Effect.Effect<Option.Option<number>, SqlError>
-  /** What a SELECT ends with that takes rows nobody else has locked; nothing where one writer at a time has all of them. */
-  readonly unlocked: string
 }

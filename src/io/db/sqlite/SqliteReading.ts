@@ -30,6 +30,5 @@ export const sqliteReading: Reading = {
     `CASE typeof(${column}) WHEN 'text' THEN (julianday(${column}) - 2440587.5) * 86400000.0 WHEN 'blob' THEN NULL ELSE ${column} END`,
   now: (clock) => ({ sql: ["", ""], parameters: [clock] }),
   // It would have to count them, on the thread of the program.
-  estimate: () => Effect.succeedNone,
-  unlocked: ""
+  estimate: () => Effect.succeedNone
 }
