@@ -21,8 +21,8 @@ export interface Turn<U> extends Stand {
 /** What stands in successions: a unit, which may have become part of another. */
 interface Standing<U> {
   readonly root: U
-  /** How much of it is on its way. */
-  readonly live: number
+  /** Whether something of it is on its way. */
+  readonly isOpen: boolean
   readonly turns: ReadonlyArray<Turn<U>>
 }
 
@@ -72,8 +72,8 @@ export const later = <U>(some: ReadonlyArray<Turn<U>>, others: ReadonlyArray<Tur
 /** A unit with all that settles with it or before it; none while some of it is on its way. */
 export const blockOf = <U extends Standing<U>>(unit: U): ReadonlySet<U> | undefined => {
   const block = new Set([unit])
-  for (const { live, turns } of block) {
-    if (live > 0) return undefined
+  for (const { isOpen, turns } of block) {
+    if (isOpen) return undefined
     for (const { at, succession } of turns) for (const before of succession.upTo(at)) block.add(before)
   }
   return block
