@@ -208,13 +208,13 @@ describe.each(databases)("the keys of unique in $database", ({ direct, spoil, ur
     )
   )
 
-  it.effect("are those of the items of a queue as well, whoever takes them", () =>
+  it.effect("are those of the items of a frontier as well, and windows of them are given at its end", () =>
     Effect.scoped(
       Effect.flatMap(url, (at) =>
         within(Effect.succeed(at))(
           Effect.gen(function* () {
             const Job = Schema.Struct({ id: Schema.Int, host: Schema.String })
-            const queue = Db.queue("jobs", Job, { key: "id" })
+            const queue = Source.frontier("jobs", Job, { key: "id" })
             const items = (from: number) =>
               Array.from({ length: 6 }, (_, i) => ({ id: from + i, host: `host ${i % 3}` }))
             const job = Pipeline.from(queue).pipe(
