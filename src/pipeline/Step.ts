@@ -92,6 +92,7 @@ export interface StepTimeout {
 /** `StepOptions` that change nothing. A type of their own, as from the default the compiler takes what functions are called with. */
 export interface StepDefaults<in A> {
   readonly key?: ((value: A) => Key) | undefined
+  readonly retry?: Retry | undefined
   readonly catch?: ((reason: unknown) => never) | undefined
 }
 

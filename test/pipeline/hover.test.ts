@@ -42,7 +42,7 @@ const windows = lines.pipe(
 const batched = lines.pipe(Pipeline.batch(10, { within: "1 second" }))
 const weighed = lines.pipe(Pipeline.batch(10, { bytes: 1_000, key: (line) => line.length }))
 const inOrder = lines.pipe(Pipeline.map(parse, { key: (line) => line.slice(0, 1), concurrency: { min: 1, max: 8 } }))
-const timely = lines.pipe(Pipeline.map(parse, { timeout: { attempt: "1 second" }, retry: { retries: 2 } }))
+const timely = lines.pipe(Pipeline.map(parse, { timeout: { attempt: "1 second" }, retry: { retries: 2, retryWhile: (error) => error !== 1 } }))
 const untimely = lines.pipe(Pipeline.map(parse, { timeout: { attempt: "1 second" }, onError: "skip" }))
 const tapped = lines.pipe(Pipeline.tap((line) => parse(line), { rate: { limit: 10, per: "1 second" } }))
 const keyed = list.pipe(Pipeline.map(() => Effect.flatMap(Pipeline.idempotencyKey, () => Db.Db)))
