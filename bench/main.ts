@@ -27,6 +27,7 @@ const all = [
   "fetch",
   "sqlite",
   "postgres",
+  "frontier",
   "jsonl",
   "csv",
   "parquet",
