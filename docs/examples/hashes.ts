@@ -1,6 +1,6 @@
 /**
- * Makes hashes of the passwords in users.csv, on all processors, into hashes.jsonl, in the same order. Ctrl-C ends it at once, in the
- * middle of a hash as well; run it again and it goes on, also after a kill.
+ * Makes hashes of the passwords in users.csv, on all processors, into hashes.jsonl, in the same order. Ctrl-C lets it finish those
+ * that it has begun; a second one ends it at once, in the middle of a hash. Run it again and it goes on, also after a kill.
  *
  *     node --conditions=skein-source docs/examples/hashes.ts users.csv hashes.jsonl
  */

@@ -27,14 +27,19 @@ const invoices = Fetch.pages(`${shop}/invoices`, {
   next: { cursor: "after", of: (page) => page.next }
 })
 
-const post = Fetch.json(Schema.Struct({ entry: Schema.String }), { idempotencyKey: true })
+// It is asked again by the step, at the step's rate and in the order of the customer.
+const post = Fetch.json(Schema.Struct({ entry: Schema.String }), { idempotencyKey: true, retries: 0 })
 const book = (invoice: typeof Invoice.Type) =>
   Effect.map(post({ url: `${ledger}/entries`, json: invoice }), ({ entry }) => ({ invoice: invoice.id, entry }))
 
 const job = Pipeline.from(invoices).pipe(
   Pipeline.map(book, {
     name: "book",
+    key: ({ customer }) => customer,
     concurrency: 8,
+    rate: { limit: 200, per: "1 second", burst: 8 },
+    retry: { retries: 5, retryWhile: ({ retryable }: Fetch.FetchError) => retryable },
+    timeout: { total: "1 minute" },
     onError: { deadLetter: Invoice, maxDead: "10%" }
   }),
   Pipeline.to(Db.table("entries", Entry, { key: "invoice" }))

@@ -10,13 +10,27 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { AlreadyRunning, type JournalError, LeaseLost } from "./JournalError.ts"
 import { Host, newId } from "./context/Host.ts"
+import {
+  type Adopted,
+  changed,
+  type DeadLetter,
+  type Held,
+  type KeptDeadLetter,
+  type LetterChange,
+  type LetterFilter,
+  newcomers,
+  select
+} from "./context/Letter.ts"
+import { SeenKeys } from "./context/SeenKeys.ts"
 import * as Frontiers from "./frontier/Memory.ts"
 import type { FrontierStore } from "./context/FrontierStore.ts"
 import type { Fingerprint, Position } from "./context/Place.ts"
 
 export { AlreadyRunning, JournalError, LeaseLost } from "./JournalError.ts"
+export type { Adopted, DeadLetter, KeptDeadLetter, LetterCause, LetterFilter } from "./context/Letter.ts"
 
 /** What a journal keeps apart. */
 export interface JournalKey {
@@ -40,6 +54,8 @@ export interface Checkpoint {
   readonly sinks: { readonly [identity: string]: SinkState }
   /** Of a checkpoint that version 0.1 kept: the state of a sink, or of several by their place. */
   readonly unnamed?: Option.Option<Schema.Json> | undefined
+  /** The state of each step that has one, by the name of the step, as it was after the last settled element. */
+  readonly steps?: { readonly [name: string]: Schema.Json } | undefined
   /** Counts over all runs since the pipeline first started. */
   readonly counts: Counts
   /** True once the source was read to its end and every element was settled. */
@@ -71,37 +87,23 @@ export interface Counts {
   readonly bytes: number
 }
 
-/** The durable record of an element that failed for good. */
-export interface DeadLetter {
+/** The key of an element that a step let pass, so that it drops others of that key. */
+export interface Seen {
   readonly step: string
-  /** The step's input, encoded by the schema given to `onError`. */
-  readonly input: Schema.Json
-  /** The error, readable. */
-  readonly cause: string
-  readonly attempts: number
-  readonly position: Position
-  /** Which of the descendants of that source element it is; "" for the element itself. */
-  readonly path: string
-  /** The `version` its run was given, to tell what was mended since. */
-  readonly version: string | null
-  /** When it was given up, in milliseconds since the epoch. */
-  readonly at: number
-}
-
-/** A dead letter as it is kept. */
-export interface KeptDeadLetter extends DeadLetter {
-  readonly id: number
-  /** True once a replay has settled it. */
-  readonly replayed: boolean
+  readonly key: string
 }
 
 /** What one commit keeps: all of it or nothing. */
 export interface Commit {
   readonly checkpoint: Checkpoint
   readonly dead: ReadonlyArray<DeadLetter>
+  /** Whether somebody has to be told of them, so that they are found until that is done. Default false. */
+  readonly untold?: boolean | undefined
   /** The dead letters that a replay has settled. */
   readonly replayed: ReadonlyArray<number>
-  /** The pipeline starts over: the dead letters that were kept are forgotten, as their elements are read again. */
+  /** The keys of what became settled. */
+  readonly seen: ReadonlyArray<Seen>
+  /** The pipeline starts over: dead letters and keys that were kept are forgotten, as their elements are read again. */
   readonly restart: boolean
 }
 
@@ -129,6 +131,8 @@ export interface Lease {
   readonly renewEvery: Option.Option<Duration.Duration>
   readonly renew: Effect.Effect<void, JournalError | LeaseLost>
   readonly load: Effect.Effect<Option.Option<Checkpoint>, JournalError | LeaseLost>
+  /** Those of the keys that a commit of this pipeline has kept for that step. */
+  readonly seen: (step: string, keys: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>, JournalError>
   /**
    * Runs `work` while nobody can take the lease away, and fails before it where that has happened: what opens or closes sinks
    * goes by a checkpoint that must still be the last one. From then on there may be more than what is committed.
@@ -139,6 +143,14 @@ export interface Lease {
    * again: `write` has to allow for that. Succeeds only if it is known to be kept.
    */
   readonly commit: <E, R>(write: Effect.Effect<Commit, E, R>) => Effect.Effect<void, E | JournalError | LeaseLost, R>
+  /** Takes dead letters out of the journal, and gives how many. */
+  readonly purge: (filter: LetterFilter) => Effect.Effect<number, JournalError | LeaseLost>
+  /** Keeps letters that come from elsewhere, but those it has already: all of them, or none where the stream fails. */
+  readonly adopt: <E, R>(
+    letters: Stream.Stream<DeadLetter, E, R>
+  ) => Effect.Effect<Adopted, E | JournalError | LeaseLost, R>
+  /** Marks dead letters that somebody was to be told of, and was. */
+  readonly told: (ids: ReadonlyArray<number>) => Effect.Effect<void, JournalError | LeaseLost>
   /** Says that nothing is left behind but what is committed; the lease itself ends with its scope. */
   readonly leaveClean: Effect.Effect<void>
 }
@@ -152,8 +164,8 @@ export interface Journal {
     options: LeaseOptions
   ) => Effect.Effect<Lease, AlreadyRunning | JournalError, Scope.Scope>
   readonly load: (key: JournalKey) => Effect.Effect<Option.Option<Checkpoint>, JournalError>
-  /** The dead letters of a pipeline that no replay has settled yet, oldest first. */
-  readonly dead: (key: JournalKey) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
+  /** The dead letters of a pipeline that a filter lets through, in the order in which they were kept; all that wait, without one. */
+  readonly dead: (key: JournalKey, filter?: LetterFilter) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
   /** Keeps dead letters without a commit. */
   readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError>
   /** The items of the frontier of that name (P17). Default: it keeps none. */
@@ -215,7 +227,8 @@ const inMemory = (process: string): Journal => {
   interface Kept {
     readonly id: string
     checkpoint: Option.Option<Checkpoint>
-    letters: ReadonlyArray<KeptDeadLetter>
+    dead: Held
+    readonly seen: SeenKeys
     clean: boolean
     held: { readonly by: Host; readonly since: number } | undefined
   }
@@ -226,19 +239,13 @@ const inMemory = (process: string): Journal => {
     const kept = all.get(key) ?? {
       id: `${process}/${++ids}`,
       checkpoint: Option.none(),
-      letters: [],
+      dead: { letters: [], next: 1 },
+      seen: new SeenKeys(),
       clean: true,
       held: undefined
     }
     all.set(key, kept)
     return kept
-  }
-  const keep = (kept: Kept, letters: ReadonlyArray<DeadLetter>): void => {
-    const { length } = kept.letters
-    kept.letters = [
-      ...kept.letters,
-      ...letters.map((letter, i) => ({ ...letter, id: length + i + 1, replayed: false }))
-    ]
   }
   return {
     places: [],
@@ -260,6 +267,9 @@ const inMemory = (process: string): Journal => {
               ? Effect.void
               : Effect.fail(new LeaseLost({ pipeline: key.pipeline, holder: "this process" }))
           )
+          const change = (letters: LetterChange): void => {
+            kept.dead = changed(kept.dead, letters)
+          }
           const lease: Lease & { end: () => void } = {
             id: kept.id,
             host,
@@ -268,23 +278,36 @@ const inMemory = (process: string): Journal => {
             renewEvery: Option.none(),
             renew: lost,
             load: Effect.sync(() => kept.checkpoint),
+            seen: (step, keys) => Effect.sync(() => kept.seen.among(step, keys)),
             guard: (work) =>
               Effect.andThen(
                 Effect.map(lost, () => void (kept.clean = false)),
                 work
               ),
             commit: (write) =>
-              Frontiers.commit(write, ({ checkpoint, dead, replayed, restart }) =>
+              Frontiers.commit(write, ({ checkpoint, seen, ...letters }) =>
                 Effect.map(lost, () => {
-                  if (restart) kept.letters = []
-                  const marked = new Set(replayed)
-                  kept.letters = kept.letters.map((letter) =>
-                    marked.has(letter.id) ? { ...letter, replayed: true } : letter
-                  )
-                  keep(kept, dead)
+                  change(letters)
+                  if (letters.restart) kept.seen.clear()
+                  for (const { key, step } of seen) kept.seen.add(step, [key])
                   kept.checkpoint = Option.some(checkpoint)
                 })
               ),
+            purge: (filter) =>
+              Effect.map(lost, () => {
+                const purged = select(kept.dead.letters, filter).map(({ id }) => id)
+                change({ purged })
+                return purged.length
+              }),
+            adopt: (letters) =>
+              Effect.flatMap(Stream.runCollect(letters), (brought) =>
+                Effect.map(lost, () => {
+                  const dead = newcomers(kept.dead.letters, brought)
+                  change({ dead })
+                  return { added: dead.length, known: brought.length - dead.length }
+                })
+              ),
+            told: (told) => Effect.map(lost, () => change({ told })),
             leaveClean: Effect.sync(() => void (kept.clean = true)),
             end: () => {
               if (kept.held === held) kept.held = undefined
@@ -296,8 +319,12 @@ const inMemory = (process: string): Journal => {
       )
     },
     load: (key) => Effect.sync(() => of(key).checkpoint),
-    dead: (key) => Effect.sync(() => of(key).letters.filter((letter) => !letter.replayed)),
-    bury: (key, letters) => Effect.sync(() => keep(of(key), letters)),
+    dead: (key, filter) => Effect.sync(() => select(of(key).dead.letters, filter)),
+    bury: (key, dead) =>
+      Effect.sync(() => {
+        const kept = of(key)
+        kept.dead = changed(kept.dead, { dead })
+      }),
     frontier: Frontiers.make()
   }
 }

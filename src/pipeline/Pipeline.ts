@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import * as Offload from "../concurrency/Offload.ts"
 import type { TaskGroup } from "../concurrency/TaskGroup.ts"
+import { type Filter, filterOf } from "./DeadLetters.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
@@ -23,9 +24,11 @@ import type { BadDeadLetter, RunError, TooManyDeadLetters, ZipUneven } from "./R
 import type { Needs, Sink } from "./Sink.ts"
 import { batchOf, eachOf } from "./flow/Described.ts"
 import { meetingOf } from "./flow/Meeting.ts"
+import { scanOf, windowsOf } from "./flow/Windows.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
 import {
+  type Aggregate,
   type BatchOptions,
   type Branch,
   type Each,
@@ -38,11 +41,18 @@ import {
   type OutputElement,
   type StepDefaults,
   type Retry,
+  type StateAndOutput,
+  type ScanOptions,
+  type ScanOutput,
   type ServicesOf,
   type SinkStep,
   type Step,
   type StepOptions,
-  stepsOf
+  stepsOf,
+  type Key,
+  type UniqueOptions,
+  type WindowOf,
+  type WindowOptions
 } from "./Step.ts"
 
 export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
@@ -240,6 +250,91 @@ export const zip =
   <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<readonly [A, A2], E | E2 | ZipUneven, R | R2, P | P2> =>
     make(meetingOf("Zip", [self, that]), [])
 
+/**
+ * Lets pass the first element of each key, and drops every other one, which is counted as filtered. The journal keeps the keys, each in the
+ * commit that settles its element, so that it holds from run to run of a name, until a `restart`; a database is asked for them, and any
+ * other journal has them in memory. `collect` and `stream` know those of the one run.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline } from "skein"
+ *
+ * const once = Pipeline.from(["a", "b", "a"]).pipe(Pipeline.unique((word) => word), Pipeline.collect)
+ *
+ * await Effect.runPromise(Effect.provide(once, Journal.memory)) // => ["a", "b"]
+ * ```
+ */
+export const unique =
+  <A>(key: (value: A) => Key, options?: UniqueOptions) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E, R | Journal, P> =>
+    make(self.source, [...self.steps, { _tag: "Unique", name: options?.name ?? "unique", key }])
+
+/**
+ * Takes one element after the other, in the order in which they come, with a state: `f` gives the next state and what the element
+ * becomes, as they are or as an effect or a promise of both. It must leave the state that it was given as it is. The state after the
+ * elements that are settled is in the checkpoint, by `state`, so that a run that is resumed goes on with it; large ones make large
+ * commits. `onError` and `catch` as for `map`; an element that fails leaves the state alone.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Pipeline } from "skein"
+ *
+ * const sums = Pipeline.from([1, 2, 3]).pipe(
+ *   Pipeline.scan(0, (sum, n) => [sum + n, sum + n], { state: Schema.Number }),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(sums) // => [1, 3, 6]
+ * ```
+ */
+export const scan =
+  <A, S, X extends StateAndOutput<S>, O extends ScanOptions<A, S>>(
+    initial: NoInfer<S>,
+    f: (state: S, value: A) => X,
+    options: O & ScanOptions<A, S>
+  ) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ScanOutput<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+    make(self.source, [
+      ...self.steps,
+      scanOf({ initial, f, state: options.state, end: undefined }, { name: "scan", ...options })
+    ])
+
+/**
+ * What the elements of each window come to: windows of `every` so long, by the time that `at` gives, or of so many elements, one behind
+ * the other. A window by time is given when an element of a later one comes, `late` after its end where that is said; elements that come
+ * even later are dropped and counted as filtered. At the end of the source the open windows are given as they are, and once more, whole,
+ * when it has grown: write them by `from`, as with the `key` of a table. They are kept in the checkpoint, by `state`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Pipeline } from "skein"
+ *
+ * const clicks = [{ at: 1000, n: 2 }, { at: 59_000, n: 1 }, { at: 61_000, n: 5 }]
+ * const perMinute = Pipeline.from(clicks).pipe(
+ *   Pipeline.window(
+ *     { every: "1 minute", at: (click) => click.at },
+ *     { initial: 0, add: (sum, click) => sum + click.n, state: Schema.Number }
+ *   ),
+ *   Pipeline.map(({ from, value }) => [from, value]),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(perMinute) // => [[0, 3], [60000, 5]]
+ * ```
+ */
+export const window = <A, S>(
+  of: WindowOf<A>,
+  { add, initial, name = "window", state }: WindowOptions<A, S>
+): (<E, R, P>(self: Pipeline<A, E, R, P>) => Pipeline<Aggregate<S>, E, R, P>) => {
+  const step = scanOf(windowsOf(of, { add, initial, state }), { name })
+  return (self) => make(self.source, [...self.steps, step])
+}
+
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
   /** What its dead letters are kept under. Default: the name of the sink. */
@@ -301,13 +396,15 @@ export const to =
 
 export { Attempt, idempotencyKey, type Positions } from "./context/Attempt.ts"
 export type { AtMost, Delivery, Meet } from "./Guarantee.ts"
+export type { Aggregate, Key } from "./Step.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
 export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
-export type { Run, RunOptions, State, StepProgress } from "./Run.ts"
+export type { Run, RunOptions, State, StepLatency, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
+  BadState,
   type FailedAt,
   failedAt,
   type RunError,
@@ -315,6 +412,7 @@ export {
   SinkChanged,
   SourceChanged,
   StepDefect,
+  StepsChanged,
   TooManyDeadLetters,
   ZipUneven
 } from "./RunError.ts"
@@ -375,8 +473,9 @@ export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
   Effect.suspend(() => Runs.beside(options.name, Runs.begin(describe(job), checked(options))))
 
 /**
- * Runs the dead letters of a job again, each from the step it failed in, into the same sink. What settles is marked as
- * replayed in the same commit; what fails again is kept as a new dead letter. No run of that name may be alive meanwhile.
+ * Runs the dead letters of a job again, oldest first, all or those that `letters` lets through, each from the step it failed in, into
+ * the same sink. What settles is marked as replayed in the same commit; what fails again is kept as a new dead letter. One that cannot
+ * be read any more stays, and the replay fails with `BadDeadLetter` once all others ran. No run of that name may be alive meanwhile.
  *
  * @example
  * ```ts
@@ -402,9 +501,14 @@ export const start = <E, R, G extends Delivery, Q extends Delivery = never>(
  */
 export const replay = <E, R, G extends Delivery, Q extends Delivery = never>(
   job: Job<E, R, G>,
-  options: RunOptions<Satisfied<Q, G>>
+  options: ReplayOptions<Satisfied<Q, G>>
 ): Effect.Effect<Summary, E | RunError | JournalError, R> =>
-  Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options))))
+  Effect.suspend(() => Runs.toEnd(Runs.beginReplay(describe(job), checked(options), filterOf(options.letters ?? {}))))
+
+export interface ReplayOptions<out G> extends RunOptions<G> {
+  /** Which dead letters run again; the others stay as they are. Default all that wait. */
+  readonly letters?: Omit<Filter, "replayed"> | undefined
+}
 
 /**
  * Runs the first elements that a run would read now, `first` of them (default 10), and gives what would become of them: what each sink
@@ -573,6 +677,7 @@ const checked = (options: RunOptions<unknown>): RunOptions<Delivery> => {
   checkDuration("drainWithin", options.drainWithin)
   checkDuration("lease", options.lease)
   checkDuration("progress.interval", options.progress?.interval)
+  checkWhole("trace.every", options.trace?.every, 1)
   return options as RunOptions<Delivery>
 }
 

@@ -1,9 +1,11 @@
 /** What a run tells of itself, while it runs and at its end. */
 import type * as Duration from "effect/Duration"
 import type * as Option from "effect/Option"
+import type { StepProgress } from "./context/Counted.ts"
 import type { Delivery } from "./Guarantee.ts"
 import type { Counts } from "./Journal.ts"
 import type { Position } from "./Source.ts"
+
 export interface Progress extends Counts {
   readonly pipeline: string
   /** Attempts after the first, over all steps. */
@@ -14,6 +16,8 @@ export interface Progress extends Counts {
   readonly inFlight: number
   /** Elements from the watermark to the reader: larger than `inFlight` when one is slow. */
   readonly lag: number
+  /** How each step stands, from the first to the last, and the sink behind them. */
+  readonly steps: ReadonlyArray<StepProgress>
   readonly elapsed: Duration.Duration
   /** Settled elements a second since the start of this run. */
   readonly rate: number

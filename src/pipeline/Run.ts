@@ -4,11 +4,12 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type { StepProgress } from "./flow/Flow.ts"
+import type { StepProgress } from "./context/Counted.ts"
+import type { KeptDeadLetter } from "./Journal.ts"
 import type { Progress, Summary } from "./Progress.ts"
 import type { Range } from "./Step.ts"
 
-export type { StepProgress } from "./flow/Flow.ts"
+export type { StepLatency, StepProgress } from "./context/Counted.ts"
 
 /** What a run does at the moment; the last three are how it ended. */
 export type State = "running" | "paused" | "draining" | "done" | "drained" | "failed"
@@ -18,7 +19,7 @@ export interface Run<out E> {
   readonly name: string
   readonly state: Effect.Effect<State>
   readonly progress: Effect.Effect<Progress>
-  /** How each step stands, from the first to the last. */
+  /** How each step stands, from the first to the last, and the sink behind them. */
   readonly steps: Effect.Effect<ReadonlyArray<StepProgress>>
   /** Reads no more until `resume`; what is in flight is finished and committed. */
   readonly pause: Effect.Effect<void>
@@ -55,6 +56,11 @@ export interface RunOptions<out G> {
    */
   readonly onSinkChanged?: "refuse" | "begin" | undefined
   /**
+   * What to do when the job has not the steps with a state or with keys that it had before: refuse with `StepsChanged` (default), or let a step that is
+   * new begin with the elements that come now, and forget one that is gone.
+   */
+  readonly onStepsChanged?: "refuse" | "begin" | undefined
+  /**
    * What may be open between reader and watermark. Default 64 MiB, and 1,024 elements, or twice as many as `maxRows` where the sink
    * says which batch it prefers.
    */
@@ -74,6 +80,11 @@ export interface RunOptions<out G> {
    * gone: on another machine, or stopped. Default 15 seconds.
    */
   readonly lease?: Duration.Input | undefined
+  /**
+   * Told of each dead letter of this run once the commit that keeps it is durable; the next commit waits for it. At least once: where
+   * the run ends in between, the next one with an `onDead` begins with those that were not told.
+   */
+  readonly onDead?: ((letter: KeptDeadLetter) => Effect.Effect<void>) | undefined
   /** Told of the progress once an `interval` (default 1 second). */
   readonly progress?:
     | {
@@ -81,4 +92,9 @@ export interface RunOptions<out G> {
         readonly on: (progress: Progress) => Effect.Effect<void>
       }
     | undefined
+  /**
+   * Makes a span of what a step waits for with one element in `every`, where there is a tracer: the spans of requests hang below it, and
+   * what steps do with other elements makes none. Default: steps make the spans that they make, below that of the run.
+   */
+  readonly trace?: { readonly every: number } | undefined
 }

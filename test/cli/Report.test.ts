@@ -18,6 +18,7 @@ const progress: Progress = {
   moved: 3 * 1024 * 1024,
   inFlight: 64,
   lag: 100,
+  steps: [],
   elapsed: Duration.seconds(8),
   rate: 154.25,
   eta: Option.some(Duration.seconds(75.2))
@@ -43,6 +44,7 @@ const letter = (id: number): KeptDeadLetter => ({
   step: "fetch",
   input: `http://127.0.0.1/${id}`,
   cause: `answered ${500 + id}`,
+  causes: [],
   attempts: 5,
   path: "",
   version: null,

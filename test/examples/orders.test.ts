@@ -40,7 +40,7 @@ describe.concurrent("docs/examples/orders.ts", () => {
     () =>
       Effect.gen(function* () {
         const cwd = yield* Child.folder
-        const { bad, file, orders } = write(cwd, 100_000)
+        const { bad, file, orders } = write(cwd, 50_000)
         const child = yield* Programs.start("orders", cwd, [file])
         yield* Programs.until(() => stored(cwd).length > 0)
         yield* Programs.kill(child)
@@ -70,8 +70,8 @@ describe.concurrent("docs/examples/orders.ts", () => {
           expect(output).toMatch(/^986 orders written, 14 lines put aside\.$/m)
           expect(listed(output)).toEqual(bad)
           expect(stored(cwd)).toEqual(orders)
-          expect(yield* Programs.run(name, cwd, [file])).toMatch(/^0 orders written, 0 lines put aside\.$/m)
         }
+        expect(yield* Programs.run("orders", ours, [file])).toMatch(/^0 orders written, 0 lines put aside\.$/m)
       }),
     300_000
   )

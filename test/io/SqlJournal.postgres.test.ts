@@ -70,7 +70,7 @@ describe("the first use of a database", () => {
       const same = yield* journalOf(url, "a")
       const letters = (journal: Journal.Journal, at: number) =>
         journal.bury(Journal.keyOf(`${at}`), [
-          { step: "s", input: at, cause: "", attempts: 1, version: null, position: at, path: "", at }
+          { step: "s", input: at, cause: "", causes: [], attempts: 1, version: null, position: at, path: "", at }
         ])
       yield* Effect.all(
         [...journals, ...journals.map(() => same)].map((journal, at) => letters(journal, at)),
@@ -117,7 +117,17 @@ describe("the first use of a database", () => {
       yield* committed(yield* journalOf(url, "b"))
       yield* run(url, `GRANT SELECT, INSERT, UPDATE, DELETE ON skein_run, skein_dead TO ${name}`)
       yield* committed(journal, [2])
-      const letter = { step: "s", input: 1, cause: "", attempts: 1, version: null, position: 1, path: "", at: 1 }
+      const letter = {
+        step: "s",
+        input: 1,
+        cause: "",
+        causes: [],
+        attempts: 1,
+        version: null,
+        position: 1,
+        path: "",
+        at: 1
+      }
       yield* journal.bury(key, [letter])
       assert.strictEqual((yield* journal.dead(key)).length, 1)
       assert.deepEqual(yield* aheadOf(journal), [2])
@@ -181,6 +191,7 @@ describe("names and causes", () => {
           step: name,
           input: name,
           cause: name,
+          causes: [{ depth: 0, name, message: name }],
           attempts: 1,
           version: name,
           position: name,

@@ -21,6 +21,10 @@ const letter = (changes: Partial<Journal.DeadLetter> = {}): Journal.DeadLetter =
   step: "parse",
   input: { line: "x'\"; DROP TABLE skein_dead; --" },
   cause: "no number",
+  causes: [
+    { depth: 0, name: "Refused", message: "x'\"\u0000\ud800\u001b[31m", stack: "at a (b.ts:1:2)\nat c" },
+    { depth: 1, name: "", message: "" }
+  ],
   attempts: 4,
   version: "2",
   position: { byte: 12, line: 1 },

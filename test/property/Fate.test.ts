@@ -60,6 +60,7 @@ const letter = (input: number): DeadLetter => ({
   step: "step",
   input,
   cause: "",
+  causes: [],
   attempts: 1,
   position: null,
   path: "",

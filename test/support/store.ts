@@ -2,12 +2,16 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { Journal, Sink } from "skein"
+import { changed, type HeldLetter, type LetterChange, newcomers, select } from "../../src/pipeline/context/Letter.ts"
 
 export interface Store<A> {
   rows: Array<A>
   checkpoint: Journal.Checkpoint | undefined
-  letters: Array<Journal.KeptDeadLetter>
+  letters: ReadonlyArray<HeldLetter>
+  /** Step and key. */
+  seen: Array<string>
   /** Whether each transaction is rolled back once and runs again, as databases do that cannot serialize it. */
   twice: boolean
   /** Every watermark and how many rows were there with it, in the order of the commits. */
@@ -36,18 +40,23 @@ export const make = <A>(): Store<A> => {
   const cut = (since: Option.Option<Schema.Json>) => {
     lines.length = Option.getOrElse(since, () => lines.length) as number
   }
+  const change = (letters: LetterChange) => {
+    const next = 1 + Math.max(0, ...store.letters.map(({ id }) => id))
+    store.letters = changed({ letters: store.letters, next }, letters).letters
+  }
   const load = Effect.sync(() => Option.fromUndefinedOr(store.checkpoint))
   const store: Store<A> = {
     rows: [],
     checkpoint: undefined,
     letters: [],
+    seen: [],
     twice: false,
     commits: [],
     free: () => void (held = false),
     journal: {
       places: [],
       load: () => load,
-      dead: () => Effect.sync(() => store.letters.filter((letter) => !letter.replayed)),
+      dead: (_, filter) => Effect.sync(() => select(store.letters, filter)),
       bury: () => Effect.die("not here"),
       lease: ({ pipeline }) =>
         Effect.acquireRelease(
@@ -74,11 +83,31 @@ export const make = <A>(): Store<A> => {
               renewEvery: Option.none(),
               renew: fence,
               load,
+              seen: (step, keys) =>
+                Effect.andThen(
+                  Effect.yieldNow,
+                  Effect.sync(() => new Set(keys.filter((key) => store.seen.includes(`${step} ${key}`))))
+                ),
               guard: (work) =>
                 Effect.andThen(
                   Effect.map(fence, () => void (clean = false)),
                   work
                 ),
+              purge: (filter) =>
+                Effect.map(fence, () => {
+                  const purged = select(store.letters, filter).map(({ id }) => id)
+                  change({ purged })
+                  return purged.length
+                }),
+              adopt: (letters) =>
+                Effect.flatMap(Stream.runCollect(letters), (brought) =>
+                  Effect.map(fence, () => {
+                    const dead = newcomers(store.letters, brought)
+                    change({ dead })
+                    return { added: dead.length, known: brought.length - dead.length }
+                  })
+                ),
+              told: (told) => Effect.map(fence, () => change({ told })),
               leaveClean: Effect.sync(() => void (clean = true)),
               commit: (write) =>
                 Effect.suspend(() => {
@@ -88,16 +117,13 @@ export const make = <A>(): Store<A> => {
                   })
                   return Effect.map(
                     store.twice ? Effect.andThen(attempt, attempt) : attempt,
-                    ({ checkpoint, dead, replayed, restart }) => {
+                    ({ checkpoint, seen, ...letters }) => {
                       store.rows.push(...staged)
                       store.checkpoint = checkpoint
-                      const kept = restart ? [] : store.letters
-                      store.letters = [
-                        ...kept.map((letter) => ({
-                          ...letter,
-                          replayed: letter.replayed || replayed.includes(letter.id)
-                        })),
-                        ...dead.map((letter, i) => ({ ...letter, id: kept.length + i + 1, replayed: false }))
+                      change(letters)
+                      store.seen = [
+                        ...(letters.restart ? [] : store.seen),
+                        ...seen.map(({ key, step }) => `${step} ${key}`)
                       ]
                       store.commits.push({ checkpoint, rows: store.rows.length })
                     }

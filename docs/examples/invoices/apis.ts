@@ -15,14 +15,14 @@ export interface Invoice {
   readonly cents: number
 }
 
-export const invoices: ReadonlyArray<Invoice> = Array.from({ length: 300 }, (_, i) => ({
+export const invoices: ReadonlyArray<Invoice> = Array.from({ length: 150 }, (_, i) => ({
   id: i + 1,
   customer: `customer ${(i * i) % 11}`,
   // A ledger books nothing for nothing.
   cents: i % 50 === 24 ? 0 : (i + 1) * 10
 }))
 
-const perPage = 40
+const perPage = 20
 const pagesOfToken = 3
 
 /** What the two have seen. */

@@ -8,8 +8,11 @@
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout as sleep } from "node:timers/promises"
 import pMap from "p-map"
-import robotsParser from "robots-parser"
+import robotsModule from "robots-parser"
 import { serve } from "../crawler/site.ts"
+
+// It is the function itself, whatever its types say.
+const robotsParser = robotsModule as unknown as typeof robotsModule.default
 
 const agent = "twin-crawler"
 const transient = new Set([408, 425, 429, 500, 502, 503, 504])

@@ -3,7 +3,7 @@
  *
  *     node docs/examples/twins/tail.ts access.log
  */
-import { existsSync } from "node:fs"
+import { existsSync, renameSync, writeFileSync } from "node:fs"
 import { open, stat, type FileHandle } from "node:fs/promises"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -63,6 +63,13 @@ const readOn = async (file: FileHandle, inode: number, byte: number): Promise<nu
   return byte + end
 }
 
+const measure = () => {
+  const counts = { tail_requests_total: written, tail_skipped_total: skipped }
+  const lines = Object.entries(counts).map(([name, count]) => `# TYPE ${name} counter\n${name} ${count}\n`)
+  writeFileSync("tail.prom.new", lines.join(""))
+  renameSync("tail.prom.new", "tail.prom")
+}
+
 let file = await open(log)
 let { ino } = await file.stat()
 const known = database.prepare("SELECT inode, byte FROM place WHERE file = ?").get(log)
@@ -77,6 +84,7 @@ while (!stopped) {
   if (!paused) byte = await readOn(file, ino, byte)
   if (Date.now() - told >= 1000) {
     told = Date.now()
+    measure()
     const rate = (written + skipped) / ((told - began) / 1000)
     console.log(`${written} requests, ${skipped} lines that are none, ${rate.toFixed(0)} a second`)
   }
@@ -93,6 +101,7 @@ while (!stopped) {
   await sleep(250)
 }
 await file.close()
+measure()
 const all = database.prepare("SELECT count(*) AS count FROM requests").get()
 database.close()
 console.log(`Stopped: ${written} requests, ${skipped} lines that are none; ${String(all?.["count"])} requests in all.`)

@@ -62,21 +62,30 @@ export const start = (
       )
     }
     const summary = yield* run.await
-    const dead = summary.dead > 0 ? yield* journal.dead(keyOf(plan)) : []
-    yield* report.finish(summary, dead.slice(-summary.dead), endOf(plan, place !== undefined))
+    const dead = yield* newest(journal, plan, summary)
+    yield* report.finish(summary, dead, endOf(plan, place !== undefined))
     yield* judge(plan, summary)
   }).pipe(TaskGroup.open, retold(plan), Effect.ensuring(report.clear), provide(plan))
 
-/** Runs the dead letters of an earlier run again; those that are left count as dead in the summary. */
-export const replay = (plan: Plan, report: Report): Effect.Effect<void, unknown, Main.Services> =>
+/** Runs dead letters of an earlier run again. */
+export const replay = (
+  plan: Plan,
+  report: Report,
+  letters: Pipeline.ReplayOptions<never>["letters"]
+): Effect.Effect<void, unknown, Main.Services> =>
   Effect.gen(function* () {
     const journal = yield* journalOf(plan)
-    const options = { ...plan.options, name: plan.name, progress: report.progress }
+    const options = { ...plan.options, name: plan.name, progress: report.progress, letters }
     const summary = yield* Pipeline.replay(plan.job, options)
-    const left = yield* journal.dead(keyOf(plan))
-    yield* report.finish({ ...summary, resumed: false, dead: left.length }, left, endOf(plan, true))
+    yield* report.finish({ ...summary, resumed: false }, yield* newest(journal, plan, summary), endOf(plan, true))
     yield* judge({ ...plan, maxDead: undefined }, summary)
   }).pipe(retold(plan), Effect.ensuring(report.clear), provide(plan))
+
+/** The dead letters that a run has made. */
+const newest = (journal: Journal, plan: Plan, { dead }: Summary) =>
+  dead === 0
+    ? Effect.succeed([])
+    : Effect.map(journal.dead(keyOf(plan), { newest: true, limit: dead }), (letters) => letters.toReversed())
 
 const endOf = ({ filtered }: Plan, isKept: boolean): End => ({ filtered: filtered ?? "filtered", isKept })
 
@@ -121,10 +130,10 @@ const journalOf = (plan: Plan): Effect.Effect<Journal, never, Needs> =>
     Option.match({ onNone: () => Journal, onSome: (journal) => Effect.succeed(journal) })
   )
 
-/** Where the database of a journal is, if it is one that stays. */
+/** Where a journal is, if it is one that stays: a database, or a file. */
 const placeOf = (journal: Journal): Effect.Effect<string | undefined> =>
   Effect.map(Effect.serviceOption(Db.Db), (db) => {
-    if (Option.isNone(db) || db.value.journal !== journal) return undefined
+    if (Option.isNone(db) || db.value.journal !== journal) return journal.places[0]
     return db.value.durable ? db.value.name : undefined
   })
 

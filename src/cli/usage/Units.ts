@@ -1,6 +1,7 @@
 /** Values with units as people write them on a command line: `10s`, `16MiB`, `100/s`. */
 import * as ByteSize from "effect/ByteSize"
 import * as Flag from "effect/cli/Flag"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 
@@ -9,6 +10,25 @@ export interface Rate {
   /** In milliseconds. */
   readonly per: number
 }
+
+/** The number that something has in a list, as #7. */
+export const number = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("<number>"),
+    Flag.filterMap(
+      (text) => Option.filter(whole(text), (n) => n >= 1),
+      () => "the number of one that is listed, as 7 for #7"
+    )
+  )
+
+/** A time, once it is known what time it is. */
+export type Time = (now: number) => number
+
+export const time = (name: string): Flag.Flag<Time> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("<time>"),
+    Flag.filterMap(parseTime, () => "a time such as 2026-01-31 or 2026-01-31T18:00Z, or how long ago, as 2h")
+  )
 
 export const duration = (name: string): Flag.Flag<Duration.Duration> =>
   Flag.String(name).pipe(
@@ -61,6 +81,24 @@ const parseDuration = (text: string): Option.Option<Duration.Duration> => {
   if (!isUnit(unit)) return Option.none()
   return Option.filter(Duration.fromInput(`${Number(amount)} ${units[unit]}`), Duration.isPositive)
 }
+
+const parseTime = (text: string): Option.Option<Time> =>
+  Option.orElse(
+    Option.map(
+      parseDuration(text),
+      (ago): Time =>
+        (now) =>
+          now - Duration.toMillis(ago)
+    ),
+    () =>
+      Option.map(
+        // What JavaScript takes for a date besides is not what anybody meant.
+        Option.filter(DateTime.make(text), () => /^\d{4}-\d{2}-\d{2}/.test(text)),
+        ({ epochMilliseconds }): Time =>
+          () =>
+            epochMilliseconds
+      )
+  )
 
 const parseSize = (text: string): Option.Option<number> =>
   Option.orElse(whole(text), () => Option.flatMap(ByteSize.fromString(text), ByteSize.toNumber)).pipe(

@@ -16,6 +16,65 @@ export const of = (error: unknown, most = 8000): string => {
   return text.length > most ? `${text.slice(0, most)}…` : text
 }
 
+/** One of the failures that a failure is made of or came of. */
+export interface Link {
+  /** 0 for the failure itself, 1 for what caused it or what it is made of, and so on. */
+  readonly depth: number
+  /** Its class or tag; "" where it has none. */
+  readonly name: string
+  readonly message: string
+  /** The frames of its stack, a line each. */
+  readonly stack?: string
+}
+
+/** A failure and behind it what it came of, one by one: bounded, and without secrets; control characters are as they were. */
+export const links = (error: unknown): ReadonlyArray<Link> => {
+  const all: Array<Link> = []
+  const seen = new Set<unknown>()
+  let left = mostOfLinks
+  const add = (one: unknown, depth: number): void => {
+    if (one === undefined || one === null || seen.has(one) || depth > deepest || all.length === mostLinks) return
+    if (isObject(one)) seen.add(one)
+    const parts = partsOf(one)?.slice(0, widest) ?? []
+    if (isCause(one)) return parts.forEach((part) => add(part, depth))
+    const [said, fields] = saidBy(one)
+    const message = hiddenAndCut(said + fields, Math.min(longestMessage, left))
+    const frames = framesOf(one)
+    const stack = hiddenAndCut(frames, Math.min(longestStack, left - message.length))
+    left = Math.max(0, left - message.length - stack.length)
+    all.push({ depth, name: cut(nameOf(one), longestField), message, ...(stack !== "" && { stack }) })
+    for (const part of parts) add(part, depth + 1)
+    add(Foreign.get(one, "cause"), depth + 1)
+  }
+  add(error, 0)
+  return all
+}
+
+const mostLinks = 20
+const mostOfLinks = 32_000
+const longestMessage = 4000
+const longestStack = 2000
+const mostFrames = 16
+
+/** Without the message, which it begins with. */
+const framesOf = (error: unknown): string => {
+  const stack = Foreign.isError(error) ? Foreign.get(error, "stack") : undefined
+  if (typeof stack !== "string") return ""
+  const lines = stack.slice(-mostOfLinks).split("\n")
+  const first = lines.findIndex((line) => /^\s+at /.test(line))
+  if (first < 0) return ""
+  const frames = lines.slice(first).filter((line) => /^\s+at /.test(line))
+  return frames
+    .slice(0, mostFrames)
+    .map((line) => line.trim())
+    .join("\n")
+}
+
+/** Cut last, as half a secret cannot be told from what is none. */
+const hiddenAndCut = (text: string, most: number): string =>
+  cut(Secrets.hidden(text.slice(0, most + longestSecret)), most)
+const longestSecret = 4000
+
 interface Telling {
   readonly seen: Set<unknown>
   readonly most: number
@@ -32,7 +91,7 @@ const told = (error: unknown, { depth, most, seen }: Telling): string => {
   if (isObject(error)) seen.add(error)
   const inner = { seen, most, depth: depth + 1 }
   const [message, fields] = saidBy(error)
-  let text = named(error, cut(message, most)) + fields
+  let text = named(error, cut(message, most + longestSecret)) + fields
   const parts = partsOf(error)
   if (depth < deepest && parts !== undefined) text = several(text, parts, inner)
   const cause = isCause(error) ? undefined : Foreign.get(error, "cause")
@@ -78,13 +137,15 @@ const several = (text: string, parts: ReadonlyArray<unknown>, inner: Telling): s
 
 /** With its class, where the message does not say all by itself. */
 const named = (error: unknown, message: string): string => {
-  const tag = tagOf(error)
-  const name = Foreign.isError(error) ? (Foreign.nameOf(error) ?? "Error") : (tag ?? "")
+  const name = nameOf(error)
   if (message === "") return name
   const repeats = name === "" || name === "Error" || name.startsWith("Symbol(") || message.startsWith(`${name}: `)
   if (repeats || isWorded(error)) return message
   return `${name}: ${message}`
 }
+
+const nameOf = (error: unknown): string =>
+  Foreign.isError(error) ? (Foreign.nameOf(error) ?? "Error") : (tagOf(error) ?? "")
 
 /** Its message, and behind it the fields that the message leaves out. */
 const saidBy = (error: unknown): readonly [message: string, fields: string] => {

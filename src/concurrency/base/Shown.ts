@@ -11,7 +11,8 @@ export const indented = (indentation: string, shown: string): string =>
 /** A value as JSON on one line; what is secret by the name of its field is not shown. */
 export const json = (value: unknown): string => escaped(JSON.stringify(value, hiddenInJson))
 
-const escaped = (text: string): string =>
+/** Without characters that a terminal obeys; JSON stays the JSON that it was. */
+export const escaped = (text: string): string =>
   text.replaceAll(
     /[^\P{Cc}\n\t]|[\u2028-\u202E\u2066-\u2069]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`

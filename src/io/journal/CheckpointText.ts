@@ -30,6 +30,7 @@ const Kept = Schema.Struct({
   inputs: Schema.optionalKey(Schema.Record(Schema.String, Schema.Struct(place))),
   sinks: Schema.Record(Schema.String, Schema.Struct({ fingerprint: Fingerprint, state: Schema.Json })),
   unnamed: Schema.optionalKey(Schema.Struct({ state: Optional })),
+  steps: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
   counts: Counts,
   finished: Schema.Boolean
 })

@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Work } from "../context/Attempt.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
-import { type Batch, type Fate, gathered, type Refused } from "../fate/Fate.ts"
+import { type Batch, type Fate, gathered, type Refused, type Standing, standsOf } from "../fate/Fate.ts"
 import { mayPass } from "../frontier/Adding.ts"
 import type { FrontierError } from "../FrontierError.ts"
 import { type Checkpoint, type Commit, JournalError, type Lease } from "../Journal.ts"
@@ -15,6 +15,7 @@ import type { Intake } from "./Intake.ts"
 import { spotOf } from "./Inputs.ts"
 import { type Outlets, RowsRefused, type States } from "./Outlets.ts"
 import { failed, WriteFailed } from "./Search.ts"
+import type { StepStates } from "./StepStates.ts"
 
 export interface CommitterOptions {
   readonly pipeline: string
@@ -23,6 +24,8 @@ export interface CommitterOptions {
   readonly letters: DeadLetters
   readonly intake: Intake
   readonly outlets: Outlets
+  readonly insight: Watch
+  readonly states: StepStates
   /** Writes what steps have added to frontiers. */
   readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
   /** What becomes of rows that the sink will not take. */
@@ -33,6 +36,18 @@ export interface CommitterOptions {
   readonly within: Duration.Duration
   /** Whether the first commit forgets what an earlier run has kept. */
   readonly restart: boolean
+  /** Tells of the dead letters that nobody was told of yet, where somebody wants to know. */
+  readonly tell: Effect.Effect<void, unknown> | undefined
+}
+
+/** Looks at commits. */
+interface Watch {
+  readonly commit: <E, R>(
+    batch: Batch,
+    standing: Standing,
+    attempts: () => number,
+    commit: Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, E, R>
 }
 
 export class Committer {
@@ -40,6 +55,8 @@ export class Committer {
   isCertain = true
   private readonly options: CommitterOptions
   private restart: boolean
+  /** Transactions of the commit that is under way, so far. */
+  private attempts = 0
 
   constructor(options: CommitterOptions) {
     this.options = options
@@ -72,8 +89,12 @@ export class Committer {
 
   /** What a new sink starts with must be known, or what a killed run left would pass for what was there before. */
   get begin(): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake, outlets } = this.options
-    return this.restart || outlets.isNew ? this.commit(fate.take(), false) : this.tell(intake.start)
+    const { fate, intake, outlets, tell = Effect.void } = this.options
+    return Effect.andThen(
+      this.restart || outlets.isNew ? this.commit(fate.take(), false) : this.tell(intake.start),
+      // What an earlier run has kept, and was cut off in telling.
+      tell
+    )
   }
 
   /** All is settled, and the source was read to its end. */
@@ -95,11 +116,15 @@ export class Committer {
   }
 
   private commit(batch: Batch, finished: boolean): Effect.Effect<void, unknown, unknown> {
-    const { fate, intake } = this.options
+    const { fate, insight, intake, states } = this.options
     const standing = fate.after(batch)
-    return Effect.flatMap(intake.keep(standing.places, finished), (place) =>
-      this.commitWithout(batch, { ...place, sinks: {}, counts: standing.counts }, finished, noRows)
+    this.attempts = 0
+    const commit = Effect.flatMap(states.next(standsOf(batch)), (steps) =>
+      Effect.flatMap(intake.keep(standing.places, finished), (place) =>
+        this.commitWithout(batch, { ...place, sinks: {}, steps, counts: standing.counts }, finished, noRows)
+      )
     )
+    return insight.commit(batch, standing, () => this.attempts, commit)
   }
 
   /** Commits all of a batch but the rows that were refused, and what those became; again where the sink refuses more. */
@@ -109,13 +134,14 @@ export class Committer {
     finished: boolean,
     refused: ReadonlyMap<number, Refused>
   ): Effect.Effect<void, unknown, unknown> {
-    const { addWork, fate, intake, outlets, sink } = this.options
+    const { addWork, fate, intake, outlets, sink, tell } = this.options
     const { units } = batch
     const instead = [...refused.values()]
     const rows = refused.size === 0 ? batch.rows : batch.rows.filter((_, row) => !refused.has(row))
     const counts = refused.size === 0 ? next.counts : fate.after(batch, instead).counts
     const dead = gathered(units, (unit) => unit.dead).concat(instead.flatMap(({ letter }) => letter ?? []))
     const replayed = gathered(units, (unit) => unit.letters)
+    const seen = gathered(units, (unit) => unit.seen)
     let states: States = outlets.states
     // A replay comes to its end, and the source may not have.
     const ends = finished && next.finished
@@ -123,7 +149,14 @@ export class Committer {
     const written = Effect.suspend(() =>
       Effect.map(outlets.write(rows, ends, sink.onError !== "fail"), (written): Commit => {
         states = written
-        return { checkpoint: { ...next, sinks: written, counts }, dead, replayed, restart: this.restart }
+        return {
+          checkpoint: { ...next, sinks: written, counts },
+          dead,
+          untold: tell !== undefined,
+          replayed,
+          seen,
+          restart: this.restart
+        }
       })
     )
     const work = gathered(units, (unit) => unit.work)
@@ -146,10 +179,12 @@ export class Committer {
         )
       }
       outlets.settle(states)
+      this.options.states.settle(next.steps)
       this.restart = false
       fate.settle(batch, instead)
       for (const { account, taken } of accounts) account.settled(taken)
-      return this.tell(next)
+      const settled = this.tell(next)
+      return tell === undefined || dead.length === 0 ? settled : Effect.andThen(settled, tell)
     })
   }
 
@@ -169,6 +204,7 @@ export class Committer {
     const { lease, sink } = this.options
     const once = Effect.suspend(() => {
       this.isCertain = false
+      this.attempts += 1
       return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
     })
     const { retry } = sink

@@ -7,11 +7,11 @@ import * as Stream from "effect/Stream"
 import { none } from "../fate/Counts.ts"
 import type { Arrival, Begins } from "../fate/Fate.ts"
 import type { Settled } from "../fate/Window.ts"
-import type { Checkpoint, KeptDeadLetter } from "../Journal.ts"
-import { BadDeadLetter } from "../RunError.ts"
+import type { Checkpoint, JournalError, KeptDeadLetter } from "../Journal.ts"
 import type { Account, Fingerprint, Position, Source } from "../Source.ts"
 import { type Branch, type Failing, isMeeting, sourcesOf, stepsOf } from "../Step.ts"
 import { inputsOf, nowhere, type Spot, spotOf, spotsOf } from "./Inputs.ts"
+import type { Unread } from "./Letters.ts"
 
 /** What a checkpoint says of the sources. */
 export type Places = Spot & Pick<Checkpoint, "inputs" | "finished">
@@ -34,6 +34,8 @@ export interface Intake {
   /** Whether some of it was settled before. */
   readonly resumed: boolean
   readonly size: Option.Option<number>
+  /** Whether, at the end of what comes in, there are no more elements. Default true. */
+  readonly ends?: boolean | undefined
   readonly keep: (settled: ReadonlyArray<Settled>, finished: boolean) => Effect.Effect<Places, unknown, unknown>
 }
 
@@ -123,47 +125,56 @@ const isSame = (one: Option.Option<Position>, other: Option.Option<Position>): b
 
 /** Dead letters, each at the step it failed in. The sources are not read, and what is kept of them stays. */
 export const ofLetters = (
-  pipeline: string,
-  letters: ReadonlyArray<KeptDeadLetter>,
+  pages: Stream.Stream<ReadonlyArray<KeptDeadLetter>, JournalError>,
   branch: Branch,
   sink: Failing,
-  start: Checkpoint
-): Effect.Effect<Intake, BadDeadLetter, unknown> =>
-  Effect.gen(function* () {
-    const steps: ReadonlyArray<Failing> = [...stepsOf(branch).filter((step) => step._tag === "Each"), sink]
-    const sources = sourcesOf(branch)
-    const arrivals = sources.map((): Array<Arrival> => [])
-    for (const letter of letters) {
-      const step = steps.find(({ name }) => name === letter.step)
-      const bad = (reason: string) =>
-        new BadDeadLetter({ pipeline, step: letter.step, tried: `run dead letter ${letter.id} again`, reason })
-      if (step === undefined || typeof step.onError === "string") {
-        const names = steps.map(({ name }) => name).join(", ")
-        return yield* bad(`the pipeline has no step of that name with dead letters any more; it has ${names}`)
-      }
-      const { deadLetter } = step.onError
-      const value = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(deadLetter))(letter.input).pipe(
-        Effect.mapError((error) => bad(error.message))
-      )
-      const replays = { letter: letter.id, step: letter.step, path: letter.path, at: letter.at }
-      // A step works until all that flows into it has ended.
-      const source = sources.indexOf(firstBefore(step.name, branch) ?? sources[0]!)
-      arrivals[source]!.push({ value, position: letter.position, bytes: 0, replays })
+  start: Checkpoint,
+  /** Those that cannot be run: they stay, and do not keep the others from it. */
+  unread: Unread
+): Intake => {
+  const steps: ReadonlyArray<Failing> = [...stepsOf(branch).filter((step) => "onError" in step), sink]
+  const sources = sourcesOf(branch)
+  // A step works until all that flows into it has ended.
+  const sourceOf = ({ step }: KeptDeadLetter) => firstBefore(step, branch) ?? sources[0]!
+  const arrivalOf = (letter: KeptDeadLetter): Effect.Effect<ReadonlyArray<Arrival>, never, unknown> => {
+    const step = steps.find(({ name }) => name === letter.step)
+    if (step === undefined || typeof step.onError === "string") {
+      const names = steps.map(({ name }) => name).join(", ")
+      const reason = `the pipeline has no step of that name with dead letters any more; it has ${names}`
+      return Effect.sync(() => (unread.add(letter, reason), []))
     }
-    return {
-      start,
-      inlets: arrivals.map((some) => ({
-        resume: unsettled,
-        arrivals: Stream.fromArray(some),
-        settled: () => Effect.void,
-        keep: () => Effect.succeed(nowhere)
-      })),
-      resumable: true,
-      resumed: false,
-      size: Option.none(),
-      keep: () => Effect.succeed(start)
-    }
-  })
+    const replays = { letter: letter.id, step: letter.step, path: letter.path, at: letter.at }
+    const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(step.onError.deadLetter))
+    return Effect.matchEffect(decode(letter.input), {
+      onSuccess: (value) => Effect.succeed([{ value, position: letter.position, bytes: 0, replays }]),
+      onFailure: (error) => Effect.sync(() => (unread.add(letter, error.message), []))
+    })
+  }
+  return {
+    start,
+    inlets: sources.map((source) => ({
+      resume: unsettled,
+      arrivals: Stream.flattenIterable(
+        Stream.mapEffect(pages, (letters) =>
+          Effect.map(
+            Effect.forEach(
+              letters.filter((letter) => sourceOf(letter) === source),
+              arrivalOf
+            ),
+            (all) => all.flat()
+          )
+        )
+      ),
+      settled: () => Effect.void,
+      keep: () => Effect.succeed(nowhere)
+    })),
+    resumable: true,
+    resumed: false,
+    size: Option.none(),
+    ends: start.finished,
+    keep: () => Effect.succeed(start)
+  }
+}
 
 /** The first of the sources whose elements come to a step. */
 const firstBefore = (step: string, branch: Branch): ReturnType<typeof sourcesOf>[number] | undefined => {

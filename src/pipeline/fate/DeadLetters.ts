@@ -25,16 +25,42 @@ export interface Failed {
   readonly at?: number | undefined
 }
 
+interface GivenUp {
+  skipped: number
+  dead: number
+}
+
+const nothing: Readonly<GivenUp> = { skipped: 0, dead: 0 }
+
 export class DeadLetters {
   private readonly pipeline: string
   private readonly version: string | null
   private readonly fate: Fate
   private readonly counts = new Map<Failing, number>()
+  /** What was given up so far, by the name of the step. */
+  private readonly given = new Map<string, GivenUp>()
 
   constructor(pipeline: string, version: string | undefined, fate: Fate) {
     this.pipeline = pipeline
     this.version = version ?? null
     this.fate = fate
+  }
+
+  /** What of these steps was given up so far. */
+  of(steps: ReadonlyArray<string>): Readonly<GivenUp> {
+    const all = { skipped: 0, dead: 0 }
+    for (const step of steps) {
+      const { dead, skipped } = this.given.get(step) ?? nothing
+      all.skipped += skipped
+      all.dead += dead
+    }
+    return all
+  }
+
+  private count(step: string, what: keyof GivenUp): void {
+    const given = this.given.get(step) ?? { ...nothing }
+    this.given.set(step, given)
+    given[what] += 1
   }
 
   /** Decides the fate of an element that a step failed on; fails where that ends the run. Gives the letter, if one is kept. */
@@ -77,7 +103,10 @@ export class DeadLetters {
     failed: Failed
   ): Effect.Effect<DeadLetter | undefined, TooManyDeadLetters | BadDeadLetter, unknown> {
     const { name, onError } = step
-    if (typeof onError === "string") return Effect.undefined
+    if (typeof onError === "string") {
+      this.count(name, "skipped")
+      return Effect.undefined
+    }
     const dead = (this.counts.get(step) ?? 0) + 1
     this.counts.set(step, dead)
     if (isOverBudget(onError.maxDead, dead, this.fate.read)) {
@@ -95,10 +124,12 @@ export class DeadLetters {
     { at, attempts, error, input, path, position }: Failed
   ): Effect.Effect<DeadLetter, BadDeadLetter, unknown> {
     return Effect.gen({ self: this }, function* () {
+      this.count(step, "dead")
       return {
         step,
         input: yield* this.encoded(step, policy, input),
         cause: ErrorText.of(error),
+        causes: ErrorText.links(error),
         attempts,
         position,
         path,

@@ -3,12 +3,13 @@
  * commit takes what is complete and settles it once that is durable; nobody else changes a `Unit`.
  */
 import type { Work } from "../context/Attempt.ts"
-import type { Counts, DeadLetter } from "../Journal.ts"
+import type { Counts, DeadLetter, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { Budget, Quota } from "./Budget.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
+import { blockOf, type Succession, type Stand, type Turn } from "./Succession.ts"
 import { Signal } from "./Signal.ts"
-import type { Unit } from "./Unit.ts"
+import { type Home, Unit } from "./Unit.ts"
 import { type Limits, type Settled, Window } from "./Window.ts"
 
 /** An element on its way in: at the first step, or, where a dead letter is run again, at the step it failed in. */
@@ -169,9 +170,14 @@ export class Fate {
   /** The other settles no sooner than the unit: with it, where that is not complete. */
   tie(unit: Unit, other: Unit): void {
     const { root } = unit
-    if (root.live === 0 || root === other.root) return
-    root.absorb(other.root)
-    this.underway -= 1
+    if (root.taken || root === other.root) return
+    if (root.live > 0) {
+      root.absorb(other.root)
+      this.underway -= 1
+    } else {
+      other.root.inTurn = true
+      for (const { succession } of root.turns) this.turn(other, succession)
+    }
   }
 
   /** What the unit became takes so much more memory. */
@@ -203,6 +209,25 @@ export class Fate {
     this.grow(unit, bytes)
   }
 
+  /** One descendant is the first of its key: others of that key are dropped once the unit has settled. */
+  mark(unit: Unit, seen: Seen): void {
+    unit.root.mark(seen)
+  }
+
+  /** One descendant went through the step that a succession is of. */
+  turn(unit: Unit, succession: Succession<Unit>): void {
+    const { root } = unit
+    root.turn(succession.join(root))
+  }
+
+  /** A unit of no element of the source, for what a step gives when there are no more. */
+  append(position: Position): Unit {
+    const unit = new Unit(position, 0, undefined, nowhere)
+    unit.count = 0
+    this.underway += 1
+    return unit
+  }
+
   /** One descendant has reached the sink. */
   output(unit: Unit, value: unknown): void {
     unit.root.add(value)
@@ -215,8 +240,31 @@ export class Fate {
     root.live -= 1
     if (root.live > 0) return
     this.underway -= 1
+    if (root.turns.length === 0) this.complete(root)
+    else this.release(root)
+  }
+
+  /** What is at the head of all its successions is complete, alone or with what it stands among. */
+  private release(unit: Unit): void {
+    const successions = new Set(successionsOf(unit))
+    for (const succession of successions) {
+      successions.delete(succession)
+      for (let { head } = succession; head !== undefined; { head } = succession) {
+        const block = blockOf(head)
+        if (block === undefined) break
+        for (const other of block) if (other !== head) head.absorb(other)
+        for (const one of successionsOf(head)) {
+          one.leave(head)
+          if (one !== succession) successions.add(one)
+        }
+        this.complete(head)
+      }
+    }
+  }
+
+  private complete(root: Unit): void {
     const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0 || root.work.length > 0
-    if (writes) {
+    if (writes || (root.inTurn && this.ready.length > 0)) {
       this.ready.push(root)
       this.readyRows += root.outputs.length
       this.readyCount += root.count
@@ -243,6 +291,11 @@ export class Fate {
 
   get isHeavy(): boolean {
     return this.budget.isHeavy
+  }
+
+  /** Rows that wait to be written. */
+  get waiting(): number {
+    return this.readyRows
   }
 
   /** Whether something is to be written. */
@@ -375,6 +428,19 @@ const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
     if (letter === undefined) counts.skipped += 1
     else counts.dead += 1
   }
+}
+
+/** Of units that are in no window. */
+const nowhere: Home = { nameOf: (position) => position }
+
+const successionsOf = ({ turns }: Unit): ReadonlyArray<Succession<Unit>> => turns.map(({ succession }) => succession)
+
+/** How each step with a state stands once the batch is settled, if something of it came there. */
+export const standsOf = ({ units }: Batch): ReadonlyMap<string, Stand> => {
+  const last = new Map<Succession<Unit>, Turn<Unit>>()
+  for (const { turns } of units)
+    for (const turn of turns) if (turn.at >= (last.get(turn.succession)?.at ?? 0)) last.set(turn.succession, turn)
+  return new Map(Array.from(last.values(), (turn) => [turn.succession.name, turn]))
 }
 
 /** What the units became, which is so many rows. */

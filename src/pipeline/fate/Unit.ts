@@ -1,7 +1,8 @@
 /** What is settled together. */
 import type { Work } from "../context/Attempt.ts"
-import type { DeadLetter } from "../Journal.ts"
+import type { DeadLetter, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import { later, type Turn } from "./Succession.ts"
 
 /** What a unit knows of the window that it is in. */
 export interface Home {
@@ -36,6 +37,12 @@ export class Unit {
   work: ReadonlyArray<Work> = nothing
   filtered = 0
   skipped = 0
+  /** The keys that it was the first to have. */
+  seen: ReadonlyArray<Seen> = nothing
+  /** Where it stands in the successions of steps with a state. */
+  turns: ReadonlyArray<Turn<Unit>> = nothing
+  /** It must not settle before what is complete already. */
+  inTurn = false
   private members: ReadonlyArray<Unit> = nothing
   /** Of a run: where each of its source elements is, which are its outputs as well. */
   private places: ReadonlyArray<Position> = nothing
@@ -93,6 +100,15 @@ export class Unit {
     this.filtered += work.tooDeep
   }
 
+  mark(seen: Seen): void {
+    this.seen = appended(this.seen, seen)
+  }
+
+  turn(turn: Turn<Unit>): void {
+    this.turns = this.turns === nothing ? [turn] : later(this.turns, [turn])
+    this.inTurn = true
+  }
+
   /** Makes both one; call on roots. */
   absorb(other: Unit): void {
     this.live += other.live
@@ -103,6 +119,9 @@ export class Unit {
     for (const letter of other.dead) this.bury(letter)
     for (const work of other.work) this.work = appended(this.work, work)
     for (const letter of other.letters) this.letters = appended(this.letters, letter)
+    for (const seen of other.seen) this.mark(seen)
+    if (other.turns !== nothing) this.turns = later(this.turns, other.turns)
+    this.inTurn ||= other.inTurn
     this.filtered += other.filtered
     this.skipped += other.skipped
     this.members = appended(this.members, other)

@@ -6,28 +6,27 @@ import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
+import { reading, type StepReading } from "../context/Counted.ts"
+import type { Meter } from "../context/Meter.ts"
 import type { Arrival } from "../fate/Fate.ts"
 import { type Branch, type Each, isMeeting, type Range, sourcesOf, type Step, stepsOf } from "../Step.ts"
+import { type Stand, Succession } from "../fate/Succession.ts"
+import type { Unit } from "../fate/Unit.ts"
 import { Batcher } from "./Batcher.ts"
 import { checkConcurrency } from "./Described.ts"
 import { type Entrance, Reader, Valve } from "./Reader.ts"
+import { Scan, workOf } from "./Scan.ts"
 import { Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
+import { type Known, Unique } from "./Unique.ts"
 import { type Side, Zip } from "./Zip.ts"
 
-/** How a step, or several that share their workers, stands. */
-export interface StepProgress {
-  /** With several, their names with " + " between them. */
-  readonly name: string
-  /** How many elements may be worked on at once, at the moment. */
-  readonly concurrency: number
-  readonly waiting: number
-  readonly working: number
-  /** Elements that were begun and hold no worker, as they wait for their next attempt or for a token of their key. */
-  readonly resting: number
-}
-
 export interface FlowOptions extends Surroundings, Branch {
+  /** How steps with a state stand when it begins, by their names. */
+  readonly stands: ReadonlyMap<string, Stand>
+  readonly known: Known
+  /** Whether the end of what is read is that of all elements. */
+  readonly ends: boolean
   /** What a dead letter of the sink is called after. */
   readonly sink: string
   /** Gives an effect of the user the surroundings that it was written in. */
@@ -35,7 +34,7 @@ export interface FlowOptions extends Surroundings, Branch {
 }
 
 interface Named {
-  /** Of the steps that are done here: none where it is no step. */
+  /** Of the steps that are done here. */
   readonly names: ReadonlyArray<string>
   readonly station: Station
 }
@@ -100,10 +99,23 @@ export class Flow {
     room.furnish(this.named.map(({ station }) => station))
   }
 
-  get steps(): ReadonlyArray<StepProgress> {
-    return this.named.flatMap(({ names, station: { concurrency, resting, waiting, working } }) =>
-      names.length === 0 ? [] : [{ name: names.join(" + "), concurrency, waiting, working: working - resting, resting }]
+  get steps(): ReadonlyArray<StepReading> {
+    const { letters } = this.options
+    return this.named.flatMap(({ names, station: { concurrency, resting, tally, waiting, working } }) =>
+      names.length === 0
+        ? []
+        : [
+            reading(
+              { name: names.join(" + "), concurrency, waiting, working: working - resting, resting },
+              tally,
+              letters.of(names)
+            )
+          ]
     )
+  }
+
+  get meters(): ReadonlyArray<Meter> {
+    return this.named.map(({ station }) => station.tally.meter)
   }
 
   /** Reads the arrivals of each source and works on them until each is at its end, or the first failure. */
@@ -150,6 +162,7 @@ export class Flow {
       for (const { station } of arm.named) {
         station.close()
         for (const worker of crews.get(station) ?? []) yield* worker.join
+        if (this.options.ends && !this.isCut(arm)) station.finish?.()
       }
       if (arm.side === undefined) return
       if (!this.isCut(arm)) arm.side.end()
@@ -202,7 +215,8 @@ export class Flow {
       Effect.suspend(() => {
         checkConcurrency(concurrency)
         const station = this.named.find(({ names }) => names.includes(step))?.station
-        if (station instanceof Stage) return Effect.asVoid(this.hire(station, station.set(concurrency)))
+        const takesOne = stepsOf(this.options).some(({ _tag, name }) => _tag === "Scan" && name === step)
+        if (station instanceof Stage && !takesOne) return Effect.asVoid(this.hire(station, station.set(concurrency)))
         const { pipeline } = this.options
         const names = stepsOf(this.options).flatMap(({ _tag, name }) => (_tag === "Each" ? [`"${name}"`] : []))
         throw new RangeError(
@@ -227,7 +241,7 @@ const leavesOf = (arm: Arm): ReadonlyArray<Arm> => (arm.reader === undefined ? a
 const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
   ...inputs.flatMap(namedOf),
   ...named,
-  ...(side === undefined ? [] : [{ names: [], station: side }])
+  ...(side === undefined ? [] : [{ station: side, names: [] }])
 ]
 
 /** From the last to the first, as each knows the next one. */
@@ -242,11 +256,20 @@ const stationsOf = (
   let next = last
   for (const steps of groups.toReversed()) {
     const [first] = steps
+    let work = steps as ReadonlyArray<Each>
+    if (first._tag === "Scan") {
+      const succession = new Succession<Unit>(first.name, options.stands.get(first.name)!)
+      work = [workOf(first, succession)]
+      next = new Scan(first, succession, next, options.fate)
+      named.unshift({ names: [], station: next })
+    }
     const station: Station =
       first._tag === "Batch"
         ? new Batcher(first, next, options)
-        : new Stage(steps as ReadonlyArray<Each>, next, options)
-    for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
+        : first._tag === "Unique"
+          ? new Unique(first, next, options)
+          : new Stage(work, next, options)
+    for (const [from, step] of steps.entries()) if ("onError" in step) entrances.set(step.name, { station, from })
     named.unshift({ names: steps.map(({ name }) => name), station })
     next = station
   }

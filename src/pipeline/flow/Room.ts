@@ -47,7 +47,12 @@ export class Room {
       this.unblock()
       return this.stuck || !window.isFull
     })
-    return Effect.andThen(room, () => (this.stuck ? Effect.die(new Error(tangled)) : Effect.void))
+    return Effect.andThen(room, () => {
+      if (!this.stuck) return Effect.void
+      // One says so; the others end with it.
+      this.stuck = false
+      return Effect.die(new Error(tangled))
+    })
   }
 
   /** While this runs, elements come to the window. */

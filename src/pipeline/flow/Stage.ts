@@ -3,6 +3,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import { Attempt } from "../context/Attempt.ts"
+import { Meter } from "../context/Meter.ts"
+import { Tally } from "../context/Tally.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Parked } from "../fate/Parked.ts"
@@ -14,6 +16,7 @@ import { away, Calls } from "./Calls.ts"
 import { Keyed, NoKey, WithinKey } from "./Keyed.ts"
 import { InTurn, type Item, type Lane } from "./Lane.ts"
 import { Completion, Input, Leaving, type Order } from "./Order.ts"
+import { Observer, type Trace } from "./Observer.ts"
 import { mostOf, Places } from "./Places.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
@@ -29,6 +32,8 @@ export interface Surroundings {
   /** What earlier runs have parked, by the name of the step. */
   readonly parked: ReadonlyMap<string, Parked>
   readonly room: Room
+  /** None where no element is looked at. */
+  readonly trace?: Trace | undefined
 }
 
 /** How many elements a worker takes in one go before it lets others run. */
@@ -42,6 +47,7 @@ export class Stage implements Station {
   working = 0
   /** Those of them that hold no worker: they wait for their next attempt. */
   resting = 0
+  readonly tally: Tally = new Tally()
   private readonly steps: ReadonlyArray<Each>
   private readonly around: Surroundings
   private readonly fate: Fate
@@ -155,9 +161,15 @@ export class Stage implements Station {
 
   private crewOf(worker: Worker): Work {
     const { calls } = this
-    const work = this.work(worker).pipe(
+    const { trace } = this.around
+    const observed = Effect.clockWith((clock) => {
+      worker.observer = new Observer(clock, this.tally.latency, trace)
+      return this.work(worker)
+    })
+    const work = observed.pipe(
       Effect.catchCause((cause) => Effect.failCause(this.explained(cause, worker))),
-      Effect.provideService(Attempt, worker)
+      Effect.provideService(Attempt, worker),
+      Effect.provideService(Meter, this.tally.meter)
     )
     // A worker that does not come to its end is one of a run that is over.
     return calls === undefined ? work : Effect.onError(work, () => Effect.sync(() => calls.close()))
@@ -200,6 +212,7 @@ export class Stage implements Station {
   private begin(item: Item, worker: Worker): void {
     this.order.begin(item)
     this.working += 1
+    this.tally.taken += 1
     this.advance(item, item.from, worker)
   }
 
@@ -330,6 +343,8 @@ export class Stage implements Station {
   private end(item: Item, end: Item["end"]): void {
     const { line } = item
     item.end = end
+    if (end === "one") this.tally.given += 1
+    else if (end === "many") this.tally.given += (item.value as ReadonlyArray<unknown>).length
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1

@@ -1,5 +1,6 @@
 /** A place that items come to and are sent on from. */
 import type * as Effect from "effect/Effect"
+import { Tally } from "../context/Tally.ts"
 import type { Fate } from "../fate/Fate.ts"
 import type { Item } from "./Lane.ts"
 
@@ -14,6 +15,7 @@ export interface Station {
   readonly resting: number
   /** Items that may hold one at once. */
   readonly concurrency: number
+  readonly tally: Tally
   readonly accept: (item: Item) => void
   /** Whether what comes here is written as it is. */
   readonly isEnd: boolean
@@ -21,6 +23,8 @@ export interface Station {
   readonly flush: () => void
   /** No more items will come. */
   readonly close: () => void
+  /** Gives what is left, once all that came has gone on and there is no more in the source. Default: nothing is. */
+  readonly finish?: () => void
   /** What has to run for the station to work; ends after `close`. */
   readonly crew: () => ReadonlyArray<Effect.Effect<void, unknown, unknown>>
 }
@@ -33,6 +37,7 @@ export class Exit implements Station {
   readonly working = 0
   readonly resting = 0
   readonly concurrency = 1
+  readonly tally: Tally = new Tally()
   private readonly fate: Fate
 
   constructor(fate: Fate) {

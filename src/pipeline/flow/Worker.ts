@@ -4,6 +4,7 @@ import type { Attempt, Work } from "../context/Attempt.ts"
 import type { Position } from "../context/Place.ts"
 import type { Each } from "../Step.ts"
 import type { Item } from "./Lane.ts"
+import type { Observed, Observer } from "./Observer.ts"
 
 /** Whose element it is: what its idempotency keys begin with; none where its source has no positions. */
 export type KeyPrefix = (element: Position) => string | undefined
@@ -16,6 +17,7 @@ export class Worker implements Attempt {
   next: Effect.Effect<unknown, unknown, unknown> | undefined
   /** What the step has added to frontiers. */
   work: Array<Work> | undefined
+  observer: Observer | undefined
   /** Whether a step waits for what now runs. */
   waits = false
   private index = 0
@@ -60,12 +62,18 @@ export class Worker implements Attempt {
   start(next: Effect.Effect<unknown, unknown, unknown>): Effect.Effect<unknown, unknown, unknown> {
     this.next = undefined
     this.waits = true
-    return next
+    return this.observer === undefined ? next : this.observer.begin(next, this.observed)
+  }
+
+  private readonly observed = (): Observed => {
+    const { path, unit } = this.item!
+    return { unit, path, step: this.step!, attempt: this.count }
   }
 
   /** Ends the wait; gives the step that waited. */
   resume(): number {
     this.waits = false
+    this.observer?.end()
     return this.index
   }
 }

@@ -1,5 +1,6 @@
 /** Where the elements of two branches are paired, the first with the first and so on. */
 import * as Effect from "effect/Effect"
+import { Tally } from "../context/Tally.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Queue } from "../fate/Queue.ts"
 import { Signal } from "../fate/Signal.ts"
@@ -53,6 +54,7 @@ export class Side implements Station {
   readonly working = 0
   readonly resting = 0
   readonly concurrency = 1
+  readonly tally: Tally = new Tally()
   /** Whether all has come that there is. */
   isOver = false
   readonly items = new Queue<Item>()

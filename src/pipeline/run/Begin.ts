@@ -3,16 +3,29 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
+import { pages, Unread } from "../commit/Letters.ts"
 import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
 import { apart, match, refusal } from "../commit/Resume.ts"
+import { StepStates } from "../commit/StepStates.ts"
 import { Attempt, type Work } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
-import type { Delivery } from "../Guarantee.ts"
+import { SeenKeys } from "../context/SeenKeys.ts"
+import type { Parked } from "../fate/Parked.ts"
 import { write as writeWork } from "../frontier/Adding.ts"
 import type { FrontierError } from "../FrontierError.ts"
-import { type Checkpoint, Journal, keyOf, type Lease } from "../Journal.ts"
+import type { Delivery } from "../Guarantee.ts"
+import {
+  type Checkpoint,
+  type DeadLetter,
+  Journal,
+  type JournalError,
+  keyOf,
+  type Lease,
+  type LetterFilter
+} from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
@@ -48,41 +61,55 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
   Effect.gen(function* () {
     const { sinks, journal, lease, taken } = yield* own(description, options, sourcesOf(description))
     const accepted = Effect.gen(function* () {
-      const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept !== undefined && (yield* startsOver(description, kept, options))
-      const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
-      const start = restart || kept === undefined ? nothing : kept
-      // What keeps account does so where the run keeps its place.
-      const intake = yield* journal === undefined
-        ? ofSources(description, start)
-        : Effect.provideService(ofSources(description, start), Journal, journal)
       const steps = stepsOf(description)
+      const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
+      const restart = kept === undefined ? options.restart === true : yield* startsOver(description, kept, options)
+      const before = restart ? undefined : kept
+      const known = yield* match(options.name, sinks, before, options.onSinkChanged ?? "refuse")
+      const states = yield* StepStates.open(options.name, steps, before, options.onStepsChanged ?? "refuse")
+      // What keeps account does so where the run keeps its place.
+      const inlets = ofSources(description, before ?? nothing)
+      const intake = yield* journal === undefined ? inlets : Effect.provideService(inlets, Journal, journal)
       const parking = journal !== undefined && !restart && steps.some(parks)
       const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
       const parked = yield* parkedBy(options.name, letters, steps)
-      return { addWork: adding(journal), lease, known, restart, taken, parked, intake }
+      return { addWork: adding(journal), journal, lease, known, restart, isNamed: true, states, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
 
-export const beginReplay = (description: Description, options: RunOptions<Delivery>): Begin =>
+export const beginReplay = (description: Description, options: RunOptions<Delivery>, filter: LetterFilter): Begin =>
   Effect.gen(function* () {
     const { sinks, journal, lease, taken } = yield* own(description, options, [])
+    const unread = new Unread()
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
-      const all = journal === undefined ? [] : yield* journal.dead(keyOf(options.name, options.partition))
-      const letters = stepsOf(description).some(parks) ? inOrder(all) : all
+      const steps = stepsOf(description)
+      const states = yield* StepStates.open(options.name, steps, kept, options.onStepsChanged ?? "refuse")
+      const { letters, parked } = yield* lettersOf(description, options, journal, filter)
       return {
         addWork: adding(journal),
+        journal,
         lease,
         known,
         restart: false,
+        isNamed: true,
+        states,
         taken,
-        intake: yield* ofLetters(options.name, letters, description, description.sinkStep, kept ?? nothing)
+        parked,
+        intake: ofLetters(letters, description, description.sinkStep, kept ?? nothing, unread)
       }
     })
-    return keptIn(journal, yield* open(description, options, yield* accepted))
+    const { handle, toEnd } = keptIn(journal, yield* open(description, options, yield* accepted))
+    return {
+      handle,
+      toEnd: Effect.flatMap(toEnd, (summary) =>
+        summary.outcome === "drained" || unread.count === 0
+          ? Effect.succeed(summary)
+          : Effect.fail(unread.error(options.name))
+      )
+    }
   }) as Begin
 
 /** Runs a pipeline into `write` and keeps nothing of it but dead letters. No drain cuts it short: it ends whole, or it fails. */
@@ -94,7 +121,7 @@ export const pour = <A, E, R>(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased
+        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased()
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -113,9 +140,12 @@ export const pour = <A, E, R>(
           { name },
           {
             addWork: adding(undefined),
+            journal: undefined,
             lease,
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
+            isNamed: false,
+            states: yield* StepStates.open(name, stepsOf(pipeline), undefined, "begin"),
             taken: new Set(),
             intake: unkept(pipeline)
           },
@@ -140,12 +170,33 @@ const own = (description: Description, options: RunOptions<Delivery>, sources: R
     const taken = yield* apart(name, sources, sinks, journal)
     const lease: Lease =
       journal === undefined
-        ? { ...unleased, id: yield* newId, host: yield* Host }
+        ? { ...unleased(), id: yield* newId, host: yield* Host }
         : yield* journal.lease(keyOf(name, partition), {
             duration: Duration.fromInputUnsafe(duration),
             isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
           })
     return { sinks, journal, lease, taken }
+  })
+
+/** Those that are there now: what fails again is a new letter, and none of these. What is left out stays in the way of its key. */
+const lettersOf = (
+  description: Description,
+  { name, partition }: RunOptions<Delivery>,
+  journal: Journal | undefined,
+  filter: LetterFilter
+) =>
+  Effect.gen(function* () {
+    const nobody: ReadonlyMap<string, Parked> = new Map()
+    const key = keyOf(name, partition)
+    const [last] = journal === undefined ? [] : yield* journal.dead(key, { newest: true, limit: 1 })
+    if (journal === undefined || last === undefined) return { letters: Stream.empty, parked: nobody }
+    const letters = pages(journal, key, { ...filter, upTo: last.id })
+    const steps = stepsOf(description)
+    if (!steps.some(parks)) return { letters, parked: nobody }
+    const chosen = (yield* Stream.runCollect(letters)).flat()
+    const ids = new Set(chosen.map(({ id }) => id))
+    const others = (yield* journal.dead(key, { upTo: last.id })).filter(({ id }) => !ids.has(id))
+    return { letters: Stream.succeed(inOrder(chosen)), parked: yield* parkedBy(name, others, steps) }
   })
 
 /** A step may ask for the journal where the program gives none. */
@@ -174,26 +225,35 @@ const startsOver = (
     return changed !== undefined
   })
 
-/** Keeps nothing, for nobody. */
-const unleased: Lease = {
-  id: "",
-  host: { id: "", label: "", runs: () => undefined },
-  durable: false,
-  clean: true,
-  renewEvery: Option.none(),
-  renew: Effect.void,
-  load: Effect.succeedNone,
-  guard: (work) => work,
-  commit: (write) => Effect.asVoid(write),
-  leaveClean: Effect.void
+/** Keeps nothing, for nobody, but for as long as it runs. */
+const unleased = (
+  bury: (dead: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError> = () => Effect.void
+): Lease => {
+  const all = new SeenKeys()
+  return {
+    id: "",
+    host: { id: "", label: "", runs: () => undefined },
+    durable: false,
+    clean: true,
+    renewEvery: Option.none(),
+    renew: Effect.void,
+    load: Effect.succeedNone,
+    seen: (step, keys) => Effect.sync(() => all.among(step, keys)),
+    guard: (work) => work,
+    commit: (write) =>
+      Effect.flatMap(write, ({ dead, seen }) => {
+        for (const { key, step } of seen) all.add(step, [key])
+        return dead.length === 0 ? Effect.void : bury(dead)
+      }),
+    purge: () => Effect.succeed(0),
+    adopt: () => Effect.succeed({ added: 0, known: 0 }),
+    told: () => Effect.void,
+    leaveClean: Effect.void
+  }
 }
 
 /** Keeps dead letters and nothing else. */
-const burying = (journal: Journal, name: string): Lease => ({
-  ...unleased,
-  commit: (write) =>
-    Effect.flatMap(write, ({ dead }) => (dead.length === 0 ? Effect.void : journal.bury(keyOf(name), dead)))
-})
+const burying = (journal: Journal, name: string): Lease => unleased((dead) => journal.bury(keyOf(name), dead))
 
 /** The steps of a description have lost their types; what the pipeline's own type says of them is taken back here. */
 const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>

@@ -12,11 +12,13 @@ import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { Committer } from "../commit/Committer.ts"
 import type { Intake } from "../commit/Intake.ts"
+import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import { inputsOf, positionOf } from "../commit/Inputs.ts"
 import type { Known } from "../commit/Resume.ts"
+import type { StepStates } from "../commit/StepStates.ts"
 import type { Work } from "../context/Attempt.ts"
-import { make as makeMeter, Meter } from "../context/Meter.ts"
+import { Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Parked } from "../fate/Parked.ts"
 import { Fate } from "../fate/Fate.ts"
@@ -25,7 +27,7 @@ import { Room } from "../flow/Room.ts"
 import type { KeyPrefix } from "../flow/Worker.ts"
 import type { Delivery, Guarantee } from "../Guarantee.ts"
 import type { FrontierError } from "../FrontierError.ts"
-import type { JournalError, Lease } from "../Journal.ts"
+import { type Journal, type JournalError, keyOf, type Lease } from "../Journal.ts"
 import type { LeaseLost } from "../JournalError.ts"
 import type { Progress, Summary } from "../Progress.ts"
 import type { Run, RunOptions, State } from "../Run.ts"
@@ -33,6 +35,7 @@ import type { Sink } from "../Sink.ts"
 import type { Position } from "../Source.ts"
 import { type Branch, isMeeting, type SinkStep } from "../Step.ts"
 import { boundsOf } from "./Bounds.ts"
+import { Insight } from "./Insight.ts"
 
 /** What runs: all of a job but its types. */
 export interface Description extends Branch {
@@ -50,10 +53,15 @@ export interface Begun {
 export interface Accepted {
   /** Writes what steps have added to frontiers, in the transaction that is open. */
   readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
+  /** None where nothing is kept. */
+  readonly journal: Journal | undefined
   readonly lease: Lease
   readonly known: ReadonlyArray<Known>
   readonly intake: Intake
   readonly restart: boolean
+  /** Whether it has a name, by which it can be told from others. */
+  readonly isNamed: boolean
+  readonly states: StepStates
   /** The files of source and journal. */
   readonly taken: ReadonlySet<string>
   /** The keys that dead letters are in the way of, by step. */
@@ -63,7 +71,7 @@ export interface Accepted {
 export const open = (
   description: Description,
   options: RunOptions<Delivery>,
-  { addWork, intake, known, lease, parked = noneParked, restart, taken }: Accepted,
+  { addWork, intake, isNamed, journal, known, lease, parked = noneParked, restart, states, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -72,7 +80,7 @@ export const open = (
     const { inlets, start } = intake
     const hasAccount = inlets.some(({ account }) => account !== undefined)
     const startedAt = yield* Alarm.moment
-    const meter = makeMeter()
+    const insight = new Insight(name, options.partition, options.trace?.every)
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
     const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
@@ -95,9 +103,15 @@ export const open = (
       room,
       // Who keeps account may wait for what is in a batch, and must not wait for ever.
       ...(hasAccount ? hurried(description) : description),
+      stands: states.stands,
+      known: lease.seen,
+      ends: intake.ends ?? true,
       sink: sinkStep.name,
-      outside
+      outside,
+      trace: insight.trace
     })
+    insight.look({ fate, flow, letters, sink: sinkStep })
+    if (isNamed) yield* insight.publish
     const committer = new Committer({
       pipeline: name,
       lease,
@@ -105,11 +119,14 @@ export const open = (
       letters,
       intake,
       outlets,
+      insight,
+      states,
       addWork,
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
       within: Duration.millis(20),
-      restart
+      restart,
+      tell: journal && options.onDead && tell(journal, keyOf(name, options.partition), lease, options.onDead)
     })
     yield* Effect.addFinalizer(() => leave(committer, outlets, lease))
     yield* committer.begin
@@ -118,19 +135,15 @@ export const open = (
     let asked: (() => void) | undefined
     const progress = Effect.map(Alarm.moment, (now): Progress => {
       const elapsed = Math.round(now - startedAt)
-      const { known } = fate
-      const done = start.counts.bytes + known.bytes
+      const counts = insight.counts
+      const done = start.counts.bytes + counts.bytes
       return {
-        ...known,
+        ...counts,
         pipeline: name,
-        retries: meter.retries,
-        moved: meter.bytes,
-        inFlight: fate.inFlight,
-        lag: fate.lag,
         elapsed: Duration.millis(elapsed),
-        rate: perSecond(known.settled, elapsed),
+        rate: perSecond(counts.settled, elapsed),
         eta: Option.filter(
-          Option.map(intake.size, (size) => Duration.millis((size - done) / (known.bytes / elapsed))),
+          Option.map(intake.size, (size) => Duration.millis((size - done) / (counts.bytes / elapsed))),
           (eta) => Duration.isFinite(eta) && Duration.isGreaterThanOrEqualTo(eta, Duration.zero)
         )
       }
@@ -143,7 +156,7 @@ export const open = (
       name,
       state: Effect.sync(() => state),
       progress,
-      steps: Effect.sync(() => flow.steps),
+      steps: Effect.sync(() => insight.counts.steps),
       pause: Effect.sync(() => {
         if (state !== "running") return
         state = "paused"
@@ -173,7 +186,10 @@ export const open = (
     })
 
     const work = Effect.gen(function* () {
-      const committing = yield* TaskGroup.supervise(outside(Effect.andThen(committer.run, finish)), { name: "writer" })
+      const committing = yield* TaskGroup.supervise(
+        outside(Effect.provideService(Effect.andThen(committer.run, finish), Meter, insight.tally.meter)),
+        { name: "writer" }
+      )
       const flowing = yield* TaskGroup.supervise(flow.process(inlets.map(({ arrivals }) => arrivals)), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
@@ -210,7 +226,7 @@ export const open = (
 
     const toEnd = Effect.gen(function* () {
       const [committed, flowed] = yield* TaskGroup.open(work, { name: `run ${name}` }).pipe(
-        Effect.provideService(Meter, meter)
+        Effect.provideService(Meter, insight.meter)
       )
       for (const exit of [committed, flowed]) {
         if (Exit.isFailure(exit) && !(flow.draining && Cause.hasInterruptsOnly(exit.cause))) {
@@ -228,8 +244,7 @@ export const open = (
         outcome: finished ? "done" : "drained",
         resumable: intake.resumable && !finished,
         resumed: intake.resumed,
-        retries: meter.retries,
-        moved: meter.bytes,
+        ...insight.metered,
         seconds: elapsed / 1000,
         rate: perSecond(fate.settled.settled, elapsed),
         position: positionOf(yield* intake.keep(now.places, finished)),
@@ -245,7 +260,7 @@ export const open = (
         })
       )
     )
-    return { handle, toEnd }
+    return { handle, toEnd: isNamed ? insight.whole(toEnd) : toEnd }
   })
 
 const noneParked: ReadonlyMap<string, Parked> = new Map()
@@ -264,7 +279,8 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
         Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
       )
 
-const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
+/** Renews a lease as often as it needs that. */
+export const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
   Option.isNone(renewEvery) ? Effect.void : Effect.forever(Effect.andThen(Effect.sleep(renewEvery.value), renew))
 
 /** Whoever takes an element from an account, it is the same one. */

@@ -21,6 +21,10 @@ export interface JournalDialect {
   readonly now: Effect.Effect<Fragment>
   /** How the id of a dead letter is declared. */
   readonly counted: Fragment
+  /** The function that tells where a text has another in it, from 1; 0 where it has not. */
+  readonly indexOf: Fragment
+  /** At the end of a table that is nothing but its key. */
+  readonly keyed: Fragment
   /** The columns of a table, none where there is none. */
   readonly columns: (table: string) => Effect.Effect<ReadonlyArray<string>, SqlError>
   /** Whether others write while a transaction is open: not where that locks the whole database. */

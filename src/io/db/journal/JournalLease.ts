@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import { Host } from "../../../pipeline/context/Host.ts"
@@ -102,7 +103,7 @@ const held = (
   { clean, epoch, host, id, revision: first }: Taken
 ): Effect.Effect<Lease> =>
   Effect.map(Clock.currentTimeMillis, (takenAt): Lease => {
-    const { dialect, row, settledRow, sql, where } = store
+    const { dialect, letters, row, settledRow, sql, where } = store
     const { pipeline } = key
     const failed = errorOf(pipeline)
     const mine = sql`${where(key)} AND epoch = ${epoch}`
@@ -146,16 +147,30 @@ const held = (
       ([found]) => Effect.sync(() => void (isIsolated = found?.["isolated"] === true))
     ).pipe((found) => kept(found, stranger))
 
-    const save = Effect.fnUntraced(function* ({ checkpoint, dead, replayed, restart }: Commit) {
+    const save = Effect.fnUntraced(function* ({ checkpoint, dead, replayed, restart, seen, untold = false }: Commit) {
       yield* kept(
         sql`UPDATE skein_run SET revision = ${revision + 1}, expires = ${yield* extended}, format = ${format},
           checkpoint = ${encodeCheckpoint(checkpoint)} WHERE ${mine} AND revision = ${revision} RETURNING epoch`,
         stranger
       )
-      if (restart) yield* store.forgetDead(key)
-      yield* store.markReplayed(key, replayed)
-      yield* store.bury(key, dead)
+      if (restart) yield* Effect.andThen(letters.forget(key), store.seen.forget(key))
+      yield* letters.markReplayed(key, replayed)
+      yield* letters.bury(key, dead, untold)
+      yield* store.seen.add(key, seen)
     })
+
+    /** A change of nothing but the letters. */
+    const change = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+      Effect.andThen(
+        Effect.flatMap(extended, (until) =>
+          kept(
+            sql`UPDATE skein_run SET revision = ${revision + 1}, expires = ${until} WHERE ${mine} AND revision = ${revision}
+              RETURNING epoch`,
+            stranger
+          )
+        ),
+        work
+      )
 
     /** The reply to a COMMIT may be lost, and the commit not (P13). */
     const decide = (error: SqlError) =>
@@ -183,13 +198,19 @@ const held = (
         )
       })
 
-    const commit: Lease["commit"] = <E, R>(
-      write: Effect.Effect<Commit, E, R>
-    ): Effect.Effect<void, E | JournalError | LeaseLost, R> => {
-      // The writer's error may be an SqlError itself, and is the caller's to see.
-      const written = Effect.mapError(write, (error) => new WriteFailed(error))
+    /** One transaction that is fenced, and sets the revision anew; what it gave, also where the reply to its COMMIT was lost. */
+    const transacted = <A, E, R>(
+      tried: string,
+      work: Effect.Effect<A, WriteFailed<E> | LeaseLost | Wrong, R>
+    ): Effect.Effect<A, E | JournalError | LeaseLost, R> => {
+      let made: A | undefined
       const transaction = Effect.provideService(
-        sql.withTransaction(Effect.andThen(fence, Effect.flatMap(written, save))),
+        sql.withTransaction(
+          Effect.andThen(
+            fence,
+            Effect.map(work, (value) => void (made = value))
+          )
+        ),
         InCommit,
         true
       )
@@ -204,10 +225,21 @@ const held = (
         Effect.map(() => {
           revision += 1
           isInDoubt = false
+          return made as A
         }),
-        Effect.mapError(unwrapped("commit"))
+        Effect.mapError(unwrapped(tried))
       )
     }
+
+    const commit: Lease["commit"] = (write) =>
+      // The writer's error may be an SqlError itself, and is the caller's to see.
+      transacted(
+        "commit",
+        Effect.flatMap(
+          Effect.mapError(write, (error) => new WriteFailed(error)),
+          save
+        )
+      )
 
     const renewOnce = Effect.flatMap(extended, (until) =>
       Effect.andThen(
@@ -277,8 +309,22 @@ const held = (
         Effect.flatMap(checkpointOf),
         Effect.mapError(explained("read the checkpoint"))
       ),
+      seen: (step, keys) =>
+        Effect.mapError(store.seen.among(key, step, keys), failed(`look for keys of step ${JSON.stringify(step)}`)),
       guard,
       commit,
+      purge: (filter) => transacted("take out dead letters", change(letters.purge(key, filter))),
+      adopt: (brought) =>
+        transacted(
+          "keep dead letters",
+          change(
+            letters.adopt(
+              key,
+              Stream.mapError(brought, (error) => new WriteFailed(error))
+            )
+          )
+        ),
+      told: (ids) => transacted("keep who was told", change(letters.markTold(key, ids))),
       leaveClean: Effect.suspend(() => {
         isLeft = true
         return Effect.ignore(dialect.soon(sql`UPDATE skein_run SET clean = 1 WHERE ${mine}`))

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
 import { Counts, decodeCheckpoint, Fingerprint } from "../../journal/CheckpointText.ts"
+import { LetterCauses } from "../../../pipeline/context/Letter.ts"
 
 export { encodeCheckpoint } from "../../journal/CheckpointText.ts"
 
@@ -39,10 +40,10 @@ export type Row = typeof Row.Type
 export const decodeRow: (row: unknown) => Effect.Effect<Row, Schema.SchemaError> = Schema.decodeUnknownEffect(Row)
 
 /** A text column holds no NUL on PostgreSQL, and no half of a character anywhere: two names must not become one. */
-const encodeText = (text: string): string =>
+export const encodeText = (text: string): string =>
   text.replace(/[\0\u2400]|\p{Cs}/gu, (unit) => `\u2400${unit.charCodeAt(0).toString(16)};`)
 
-const decodeText = (text: string): string =>
+export const decodeText = (text: string): string =>
   text.replace(/\u2400([0-9a-f]{1,4});/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
 
 /** The whole is a part of its own, and no partition has its name. */
@@ -97,6 +98,8 @@ export const decodeOld: (
     }
   })
 
+const CausesText = Schema.fromJsonString(LetterCauses)
+
 const DeadRow = Schema.Struct({
   id: Count,
   step: Schema.String,
@@ -106,6 +109,8 @@ const DeadRow = Schema.Struct({
   position: JsonText,
   /** Absent in what version 0.1 kept. */
   path: Schema.optionalKey(Schema.String),
+  /** Absent or empty in what earlier versions kept. */
+  causes: Schema.optionalKey(Schema.Union([CausesText, Schema.Literal("")])),
   version: Schema.NullOr(Schema.String),
   at: Count,
   replayed: Count
@@ -114,25 +119,32 @@ const decodeDeadRows = Schema.decodeUnknownEffect(Schema.Array(DeadRow))
 
 export const decodeDead = (rows: unknown): Effect.Effect<ReadonlyArray<KeptDeadLetter>, Schema.SchemaError> =>
   Effect.map(decodeDeadRows(rows), (letters) =>
-    letters.map(({ cause, path = "", replayed, step, version, ...letter }) => ({
+    letters.map(({ cause, causes, path = "", replayed, step, version, ...letter }) => ({
       ...letter,
       step: decodeText(step),
       cause: decodeText(cause),
+      causes: causes || [],
       path,
       version: version === null ? null : decodeText(version),
       replayed: replayed !== 0
     }))
   )
 
-export const encodeDead = (key: JournalKey, letter: DeadLetter): Record<string, unknown> => ({
+export interface DeadRowText {
+  readonly [column: string]: string | number | null
+}
+
+export const encodeDead = (key: JournalKey, letter: DeadLetter, untold: boolean): DeadRowText => ({
   ...keyRow(key),
   step: encodeText(letter.step),
   input: JSON.stringify(letter.input),
   cause: encodeText(letter.cause),
+  causes: JSON.stringify(letter.causes),
   attempts: letter.attempts,
   position: JSON.stringify(letter.position),
   path: letter.path,
   version: letter.version === null ? null : encodeText(letter.version),
   at: letter.at,
-  replayed: 0
+  replayed: 0,
+  untold: untold ? 1 : 0
 })

@@ -1,5 +1,4 @@
 /** Reading and writing the rows of a journal, for whoever may. */
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -7,10 +6,12 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
+import type { Checkpoint, JournalKey } from "../../../pipeline/Journal.ts"
 import { JournalError } from "../../../pipeline/JournalError.ts"
 import type { JournalDialect } from "./JournalDialect.ts"
-import { checkpointOf, decodeDead, decodeOld, decodeRow, encodeDead, keyRow, type Row } from "./JournalRows.ts"
+import * as JournalLetters from "./JournalLetters.ts"
+import { checkpointOf, decodeOld, decodeRow, keyRow, type Row } from "./JournalRows.ts"
+import * as JournalSeen from "./JournalSeen.ts"
 import * as JournalTables from "./JournalTables.ts"
 
 /** What goes wrong with a journal; a text is a reason. */
@@ -26,10 +27,8 @@ export interface JournalStore extends Pick<JournalTables.JournalTables, "ready" 
   /** As it is once no commit is on its way any more. */
   readonly settledRow: (key: JournalKey) => Effect.Effect<Row | undefined, SqlError | Schema.SchemaError>
   readonly load: (key: JournalKey) => Effect.Effect<Option.Option<Checkpoint>, Wrong>
-  readonly dead: (key: JournalKey) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, Wrong>
-  readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, SqlError>
-  readonly markReplayed: (key: JournalKey, ids: ReadonlyArray<number>) => Effect.Effect<void, SqlError>
-  readonly forgetDead: (key: JournalKey) => Effect.Effect<unknown, SqlError>
+  readonly letters: JournalLetters.JournalLetters
+  readonly seen: JournalSeen.JournalSeen
 }
 
 export const make = (sql: SqlClient, dialect: JournalDialect): JournalStore => {
@@ -65,22 +64,8 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalStore => {
       const [old] = yield* sql`SELECT * FROM skein_checkpoint WHERE pipeline = ${key.pipeline} AND version <= 1`
       return old === undefined ? Option.none() : Option.some((yield* decodeOld(old)).checkpoint)
     }),
-    dead: Effect.fnUntraced(function* (key) {
-      const { dead } = yield* tables.found
-      // Version 0.1 knew no partitions.
-      const isOld = dead.length > 0 && !dead.includes("part")
-      if (dead.length === 0 || (isOld && key.partition !== null)) return []
-      const whose = isOld ? sql`pipeline = ${key.pipeline}` : where(key)
-      return yield* decodeDead(yield* sql`SELECT * FROM skein_dead WHERE ${whose} AND replayed = 0 ORDER BY id`)
-    }),
-    bury: (key, letters) =>
-      inParts(
-        letters,
-        (part) => sql`INSERT INTO skein_dead ${sql.insert(Arr.map(part, (letter) => encodeDead(key, letter)))}`
-      ),
-    markReplayed: (key, ids) =>
-      inParts(ids, (part) => sql`UPDATE skein_dead SET replayed = 1 WHERE ${where(key)} AND ${sql.in("id", part)}`),
-    forgetDead: (key) => sql`DELETE FROM skein_dead WHERE ${where(key)}`
+    letters: JournalLetters.make(sql, dialect, tables, where),
+    seen: JournalSeen.make(sql, dialect, where)
   }
 }
 
@@ -94,9 +79,3 @@ export const errorOf =
     const reason = `its row is not what Skein writes; was it changed by hand? Restore it, or delete it to start over: ${error.message}`
     return new JournalError({ pipeline, tried, reason })
   }
-
-/** A statement may have only so many parameters. */
-const inParts = <A>(
-  all: ReadonlyArray<A>,
-  run: (part: Arr.NonEmptyReadonlyArray<A>) => Effect.Effect<unknown, SqlError>
-): Effect.Effect<void, SqlError> => Effect.forEach(Arr.chunksOf(all, 1000), run, { discard: true })

@@ -52,12 +52,14 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalTables => 
       yield* sql`CREATE TABLE skein_dead (
         id ${dialect.counted}, pipeline TEXT NOT NULL, step TEXT NOT NULL, input TEXT NOT NULL, cause TEXT NOT NULL,
         attempts INTEGER NOT NULL, position TEXT NOT NULL, version TEXT, at BIGINT NOT NULL, replayed INTEGER NOT NULL,
-        part TEXT NOT NULL DEFAULT '', path TEXT NOT NULL DEFAULT '')`
+        part TEXT NOT NULL DEFAULT '', path TEXT NOT NULL DEFAULT '', causes TEXT NOT NULL DEFAULT '',
+        untold INTEGER NOT NULL DEFAULT 0)`
       yield* sql`CREATE INDEX skein_dead_pipeline ON skein_dead (pipeline, replayed, id)`
     }
     for (const added of dead.length === 0 ? [] : lacking(dead)) {
-      yield* sql`ALTER TABLE skein_dead ADD COLUMN ${sql(added)} TEXT NOT NULL DEFAULT ''`
+      yield* sql`ALTER TABLE skein_dead ADD COLUMN ${sql(added)} ${sql.literal(columns[added])}`
     }
+    yield* sql`CREATE INDEX IF NOT EXISTS skein_dead_at ON skein_dead (at)`
     if (checkpoint) yield* adoptCheckpoints
   })
 
@@ -100,11 +102,26 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalTables => 
   return { found, ready, insert }
 }
 
-const lacking = (columns: ReadonlyArray<string>): ReadonlyArray<string> =>
-  ["part", "path"].filter((added) => !columns.includes(added))
+/** Those that the table did not have from the beginning. */
+const columns = {
+  part: "TEXT NOT NULL DEFAULT ''",
+  path: "TEXT NOT NULL DEFAULT ''",
+  causes: "TEXT NOT NULL DEFAULT ''",
+  untold: "INTEGER NOT NULL DEFAULT 0"
+}
+const added = ["part", "path", "causes", "untold"] as const
+
+const lacking = (there: ReadonlyArray<string>): ReadonlyArray<keyof typeof columns> =>
+  added.filter((column) => !there.includes(column))
 
 const explained = (error: SqlError | Schema.SchemaError): SqlError | Schema.SchemaError | string =>
-  error._tag === "SqlError" && error.reason._tag === "AuthorizationError"
-    ? `the tables skein_run and skein_dead are not there, and this role may not make them: ${error.message}. ` +
-      "Let it create tables, or run once as a role that may, and grant this one SELECT, INSERT, UPDATE and DELETE on both"
-    : error
+  error._tag === "SqlError" ? notAllowed("the tables skein_run and skein_dead are", "them", "both")(error) : error
+
+/** What to do where a role may not make what is not there. */
+export const notAllowed =
+  (what: string, them: string, each: string) =>
+  (error: SqlError): SqlError | string =>
+    error.reason._tag === "AuthorizationError"
+      ? `${what} not there, and this role may not make ${them}: ${error.message}. ` +
+        `Let it create tables, or run once as a role that may, and grant this one SELECT, INSERT, UPDATE and DELETE on ${each}`
+      : error

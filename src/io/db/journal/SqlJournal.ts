@@ -41,10 +41,11 @@ export const make = (db: Omit<Db, "journal">, host?: Host): Journal => {
     places,
     lease: leases(store, { durable, host }),
     load: (key) => Effect.mapError(store.load(key), failed(key.pipeline, "read the checkpoint")),
-    dead: (key) => Effect.mapError(store.dead(key), failed(key.pipeline, "read the dead letters")),
+    dead: (key, filter) =>
+      Effect.mapError(store.letters.dead(key, filter), failed(key.pipeline, "read the dead letters")),
     bury: (key, letters) =>
       Effect.mapError(
-        Effect.andThen(store.ready, sql.withTransaction(store.bury(key, letters))),
+        Effect.andThen(store.ready, sql.withTransaction(store.letters.bury(key, letters, false))),
         failed(key.pipeline, "keep dead letters")
       ),
     frontier: JournalFrontier.make(sql, own, host)

@@ -9,7 +9,9 @@ export const sqliteJournal = (sql: SqlClient): JournalDialect => {
   const nothing = sql.literal("")
   return {
     now: Effect.map(Clock.currentTimeMillis, (now) => sql`${now}`),
-    counted: sql.literal("INTEGER PRIMARY KEY"),
+    counted: sql.literal("INTEGER PRIMARY KEY AUTOINCREMENT"),
+    keyed: sql.literal("WITHOUT ROWID"),
+    indexOf: sql.literal("instr"),
     columns: (table) =>
       Effect.map(sql<{ name: string }>`SELECT name FROM pragma_table_info(${table})`, (rows) =>
         rows.map(({ name }) => name)

@@ -8,7 +8,10 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { newcomers, select } from "../../../pipeline/context/Letter.ts"
 import { Host, newId } from "../../../pipeline/context/Host.ts"
+import { SeenKeys } from "../../../pipeline/context/SeenKeys.ts"
 import {
   AlreadyRunning,
   type Checkpoint,
@@ -16,7 +19,8 @@ import {
   JournalError,
   type JournalKey,
   type Lease,
-  LeaseLost
+  LeaseLost,
+  type Seen
 } from "../../../pipeline/Journal.ts"
 import { decodeCheckpoint } from "../../journal/CheckpointText.ts"
 import type { FilesError } from "../../FilesError.ts"
@@ -41,9 +45,9 @@ export const make = (name: string, host?: Host): Effect.Effect<Journal, FilesErr
         ),
       load: (key) =>
         Effect.mapError(Effect.flatMap(known(key), checkpointOf), explained(path, key, "read the checkpoint")),
-      dead: (key) =>
+      dead: (key, filter) =>
         Effect.map(Effect.mapError(known(key), explained(path, key, "read the dead letters")), ({ letters }) =>
-          letters.map((letter) => ({ ...letter, replayed: false }))
+          select(letters, filter)
         ),
       bury: (key, dead) =>
         Effect.flatMap(hostOf, (host) => {
@@ -140,6 +144,7 @@ const leaseOf = (
         Effect.suspend(() => checkpointOf(file.known(key)))
       )
     ),
+    seen: (step, keys) => Effect.sync(() => file.known(key).seen?.among(step, keys) ?? new Set()),
     guard: (work) =>
       Effect.gen(function* () {
         yield* kept
@@ -152,21 +157,48 @@ const leaseOf = (
     commit: (write) =>
       Effect.gen(function* () {
         yield* kept
-        const { checkpoint, dead, replayed, restart } = yield* write
+        const { checkpoint, dead, replayed, restart, seen, untold } = yield* write
         yield* failed(
           "commit",
           file.add(key, {
             checkpoint,
             ...(restart && { restart }),
             ...(replayed.length > 0 && { replayed }),
-            ...(dead.length > 0 && { dead })
+            ...(dead.length > 0 && { dead, ...(untold === true && { untold }) }),
+            ...(seen.length > 0 && { seen: byStep(seen) })
           })
         )
       }),
+    purge: (filter) =>
+      failed(
+        "take out dead letters",
+        Effect.suspend(() => {
+          const purged = select(file.known(key).letters, filter).map(({ id }) => id)
+          return purged.length === 0 ? Effect.succeed(0) : Effect.as(file.add(key, { purged }), purged.length)
+        })
+      ),
+    adopt: (letters) =>
+      Effect.flatMap(Stream.runCollect(letters), (brought) =>
+        failed(
+          "keep dead letters",
+          Effect.suspend(() => {
+            const dead = newcomers(file.known(key).letters, brought)
+            const adopted = { added: dead.length, known: brought.length - dead.length }
+            return dead.length === 0 ? Effect.succeed(adopted) : Effect.as(file.add(key, { dead }), adopted)
+          })
+        )
+      ),
+    told: (told) => failed("keep who was told", file.add(key, { told })),
     leaveClean: Effect.ignore(
       Effect.suspend(() => (file.known(key).clean ? Effect.void : file.add(key, { clean: true })))
     )
   }
+}
+
+const byStep = (seen: ReadonlyArray<Seen>): { [step: string]: ReadonlyArray<string> } => {
+  const keys = new SeenKeys()
+  for (const { key, step } of seen) keys.add(step, [key])
+  return keys.all
 }
 
 const gone = "somebody has taken it, or deleted it or its lock"

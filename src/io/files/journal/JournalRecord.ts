@@ -5,7 +5,9 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
-import type { Checkpoint, DeadLetter, JournalKey, KeptDeadLetter } from "../../../pipeline/Journal.ts"
+import { changed, type Held, type LetterChange, LetterCauses } from "../../../pipeline/context/Letter.ts"
+import { SeenKeys } from "../../../pipeline/context/SeenKeys.ts"
+import type { Checkpoint, JournalKey } from "../../../pipeline/Journal.ts"
 import { encodeCheckpoint } from "../../journal/CheckpointText.ts"
 
 /** Of what this version writes; a file of a later one is refused. */
@@ -15,13 +17,19 @@ const letterFields = {
   step: Schema.String,
   input: Schema.Json,
   cause: Schema.String,
+  causes: LetterCauses,
   attempts: Schema.Int,
   position: Schema.Json,
   path: Schema.String,
   version: Schema.NullOr(Schema.String),
   at: Schema.Number
 }
-const Kept = Schema.Struct({ id: Schema.Int, ...letterFields })
+const Kept = Schema.Struct({
+  id: Schema.Int,
+  ...letterFields,
+  replayed: Schema.Boolean,
+  untold: Schema.optionalKey(Schema.Literal(true))
+})
 
 const Record = Schema.Struct({
   /** Of the first line. */
@@ -32,7 +40,12 @@ const Record = Schema.Struct({
   checkpoint: Schema.optionalKey(Schema.Json),
   restart: Schema.optionalKey(Schema.Literal(true)),
   replayed: Schema.optionalKey(Schema.Array(Schema.Int)),
+  told: Schema.optionalKey(Schema.Array(Schema.Int)),
+  purged: Schema.optionalKey(Schema.Array(Schema.Int)),
+  untold: Schema.optionalKey(Schema.Boolean),
   dead: Schema.optionalKey(Schema.Array(Schema.Struct(letterFields))),
+  /** Keys, by the steps that saw them first. */
+  seen: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.String))),
   /** Instead of all letters before. */
   letters: Schema.optionalKey(Schema.Array(Kept)),
   next: Schema.optionalKey(Schema.Int)
@@ -41,16 +54,15 @@ type Record = typeof Record.Type
 const decodeRecord = Schema.decodeUnknownEffect(Schema.fromJsonString(Record))
 
 /** What is known of a pipeline. */
-export interface Known {
+export interface Known extends Held {
   readonly id: string
   readonly clean: boolean
   readonly checkpoint: Schema.Json | undefined
-  readonly letters: ReadonlyArray<Omit<KeptDeadLetter, "replayed">>
-  /** The number of the next dead letter. */
-  readonly next: number
+  /** Grows with the lines that are read: of so many keys no copy is made for each. */
+  readonly seen: SeenKeys | undefined
 }
 
-export const unknown: Known = { id: "", clean: true, checkpoint: undefined, letters: [], next: 1 }
+export const unknown: Known = { id: "", clean: true, checkpoint: undefined, letters: [], next: 1, seen: undefined }
 
 /** All that a journal file says, and what its next line goes on from. */
 export interface Content {
@@ -65,13 +77,11 @@ export const empty: Content = { known: new Map(), sum: undefined, length: 0 }
 export const textOf = ({ partition, pipeline }: JournalKey): string => JSON.stringify([pipeline, partition])
 
 /** What a line changes. */
-export interface Change {
+export interface Change extends LetterChange {
   readonly id?: string
   readonly clean?: boolean
   readonly checkpoint?: Checkpoint
-  readonly restart?: true
-  readonly replayed?: ReadonlyArray<number>
-  readonly dead?: ReadonlyArray<DeadLetter>
+  readonly seen?: Record["seen"]
 }
 
 /** The text of what a line says, without its checksum. */
@@ -81,8 +91,8 @@ export const bodyOf = (key: JournalKey, { checkpoint, ...change }: Change): stri
   return `{"key":${textOf(key)}${kept}${rest === "" ? "" : `,${rest}`}}`
 }
 
-const wholeOf = (key: string, { letters, ...known }: Known): string =>
-  `{"key":${key},${JSON.stringify({ ...known, letters }).slice(1)}`
+const wholeOf = (key: string, { letters, seen, ...known }: Known): string =>
+  `{"key":${key},${JSON.stringify({ ...known, letters, ...(seen !== undefined && { seen: seen.all }) }).slice(1)}`
 
 /** The text of a file that says nothing but this. */
 export const linesOf = (known: ReadonlyMap<string, Known>): { readonly text: string; readonly sum: string } => {
@@ -102,23 +112,21 @@ export const lineOf = (since: string | undefined, body: string): { readonly line
 
 /** Takes a line into account. */
 export const applied = (was: Known, record: Omit<Record, "format" | "key">): Known => {
-  const { checkpoint, clean, dead = [], id, letters, next, replayed = [], restart } = record
-  const gone = new Set(replayed)
-  const before = letters ?? (restart === true ? [] : was.letters)
-  const first = next ?? was.next
+  const { checkpoint, clean, id, letters = was.letters, next = was.next, seen, ...change } = record
   return {
     id: id ?? was.id,
     clean: clean ?? was.clean,
     checkpoint: checkpoint === undefined ? was.checkpoint : checkpoint,
-    letters:
-      gone.size === 0 && dead.length === 0
-        ? before
-        : [
-            ...before.filter((letter) => !gone.has(letter.id)),
-            ...dead.map((letter, i) => ({ ...letter, id: first + i }))
-          ],
-    next: first + dead.length
+    ...changed({ letters, next }, change),
+    seen: together(change.restart === true ? undefined : was.seen, seen)
   }
+}
+
+const together = (was: SeenKeys | undefined, seen: Record["seen"]): SeenKeys | undefined => {
+  if (seen === undefined) return was
+  const keys = was ?? new SeenKeys()
+  for (const [step, some] of Object.entries(seen)) keys.add(step, some)
+  return keys
 }
 
 /** Reads a file. A last line that was torn does not count; fails with a text where another one is not what was written. */
