@@ -122,6 +122,14 @@ describe("options that make no sense are refused at once, with name, value and w
     ["Limiter: limit must be a whole number, 0 or more; got NaN", () => Limiter.concurrency(NaN)],
     ["Limiter.rate: ", () => Limiter.rate({ limit: NaN, per: "1 second" })],
     ["Limiter.rate: ", () => Limiter.rate({ limit: 1, per: "1 second", burst: Infinity })],
+    [
+      "The window count of a pipeline must be a whole number, 1 or more; got NaN",
+      () => Pipeline.window({ count: NaN }, { initial: 0, add: (n) => n, state: Schema.Number })
+    ],
+    [
+      'every must be a duration, zero or more, as "10 seconds"; got NaN',
+      () => Pipeline.window({ every: NaN, at: () => 0 }, { initial: 0, add: (n) => n, state: Schema.Number })
+    ],
     ["The batch size of a pipeline must be a whole number", () => Pipeline.batch(NaN)(Pipeline.from([1]))]
   ]
   it.effect.each(cases)("%s", ([message, make]) =>

@@ -274,4 +274,4 @@ const decode = (text: string): typeof Line.Type => {
 const mark = "\uFEFF"
 
 const reasonOf = (error: unknown): string =>
-  isTooDeep(error) ? "it is nested deeper than it can be read" : ErrorText.of(error, 300)
+  isTooDeep(error) ? "it is nested deeper than it can be read" : ErrorText.of(error, 300).replaceAll(/\s*\n\s*/g, " ")

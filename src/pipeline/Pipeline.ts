@@ -41,7 +41,7 @@ import {
   type OutputElement,
   type StepDefaults,
   type Retry,
-  type Scanned,
+  type StateAndOutput,
   type ScanOptions,
   type ScanOutput,
   type ServicesOf,
@@ -291,7 +291,7 @@ export const unique =
  * ```
  */
 export const scan =
-  <A, S, X extends Scanned<S>, O extends ScanOptions<A, S>>(
+  <A, S, X extends StateAndOutput<S>, O extends ScanOptions<A, S>>(
     initial: NoInfer<S>,
     f: (state: S, value: A) => X,
     options: O & ScanOptions<A, S>

@@ -92,6 +92,7 @@ export interface StepTimeout {
 /** `StepOptions` that change nothing. A type of their own, as from the default the compiler takes what functions are called with. */
 export interface StepDefaults<in A> {
   readonly key?: ((value: A) => Key) | undefined
+  readonly retry?: Retry | undefined
   readonly catch?: ((reason: unknown) => never) | undefined
 }
 
@@ -180,7 +181,7 @@ export interface ScanOptions<in out A, in out S> extends Pick<StepOptions<A>, "n
 export interface SchemaOfState<in out S> extends Schema.Codec<S, any> {}
 
 /** What the function of `scan` gives: the next state, and what the element becomes. */
-export type Scanned<S> =
+export type StateAndOutput<S> =
   | readonly [state: S, output: unknown]
   | Effect.Effect<readonly [state: S, output: unknown], any, any>
   | PromiseLike<readonly [state: S, output: unknown]>

@@ -25,13 +25,11 @@ const rows = Pipeline.from(Source.list(rowsIn(Number(count)), { name: "numbers" 
 )
 const options = { name: "state", maxRows: 5, window: { items: 64 } } as const
 
-await Effect.runPromise(
-  (place.endsWith(".jsonl")
-    ? Pipeline.run(rows.pipe(Pipeline.to(Files.jsonl(place, Row))), options).pipe(
-        Effect.provide(Layer.provideMerge(Files.journal(`${place}.journal`), Main.layer))
-      )
-    : Pipeline.run(rows.pipe(Pipeline.to(Db.table("rows", Row))), options).pipe(
-        Effect.provide(Db.open(place).pipe(Layer.provide(Drivers.layer)))
-      )
-  ).pipe(Effect.tap(({ outcome }) => Console.log(outcome)))
-)
+const run: Effect.Effect<Pipeline.Summary, unknown> = place.endsWith(".jsonl")
+  ? Pipeline.run(rows.pipe(Pipeline.to(Files.jsonl(place, Row))), options).pipe(
+      Effect.provide(Layer.provideMerge(Files.journal(`${place}.journal`), Main.layer))
+    )
+  : Pipeline.run(rows.pipe(Pipeline.to(Db.table("rows", Row))), options).pipe(
+      Effect.provide(Db.open(place).pipe(Layer.provide(Drivers.layer)))
+    )
+await Effect.runPromise(Effect.tap(run, ({ outcome }) => Console.log(outcome)))

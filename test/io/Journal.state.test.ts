@@ -214,7 +214,7 @@ describe.each(databases)("the keys of unique in $database", ({ direct, spoil, ur
         within(Effect.succeed(at))(
           Effect.gen(function* () {
             const Job = Schema.Struct({ id: Schema.Int, host: Schema.String })
-            const queue = Db.queue("jobs", Job, { key: "id" })
+            const queue = Source.frontier("jobs", Job, { key: "id" })
             const items = (from: number) =>
               Array.from({ length: 6 }, (_, i) => ({ id: from + i, host: `host ${i % 3}` }))
             const job = Pipeline.from(queue).pipe(
