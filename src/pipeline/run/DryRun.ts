@@ -204,7 +204,7 @@ class Witness {
     if (skips) this.skipping.add(name)
     const kept = skips ? { ...step, onError: { deadLetter: this.asIndex } } : step
     if (kept._tag === "Scan" || kept.kind !== "filter") return kept
-    return { ...kept, f: (input) => this.looked(name, input, kept.f(input)) }
+    return { ...kept, f: (input: unknown) => this.looked(name, input, kept.f(input)) }
   }
 
   /** What a filter gives, and that it was seen. */
