@@ -75,8 +75,8 @@ export const later = <U>(some: ReadonlyArray<Turn<U>>, others: ReadonlyArray<Tur
 
 /** A unit with all that settles with it or before it; none while some of it is on its way. */
 export const blockOf = <U extends Standing<U>>(unit: U): Iterable<U> | undefined => {
-  const { live, turns } = unit
-  if (live > 0) return undefined
+  const { isOpen, turns } = unit
+  if (isOpen) return undefined
   // As it is where elements come and go in one order.
   if (turns.length === 1 && turns[0]!.succession.isFirst(turns[0]!.at)) return [unit]
   const block = new Set([unit])
