@@ -11,7 +11,15 @@ import { apart, type Known } from "../commit/Resume.ts"
 import type { NewItem } from "../context/FrontierStore.ts"
 import { write as writeWork } from "../frontier/Adding.ts"
 import type { Delivery } from "../Guarantee.ts"
-import { type Checkpoint, type Counts, type DeadLetter, keyOf, type Lease } from "../Journal.ts"
+import {
+  type Checkpoint,
+  type Counts,
+  type DeadLetter,
+  type Journal,
+  type JournalKey,
+  keyOf,
+  type Lease
+} from "../Journal.ts"
 import type { RunOptions } from "../Run.ts"
 import type { Position } from "../Source.ts"
 import { type Branch, isMeeting, sourcesOf, type Step } from "../Step.ts"
@@ -82,10 +90,13 @@ export const dryRun = <E, R>(description: Description, options: DryRunOptions<De
           {
             journal: undefined,
             addWork: (work) =>
-              writeWork({ frontier: (name) => ({ add: (items) => Effect.sync(() => witness.add(name, items)) }) }, work),
+              writeWork(
+                { frontier: (name) => ({ add: (items) => Effect.sync(() => witness.add(name, items)) }) },
+                work
+              ),
             isNamed: false,
             states,
-            lease: witness.lease,
+            lease: knowing(witness.lease, journal, keyOf(name, partition)),
             known,
             restart: false,
             taken: new Set(),
@@ -138,6 +149,20 @@ const someOf = (branch: Branch, start: Checkpoint, first: number) => {
   return { intake, isAtEnd: () => left.every((more) => more > 0) }
 }
 
+/** Knows the keys that earlier runs have kept as well. */
+const knowing = (lease: Lease, journal: Journal | undefined, key: JournalKey): Lease =>
+  journal === undefined
+    ? lease
+    : {
+        ...lease,
+        seen: (step, keys) =>
+          Effect.zipWith(
+            lease.seen(step, keys),
+            journal.seen(key, step, keys),
+            (now, before) => new Set([...now, ...before])
+          )
+      }
+
 /** Takes what the sink would be given. */
 const inStead = (sink: Known["sink"], place: number, elements: Array<unknown>): Known => ({
   sink: {
@@ -168,10 +193,7 @@ class Witness {
   private readonly skipping = new Set<string>()
 
   constructor() {
-    this.lease = {
-      ...unleased(),
-      commit: (write) => Effect.map(write, ({ dead }) => void this.letters.push(...dead))
-    }
+    this.lease = unleased((dead) => Effect.sync(() => void this.letters.push(...dead)))
   }
 
   add(frontier: string, items: ReadonlyArray<NewItem>): void {
