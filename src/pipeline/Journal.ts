@@ -50,6 +50,10 @@ export interface Checkpoint {
   readonly reach: Option.Option<{ readonly position: Position; readonly fingerprint: Fingerprint }>
   /** Of a pipeline with several sources, the place of each by its name; what is said above is of none of them then. */
   readonly inputs?: { readonly [source: string]: Place } | undefined
+  /** How far inside of elements all is settled that are not themselves (P16). */
+  readonly inside?: ReadonlyArray<Inside> | undefined
+  /** The same of dead letters whose replay was begun, by their id. */
+  readonly replaying?: { readonly [letter: string]: ReadonlyArray<Inside> } | undefined
   /** What each sink's last committed `write` gave, by the sink's identity. */
   readonly sinks: { readonly [identity: string]: SinkState }
   /** Of a checkpoint that version 0.1 kept: the state of a sink, or of several by their place. */
@@ -62,12 +66,25 @@ export interface Checkpoint {
   readonly finished: boolean
 }
 
-/** What is settled of one of several sources, as JSON: what is absent is none. The fields are those of a checkpoint. */
+/** What is settled of one of several sources, or inside of an element. The fields are those of a checkpoint; what is absent is none. */
 export interface Place {
   readonly fingerprint: Fingerprint
   readonly position?: Position
   readonly ahead: ReadonlyArray<number>
   readonly reach?: { readonly position: Position; readonly fingerprint: Fingerprint }
+  readonly inside?: ReadonlyArray<Inside>
+}
+
+/** How far all is settled that a step reads of one element. */
+export interface Inside {
+  /** The element, counted from the watermark: 1 is the one just behind it. */
+  readonly index: number
+  readonly step: string
+  /** Which descendant of the element the step was given. */
+  readonly path: string
+  /** Parts up to the watermark inside of it. */
+  readonly count: number
+  readonly place: Place
 }
 
 export interface SinkState {

@@ -7,6 +7,8 @@ import type { Item } from "./Lane.ts"
 export interface Station {
   /** Nothing is worked on here, and nothing waits for that. */
   readonly isIdle: boolean
+  /** Whether all that is worked on here waits for room. */
+  readonly isBlocked?: boolean
   /** Items that wait here. */
   readonly waiting: number
   /** Items that were begun and are not at their end. */
