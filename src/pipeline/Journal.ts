@@ -183,6 +183,12 @@ export interface Journal {
   readonly load: (key: JournalKey) => Effect.Effect<Option.Option<Checkpoint>, JournalError>
   /** The dead letters of a pipeline that a filter lets through, in the order in which they were kept; all that wait, without one. */
   readonly dead: (key: JournalKey, filter?: LetterFilter) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
+  /** Those of the keys that a commit of that pipeline has kept for a step. */
+  readonly seen: (
+    key: JournalKey,
+    step: string,
+    keys: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlySet<string>, JournalError>
   /** Keeps dead letters without a commit. */
   readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError>
   /** The items of the frontier of that name (P17). Default: it keeps none. */
@@ -337,6 +343,7 @@ const inMemory = (process: string): Journal => {
     },
     load: (key) => Effect.sync(() => of(key).checkpoint),
     dead: (key, filter) => Effect.sync(() => select(of(key).dead.letters, filter)),
+    seen: (key, step, keys) => Effect.sync(() => of(key).seen.among(step, keys)),
     bury: (key, dead) =>
       Effect.sync(() => {
         const kept = of(key)

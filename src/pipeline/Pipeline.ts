@@ -411,7 +411,7 @@ export type { Aggregate, Key } from "./Step.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
-export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
+export type { DryRun, DryRunOptions, WouldDrop, WouldSkip, WouldWrite } from "./run/DryRun.ts"
 export type { Run, RunOptions, State, StepLatency, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
@@ -538,10 +538,10 @@ export interface ReplayOptions<out G> extends RunOptions<G> {
  * )
  * const dry = Pipeline.dryRun(job, { name: "even", first: 3 })
  *
- * const { left, more, writes } = await Effect.runPromise(dry)
- * writes // => [{ sink: "discard", elements: [2] }]
- * left // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
- * more // => true
+ * const { ended, filtered, written } = await Effect.runPromise(dry)
+ * written // => [{ sink: "discard", elements: [2] }]
+ * filtered // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
+ * ended // => false
  * ```
  */
 export const dryRun = <E, R, G extends Delivery, Q extends Delivery = never>(

@@ -312,16 +312,15 @@ export class Fate {
 
   /** What is at the head of all its successions is complete, alone or with what it stands among. */
   private release(unit: Unit): void {
-    const successions = new Set(successionsOf(unit))
+    const successions = successionsOf(unit)
     for (const succession of successions) {
-      successions.delete(succession)
       for (let { head } = succession; head !== undefined; { head } = succession) {
         const block = blockOf(head)
         if (block === undefined) break
         for (const other of block) if (other !== head) head.absorb(other)
-        for (const one of successionsOf(head)) {
+        for (const { succession: one } of head.turns) {
           one.leave(head)
-          if (one !== succession) successions.add(one)
+          if (one !== succession) successions.push(one)
         }
         this.complete(head)
       }
@@ -531,7 +530,7 @@ const advanceParts = (unit: Unit): void => {
   for (const { window } of unit.all) if (window.parent !== undefined) (window as Window).advance()
 }
 
-const successionsOf = ({ turns }: Unit): ReadonlyArray<Succession<Unit>> => turns.map(({ succession }) => succession)
+const successionsOf = ({ turns }: Unit): Array<Succession<Unit>> => turns.map(({ succession }) => succession)
 
 /** How each step with a state stands once the batch is settled, if something of it came there. */
 export const standsOf = ({ units }: Batch): ReadonlyMap<string, Stand> => {

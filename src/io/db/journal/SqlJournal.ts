@@ -43,6 +43,8 @@ export const make = (db: Omit<Db, "journal">, host?: Host): Journal => {
     load: (key) => Effect.mapError(store.load(key), failed(key.pipeline, "read the checkpoint")),
     dead: (key, filter) =>
       Effect.mapError(store.letters.dead(key, filter), failed(key.pipeline, "read the dead letters")),
+    seen: (key, step, keys) =>
+      Effect.mapError(store.seen.among(key, step, keys), failed(key.pipeline, `look for keys of step "${step}"`)),
     bury: (key, letters) =>
       Effect.mapError(
         Effect.andThen(store.ready, sql.withTransaction(store.letters.bury(key, letters, false))),
