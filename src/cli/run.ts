@@ -68,17 +68,14 @@ const config = {
   ),
   dryRun: Units.count("dry-run", 1).pipe(
     Flag.withOptionalValue("10"),
-    Flag.withDescription("Show what would become of the next 10 elements, or of --dry-run=50, and write nothing"),
+    Flag.withDescription("Show what the next 10, or so many, would become"),
     Flag.optional
   ),
   name: Name.flag.pipe(
     Flag.withDescription("What this is remembered as. Default its export `name`, or path"),
     Flag.optional
   ),
-  db: Paths.database.pipe(
-    Flag.withDescription("Its database, where its layer has none. Default its journal is .skein/NAME.journal"),
-    Flag.optional
-  ),
+  db: Paths.database.pipe(Flag.withDescription("Its database, where its layer has none"), Flag.optional),
   restart: Flag.Boolean("restart").pipe(
     Flag.withDescription("Start over: rows without a key and lines are added again"),
     Flag.withDefault(false)

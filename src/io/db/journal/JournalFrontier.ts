@@ -182,13 +182,15 @@ export const make = (
             ? nothing
             : sql`AND (lane > ${after.lane} OR (lane = ${after.lane} AND (priority < ${after.priority}
                 OR (priority = ${after.priority} AND (place > ${after.place} OR (place = ${after.place} AND key > ${after.key}))))))`
-        return made(
-          "read items",
-          Effect.map(
-            sql<Found>`SELECT ${columns} FROM skein_frontier WHERE ${ours} AND done = 0 ${behind}
-              ORDER BY lane, priority DESC, place, key LIMIT ${mostRows}`,
-            (found) => found.map(kept)
-          )
+        const found = Effect.suspend(
+          () => sql<Found>`SELECT ${columns} FROM skein_frontier WHERE ${ours} AND done = 0 ${behind}
+            ORDER BY lane, priority DESC, place, key LIMIT ${mostRows}`
+        )
+        // Who only looks makes no table.
+        return dialect.columns("skein_frontier").pipe(
+          Effect.flatMap(({ length }) => (length === 0 ? Effect.succeed([]) : found)),
+          Effect.map((rows) => rows.map(kept)),
+          Effect.mapError(failed("read items"))
         )
       }
     }
