@@ -88,6 +88,7 @@ export class Fate {
   private readonly budget: Budget
   /** Of all parts of elements: as many as of elements, so that those cannot keep their own parts from being read. */
   private readonly parts: Quota
+  private readonly flags = new Map<string, number>()
   private readonly maxRows: number
   private readonly eager: boolean
   private readonly fills: boolean
@@ -176,15 +177,24 @@ export class Fate {
    * would wait for the other to settle.
    */
   isWhole(unit: Unit, step: string, path: string, may: boolean): boolean {
-    // Who is in a batch is another one in the next run.
-    if (unit.window.isWhole || path.includes("+")) return true
-    const { before, whole, windows } = unit.parts ?? noParts
-    const isOfStep = (one: { readonly step: string }) => one.step === step
-    if (before.some(isOfStep) || windows.some((window) => isOfStep((window as Window).within!))) return false
-    if (may) return whole.includes(step)
-    // All of a source element comes to the step at once.
-    if (path !== "") this.partsOf(unit).whole = [...whole, step]
+    const { parts } = unit
+    if (may || parts !== undefined) {
+      // Who is in a batch is another one in the next run.
+      if (unit.window.isWhole || path.includes("+")) return true
+      const isOfStep = (one: { readonly step: string }) => one.step === step
+      const { before, windows } = parts ?? noParts
+      if (before.some(isOfStep) || windows.some((window) => isOfStep((window as Window).within!))) return false
+      if (may) return (unit.whole & this.flagOf(step)) !== 0
+    }
+    unit.whole |= this.flagOf(step)
     return true
+  }
+
+  /** Two steps may share one: then what could be parts is whole. */
+  private flagOf(step: string): number {
+    let flag = this.flags.get(step)
+    if (flag === undefined) this.flags.set(step, (flag = 1 << (this.flags.size % 31)))
+    return flag
   }
 
   /** A step reads one descendant of the unit as parts, in a window of their own; the descendant itself ends later. */

@@ -22,8 +22,6 @@ export interface Parts {
   windows: ReadonlyArray<Home>
   /** What an earlier run has settled inside of it, where this one has not come to it. */
   before: ReadonlyArray<Inside>
-  /** Steps that made several whole elements of it, which settle with it. */
-  whole: ReadonlyArray<string>
 }
 
 /**
@@ -37,6 +35,8 @@ export class Unit {
   count = 1
   /** Those of them that are parts of others, and no source elements. */
   inner = 0
+  /** Flags of the steps that made several whole elements of some of it, which settle with it. */
+  whole = 0
   /** None for most. */
   parts: Parts | undefined = undefined
   /** Its fate is durable. */
@@ -163,9 +163,9 @@ export class Unit {
     this.filtered += other.filtered
     this.skipped += other.skipped
     if (other.parts !== undefined) {
-      const { before, open, whole, windows } = this.parts ?? noParts
+      const { before, open, windows } = this.parts ?? noParts
       // A step looks at the parts of the one that its element is of: only what is open matters to both.
-      this.parts = { before, whole, windows, open: open + other.parts.open }
+      this.parts = { before, windows, open: open + other.parts.open }
     }
     this.members = appended(this.members, other)
     for (const member of other.members) this.members = appended(this.members, member)
@@ -196,7 +196,7 @@ export class Unit {
 /** Most units have one output and none of the rest: they share this array until there is something to keep. */
 const nothing: ReadonlyArray<never> = []
 
-export const noParts: Parts = { open: 0, windows: nothing, before: nothing, whole: nothing }
+export const noParts: Parts = { open: 0, windows: nothing, before: nothing }
 
 const appended = <A>(list: ReadonlyArray<A>, item: A): ReadonlyArray<A> => {
   if (list === nothing) return [item]

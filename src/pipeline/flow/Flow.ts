@@ -105,21 +105,23 @@ export class Flow {
 
   get steps(): ReadonlyArray<StepReading> {
     const { letters } = this.options
-    return this.named.flatMap(({ names, station: { concurrency, resting, tally, waiting, working } }) =>
-      names.length === 0
-        ? []
-        : [
-            reading(
-              { name: names.join(" + "), concurrency, waiting, working: working - resting, resting },
-              tally,
-              letters.of(names)
-            )
-          ]
+    return this.named.flatMap(({ names, station }) =>
+      names.map((name, step) => {
+        const [waiting, resting] = step === 0 ? [station.waiting, station.resting] : [0, 0]
+        const stands = {
+          name,
+          concurrency: station.concurrency,
+          waiting,
+          working: station.workingAt?.(step) ?? 0,
+          resting
+        }
+        return reading(stands, station.tallies[step]!, letters.of([name]))
+      })
     )
   }
 
   get meters(): ReadonlyArray<Meter> {
-    return this.named.map(({ station }) => station.tally.meter)
+    return this.named.flatMap(({ station }) => station.tallies.map(({ meter }) => meter))
   }
 
   /** Reads the arrivals of each source and works on them until each is at its end, or the first failure. */

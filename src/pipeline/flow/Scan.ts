@@ -16,7 +16,7 @@ export class Scan implements Station {
   readonly working = 0
   readonly resting = 0
   readonly concurrency = 1
-  readonly tally: Tally = new Tally()
+  readonly tallies: readonly [Tally] = [new Tally()]
   private readonly step: Step
   private readonly succession: Succession<Unit>
   private readonly fate: Fate

@@ -17,7 +17,7 @@ import { away, Calls } from "./Calls.ts"
 import { Keyed, NoKey, WithinKey } from "./Keyed.ts"
 import { InTurn, type Item, type Lane } from "./Lane.ts"
 import { Completion, Input, Leaving, type Order } from "./Order.ts"
-import { Observer, type Trace } from "./Observer.ts"
+import { Observer, StepMeter, type Trace } from "./Observer.ts"
 import { mostOf, Places } from "./Places.ts"
 import { left, numbered, type Parts, sourceOf, valuesOf } from "./Parts.ts"
 import type { Room } from "./Room.ts"
@@ -51,7 +51,7 @@ export class Stage implements Station {
   working = 0
   /** Those of them that hold no worker: they wait for their next attempt. */
   resting = 0
-  readonly tally: Tally = new Tally()
+  readonly tallies: ReadonlyArray<Tally>
   private readonly steps: ReadonlyArray<Each>
   private readonly around: Surroundings
   private readonly fate: Fate
@@ -80,6 +80,7 @@ export class Stage implements Station {
     const first = steps[0]!
     const { concurrency, key, order, perKey, policy } = first
     this.steps = steps
+    this.tallies = steps.map(() => new Tally())
     this.around = around
     this.next = next
     this.fate = around.fate
@@ -177,13 +178,13 @@ export class Stage implements Station {
     const { calls } = this
     const { trace } = this.around
     const observed = Effect.clockWith((clock) => {
-      worker.observer = new Observer(clock, this.tally.latency, trace)
+      worker.observer = new Observer(clock, this.tallies, trace)
       return this.work(worker)
     })
     const work = observed.pipe(
       Effect.catchCause((cause) => Effect.failCause(this.explained(cause, worker))),
       Effect.provideService(Attempt, worker),
-      Effect.provideService(Meter, this.tally.meter)
+      Effect.provideService(Meter, new StepMeter(worker, this.tallies))
     )
     // A worker that does not come to its end is one of a run that is over.
     return calls === undefined ? work : Effect.onError(work, () => Effect.sync(() => calls.close()))
@@ -226,7 +227,7 @@ export class Stage implements Station {
   private begin(item: Item, worker: Worker): void {
     this.order.begin(item)
     this.working += 1
-    this.tally.taken += 1
+    this.tallies[item.from]!.taken += 1
     this.advance(item, item.from, worker)
   }
 
@@ -257,6 +258,7 @@ export class Stage implements Station {
       const effect = effectOf(step, given)
       if (effect !== undefined) return worker.wait(i, this.caught(this.watched(effect, step), step, item, worker))
       if (!this.apply(item, i, given, worker)) return
+      this.passed(i)
     }
     this.end(item, "one")
   }
@@ -268,7 +270,20 @@ export class Stage implements Station {
     if (given === gone) return this.end(item, "none")
     if (given === left) return this.leave(item)
     if (worker.work !== undefined) this.fate.addWork(item.unit, worker.work)
-    if (this.apply(item, index, given, worker)) this.advance(item, index + 1, worker)
+    if (!this.apply(item, index, given, worker)) return
+    this.passed(index)
+    this.advance(item, index + 1, worker)
+  }
+
+  private passed(index: number): void {
+    this.tallies[index]!.given += 1
+    const next = this.tallies[index + 1]
+    if (next !== undefined) next.taken += 1
+  }
+
+  workingAt(index: number): number {
+    if (this.steps.length === 1) return this.working - this.resting
+    return this.workers.filter((worker) => worker.isAt(index)).length
   }
 
   /** What there is to do instead of the step, where the key of the item says so. */
@@ -412,8 +427,8 @@ export class Stage implements Station {
 
   private end(item: Item, end: Item["end"]): void {
     item.end = end
-    if (end === "one") this.tally.given += 1
-    else if (end === "many") this.tally.given += (item.value as ReadonlyArray<unknown>).length
+    // Only the last of its steps makes many of one.
+    if (end === "many") this.tallies.at(-1)!.given += (item.value as ReadonlyArray<unknown>).length
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1

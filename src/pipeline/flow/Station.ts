@@ -17,7 +17,10 @@ export interface Station {
   readonly resting: number
   /** Items that may hold one at once. */
   readonly concurrency: number
-  readonly tally: Tally
+  /** Of each of its steps. */
+  readonly tallies: ReadonlyArray<Tally>
+  /** Items that one of its steps works on; none where it has no workers. */
+  readonly workingAt?: (step: number) => number
   readonly accept: (item: Item) => void
   /** Whether what comes here is written as it is. */
   readonly isEnd: boolean
@@ -39,7 +42,7 @@ export class Exit implements Station {
   readonly working = 0
   readonly resting = 0
   readonly concurrency = 1
-  readonly tally: Tally = new Tally()
+  readonly tallies: readonly [Tally] = [new Tally()]
   private readonly fate: Fate
 
   constructor(fate: Fate) {
