@@ -23,6 +23,7 @@ const all = [
   "offload",
   "pipeline",
   "slow",
+  "keys",
   "steps",
   "fetch",
   "sqlite",

@@ -38,8 +38,9 @@ const insert = database.prepare("INSERT INTO requests VALUES (?, ?, ?, ?)")
 const keep = database.prepare(`
   INSERT INTO place VALUES (?, ?, ?) ON CONFLICT (file) DO UPDATE SET inode = excluded.inode, byte = excluded.byte`)
 
-let [written, skipped, paused, stopped] = [0, 0, false, false]
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => (stopped = true))
+let [written, skipped, paused] = [0, 0, false]
+const stop = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort())
 
 /** Reads whole lines behind `byte`, 64 KiB at most; gives the byte behind the last of them. */
 const readOn = async (file: FileHandle, inode: number, byte: number): Promise<number> => {
@@ -74,9 +75,10 @@ let file = await open(log)
 let { ino } = await file.stat()
 const known = database.prepare("SELECT inode, byte FROM place WHERE file = ?").get(log)
 let byte = known?.["inode"] === ino ? Number(known["byte"]) : 0
-let [began, told] = [Date.now(), Date.now()]
+const began = Date.now()
+let told = began
 
-while (!stopped) {
+while (!stop.signal.aborted) {
   const closed = existsSync("maintenance")
   if (closed !== paused) console.log(closed ? "Paused." : "Going on.")
   paused = closed
