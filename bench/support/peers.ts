@@ -45,7 +45,13 @@ interface Peers {
       options: Concurrency & { readonly backpressure?: number }
     ) => AsyncIterable<B>
   }
-  readonly "p-queue": { readonly default: new (options: Concurrency) => { readonly add: Run } }
+  readonly "p-queue": {
+    readonly default: new (options: Concurrency) => {
+      readonly add: Run
+      readonly size: number
+      readonly pending: number
+    }
+  }
   readonly papaparse: {
     readonly default: {
       readonly parse: (

@@ -50,6 +50,10 @@ export interface Checkpoint {
   readonly reach: Option.Option<{ readonly position: Position; readonly fingerprint: Fingerprint }>
   /** Of a pipeline with several sources, the place of each by its name; what is said above is of none of them then. */
   readonly inputs?: { readonly [source: string]: Place } | undefined
+  /** How far inside of elements all is settled that are not themselves (P16). */
+  readonly inside?: ReadonlyArray<Inside> | undefined
+  /** The same of dead letters whose replay was begun, by their id. */
+  readonly replaying?: { readonly [letter: string]: ReadonlyArray<Inside> } | undefined
   /** What each sink's last committed `write` gave, by the sink's identity. */
   readonly sinks: { readonly [identity: string]: SinkState }
   /** Of a checkpoint that version 0.1 kept: the state of a sink, or of several by their place. */
@@ -62,12 +66,25 @@ export interface Checkpoint {
   readonly finished: boolean
 }
 
-/** What is settled of one of several sources, as JSON: what is absent is none. The fields are those of a checkpoint. */
+/** What is settled of one of several sources, or inside of an element. The fields are those of a checkpoint; what is absent is none. */
 export interface Place {
   readonly fingerprint: Fingerprint
   readonly position?: Position
   readonly ahead: ReadonlyArray<number>
   readonly reach?: { readonly position: Position; readonly fingerprint: Fingerprint }
+  readonly inside?: ReadonlyArray<Inside>
+}
+
+/** How far all is settled that a step reads of one element. */
+export interface Inside {
+  /** The element, counted from the watermark: 1 is the one just behind it. */
+  readonly index: number
+  readonly step: string
+  /** Which descendant of the element the step was given. */
+  readonly path: string
+  /** Parts up to the watermark inside of it. */
+  readonly count: number
+  readonly place: Place
 }
 
 export interface SinkState {
@@ -166,6 +183,12 @@ export interface Journal {
   readonly load: (key: JournalKey) => Effect.Effect<Option.Option<Checkpoint>, JournalError>
   /** The dead letters of a pipeline that a filter lets through, in the order in which they were kept; all that wait, without one. */
   readonly dead: (key: JournalKey, filter?: LetterFilter) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
+  /** Those of the keys that a commit of that pipeline has kept for a step. */
+  readonly seen: (
+    key: JournalKey,
+    step: string,
+    keys: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlySet<string>, JournalError>
   /** Keeps dead letters without a commit. */
   readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError>
   /** The items of the frontier of that name (P17). Default: it keeps none. */
@@ -320,6 +343,7 @@ const inMemory = (process: string): Journal => {
     },
     load: (key) => Effect.sync(() => of(key).checkpoint),
     dead: (key, filter) => Effect.sync(() => select(of(key).dead.letters, filter)),
+    seen: (key, step, keys) => Effect.sync(() => of(key).seen.among(step, keys)),
     bury: (key, dead) =>
       Effect.sync(() => {
         const kept = of(key)

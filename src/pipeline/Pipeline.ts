@@ -34,11 +34,12 @@ import {
   type Each,
   type ErrorAfter,
   type GivesBoolean,
-  type GivesIterable,
+  type GivesMany,
   type JournalFor,
   type OnError,
   type Output,
   type OutputElement,
+  type Reading,
   type StepDefaults,
   type Retry,
   type StateAndOutput,
@@ -157,22 +158,32 @@ export const filter =
     each(self, "filter", f, options)
 
 /**
- * Turns each element into any number of elements. The element settles when all it became have, and they reach the
- * sink in one write: they are held in memory until they are complete. Options as for `map`.
+ * Turns each element into any number of elements. What an iterable gives settles with the element, and reaches the sink in one write:
+ * it is held in memory until all of it is complete. A `Stream` or a `Source` is read a part at a time, for what is too large for
+ * that: its parts are written as they are done, no more of them open than a window holds, and a run goes on inside of it. A source
+ * does so by its positions; of a stream, which has to give the same again, the parts that are settled are left out. Behind a
+ * `batch`, and of an element of a queue, either is held whole. With order "input", the default, those of an element come before those
+ * of later ones. Fails as the stream does; with another `onError`, what came before that stays. Options as for `map`; `retry` and `timeout` are
+ * of the function, not of the reading.
  *
  * @example
  * ```ts
  * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
  * import { Pipeline } from "skein"
  *
  * const letters = Pipeline.from(["ab", "c"]).pipe(Pipeline.flatMap((word) => word.split("")), Pipeline.collect)
+ * const numbers = Pipeline.from([2, 3]).pipe(Pipeline.flatMap((n) => Stream.range(1, n)), Pipeline.collect)
  *
  * await Effect.runPromise(letters) // => ["a", "b", "c"]
+ * await Effect.runPromise(numbers) // => [1, 2, 1, 2, 3]
  * ```
  */
 export const flatMap =
-  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => GivesIterable<X>, options?: O) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<OutputElement<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => GivesMany<X>, options?: O) =>
+  <E, R, P>(
+    self: Pipeline<A, E, R, P>
+  ): Pipeline<OutputElement<X>, E | ErrorAfter<Reading<X>, O>, R | ServicesOf<Reading<X>, O, P>, P> =>
     each(self, "flatMap", f, options)
 
 /**
@@ -251,9 +262,9 @@ export const zip =
     make(meetingOf("Zip", [self, that]), [])
 
 /**
- * Lets pass the first element of each key, and drops every other one, which is counted as filtered. The journal keeps the keys, each in the
- * commit that settles its element, so that it holds from run to run of a name, until a `restart`; a database is asked for them, and any
- * other journal has them in memory. `collect` and `stream` know those of the one run.
+ * Lets pass the first element of each key, and drops every other one, which is counted as filtered. The journal keeps the keys,
+ * each in the commit that settles its element, so that it holds from run to run of a name, until a `restart`; a database is asked
+ * for them, and any other journal has them in memory. `collect` and `stream` know those of the one run.
  *
  * @example
  * ```ts
@@ -303,10 +314,10 @@ export const scan =
     ])
 
 /**
- * What the elements of each window come to: windows of `every` so long, by the time that `at` gives, or of so many elements, one behind
- * the other. A window by time is given when an element of a later one comes, `late` after its end where that is said; elements that come
- * even later are dropped and counted as filtered. At the end of the source the open windows are given as they are, and once more, whole,
- * when it has grown: write them by `from`, as with the `key` of a table. They are kept in the checkpoint, by `state`.
+ * What the elements of each window come to: windows of `every` so long, by the time that `at` gives, or of so many elements, one
+ * behind the other. A window by time is given when an element of a later one comes, `late` after its end where that is said; elements
+ * that come even later are dropped and counted as filtered. At the end of the source the open windows are given as they are, and once
+ * more, whole, when it has grown: write them by `from`, as with the `key` of a table. They are kept in the checkpoint, by `state`.
  *
  * @example
  * ```ts
@@ -400,7 +411,7 @@ export type { Aggregate, Key } from "./Step.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
-export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
+export type { DryRun, DryRunOptions, WouldDrop, WouldSkip, WouldWrite } from "./run/DryRun.ts"
 export type { Run, RunOptions, State, StepLatency, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
@@ -527,10 +538,10 @@ export interface ReplayOptions<out G> extends RunOptions<G> {
  * )
  * const dry = Pipeline.dryRun(job, { name: "even", first: 3 })
  *
- * const { left, more, writes } = await Effect.runPromise(dry)
- * writes // => [{ sink: "discard", elements: [2] }]
- * left // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
- * more // => true
+ * const { ended, filtered, written } = await Effect.runPromise(dry)
+ * written // => [{ sink: "discard", elements: [2] }]
+ * filtered // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
+ * ended // => false
  * ```
  */
 export const dryRun = <E, R, G extends Delivery, Q extends Delivery = never>(

@@ -4,6 +4,7 @@ import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import type { DeadlineExceeded } from "../concurrency/Deadline.ts"
 import type { Limiter } from "../concurrency/Limiter.ts"
 import type { Positions } from "./context/Attempt.ts"
@@ -274,7 +275,26 @@ type GivenBy<X> = 0 extends 1 & X
 export type Output<X> = GivenBy<X>["value"]
 
 /** The elements of what the function of `flatMap` gives. */
-export type OutputElement<X> = 0 extends 1 & Output<X> ? any : Output<X> extends Iterable<infer B> ? B : never
+export type OutputElement<X> = 0 extends 1 & Output<X> ? any : PartOf<Output<X>>
+
+type PartOf<A> =
+  A extends Iterable<infer B>
+    ? B
+    : A extends Stream.Stream<infer B, any, any>
+      ? B
+      : A extends Source<infer B, any, any, any>
+        ? B
+        : never
+
+/** What the function of `flatMap` gives, and what it is to read that: an effect with its errors and services. */
+export type Reading<X> = X | (0 extends 1 & Output<X> ? never : ReadingOf<Output<X>>)
+
+type ReadingOf<A> =
+  A extends Stream.Stream<any, infer E, infer R>
+    ? Effect.Effect<never, E, R>
+    : A extends Source<any, infer E, infer R, any>
+      ? Effect.Effect<never, E, R>
+      : never
 
 /** What the function of `filter` gives, or what the compiler says instead. */
 export type GivesBoolean<X> = [Output<X>] extends [boolean]
@@ -282,9 +302,11 @@ export type GivesBoolean<X> = [Output<X>] extends [boolean]
   : "Pipeline.filter keeps what is true: give a boolean, or an effect or a promise of one"
 
 /** What the function of `flatMap` gives, or what the compiler says instead. An effect can be iterated, but not to elements. */
-export type GivesIterable<X> = [Output<X>] extends [Iterable<any>]
+export type GivesMany<X> = [Output<X>] extends [
+  Iterable<any> | Stream.Stream<any, any, any> | Source<any, any, any, any>
+]
   ? X
-  : "Pipeline.flatMap needs an iterable: give an array, or an effect or a promise of one; Pipeline.map takes any value"
+  : "Pipeline.flatMap needs many: give an iterable, a Stream or a Source, or an effect or a promise of one; Pipeline.map takes any value"
 
 /** The errors of a step's function that its policy leaves in the type: all of them where it may be "fail". */
 export type ErrorAfter<X, O> = O extends { readonly onError: "skip" | { readonly deadLetter: unknown } }

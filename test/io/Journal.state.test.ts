@@ -208,7 +208,7 @@ describe.each(databases)("the keys of unique in $database", ({ direct, spoil, ur
     )
   )
 
-  it.effect("are those of the items of a queue as well, whoever takes them", () =>
+  it.effect("are those of the items of a frontier as well, and windows of them are given at its end", () =>
     Effect.scoped(
       Effect.flatMap(url, (at) =>
         within(Effect.succeed(at))(

@@ -254,6 +254,21 @@ describe("unique", () => {
     expect(store.seen.toSorted()).toEqual(["unique sa", "unique sb", "unique sc"])
   })
 
+  it("knows the keys of runs before in a dry run, and of the elements that it has read, and keeps none", () => {
+    const store = Store.make<string>()
+    const job = (list: ReadonlyArray<string>) =>
+      Pipeline.from(words(list)).pipe(
+        Pipeline.unique((word) => word[0]!),
+        Pipeline.to(store.table)
+      )
+    const given = Store.given(store)
+    valueOf(given(Pipeline.run(job(["a1", "b1"]), { name: "once" })))
+    const dry = valueOf(given(Pipeline.dryRun(job(["a1", "b1", "b2", "c1", "c2"]), { name: "once" })))
+    expect(dry.written).toEqual([{ sink: "table", elements: ["c1"] }])
+    expect(dry.counts).toMatchObject({ settled: 3, filtered: 2 })
+    expect(store.seen).toEqual(["unique sa", "unique sb"])
+  })
+
   it("is run by collect and stream with the keys of one run", () => {
     const many = Array.from({ length: 5000 }, (_, i) => i % 1500)
     const once = Pipeline.from(many).pipe(Pipeline.unique((n) => n))

@@ -35,7 +35,7 @@ const effectively = '"This job is effectively-once: for exactly-once, write to n
 const noKey = '"An idempotency key needs a source with positions, such as Source.list or Files.lines"'
 const noBoolean = '"Pipeline.filter keeps what is true: give a boolean, or an effect or a promise of one"'
 const noIterable =
-  '"Pipeline.flatMap needs an iterable: give an array, or an effect or a promise of one; Pipeline.map takes any value"'
+  '"Pipeline.flatMap needs many: give an iterable, a Stream or a Source, or an effect or a promise of one; Pipeline.map takes any value"'
 const mapFirst = '"Map the elements to what this sink takes"'
 
 const cases: ReadonlyArray<readonly [name: string, code: string, first: string]> = [

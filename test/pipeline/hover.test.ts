@@ -31,6 +31,10 @@ const mixed = lines.pipe(Pipeline.map((line) => (line === "" ? null : parse(line
 const generated = lines.pipe(Pipeline.map((line) => Effect.gen(function* () { return yield* parse(line) })))
 const filtered = lines.pipe(Pipeline.filter((line) => line !== "", { name: "full" }))
 const flat = lines.pipe(Pipeline.flatMap((line) => line.split("")))
+const within = list.pipe(Pipeline.flatMap((path) => Files.lines(path)))
+const streamed2 = list.pipe(Pipeline.flatMap((n) => Stream.fromEffect(parse(n)), { onError: "skip" }))
+const merged = parsed.pipe(Pipeline.merge(array, list))
+const zipped = mapped.pipe(Pipeline.zip(parsed))
 const unique = lines.pipe(Pipeline.unique((line) => line.length))
 const summed = lines.pipe(Pipeline.scan(0, (sum, line) => [sum + line.length, sum], { state: Schema.Number }))
 const scanned = lines.pipe(
@@ -100,6 +104,16 @@ it.each([
   ["summed", "Pipeline.Pipeline<number, Files.FilesError, FileSystem, number>"],
   ["scanned", "Pipeline.Pipeline<Repo, Files.FilesError | ParseError, FileSystem, number>"],
   ["windows", "Pipeline.Pipeline<Pipeline.Aggregate<number>, Files.FilesError, FileSystem, number>"],
+  ["within", "Pipeline.Pipeline<string, Files.FilesError, FileSystem, number>"],
+  ["streamed2", "Pipeline.Pipeline<Repo, never, never, number>"],
+  [
+    "merged",
+    "Pipeline.Pipeline<string | number | Repo, Files.FilesError | ParseError, FileSystem, number | Source.NoPosition>"
+  ],
+  [
+    "zipped",
+    "Pipeline.Pipeline<readonly [number, Repo], Files.FilesError | ParseError | Pipeline.ZipUneven, FileSystem, number>"
+  ],
   ["batched", "Pipeline.Pipeline<readonly string[], Files.FilesError, FileSystem, number>"],
   ["weighed", "Pipeline.Pipeline<readonly string[], Files.FilesError, FileSystem, number>"],
   ["inOrder", "Pipeline.Pipeline<Repo, Files.FilesError | ParseError, FileSystem, number>"],

@@ -45,6 +45,11 @@ export const make = <A>(): Store<A> => {
     store.letters = changed({ letters: store.letters, next }, letters).letters
   }
   const load = Effect.sync(() => Option.fromUndefinedOr(store.checkpoint))
+  const among = (step: string, keys: ReadonlyArray<string>) =>
+    Effect.andThen(
+      Effect.yieldNow,
+      Effect.sync(() => new Set(keys.filter((key) => store.seen.includes(`${step} ${key}`))))
+    )
   const store: Store<A> = {
     rows: [],
     checkpoint: undefined,
@@ -57,6 +62,7 @@ export const make = <A>(): Store<A> => {
       places: [],
       load: () => load,
       dead: (_, filter) => Effect.sync(() => select(store.letters, filter)),
+      seen: (_, step, keys) => among(step, keys),
       bury: () => Effect.die("not here"),
       lease: ({ pipeline }) =>
         Effect.acquireRelease(
@@ -83,11 +89,7 @@ export const make = <A>(): Store<A> => {
               renewEvery: Option.none(),
               renew: fence,
               load,
-              seen: (step, keys) =>
-                Effect.andThen(
-                  Effect.yieldNow,
-                  Effect.sync(() => new Set(keys.filter((key) => store.seen.includes(`${step} ${key}`))))
-                ),
+              seen: among,
               guard: (work) =>
                 Effect.andThen(
                   Effect.map(fence, () => void (clean = false)),

@@ -21,8 +21,8 @@ export interface Turn<U> extends Stand {
 /** What stands in successions: a unit, which may have become part of another. */
 interface Standing<U> {
   readonly root: U
-  /** How much of it is on its way. */
-  readonly live: number
+  /** Whether something of it is on its way. */
+  readonly isOpen: boolean
   readonly turns: ReadonlyArray<Turn<U>>
 }
 
@@ -51,6 +51,10 @@ export class Succession<U> implements Stand {
     return { succession: this, at: this.gone + units.length - 1, state, position }
   }
 
+  isFirst(place: number): boolean {
+    return place === this.gone
+  }
+
   /** Those in it up to a place. */
   *upTo(place: number): Iterable<U> {
     for (let i = 0; i <= place - this.gone; i++) yield this.units.at(i)!.root
@@ -70,10 +74,14 @@ export const later = <U>(some: ReadonlyArray<Turn<U>>, others: ReadonlyArray<Tur
 }
 
 /** A unit with all that settles with it or before it; none while some of it is on its way. */
-export const blockOf = <U extends Standing<U>>(unit: U): ReadonlySet<U> | undefined => {
+export const blockOf = <U extends Standing<U>>(unit: U): Iterable<U> | undefined => {
+  const { isOpen, turns } = unit
+  if (isOpen) return undefined
+  // As it is where elements come and go in one order.
+  if (turns.length === 1 && turns[0]!.succession.isFirst(turns[0]!.at)) return [unit]
   const block = new Set([unit])
-  for (const { live, turns } of block) {
-    if (live > 0) return undefined
+  for (const { isOpen, turns } of block) {
+    if (isOpen) return undefined
     for (const { at, succession } of turns) for (const before of succession.upTo(at)) block.add(before)
   }
   return block

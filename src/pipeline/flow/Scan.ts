@@ -16,7 +16,7 @@ export class Scan implements Station {
   readonly working = 0
   readonly resting = 0
   readonly concurrency = 1
-  readonly tally: Tally = new Tally()
+  readonly tallies: readonly [Tally] = [new Tally()]
   private readonly step: Step
   private readonly succession: Succession<Unit>
   private readonly fate: Fate
@@ -77,6 +77,7 @@ export const workOf = (step: Step, succession: Succession<Unit>): Each => {
     kind: "map",
     f: (value) => {
       const given = step.f(succession.state, value)
+      if (Array.isArray(given)) return next(given)
       if (Effect.isEffect(given)) return Effect.map(given as Effect.Effect<unknown, unknown, unknown>, next)
       return isThenable(given) ? Promise.resolve(given).then(next) : next(given)
     }

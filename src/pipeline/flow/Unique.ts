@@ -31,7 +31,7 @@ export class Unique implements Station {
   working = 0
   readonly resting = 0
   readonly concurrency = 1
-  readonly tally: Tally = new Tally()
+  readonly tallies: readonly [Tally] = [new Tally()]
   private readonly step: Step
   private readonly next: Station
   private readonly around: Around
@@ -57,7 +57,7 @@ export class Unique implements Station {
   }
 
   accept(item: Item): void {
-    this.tally.taken += 1
+    this.tallies[0].taken += 1
     this.items.push(item)
     if (this.items.length === 1) this.changed.wakeAll()
   }
@@ -116,7 +116,7 @@ export class Unique implements Station {
     if (earlier === undefined && !isKnown) {
       this.passed.set(key, unit)
       fate.mark(unit, { step: this.step.name, key })
-      this.tally.given += 1
+      this.tallies[0].given += 1
       return this.next.accept(item)
     }
     fate.filter(unit)

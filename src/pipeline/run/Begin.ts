@@ -8,7 +8,7 @@ import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
 import { pages, Unread } from "../commit/Letters.ts"
 import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
-import { apart, match, refusal } from "../commit/Resume.ts"
+import { apart, type Known, match, refusal } from "../commit/Resume.ts"
 import { StepStates } from "../commit/StepStates.ts"
 import { Attempt, type Work } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
@@ -61,18 +61,9 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
   Effect.gen(function* () {
     const { sinks, journal, lease, taken } = yield* own(description, options, sourcesOf(description))
     const accepted = Effect.gen(function* () {
-      const steps = stepsOf(description)
-      const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept === undefined ? options.restart === true : yield* startsOver(description, kept, options)
-      const before = restart ? undefined : kept
-      const known = yield* match(options.name, sinks, before, options.onSinkChanged ?? "refuse")
-      const states = yield* StepStates.open(options.name, steps, before, options.onStepsChanged ?? "refuse")
+      const { known, parked, restart, start, states } = yield* accept(description, sinks, options, journal, lease.load)
       // What keeps account does so where the run keeps its place.
-      const inlets = ofSources(description, before ?? nothing)
-      const intake = yield* journal === undefined ? inlets : Effect.provideService(inlets, Journal, journal)
-      const parking = journal !== undefined && !restart && steps.some(parks)
-      const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
-      const parked = yield* parkedBy(options.name, letters, steps)
+      const intake = yield* keptBy(journal, ofSources(description, start))
       return { addWork: adding(journal), journal, lease, known, restart, isNamed: true, states, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
@@ -157,7 +148,7 @@ export const pour = <A, E, R>(
   )
 
 /** What source and sinks do is no attempt of a step, though a step may run the pipeline (P15). */
-const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+export const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
@@ -175,7 +166,8 @@ const own = (description: Description, options: RunOptions<Delivery>, sources: R
             duration: Duration.fromInputUnsafe(duration),
             isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
           })
-    return { sinks, journal, lease, taken }
+    // A job without a place may add work to frontiers where the program says.
+    return { sinks, journal: journal ?? Option.getOrUndefined(yield* Effect.serviceOption(Journal)), lease, taken }
   })
 
 /** Those that are there now: what fails again is a new letter, and none of these. What is left out stays in the way of its key. */
@@ -200,10 +192,10 @@ const lettersOf = (
   })
 
 /** A step may ask for the journal where the program gives none. */
-const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
+export const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
   handle,
   toEnd: Effect.flatMap(Effect.serviceOption(Journal), (given) =>
-    Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
+    Option.isSome(given) ? toEnd : keptBy(journal, toEnd)
   )
 })
 
@@ -212,6 +204,39 @@ const adding =
   (journal: Journal | undefined) =>
   (work: ReadonlyArray<Work>): Effect.Effect<void, FrontierError> =>
     Effect.flatMap(Effect.serviceOption(Journal), (given) => writeWork(journal ?? Option.getOrUndefined(given), work))
+
+const keptBy = <A, E, R>(journal: Journal | undefined, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  // Where there is none, nobody who asks for it is there.
+  journal === undefined ? effect : (Effect.provideService(effect, Journal, journal) as Effect.Effect<A, E, R>)
+
+interface Start {
+  readonly start: Checkpoint
+  readonly known: ReadonlyArray<Known>
+  readonly restart: boolean
+  readonly states: StepStates
+  readonly parked: ReadonlyMap<string, Parked>
+}
+
+/** Where a run goes on, and with what; fails where what is kept says nothing of what is here. */
+export const accept = (
+  description: Description,
+  sinks: Parameters<typeof match>[1],
+  options: RunOptions<Delivery>,
+  journal: Journal | undefined,
+  load: Effect.Effect<Option.Option<Checkpoint>, unknown, unknown>
+): Effect.Effect<Start, unknown, unknown> =>
+  Effect.gen(function* () {
+    const steps = stepsOf(description)
+    const kept = description.source.resumable ? Option.getOrUndefined(yield* load) : undefined
+    const restart = kept === undefined ? options.restart === true : yield* startsOver(description, kept, options)
+    const before = restart ? undefined : kept
+    const known = yield* match(options.name, sinks, before, options.onSinkChanged ?? "refuse")
+    const states = yield* StepStates.open(options.name, steps, before, options.onStepsChanged ?? "refuse")
+    const parking = journal !== undefined && !restart && steps.some(parks)
+    const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
+    const parked = yield* parkedBy(options.name, letters, steps)
+    return { known, parked, restart, states, start: before ?? nothing }
+  })
 
 const startsOver = (
   branch: Branch,
@@ -226,7 +251,7 @@ const startsOver = (
   })
 
 /** Keeps nothing, for nobody, but for as long as it runs. */
-const unleased = (
+export const unleased = (
   bury: (dead: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError> = () => Effect.void
 ): Lease => {
   const all = new SeenKeys()
@@ -256,5 +281,5 @@ const unleased = (
 const burying = (journal: Journal, name: string): Lease => unleased((dead) => journal.bury(keyOf(name), dead))
 
 /** The steps of a description have lost their types; what the pipeline's own type says of them is taken back here. */
-const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>
+export const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>
   effect as Effect.Effect<A, E, R>

@@ -11,7 +11,7 @@ import * as Wait from "../../concurrency/base/Wait.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { Committer } from "../commit/Committer.ts"
-import type { Intake } from "../commit/Intake.ts"
+import { type Intake, ofElement } from "../commit/Intake.ts"
 import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import { inputsOf, positionOf } from "../commit/Inputs.ts"
@@ -97,6 +97,7 @@ export const open = (
     const flow = new Flow({
       pipeline: name,
       keys: keysOf(description, options),
+      resume: (source, kept) => ofElement(name, source, kept),
       fate,
       letters,
       parked,

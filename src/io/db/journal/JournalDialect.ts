@@ -41,6 +41,10 @@ export interface JournalDialect {
   readonly toTake: Fragment
   /** Passes over rows that somebody else has locked. */
   readonly toSkip: Fragment
+  /** What a row of a table is known by for as long as it is locked. */
+  readonly row: Fragment
+  /** That it is one of those that a SELECT finds: looked up one by one, however large the table is. */
+  readonly isOneOf: (rows: Fragment) => Fragment
   /** What follows FROM: the members of a JSON array, each as JSON in a column `value`. */
   readonly listed: (json: string) => Fragment
   /** True where the open transaction fails when another one writes to a row that it has read. */

@@ -310,7 +310,7 @@ const held = (
         Effect.mapError(explained("read the checkpoint"))
       ),
       seen: (step, keys) =>
-        Effect.mapError(store.seen.among(key, step, keys), failed(`look for keys of step ${JSON.stringify(step)}`)),
+        Effect.mapError(store.seen.among(key, step, keys), failed(`look for keys of step "${step}"`)),
       guard,
       commit,
       purge: (filter) => transacted("take out dead letters", change(letters.purge(key, filter))),

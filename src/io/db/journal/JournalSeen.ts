@@ -1,4 +1,4 @@
-/** The rows of keys that steps have seen, in a table of their own, which is made for the first step that needs it. */
+/** The rows of keys that steps have seen, in a table of their own, which is made for the first of them. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -16,7 +16,7 @@ export interface JournalSeen {
     key: JournalKey,
     step: string,
     keys: ReadonlyArray<string>
-  ) => Effect.Effect<ReadonlySet<string>, SqlError | string>
+  ) => Effect.Effect<ReadonlySet<string>, SqlError>
   readonly add: (key: JournalKey, seen: ReadonlyArray<Seen>) => Effect.Effect<void, SqlError | string>
   readonly forget: (key: JournalKey) => Effect.Effect<unknown, SqlError>
 }
@@ -44,8 +44,9 @@ export const make = (sql: SqlClient, dialect: JournalDialect, where: (key: Journ
 
   return {
     among: Effect.fnUntraced(function* (key, step, keys) {
-      yield* ready
       const known = new Set<string>()
+      // Whoever only reads makes nothing, and may not be allowed to.
+      if (!isMade && !(yield* isThere)) return known
       for (const part of Arr.chunksOf(keys.map(encodeText), most)) {
         const rows = yield* sql<{ readonly key: string }>`SELECT key FROM skein_seen
           WHERE ${where(key)} AND step = ${encodeText(step)} AND ${sql.in("key", part)}`

@@ -73,6 +73,9 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
     toSettle: sql.literal("FOR NO KEY UPDATE"),
     toTake: sql.literal("FOR UPDATE"),
     toSkip: sql.literal("FOR UPDATE SKIP LOCKED"),
+    row: sql.literal("ctid"),
+    // A join would be planned by statistics, which a table that grows has none of.
+    isOneOf: (rows) => sql`ctid = ANY (ARRAY(${rows}))`,
     listed: (json) => sql`json_array_elements(${json}::json) AS listed (value)`,
     isolated: sql.literal("current_setting('transaction_isolation') <> 'read committed'"),
     soon: (effect) =>

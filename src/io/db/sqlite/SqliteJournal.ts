@@ -23,6 +23,8 @@ export const sqliteJournal = (sql: SqlClient): JournalDialect => {
     toSettle: nothing,
     toTake: nothing,
     toSkip: nothing,
+    row: sql.literal("rowid"),
+    isOneOf: (rows) => sql`rowid IN (${rows})`,
     listed: (json) => sql`json_each(${json})`,
     isolated: sql.literal("0"),
     soon: (effect) => effect,

@@ -49,6 +49,11 @@ export const make = (name: string, host?: Host): Effect.Effect<Journal, FilesErr
         Effect.map(Effect.mapError(known(key), explained(path, key, "read the dead letters")), ({ letters }) =>
           select(letters, filter)
         ),
+      seen: (key, step, keys) =>
+        Effect.map(
+          Effect.mapError(known(key), explained(path, key, `look for keys of step "${step}"`)),
+          ({ seen }) => seen?.among(step, keys) ?? new Set()
+        ),
       bury: (key, dead) =>
         Effect.flatMap(hostOf, (host) => {
           const file = fileOf(fs, path, host)
