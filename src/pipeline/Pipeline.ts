@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { checkDuration, checkNumber, checkWhole } from "../concurrency/base/Options.ts"
 import * as Offload from "../concurrency/Offload.ts"
 import type { TaskGroup } from "../concurrency/TaskGroup.ts"
-import { type Filter, filterOf } from "./DeadLetters.ts"
+import { type Filter, filterOf } from "./context/LetterFilter.ts"
 import type { Delivery, Guarantee, Meet, Satisfied } from "./Guarantee.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { Summary } from "./Progress.ts"
@@ -262,9 +262,9 @@ export const zip =
     make(meetingOf("Zip", [self, that]), [])
 
 /**
- * Lets pass the first element of each key, and drops every other one, which is counted as filtered. The journal keeps the keys, each in the
- * commit that settles its element, so that it holds from run to run of a name, until a `restart`; a database is asked for them, and any
- * other journal has them in memory. `collect` and `stream` know those of the one run.
+ * Lets pass the first element of each key, and drops every other one, which is counted as filtered. The journal keeps the keys,
+ * each in the commit that settles its element, so that it holds from run to run of a name, until a `restart`; a database is asked
+ * for them, and any other journal has them in memory. `collect` and `stream` know those of the one run.
  *
  * @example
  * ```ts
@@ -314,10 +314,10 @@ export const scan =
     ])
 
 /**
- * What the elements of each window come to: windows of `every` so long, by the time that `at` gives, or of so many elements, one behind
- * the other. A window by time is given when an element of a later one comes, `late` after its end where that is said; elements that come
- * even later are dropped and counted as filtered. At the end of the source the open windows are given as they are, and once more, whole,
- * when it has grown: write them by `from`, as with the `key` of a table. They are kept in the checkpoint, by `state`.
+ * What the elements of each window come to: windows of `every` so long, by the time that `at` gives, or of so many elements, one
+ * behind the other. A window by time is given when an element of a later one comes, `late` after its end where that is said; elements
+ * that come even later are dropped and counted as filtered. At the end of the source the open windows are given as they are, and once
+ * more, whole, when it has grown: write them by `from`, as with the `key` of a table. They are kept in the checkpoint, by `state`.
  *
  * @example
  * ```ts

@@ -56,8 +56,8 @@ export interface RunOptions<out G> {
    */
   readonly onSinkChanged?: "refuse" | "begin" | undefined
   /**
-   * What to do when the job has not the steps with a state or with keys that it had before: refuse with `StepsChanged` (default), or let a step that is
-   * new begin with the elements that come now, and forget one that is gone.
+   * What to do when other steps keep something than before, a state or the keys that they have seen: refuse with `StepsChanged`
+   * (default), or let a step that is new begin with the elements that come now, and forget one that is gone.
    */
   readonly onStepsChanged?: "refuse" | "begin" | undefined
   /**

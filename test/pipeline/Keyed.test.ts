@@ -217,7 +217,8 @@ describe("P5 an element that fails", () => {
 
   type Keeping = Pipeline.Job<never, Journal.Journal, "exactly-once">
   const run = (store: Store.Store<number>, job: Keeping) => Store.given(store)(Pipeline.run(job, { name: "p" }))
-  const replay = (store: Store.Store<number>, job: Keeping) => Store.given(store)(Pipeline.replay(job, { name: "p" }))
+  const replay = (store: Store.Store<number>, job: Keeping, ids?: ReadonlyArray<number>) =>
+    Store.given(store)(Pipeline.replay(job, { name: "p", letters: { ids } }))
 
   it("releases its key, unless it is asked to park it", () => {
     const store = Store.make<number>()
@@ -275,6 +276,42 @@ describe("P5 an element that fails", () => {
     expect(waiting(store)).toEqual([])
   })
 
+  it("is in the way of those behind it until it is replayed, alone or with them, and they are not in its way", () => {
+    const store = Store.make<number>()
+    let bad = [5]
+    const job = jobOf(store, { fails: (n) => bad.includes(n) })
+    valueOf(run(store, job))
+    const ofKey = () => store.rows.filter((n) => keyOf(n) === 2)
+    const idOf = (input: number) => store.letters.findLast((letter) => letter.input === input)!.id
+    // One from the middle stays, as the first was not run again.
+    valueOf(replay(store, job, [idOf(8)]))
+    expect([ofKey(), sorted(waiting(store))]).toEqual([[2], [5, 8, 11]])
+    // The first fails again: its letter is the newest now, and still the first.
+    valueOf(replay(store, job, [idOf(5)]))
+    expect([ofKey(), sorted(waiting(store))]).toEqual([[2], [5, 8, 11]])
+    expect(store.letters.at(-1)).toMatchObject({ input: 5, cause: "no 5" })
+    bad = []
+    valueOf(replay(store, job, [idOf(5)]))
+    expect([ofKey(), sorted(waiting(store))]).toEqual([
+      [2, 5],
+      [8, 11]
+    ])
+    valueOf(replay(store, job))
+    expect([ofKey(), waiting(store)]).toEqual([[2, 5, 8, 11], []])
+  })
+
+  it("is replayed before those behind it, though its letter is newer", () => {
+    const store = Store.make<number>()
+    let bad = [5]
+    const job = jobOf(store, { fails: (n) => bad.includes(n) })
+    valueOf(run(store, job))
+    valueOf(replay(store, job, [store.letters[0]!.id]))
+    bad = []
+    valueOf(replay(store, job))
+    expect(store.rows.filter((n) => keyOf(n) === 2)).toEqual([2, 5, 8, 11])
+    expect(waiting(store)).toEqual([])
+  })
+
   it("does not count those behind it for maxDead, which did not fail", () => {
     const store = Store.make<number>()
     const maxDead = { ...parking, maxDead: 1 } as typeof parking
@@ -285,7 +322,7 @@ describe("P5 an element that fails", () => {
 
   it(
     "cannot be overtaken by a crash: whatever was kept of a key, the first of it is kept too",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     () => {
       const life = () => {
         const store = Store.make<number>()

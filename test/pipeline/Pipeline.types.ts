@@ -153,6 +153,20 @@ const lost = (rows: Pipeline.Pipeline<Row, never, never, number>) =>
     )
   )
 equals<ReturnType<typeof lost>, Pipeline.Job<never, Journal.Journal, "at-least-once">>(true)
+// A job that has nothing to keep, no place and no dead letters, needs no journal.
+const nothing = (once: Pipeline.Pipeline<Row, never, never, Source.NoPosition>) => once.pipe(Pipeline.to(Sink.discard))
+equals<ReturnType<typeof nothing>, Pipeline.Job<never, never, "at-most-once">>(true)
+const dead = (once: Pipeline.Pipeline<Row, never, never, Source.NoPosition>) => [
+  once.pipe(Pipeline.to(Sink.discard, { onError: { deadLetter: Row } })),
+  once.pipe(
+    Pipeline.map(() => "", { onError: { deadLetter: Row } }),
+    Pipeline.to(Sink.discard)
+  )
+]
+equals<ReturnType<typeof dead>[number], Pipeline.Job<never, Journal.Journal, "at-most-once">>(true)
+const perhaps = (one: Pipeline.Pipeline<Row, never, never, number | Source.NoPosition>) =>
+  one.pipe(Pipeline.to(Sink.discard))
+equals<ReturnType<typeof perhaps>, Pipeline.Job<never, Journal.Journal, "at-most-once">>(true)
 const collected = Pipeline.collect(mapped)
 equals<typeof collected, Effect.Effect<Array<{ readonly id: number }>, Files.FilesError | ParseError, Api>>(true)
 

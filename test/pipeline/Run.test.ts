@@ -109,7 +109,7 @@ describe("P10 of the runs of a name", () => {
   }
 
   it.sim(
-    "two partitions run beside one another, each with a place and keys of its own",
+    "P18 two partitions run beside one another, each with a place and keys of its own",
     Effect.gen(function* () {
       const keys: Array<string> = []
       const store = Store.make<number>()

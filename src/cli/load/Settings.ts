@@ -29,7 +29,8 @@ export const isSetting = (text: string): boolean => /^[^=.]+(?:\.[^=.]+)*=/.test
 
 export const make = ({ envFile, set = [] }: Settings): Effect.Effect<Configured, unknown, Main.Services> =>
   Effect.gen(function* () {
-    const given = new Map(set.map(parsed))
+    const forgotten = set.flatMap(forgottenIn)
+    const given = new Map(set.map(parsed).filter(([key]) => !forgotten.includes(key)))
     const asked = new Set<string>()
     const tree: Tree = {}
     for (const [key, value] of given) put(tree, key, value)
@@ -39,7 +40,7 @@ export const make = ({ envFile, set = [] }: Settings): Effect.Effect<Configured,
       return own.load(path)
     })
     const around = envFile === undefined ? environment() : ConfigProvider.orElse(yield* ofFile(envFile), environment())
-    for (const key of set.flatMap(forgottenIn)) {
+    for (const key of forgotten) {
       const path = key.split(".")
       if ((yield* around.load(path)) !== undefined) continue
       return yield* Effect.fail(
@@ -131,9 +132,7 @@ const inWords = (file: string, error: Config.ConfigError, absent: ReadonlySet<st
         : `${name} is not what it should be: ${message}`
     )
   }
-  return new CommandError(`Could not run ${file}: of its configuration, ${[...said.values()].join("; ")}.`, {
-    cause: error
-  })
+  return new CommandError(`Could not run ${file}: of its configuration, ${[...said.values()].join("; ")}`)
 }
 
 const isConfigError = (error: unknown): error is Config.ConfigError =>

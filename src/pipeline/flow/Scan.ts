@@ -77,6 +77,7 @@ export const workOf = (step: Step, succession: Succession<Unit>): Each => {
     kind: "map",
     f: (value) => {
       const given = step.f(succession.state, value)
+      if (Array.isArray(given)) return next(given)
       if (Effect.isEffect(given)) return Effect.map(given as Effect.Effect<unknown, unknown, unknown>, next)
       return isThenable(given) ? Promise.resolve(given).then(next) : next(given)
     }
