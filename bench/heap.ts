@@ -8,7 +8,7 @@ const n = scaled(10_000_000)
 const program = fileURLToPath(new URL("support/heap_program.ts", import.meta.url))
 
 const group: Group = {
-  title: `${n.toLocaleString("en")} elements with --max-old-space-size=128`,
+  title: `${n.toLocaleString("en")} elements through three steps, one with a key, and batches, with --max-old-space-size=128`,
   unit: "MB resident at most",
   better: "less",
   baseline: "Pipeline.run",

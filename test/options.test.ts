@@ -147,6 +147,22 @@ describe("options that make no sense are refused at once, with name, value and w
       'every must be a duration, zero or more, as "10 seconds"; got NaN',
       () => Pipeline.window({ every: NaN, at: () => 0 }, { initial: 0, add: (n) => n, state: Schema.Number })
     ],
+      "The concurrency of a pipeline needs whole numbers with 1 ≤ min ≤ max; got min 4, max 2",
+      () => Pipeline.map(() => 1, { concurrency: { min: 4, max: 2 } })(Pipeline.from([1]))
+    ],
+    [
+      "rate must be so many in a time, both positive and finite; got limit NaN, per 1s",
+      () => Pipeline.map(() => 1, { rate: { limit: NaN, per: "1 second" } })(Pipeline.from([1]))
+    ],
+    [
+      "retry.retries must be a whole number, 0 or more, or Infinity; got NaN",
+      () => Pipeline.map(() => 1, { retry: { retries: NaN } })(Pipeline.from([1]))
+    ],
+    [
+      'timeout.attempt must be a duration, zero or more, as "10 seconds"; got -5',
+      () => Pipeline.map(() => 1, { timeout: { attempt: -5 } })(Pipeline.from([1]))
+    ],
+    ["bytes must be a number, 1 or more; got NaN", () => Pipeline.batch(1, { bytes: NaN })(Pipeline.from([1]))],
     ["The batch size of a pipeline must be a whole number", () => Pipeline.batch(NaN)(Pipeline.from([1]))]
   ]
   it.effect.each(cases)("%s", ([message, make]) =>

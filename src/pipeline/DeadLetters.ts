@@ -3,18 +3,16 @@
  * them again is `Pipeline.replay`. Reading asks nothing of anybody; whoever changes them takes the lease of the pipeline, so that
  * nobody takes away what a replay is at, and two imports do not do the work of one twice (P10).
  */
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Duration from "effect/Duration"
 import * as ErrorText from "../concurrency/base/ErrorText.ts"
 import { isTooDeep } from "../concurrency/base/Nesting.ts"
-import { checkFlag, checkWhole } from "../concurrency/base/Options.ts"
 import * as Shown from "../concurrency/base/Shown.ts"
 import { pages } from "./commit/Letters.ts"
 import { LetterCauses } from "./context/Letter.ts"
+import { type Filter, filterOf } from "./context/LetterFilter.ts"
 import { BadLines } from "./DeadLettersError.ts"
 import {
   type Adopted,
@@ -25,32 +23,13 @@ import {
   keyOf,
   type KeptDeadLetter,
   type Lease,
-  type LeaseLost,
-  type LetterFilter
+  type LeaseLost
 } from "./Journal.ts"
 import { renewing } from "./run/Running.ts"
 
+export type { Filter } from "./context/LetterFilter.ts"
 export { BadLines } from "./DeadLettersError.ts"
 export type { Adopted, DeadLetter, KeptDeadLetter, LetterCause } from "./Journal.ts"
-
-/** Which dead letters are meant: those that all of these let through. Without any, all that wait to be run again. */
-export interface Filter {
-  readonly ids?: ReadonlyArray<number> | undefined
-  /** The name of the step that failed, or of the sink. */
-  readonly step?: string | undefined
-  /** A part of the text of the cause, in upper and lower case as it is there, or the whole class or tag of one of the causes. */
-  readonly cause?: string | undefined
-  /** Given up at this time or later. */
-  readonly since?: DateTime.DateTime.Input | undefined
-  /** Given up before this time. */
-  readonly until?: DateTime.DateTime.Input | undefined
-  /** The `version` of the run that gave it up; null for runs without one. */
-  readonly version?: string | null | undefined
-  /** Those that a replay has settled, instead of those that wait for one. Default false. */
-  readonly replayed?: boolean | undefined
-  /** The most of them, the oldest first. Default all. */
-  readonly limit?: number | undefined
-}
 
 /** Dead letters of a pipeline, or of a partition of it. */
 export interface Options extends Filter {
@@ -177,22 +156,6 @@ const imported = <E = never, R = never>(
   })
 
 export { exported as export, imported as import }
-
-/** What `options` mean to a journal. */
-export const filterOf = ({ cause, ids, limit, replayed, since, step, until, version }: Filter): LetterFilter => {
-  for (const id of ids ?? []) checkWhole("The id of a dead letter", id, 1)
-  checkWhole("limit", limit, 1)
-  checkFlag("replayed", replayed)
-  return { cause, ids, limit, replayed, since: timeOf("since", since), step, until: timeOf("until", until), version }
-}
-
-/** Letters are given up at whole milliseconds. */
-const timeOf = (option: string, input: DateTime.DateTime.Input | undefined): number | undefined => {
-  if (input === undefined) return undefined
-  const time = Option.getOrUndefined(DateTime.make(input))
-  if (time !== undefined) return Math.ceil(time.epochMilliseconds)
-  throw new RangeError(`${option} must be a time, as "2026-01-31" or a Date; got ${ErrorText.of(input)}`)
-}
 
 const named = (name: string, partition: string | undefined) => {
   if (name === "") throw new RangeError("The name of a pipeline must not be empty: the journal keeps its letters by it")

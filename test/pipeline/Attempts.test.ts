@@ -122,8 +122,7 @@ describe("P6 a step that is tried again", () => {
     const store = Store.make<number>()
     const { work } = flaky((n) => n % 3)
     const job = Pipeline.from(numbers(9)).pipe(
-      Pipeline.tap((n) => n),
-      Pipeline.map((n) => ({ n, text: "x".repeat(600) })),
+      Pipeline.map((n) => after(1, { n, text: "x".repeat(600) }), { concurrency: 4 }),
       Pipeline.map(({ n }) => work(n), { concurrency: 2, retry: { backoff } }),
       Pipeline.to(store.table)
     )
@@ -210,15 +209,16 @@ describe("P6 a step with a rate", () => {
   })
 
   it("of each key keeps no worker from the others", () => {
-    const { timesOf, work } = flaky(() => 0, 1)
-    // 50 of a slow host, one a second, before 40 of two others.
-    const job = Pipeline.from([...Array<number>(50).fill(1), ...upTo(40).map((n) => 101 + (n % 2))]).pipe(
+    const { calls, timesOf, work } = flaky(() => 0, 1)
+    // Five of one host, one a second, and then one of another one each ten milliseconds.
+    const job = Pipeline.from([1, 1, 1, 1, 1, ...upTo(20).map((n) => 100 + n)]).pipe(
+      Pipeline.map((n) => after(10, n)),
       Pipeline.map(work, { concurrency: 2, key: (n) => n, perKey: 2, ratePerKey: { limit: 1, per: "1 second" } }),
       Pipeline.collect
     )
     valueOf(job)
-    expect(spacing(timesOf(1))).toEqual(Array(49).fill(1000))
-    for (const other of [101, 102]) expect(spacing(timesOf(other))).toEqual(Array(19).fill(1000))
+    expect(spacing(timesOf(1))).toEqual([1000, 1000, 1000, 1000])
+    expect(calls.filter(([n]) => n > 1).map(([, at]) => at - calls[0]![1])).toEqual(upTo(20).map((n) => 40 + 10 * n))
   })
 })
 

@@ -324,4 +324,19 @@ describe("a pipeline", () => {
       assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "500000 settled, 375000 filtered\n", stderr: "" })
     })
   )
+
+  it.effect("P16 reads one element of any number of parts in 32 MB", () =>
+    Effect.gen(function* () {
+      const program = join(import.meta.dirname, "parts-program.ts")
+      const { code, stderr, stdout } = yield* (yield* Child.start([
+        "--max-old-space-size=32",
+        "--max-semi-space-size=1",
+        program
+      ])).end
+      assert.deepEqual(
+        { code, stdout, stderr },
+        { code: 0, stdout: "1 settled, 250000 written, 750000 filtered\n", stderr: "" }
+      )
+    })
+  )
 })

@@ -82,7 +82,17 @@ describe("P4 a step with a key", () => {
     expect(seen).toMatchObject({ most: 5, mostOfKey: 2 })
   })
 
-  it("keeps a slow key from more than its workers, and gives each key its turn", () => {
+  it("gives each key its turn, however much of another one waits", () => {
+    const keys: Array<string> = []
+    const job = Pipeline.from("aaaabbcc".split("")).pipe(
+      Pipeline.map((key) => after(1, keys.push(key)), { key: (key) => key }),
+      Pipeline.collect
+    )
+    valueOf(job)
+    expect(keys.join("")).toBe("abcabcaa")
+  })
+
+  it("keeps a slow key from more than its workers", () => {
     const ends: Array<readonly [key: string, at: number]> = []
     const job = Pipeline.from([...Array(50).fill("slow"), ...upTo(50).map((n) => `quick ${n % 10}`)]).pipe(
       Pipeline.map(
@@ -377,15 +387,18 @@ describe("P5 an element that fails", () => {
   })
 
   it("P9 is no dead letter where it was interrupted, though defects are", () => {
-    const store = Store.make<number>()
-    const job = Pipeline.from(numbers(3)).pipe(
-      Pipeline.map((n) => (n === 2 ? Effect.never : n), {
-        onError: { deadLetter: Schema.Number, defects: true }
-      }),
-      Pipeline.to(store.table)
-    )
-    const exit = Effect.runSync(Sim.run(Effect.timeoutOption(run(store, job), 1000))).exit
-    expect(Exit.isSuccess(exit)).toBe(true)
-    expect(store.letters).toEqual([])
+    const interrupted = (step: (n: number) => Effect.Effect<unknown>) => {
+      const store = Store.make<unknown>()
+      const job = Pipeline.from(numbers(3)).pipe(
+        Pipeline.map((n) => (n === 2 ? step(n) : n), { onError: { deadLetter: Schema.Number, defects: true } }),
+        Pipeline.to(store.table)
+      )
+      const run = Store.given(store)(Pipeline.run(job, { name: "i" }))
+      const { exit } = Effect.runSync(Sim.run(Effect.timeoutOption(run, 1000)))
+      expect(store.letters).toEqual([])
+      return exit
+    }
+    expect(Exit.isSuccess(interrupted(() => Effect.never))).toBe(true)
+    expect(Exit.isFailure(interrupted(() => Effect.interrupt))).toBe(true)
   })
 })

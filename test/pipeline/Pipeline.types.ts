@@ -346,6 +346,34 @@ equals<Flats["array" | "promise" | "generator"], [number, never, never, number]>
 equals<Flats["perhaps"], [string, never, never, number]>(true)
 equals<Flats["mixed"], [string | number, never, never, number]>(true)
 equals<Flats["any"], [any, never, never, number]>(true)
+// A stream or a source is read: with its errors, unless the policy of the step meets them, and its services.
+declare const read: Stream.Stream<Row, ParseError, Api>
+declare const origin: Source.Source<Row, "torn", Db.Db, string>
+const readings = {
+  stream: text.pipe(Pipeline.flatMap(() => read)),
+  source: text.pipe(Pipeline.flatMap(() => origin)),
+  any: text.pipe(Pipeline.flatMap((line) => (line === "" ? [line] : line === "a" ? read : Effect.succeed(origin)))),
+  skipped: text.pipe(Pipeline.flatMap(() => read, { onError: "skip" })),
+  kept: text.pipe(Pipeline.flatMap(() => origin, { onError: { deadLetter: Schema.String } }))
+}
+type Readings = { readonly [Name in keyof typeof readings]: Of<(typeof readings)[Name]> }
+equals<Readings["stream"], [Row, ParseError, Api, number]>(true)
+equals<Readings["source"], [Row, "torn", Db.Db, number]>(true)
+equals<Readings["any"], [string | Row, ParseError | "torn", Api | Db.Db, number]>(true)
+equals<Readings["skipped"], [Row, never, Api, number]>(true)
+equals<Readings["kept"], [Row, never, Db.Db | Journal.Journal, number]>(true)
+
+// Pipelines that meet have the errors, services and positions of all.
+const met = {
+  merged: text.pipe(Pipeline.merge(readings.stream, Pipeline.from([1]))),
+  zipped: text.pipe(Pipeline.zip(readings.stream))
+}
+type Met = { readonly [Name in keyof typeof met]: Of<(typeof met)[Name]> }
+equals<Met["merged"], [string | Row | number, ParseError, Api, number | NoPosition]>(true)
+equals<Met["zipped"], [readonly [string, Row], ParseError | Pipeline.ZipUneven, Api, number]>(true)
+const mixedJob = met.merged.pipe(Pipeline.to(Sink.discard))
+equals<typeof mixedJob extends Pipeline.Job<any, any, infer G> ? G : never, "at-most-once">(true)
+
 // @ts-expect-error a number cannot be iterated
 text.pipe(Pipeline.flatMap((line) => line.length))
 // @ts-expect-error an effect can, but not to elements

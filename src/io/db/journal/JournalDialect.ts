@@ -23,6 +23,8 @@ export interface JournalDialect {
   readonly counted: Fragment
   /** The function that tells where a text has another in it, from 1; 0 where it has not. */
   readonly indexOf: Fragment
+  /** What has the texts of a JSON list in its column `value`: one parameter for as many as there are. */
+  readonly texts: (json: string) => Fragment
   /** At the end of a table that is nothing but its key. */
   readonly keyed: Fragment
   /** The columns of a table, none where there is none. */

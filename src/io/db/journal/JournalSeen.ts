@@ -1,5 +1,4 @@
 /** The rows of keys that steps have seen, in a table of their own, which is made for the first of them. */
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -42,24 +41,28 @@ export const make = (sql: SqlClient, dialect: JournalDialect, where: (key: Journ
     isMade = isOutermost
   })
 
+  const textsOf = (keys: ReadonlyArray<string>) => dialect.texts(JSON.stringify(keys.map(encodeText)))
+
   return {
     among: Effect.fnUntraced(function* (key, step, keys) {
       const known = new Set<string>()
       // Whoever only reads makes nothing, and may not be allowed to.
       if (!isMade && !(yield* isThere)) return known
-      for (const part of Arr.chunksOf(keys.map(encodeText), most)) {
-        const rows = yield* sql<{ readonly key: string }>`SELECT key FROM skein_seen
-          WHERE ${where(key)} AND step = ${encodeText(step)} AND ${sql.in("key", part)}`
-        for (const { key } of rows) known.add(decodeText(key))
-      }
+      const rows = yield* sql<{ readonly key: string }>`SELECT key FROM skein_seen WHERE ${where(key)}
+        AND step = ${encodeText(step)} AND key IN (SELECT value FROM ${textsOf(keys)})`
+      for (const { key } of rows) known.add(decodeText(key))
       return known
     }),
     add: Effect.fnUntraced(function* (key, seen) {
       if (seen.length === 0) return
       yield* ready
-      for (const part of Arr.chunksOf(seen, most)) {
-        const rows = Arr.map(part, (one) => ({ ...keyRow(key), step: encodeText(one.step), key: encodeText(one.key) }))
-        yield* sql`INSERT INTO skein_seen ${sql.insert(rows)} ON CONFLICT DO NOTHING`
+      const { part, pipeline } = keyRow(key)
+      for (const step of new Set(seen.map((one) => one.step))) {
+        const keys = seen.flatMap((one) => (one.step === step ? [one.key] : []))
+        // Without a WHERE, SQLite takes what follows for the ON of a join.
+        yield* sql`INSERT INTO skein_seen (pipeline, part, step, key)
+          SELECT CAST(${pipeline} AS TEXT), CAST(${part} AS TEXT), CAST(${encodeText(step)} AS TEXT), value
+          FROM ${textsOf(keys)} WHERE true ON CONFLICT DO NOTHING`
       }
     }),
     forget: (key) =>
@@ -68,6 +71,3 @@ export const make = (sql: SqlClient, dialect: JournalDialect, where: (key: Journ
       )
   }
 }
-
-/** A statement may have only so many parameters. */
-const most = 1000

@@ -10,6 +10,7 @@ export const sqliteJournal = (sql: SqlClient): JournalDialect => {
   return {
     now: Effect.map(Clock.currentTimeMillis, (now) => sql`${now}`),
     counted: sql.literal("INTEGER PRIMARY KEY AUTOINCREMENT"),
+    texts: (json) => sql`json_each(${json})`,
     keyed: sql.literal("WITHOUT ROWID"),
     indexOf: sql.literal("instr"),
     columns: (table) =>
