@@ -147,6 +147,7 @@ describe("options that make no sense are refused at once, with name, value and w
       'every must be a duration, zero or more, as "10 seconds"; got NaN',
       () => Pipeline.window({ every: NaN, at: () => 0 }, { initial: 0, add: (n) => n, state: Schema.Number })
     ],
+    [
       "The concurrency of a pipeline needs whole numbers with 1 ≤ min ≤ max; got min 4, max 2",
       () => Pipeline.map(() => 1, { concurrency: { min: 4, max: 2 } })(Pipeline.from([1]))
     ],
