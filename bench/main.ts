@@ -28,6 +28,7 @@ const all = [
   "fetch",
   "sqlite",
   "postgres",
+  "frontier",
   "jsonl",
   "csv",
   "parquet",

@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { Db, Fetch, Files, Limiter, Pipeline, Policy, Source, TaskGroup } from "skein"
+import { Db, DeadLetters, Fetch, Files, Journal, Limiter, Pipeline, Policy, Sink, Source, TaskGroup } from "skein"
 import { Drivers, Http } from "skein/node"
 
 /** The defect of an effect, or what was thrown instead of one. */
@@ -41,6 +41,23 @@ describe("options that make no sense are refused at once, with name, value and w
         [`Fetch: ${message}`, () => Fetch.json(Schema.Json, options)]
       ] as const
     }),
+    ["limit must be a whole number, 1 or more; got NaN", () => DeadLetters.list("x", { limit: NaN })],
+    [
+      "The id of a dead letter must be a whole number, 1 or more; got 0.5",
+      () => DeadLetters.export("x", { ids: [0.5] })
+    ],
+    [
+      'since must be a time, as "2026-01-31" or a Date; got yesterday',
+      () => Effect.provide(DeadLetters.purge("x", { since: "yesterday" }), Journal.memory)
+    ],
+    [
+      'until must be a time, as "2026-01-31" or a Date; got NaN',
+      () => Pipeline.replay(Pipeline.from([1]).pipe(Pipeline.to(Sink.discard)), { name: "x", letters: { until: NaN } })
+    ],
+    [
+      "The name of a pipeline must not be empty: the journal keeps its letters by it",
+      () => Effect.provide(DeadLetters.import("", ""), Journal.memory)
+    ],
     ["Fetch: maxBody must be a whole number, 0 or more, or Infinity; got NaN", () => Fetch.bytes({ maxBody: NaN })],
     ["Fetch: retries must be a whole number, 0 or more, or Infinity; got NaN", () => Fetch.page({ retries: NaN })],
     [
@@ -139,6 +156,14 @@ describe("options that make no sense are refused at once, with name, value and w
       () => Pipeline.map(() => 1, { timeout: { attempt: -5 } })(Pipeline.from([1]))
     ],
     ["bytes must be a number, 1 or more; got NaN", () => Pipeline.batch(1, { bytes: NaN })(Pipeline.from([1]))],
+    [
+      "The window count of a pipeline must be a whole number, 1 or more; got NaN",
+      () => Pipeline.window({ count: NaN }, { initial: 0, add: (n) => n, state: Schema.Number })
+    ],
+    [
+      'every must be a duration, zero or more, as "10 seconds"; got NaN',
+      () => Pipeline.window({ every: NaN, at: () => 0 }, { initial: 0, add: (n) => n, state: Schema.Number })
+    ],
     ["The batch size of a pipeline must be a whole number", () => Pipeline.batch(NaN)(Pipeline.from([1]))]
   ]
   it.effect.each(cases)("%s", ([message, make]) =>

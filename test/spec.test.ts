@@ -10,7 +10,7 @@ const spec = (name: string) => rulesOf(read(`docs/spec/${name}.md`) ?? "")
 
 const documents = [
   ["concurrency", "S", 32],
-  ["pipeline", "P", 16]
+  ["pipeline", "P", 18]
 ] as const
 
 describe.each(documents)("docs/spec/%s.md", (document, letter, count) => {

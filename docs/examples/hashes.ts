@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import { Files, Offload, Pipeline } from "skein"
 import { Main } from "skein/node"
 import { availableParallelism } from "node:os"
+import type * as Hash from "./hashes/hash.ts"
 
 const [from = "users.csv", to = "hashes.jsonl"] = process.argv.slice(2)
 
@@ -17,7 +18,7 @@ const User = Schema.Struct({ name: Schema.String, salt: Schema.String, password:
 const Hashed = Schema.Struct({ name: Schema.String, salt: Schema.String, hash: Schema.String })
 
 const threads = availableParallelism()
-const hashing = Offload.define<typeof import("./hashes/hash.ts")>(new URL("./hashes/hash.ts", import.meta.url))
+const hashing = Offload.define<typeof Hash>(new URL("./hashes/hash.ts", import.meta.url))
 
 const program = Effect.gen(function* () {
   const { hash } = yield* Offload.pool(hashing, { size: threads })

@@ -7,7 +7,8 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { Db, Files, Journal, Pipeline } from "skein"
+import * as Stream from "effect/Stream"
+import { Db, DeadLetters, Files, Pipeline } from "skein"
 import { Main } from "skein/node"
 
 const [file = "orders.csv.gz"] = process.argv.slice(2)
@@ -41,10 +42,7 @@ const program = Effect.gen(function* () {
     progress: { on: ({ settled }) => Console.log(`${settled} lines so far`) }
   })
   yield* Console.log(`${written} orders written, ${dead} lines put aside.`)
-  const journal = yield* Journal.Journal
-  for (const { cause, input } of yield* journal.dead(Journal.keyOf("orders"))) {
-    yield* Console.log(JSON.stringify(input), cause)
-  }
+  yield* Stream.runForEach(DeadLetters.list("orders"), ({ cause, input }) => Console.log(JSON.stringify(input), cause))
 })
 
 Main.run(Effect.provide(program, Db.open("orders.db")))

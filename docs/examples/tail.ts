@@ -1,14 +1,14 @@
 /**
  * Follows the log of a server, a line of JSON a request, while it grows and is rotated, into the table `requests` of tail.db, each
  * line once. As long as there is a file called `maintenance`, it leaves the database alone. Ctrl-C stops it; stopped or killed, it
- * goes on where it was when it is started again.
+ * goes on where it was when it is started again. How it goes is in tail.prom once a second, for the textfile collector of Prometheus.
  *
  *     node --conditions=skein-source docs/examples/tail.ts access.log
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Schedule from "effect/Schedule"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Schema from "effect/Schema"
 import { Db, Files, Pipeline, TaskGroup } from "skein"
 import { Main } from "skein/node"
@@ -40,10 +40,13 @@ const program = Effect.gen(function* () {
     yield* closed ? run.pause : run.resume
     yield* Console.log(closed ? "Paused." : "Going on.")
   })
-  const { skipped, total, written } = yield* Effect.raceFirst(
+  const measure = Effect.flatMap(PrometheusMetrics.format(), (text) => Files.writeAtomic("tail.prom", text))
+  const { skipped, total, written } = yield* Effect.raceAllFirst([
     run.await,
-    Effect.andThen(Effect.repeat(look, Schedule.spaced("100 millis")), Effect.never)
-  )
+    Effect.forever(Effect.delay(look, "100 millis")),
+    Effect.forever(Effect.delay(measure, "1 second"))
+  ])
+  yield* measure
   yield* Console.log(`Stopped: ${written} requests, ${skipped} lines that are none; ${total.written} requests in all.`)
 })
 

@@ -28,25 +28,20 @@ import * as Units from "./usage/Units.ts"
 const description = `List the dead letters of a pipeline, run them again, take them out, or carry them elsewhere.
 
   A dead letter is the input of a step that failed for good, with the cause, the attempts,
-  its position in the source and the time. \`skein fetch\` and \`skein run\` remember by name
-  where those of each pipeline are, for the folder that they are run in: run this in the same
+  its position in the source and the time. Where those of each pipeline are is remembered by
+  name, for the folder that \`skein fetch\` and \`skein run\` are run in: run this in the same
   one. What is remembered is in $XDG_STATE_HOME/skein (~/.local/state/skein; on Windows
   %LOCALAPPDATA%\\skein), without the URLs and passwords that a command was given.
 
-  --id, --step, --cause, --since and --limit say which ones are meant, for the list and for
-  all that is done with them; without any, all that wait. Those of --id are shown whole, each
-  with what it came of and where in the code that was.
+  --id, --step, --cause, --since, --until and --limit say which ones are meant; without any,
+  all that wait. Those of --id are shown whole, with all that they came of.
 
   With --replay each runs again from the step it failed in, into the same database or file.
   What succeeds is no longer listed; what fails again is a new dead letter; what cannot be
-  read any more stays, and is named. --purge takes them out for good. --export writes them to
-  a file, as lines of JSON with their inputs as they are, and --import brings such lines in:
-  all of them or none, and none that is there already or ran again since. While a run of the
-  pipeline is alive, these three that change letters are refused.
-
-  Only --replay runs code of the job. A list shows no passwords or tokens, nor characters that
-  a terminal would obey. With --db or --journal the letters are those of that database or
-  file, whatever is remembered; --db without a name lists the pipelines there that have some.
+  read any more stays. --export writes lines of JSON, inputs as they are, and --import keeps
+  such lines: all or none, and none that is there already. While a run is alive, --replay,
+  --purge and --import are refused. Only --replay runs code of the job. A list shows no
+  passwords or tokens, nor characters that a terminal would obey.
 
   Exit codes: 0 done; 1 failed, or all failed again; 2 wrong usage; 130 cancelled.`
 
@@ -62,13 +57,14 @@ const config = {
   ),
   step: Paths.text("step").pipe(Flag.withDescription("Only those of this step"), Flag.optional),
   cause: Paths.text("cause").pipe(
-    Flag.withDescription("Only those with this text in their cause, or caused by an error of this class"),
+    Flag.withDescription("Only those with this text or class in their cause"),
     Flag.optional
   ),
   since: Units.time("since").pipe(
-    Flag.withDescription("Only those given up since: 2026-01-31, or 2h for two hours ago"),
+    Flag.withDescription("Only those given up since 2026-01-31, or since 2h"),
     Flag.optional
   ),
+  until: Units.time("until").pipe(Flag.withDescription("Only those given up before then"), Flag.optional),
   limit: Units.count("limit", 1).pipe(Flag.withDescription("Only so many, the oldest first"), Flag.optional),
   replayed: Flag.Boolean("replayed").pipe(
     Flag.withDescription("Those that ran again, instead of those that wait"),
@@ -85,9 +81,12 @@ const config = {
     Flag.optional
   ),
   import: Paths.stream("import").pipe(Flag.withDescription("Bring in what --export wrote"), Flag.optional),
-  db: Paths.database.pipe(Flag.withDescription("The database with the dead letters: a file or a URL"), Flag.optional),
+  db: Paths.database.pipe(
+    Flag.withDescription("The database with them; without a name, lists its pipelines"),
+    Flag.optional
+  ),
   journal: Paths.file("journal").pipe(
-    Flag.withDescription("The file with the dead letters: the journal of a job without a database"),
+    Flag.withDescription("The file with them: the journal of a job without a database"),
     Flag.optional
   ),
   ...Report.flags
@@ -99,6 +98,7 @@ interface Input extends Report.Options {
   readonly step: Option.Option<string>
   readonly cause: Option.Option<string>
   readonly since: Option.Option<Units.Time>
+  readonly until: Option.Option<Units.Time>
   readonly limit: Option.Option<number>
   readonly replayed: boolean
   readonly replay: boolean
@@ -129,11 +129,7 @@ export const dead: Command.Command<"dead", Input, {}, unknown, Main.Services> = 
   Command.withDescription(description),
   Command.withExamples([
     { command: "skein dead pages", description: "List the dead letters" },
-    { command: "skein dead pages --id 7", description: "Show one whole, with its trace" },
-    { command: "skein dead pages --replay --cause 503", description: "Run those again that failed with 503" },
-    { command: "skein dead pages --purge --since 2h", description: "Take out those of the last two hours" },
-    { command: "skein dead pages --export dead.jsonl", description: "Write them to a file" },
-    { command: "skein dead --db postgres://ada@localhost/data", description: "List which pipelines have some" }
+    { command: "skein dead pages --replay --cause 503", description: "Run those again that failed with 503" }
   ]),
   Command.validate((input) => {
     const problem = problemOf(input)
@@ -151,7 +147,7 @@ const problemOf = (input: Input): string | undefined => {
   ]
   const isMeant =
     input.id.length > 0 ||
-    [input.step, input.cause, input.since, input.limit].some((option) => Option.isSome<unknown>(option))
+    [input.step, input.cause, input.since, input.until, input.limit].some((option) => Option.isSome<unknown>(option))
   if (actions.length > 1) return `Give ${actions.join(" or ")}, one at a time`
   if (Option.isSome(db) && Option.isSome(journal))
     return "Give --db or --journal, not both: the letters are in one place"
@@ -172,12 +168,13 @@ const problemOf = (input: Input): string | undefined => {
   return undefined
 }
 
-const filterOf = ({ cause, id, limit, replayed, since, step }: Input): Effect.Effect<DeadLetters.Filter> =>
+const filterOf = ({ cause, id, limit, replayed, since, step, until }: Input): Effect.Effect<DeadLetters.Filter> =>
   Effect.map(Clock.currentTimeMillis, (now) => ({
     ...(id.length > 0 && { ids: id }),
     step: Option.getOrUndefined(step),
     cause: Option.getOrUndefined(cause),
     since: Option.getOrUndefined(Option.map(since, (time) => time(now))),
+    until: Option.getOrUndefined(Option.map(until, (time) => time(now))),
     limit: Option.getOrUndefined(limit),
     replayed
   }))

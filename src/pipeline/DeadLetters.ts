@@ -180,7 +180,7 @@ export { exported as export, imported as import }
 
 /** What `options` mean to a journal. */
 export const filterOf = ({ cause, ids, limit, replayed, since, step, until, version }: Filter): LetterFilter => {
-  for (const id of ids ?? []) checkWhole("ids of dead letters", id, 1)
+  for (const id of ids ?? []) checkWhole("The id of a dead letter", id, 1)
   checkWhole("limit", limit, 1)
   checkFlag("replayed", replayed)
   return { cause, ids, limit, replayed, since: timeOf("since", since), step, until: timeOf("until", until), version }
@@ -274,4 +274,4 @@ const decode = (text: string): typeof Line.Type => {
 const mark = "\uFEFF"
 
 const reasonOf = (error: unknown): string =>
-  isTooDeep(error) ? "it is nested deeper than it can be read" : ErrorText.of(error, 300)
+  isTooDeep(error) ? "it is nested deeper than it can be read" : ErrorText.of(error, 300).replaceAll(/\s*\n\s*/g, " ")

@@ -24,6 +24,7 @@ import {
   newcomers,
   select
 } from "./context/Letter.ts"
+import { SeenKeys } from "./context/SeenKeys.ts"
 import * as Frontiers from "./frontier/Memory.ts"
 import type { FrontierStore } from "./context/FrontierStore.ts"
 import type { Fingerprint, Position } from "./context/Place.ts"
@@ -49,22 +50,41 @@ export interface Checkpoint {
   readonly reach: Option.Option<{ readonly position: Position; readonly fingerprint: Fingerprint }>
   /** Of a pipeline with several sources, the place of each by its name; what is said above is of none of them then. */
   readonly inputs?: { readonly [source: string]: Place } | undefined
+  /** How far inside of elements all is settled that are not themselves (P16). */
+  readonly inside?: ReadonlyArray<Inside> | undefined
+  /** The same of dead letters whose replay was begun, by their id. */
+  readonly replaying?: { readonly [letter: string]: ReadonlyArray<Inside> } | undefined
   /** What each sink's last committed `write` gave, by the sink's identity. */
   readonly sinks: { readonly [identity: string]: SinkState }
   /** Of a checkpoint that version 0.1 kept: the state of a sink, or of several by their place. */
   readonly unnamed?: Option.Option<Schema.Json> | undefined
+  /** The state of each step that has one, by the name of the step, as it was after the last settled element. */
+  readonly steps?: { readonly [name: string]: Schema.Json } | undefined
   /** Counts over all runs since the pipeline first started. */
   readonly counts: Counts
   /** True once the source was read to its end and every element was settled. */
   readonly finished: boolean
 }
 
-/** What is settled of one of several sources, as JSON: what is absent is none. The fields are those of a checkpoint. */
+/** What is settled of one of several sources, or inside of an element. The fields are those of a checkpoint; what is absent is none. */
 export interface Place {
   readonly fingerprint: Fingerprint
   readonly position?: Position
   readonly ahead: ReadonlyArray<number>
   readonly reach?: { readonly position: Position; readonly fingerprint: Fingerprint }
+  readonly inside?: ReadonlyArray<Inside>
+}
+
+/** How far all is settled that a step reads of one element. */
+export interface Inside {
+  /** The element, counted from the watermark: 1 is the one just behind it. */
+  readonly index: number
+  readonly step: string
+  /** Which descendant of the element the step was given. */
+  readonly path: string
+  /** Parts up to the watermark inside of it. */
+  readonly count: number
+  readonly place: Place
 }
 
 export interface SinkState {
@@ -84,6 +104,12 @@ export interface Counts {
   readonly bytes: number
 }
 
+/** The key of an element that a step let pass, so that it drops others of that key. */
+export interface Seen {
+  readonly step: string
+  readonly key: string
+}
+
 /** What one commit keeps: all of it or nothing. */
 export interface Commit {
   readonly checkpoint: Checkpoint
@@ -92,7 +118,9 @@ export interface Commit {
   readonly untold?: boolean | undefined
   /** The dead letters that a replay has settled. */
   readonly replayed: ReadonlyArray<number>
-  /** The pipeline starts over: the dead letters that were kept are forgotten, as their elements are read again. */
+  /** The keys of what became settled. */
+  readonly seen: ReadonlyArray<Seen>
+  /** The pipeline starts over: dead letters and keys that were kept are forgotten, as their elements are read again. */
   readonly restart: boolean
 }
 
@@ -120,6 +148,8 @@ export interface Lease {
   readonly renewEvery: Option.Option<Duration.Duration>
   readonly renew: Effect.Effect<void, JournalError | LeaseLost>
   readonly load: Effect.Effect<Option.Option<Checkpoint>, JournalError | LeaseLost>
+  /** Those of the keys that a commit of this pipeline has kept for that step. */
+  readonly seen: (step: string, keys: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>, JournalError>
   /**
    * Runs `work` while nobody can take the lease away, and fails before it where that has happened: what opens or closes sinks
    * goes by a checkpoint that must still be the last one. From then on there may be more than what is committed.
@@ -153,6 +183,12 @@ export interface Journal {
   readonly load: (key: JournalKey) => Effect.Effect<Option.Option<Checkpoint>, JournalError>
   /** The dead letters of a pipeline that a filter lets through, in the order in which they were kept; all that wait, without one. */
   readonly dead: (key: JournalKey, filter?: LetterFilter) => Effect.Effect<ReadonlyArray<KeptDeadLetter>, JournalError>
+  /** Those of the keys that a commit of that pipeline has kept for a step. */
+  readonly seen: (
+    key: JournalKey,
+    step: string,
+    keys: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlySet<string>, JournalError>
   /** Keeps dead letters without a commit. */
   readonly bury: (key: JournalKey, letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError>
   /** The items of the frontier of that name (P17). Default: it keeps none. */
@@ -215,6 +251,7 @@ const inMemory = (process: string): Journal => {
     readonly id: string
     checkpoint: Option.Option<Checkpoint>
     dead: Held
+    readonly seen: SeenKeys
     clean: boolean
     held: { readonly by: Host; readonly since: number } | undefined
   }
@@ -226,6 +263,7 @@ const inMemory = (process: string): Journal => {
       id: `${process}/${++ids}`,
       checkpoint: Option.none(),
       dead: { letters: [], next: 1 },
+      seen: new SeenKeys(),
       clean: true,
       held: undefined
     }
@@ -263,15 +301,18 @@ const inMemory = (process: string): Journal => {
             renewEvery: Option.none(),
             renew: lost,
             load: Effect.sync(() => kept.checkpoint),
+            seen: (step, keys) => Effect.sync(() => kept.seen.among(step, keys)),
             guard: (work) =>
               Effect.andThen(
                 Effect.map(lost, () => void (kept.clean = false)),
                 work
               ),
             commit: (write) =>
-              Frontiers.commit(write, ({ checkpoint, ...letters }) =>
+              Frontiers.commit(write, ({ checkpoint, seen, ...letters }) =>
                 Effect.map(lost, () => {
                   change(letters)
+                  if (letters.restart) kept.seen.clear()
+                  for (const { key, step } of seen) kept.seen.add(step, [key])
                   kept.checkpoint = Option.some(checkpoint)
                 })
               ),
@@ -302,6 +343,7 @@ const inMemory = (process: string): Journal => {
     },
     load: (key) => Effect.sync(() => of(key).checkpoint),
     dead: (key, filter) => Effect.sync(() => select(of(key).dead.letters, filter)),
+    seen: (key, step, keys) => Effect.sync(() => of(key).seen.among(step, keys)),
     bury: (key, dead) =>
       Effect.sync(() => {
         const kept = of(key)

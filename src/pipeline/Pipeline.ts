@@ -24,26 +24,36 @@ import type { BadDeadLetter, RunError, TooManyDeadLetters, ZipUneven } from "./R
 import type { Needs, Sink } from "./Sink.ts"
 import { batchOf, eachOf } from "./flow/Described.ts"
 import { meetingOf } from "./flow/Meeting.ts"
+import { scanOf, windowsOf } from "./flow/Windows.ts"
 import { ofIterable, unpositioned } from "./flow/Unpositioned.ts"
 import type { OriginOf, Readable, Source } from "./Source.ts"
 import {
+  type Aggregate,
   type BatchOptions,
   type Branch,
   type Each,
   type ErrorAfter,
   type GivesBoolean,
-  type GivesIterable,
+  type GivesMany,
   type JournalFor,
   type OnError,
   type Output,
   type OutputElement,
+  type Reading,
   type StepDefaults,
   type Retry,
+  type StateAndOutput,
+  type ScanOptions,
+  type ScanOutput,
   type ServicesOf,
   type SinkStep,
   type Step,
   type StepOptions,
-  stepsOf
+  stepsOf,
+  type Key,
+  type UniqueOptions,
+  type WindowOf,
+  type WindowOptions
 } from "./Step.ts"
 
 export interface Pipeline<out A, out E, out R, out P> extends Pipeable {
@@ -148,22 +158,32 @@ export const filter =
     each(self, "filter", f, options)
 
 /**
- * Turns each element into any number of elements. The element settles when all it became have, and they reach the
- * sink in one write: they are held in memory until they are complete. Options as for `map`.
+ * Turns each element into any number of elements. What an iterable gives settles with the element, and reaches the sink in one write:
+ * it is held in memory until all of it is complete. A `Stream` or a `Source` is read a part at a time, for what is too large for
+ * that: its parts are written as they are done, no more of them open than a window holds, and a run goes on inside of it. A source
+ * does so by its positions; of a stream, which has to give the same again, the parts that are settled are left out. Behind a
+ * `batch`, and of an element of a queue, either is held whole. With order "input", the default, those of an element come before those
+ * of later ones. Fails as the stream does; with another `onError`, what came before that stays. Options as for `map`; `retry` and `timeout` are
+ * of the function, not of the reading.
  *
  * @example
  * ```ts
  * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
  * import { Pipeline } from "skein"
  *
  * const letters = Pipeline.from(["ab", "c"]).pipe(Pipeline.flatMap((word) => word.split("")), Pipeline.collect)
+ * const numbers = Pipeline.from([2, 3]).pipe(Pipeline.flatMap((n) => Stream.range(1, n)), Pipeline.collect)
  *
  * await Effect.runPromise(letters) // => ["a", "b", "c"]
+ * await Effect.runPromise(numbers) // => [1, 2, 1, 2, 3]
  * ```
  */
 export const flatMap =
-  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => GivesIterable<X>, options?: O) =>
-  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<OutputElement<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+  <A, X, O extends StepOptions<A> = StepDefaults<A>>(f: (value: A) => GivesMany<X>, options?: O) =>
+  <E, R, P>(
+    self: Pipeline<A, E, R, P>
+  ): Pipeline<OutputElement<X>, E | ErrorAfter<Reading<X>, O>, R | ServicesOf<Reading<X>, O, P>, P> =>
     each(self, "flatMap", f, options)
 
 /**
@@ -241,6 +261,91 @@ export const zip =
   <A, E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<readonly [A, A2], E | E2 | ZipUneven, R | R2, P | P2> =>
     make(meetingOf("Zip", [self, that]), [])
 
+/**
+ * Lets pass the first element of each key, and drops every other one, which is counted as filtered. The journal keeps the keys,
+ * each in the commit that settles its element, so that it holds from run to run of a name, until a `restart`; a database is asked
+ * for them, and any other journal has them in memory. `collect` and `stream` know those of the one run.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Journal, Pipeline } from "skein"
+ *
+ * const once = Pipeline.from(["a", "b", "a"]).pipe(Pipeline.unique((word) => word), Pipeline.collect)
+ *
+ * await Effect.runPromise(Effect.provide(once, Journal.memory)) // => ["a", "b"]
+ * ```
+ */
+export const unique =
+  <A>(key: (value: A) => Key, options?: UniqueOptions) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<A, E, R | Journal, P> =>
+    make(self.source, [...self.steps, { _tag: "Unique", name: options?.name ?? "unique", key }])
+
+/**
+ * Takes one element after the other, in the order in which they come, with a state: `f` gives the next state and what the element
+ * becomes, as they are or as an effect or a promise of both. It must leave the state that it was given as it is. The state after the
+ * elements that are settled is in the checkpoint, by `state`, so that a run that is resumed goes on with it; large ones make large
+ * commits. `onError` and `catch` as for `map`; an element that fails leaves the state alone.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Pipeline } from "skein"
+ *
+ * const sums = Pipeline.from([1, 2, 3]).pipe(
+ *   Pipeline.scan(0, (sum, n) => [sum + n, sum + n], { state: Schema.Number }),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(sums) // => [1, 3, 6]
+ * ```
+ */
+export const scan =
+  <A, S, X extends StateAndOutput<S>, O extends ScanOptions<A, S>>(
+    initial: NoInfer<S>,
+    f: (state: S, value: A) => X,
+    options: O & ScanOptions<A, S>
+  ) =>
+  <E, R, P>(self: Pipeline<A, E, R, P>): Pipeline<ScanOutput<X>, E | ErrorAfter<X, O>, R | ServicesOf<X, O, P>, P> =>
+    make(self.source, [
+      ...self.steps,
+      scanOf({ initial, f, state: options.state, end: undefined }, { name: "scan", ...options })
+    ])
+
+/**
+ * What the elements of each window come to: windows of `every` so long, by the time that `at` gives, or of so many elements, one
+ * behind the other. A window by time is given when an element of a later one comes, `late` after its end where that is said; elements
+ * that come even later are dropped and counted as filtered. At the end of the source the open windows are given as they are, and once
+ * more, whole, when it has grown: write them by `from`, as with the `key` of a table. They are kept in the checkpoint, by `state`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Schema from "effect/Schema"
+ * import { Pipeline } from "skein"
+ *
+ * const clicks = [{ at: 1000, n: 2 }, { at: 59_000, n: 1 }, { at: 61_000, n: 5 }]
+ * const perMinute = Pipeline.from(clicks).pipe(
+ *   Pipeline.window(
+ *     { every: "1 minute", at: (click) => click.at },
+ *     { initial: 0, add: (sum, click) => sum + click.n, state: Schema.Number }
+ *   ),
+ *   Pipeline.map(({ from, value }) => [from, value]),
+ *   Pipeline.collect
+ * )
+ *
+ * await Effect.runPromise(perMinute) // => [[0, 3], [60000, 5]]
+ * ```
+ */
+export const window = <A, S>(
+  of: WindowOf<A>,
+  { add, initial, name = "window", state }: WindowOptions<A, S>
+): (<E, R, P>(self: Pipeline<A, E, R, P>) => Pipeline<Aggregate<S>, E, R, P>) => {
+  const step = scanOf(windowsOf(of, { add, initial, state }), { name })
+  return (self) => make(self.source, [...self.steps, step])
+}
+
 /** What becomes of what the sink fails on, as for a step. */
 export interface ToOptions<in out A> {
   /** What its dead letters are kept under. Default: the name of the sink. */
@@ -302,13 +407,15 @@ export const to =
 
 export { Attempt, idempotencyKey, type Positions } from "./context/Attempt.ts"
 export type { AtMost, Delivery, Meet } from "./Guarantee.ts"
+export type { Aggregate, Key } from "./Step.ts"
 export { AlreadyRunning, LeaseLost } from "./JournalError.ts"
 export type { Explanation } from "./explain/Explain.ts"
 export type { Progress, Summary } from "./Progress.ts"
-export type { Dropped, DryRun, DryRunOptions, Skipped, Written } from "./run/DryRun.ts"
+export type { DryRun, DryRunOptions, WouldDrop, WouldSkip, WouldWrite } from "./run/DryRun.ts"
 export type { Run, RunOptions, State, StepLatency, StepProgress } from "./Run.ts"
 export {
   BadDeadLetter,
+  BadState,
   type FailedAt,
   failedAt,
   type RunError,
@@ -316,6 +423,7 @@ export {
   SinkChanged,
   SourceChanged,
   StepDefect,
+  StepsChanged,
   TooManyDeadLetters,
   ZipUneven
 } from "./RunError.ts"
@@ -430,10 +538,10 @@ export interface ReplayOptions<out G> extends RunOptions<G> {
  * )
  * const dry = Pipeline.dryRun(job, { name: "even", first: 3 })
  *
- * const { left, more, writes } = await Effect.runPromise(dry)
- * writes // => [{ sink: "discard", elements: [2] }]
- * left // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
- * more // => true
+ * const { ended, filtered, written } = await Effect.runPromise(dry)
+ * written // => [{ sink: "discard", elements: [2] }]
+ * filtered // => [{ step: "filter-1", input: 1 }, { step: "filter-1", input: 3 }]
+ * ended // => false
  * ```
  */
 export const dryRun = <E, R, G extends Delivery, Q extends Delivery = never>(

@@ -56,6 +56,11 @@ export interface RunOptions<out G> {
    */
   readonly onSinkChanged?: "refuse" | "begin" | undefined
   /**
+   * What to do when other steps keep something than before, a state or the keys that they have seen: refuse with `StepsChanged`
+   * (default), or let a step that is new begin with the elements that come now, and forget one that is gone.
+   */
+  readonly onStepsChanged?: "refuse" | "begin" | undefined
+  /**
    * What may be open between reader and watermark. Default 64 MiB, and 1,024 elements, or twice as many as `maxRows` where the sink
    * says which batch it prefers.
    */

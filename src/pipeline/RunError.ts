@@ -16,6 +16,8 @@ export type RunError =
   | LeaseLost
   | TooManyDeadLetters
   | BadDeadLetter
+  | StepsChanged
+  | BadState
 
 /** What was read of the source is not there any more as it was, so that its positions mean something else. */
 export class SourceChanged extends Schema.TaggedError<SourceChanged>()("SourceChanged", {
@@ -41,6 +43,35 @@ export class SinkChanged extends Schema.TaggedError<SinkChanged>()("SinkChanged"
       `Cannot resume pipeline "${this.pipeline}": ${this.changes.join("; ")}. Write to where it wrote before, use another ` +
       `name, start over (restart: true), or let what is new begin with what comes now (onSinkChanged: "begin")`
     )
+  }
+}
+
+/** The pipeline had other steps that keep something when it last ran. Nothing was read or written. */
+export class StepsChanged extends Schema.TaggedError<StepsChanged>()("StepsChanged", {
+  pipeline: Schema.String,
+  changes: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return (
+      `Cannot resume pipeline "${this.pipeline}": ${this.changes.join("; ")}, with what it kept. Call the steps as they were called, ` +
+      `use another name, start over (restart: true), or let a step that is new begin with what comes now (onStepsChanged: "begin")`
+    )
+  }
+}
+
+/** The state of a step could not be written or read with its schema. Where it could not be read, nothing else was. */
+export class BadState extends Schema.TaggedError<BadState>()("BadState", {
+  pipeline: Schema.String,
+  step: Schema.String,
+  tried: Schema.Literals(["keep", "go on from"]),
+  reason: Schema.String
+}) {
+  override get message(): string {
+    const help =
+      this.tried === "keep"
+        ? "Let the schema say what the step gives"
+        : "Let the schema read what was kept, use another name, or start over (restart: true)"
+    return `Pipeline "${this.pipeline}", step "${this.step}": could not ${this.tried} its state: ${this.reason}. ${help}`
   }
 }
 

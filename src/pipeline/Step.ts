@@ -1,8 +1,10 @@
 /** What happens to an element between source and sink, as data: the engine sees all of it before anything runs. */
 /* oxlint-disable typescript/no-explicit-any -- `any` matches every effect in conditional types; a description has lost the types of its steps */
+import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import type { DeadlineExceeded } from "../concurrency/Deadline.ts"
 import type { Limiter } from "../concurrency/Limiter.ts"
 import type { Positions } from "./context/Attempt.ts"
@@ -158,7 +160,80 @@ export interface Batch {
   readonly key: ((value: any) => Key) | undefined
 }
 
-export type Step = Each | Batch
+export interface UniqueOptions {
+  /** What the keys are kept under; a pipeline with two such steps names them. Default "unique". */
+  readonly name?: string | undefined
+}
+
+/** A step that lets pass only the first element of each key. */
+export interface Unique {
+  readonly _tag: "Unique"
+  readonly name: string
+  readonly key: (value: any) => Key
+}
+
+/** As of a step that works on one element at a time. */
+export interface ScanOptions<in out A, in out S> extends Pick<StepOptions<A>, "name" | "catch" | "onError"> {
+  /** How the state is kept in the checkpoint. */
+  readonly state: SchemaOfState<S>
+}
+
+/** A schema of the state that a step keeps, which is JSON once it is encoded. */
+export interface SchemaOfState<in out S> extends Schema.Codec<S, any> {}
+
+/** What the function of `scan` gives: the next state, and what the element becomes. */
+export type StateAndOutput<S> =
+  | readonly [state: S, output: unknown]
+  | Effect.Effect<readonly [state: S, output: unknown], any, any>
+  | PromiseLike<readonly [state: S, output: unknown]>
+
+/** What an element becomes in `scan`. */
+export type ScanOutput<X> = Output<X> extends readonly [any, infer B] ? B : never
+
+/** Which windows there are: so long each, by the time of their elements, or of so many elements each. */
+export type WindowOf<A> =
+  | {
+      readonly every: Duration.Input
+      /** When an element was, in milliseconds since the epoch or as a date. */
+      readonly at: (value: A) => number | Date | DateTime.DateTime
+      /** How much longer a window stays open for elements that come late. Default: not at all. */
+      readonly late?: Duration.Input | undefined
+    }
+  | { readonly count: number }
+
+export interface WindowOptions<in A, in out S> {
+  /** What a window begins with. */
+  readonly initial: S
+  /** Takes an element into account; gives a new value, and leaves the old one as it is. */
+  readonly add: (value: S, element: A) => S
+  /** How the values of open windows are kept in the checkpoint. */
+  readonly state: SchemaOfState<S>
+  readonly name?: string | undefined
+}
+
+/** What the elements of a window came to. */
+export interface Aggregate<out S> {
+  /** Where it begins: milliseconds since the epoch, or how many elements came before it. */
+  readonly from: number
+  /** Where the next one begins. */
+  readonly to: number
+  /** How many elements it has. */
+  readonly count: number
+  readonly value: S
+}
+
+/** A step with a state, which takes one element at a time, in the order in which they come. */
+export interface Scan extends Omit<Each, "_tag" | "kind" | "f"> {
+  readonly _tag: "Scan"
+  readonly initial: unknown
+  readonly state: SchemaOfState<any>
+  /** The next state, and what the element becomes: as it is, or as an effect or a promise of it. */
+  readonly f: (state: any, value: any) => unknown
+  /** For a step that gives a list for each element, or none for one that it drops: what it gives once there are no more. */
+  readonly end: ((state: any) => readonly [state: unknown, outputs: ReadonlyArray<unknown>] | undefined) | undefined
+}
+
+export type Step = Each | Batch | Unique | Scan
 
 /** A source, or pipelines that meet, and the steps behind it. */
 export interface Branch {
@@ -200,7 +275,26 @@ type GivenBy<X> = 0 extends 1 & X
 export type Output<X> = GivenBy<X>["value"]
 
 /** The elements of what the function of `flatMap` gives. */
-export type OutputElement<X> = 0 extends 1 & Output<X> ? any : Output<X> extends Iterable<infer B> ? B : never
+export type OutputElement<X> = 0 extends 1 & Output<X> ? any : PartOf<Output<X>>
+
+type PartOf<A> =
+  A extends Iterable<infer B>
+    ? B
+    : A extends Stream.Stream<infer B, any, any>
+      ? B
+      : A extends Source<infer B, any, any, any>
+        ? B
+        : never
+
+/** What the function of `flatMap` gives, and what it is to read that: an effect with its errors and services. */
+export type Reading<X> = X | (0 extends 1 & Output<X> ? never : ReadingOf<Output<X>>)
+
+type ReadingOf<A> =
+  A extends Stream.Stream<any, infer E, infer R>
+    ? Effect.Effect<never, E, R>
+    : A extends Source<any, infer E, infer R, any>
+      ? Effect.Effect<never, E, R>
+      : never
 
 /** What the function of `filter` gives, or what the compiler says instead. */
 export type GivesBoolean<X> = [Output<X>] extends [boolean]
@@ -208,9 +302,11 @@ export type GivesBoolean<X> = [Output<X>] extends [boolean]
   : "Pipeline.filter keeps what is true: give a boolean, or an effect or a promise of one"
 
 /** What the function of `flatMap` gives, or what the compiler says instead. An effect can be iterated, but not to elements. */
-export type GivesIterable<X> = [Output<X>] extends [Iterable<any>]
+export type GivesMany<X> = [Output<X>] extends [
+  Iterable<any> | Stream.Stream<any, any, any> | Source<any, any, any, any>
+]
   ? X
-  : "Pipeline.flatMap needs an iterable: give an array, or an effect or a promise of one; Pipeline.map takes any value"
+  : "Pipeline.flatMap needs many: give an iterable, a Stream or a Source, or an effect or a promise of one; Pipeline.map takes any value"
 
 /** The errors of a step's function that its policy leaves in the type: all of them where it may be "fail". */
 export type ErrorAfter<X, O> = O extends { readonly onError: "skip" | { readonly deadLetter: unknown } }

@@ -110,7 +110,7 @@ describe("skein with a PostgreSQL", () => {
       expect(tables).toEqual([])
       expect(yield* Command.run(cwd, "dead", "--db", "none.db")).toMatchObject({
         code: 1,
-        stderr: "error: There is no database none.db. Check the path."
+        stderr: "error: There is no database or journal none.db. Check the path."
       })
       expect(readdirSync(cwd)).toEqual([])
     })

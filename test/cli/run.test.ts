@@ -111,7 +111,7 @@ describe.concurrent("skein run", () => {
       }))
       const step = '{ name: "decode", onError: { deadLetter: Schema.String } }'
       const cwd = yield* project({ "repos.ts": repos(step), "urls.txt": `${url}/1\n${url}/2\n` })
-      expect((yield* Child.run(["run", "repos.ts"], { cwd })).code).toBe(0)
+      expect((yield* Child.run(["run", "repos.ts", "--db", "data.db"], { cwd })).code).toBe(0)
 
       const listed = yield* Child.run(["dead", "repos"], { cwd })
       expect(listed).toMatchObject({ code: 0, stderr: "" })
@@ -127,7 +127,7 @@ describe.concurrent("skein run", () => {
       const replayed = yield* Child.run(["dead", "repos", "--replay"], { cwd })
       expect(replayed).toMatchObject({ code: 0, stdout: expect.stringContaining("1 written, 0 dead") })
       expect((yield* Child.run(["dead", "repos"], { cwd })).stdout).toBe("repos: no dead letters\n")
-      const database = new DatabaseSync(join(cwd, ".skein/repos.db"))
+      const database = new DatabaseSync(join(cwd, "data.db"))
       expect(database.prepare("SELECT id FROM repos ORDER BY id").all()).toEqual([{ id: 1 }, { id: 2 }])
       database.close()
     })
@@ -190,6 +190,13 @@ describe.concurrent("skein run", () => {
         Pipeline.to(Files.lines("out.txt"))
       )`,
       "needs the service my/Api, which nothing provides"
+    ],
+    [
+      "table.ts",
+      `import * as Schema from "effect/Schema"
+      import { Db, Pipeline } from "skein"
+      export default Pipeline.from([{ id: 1 }]).pipe(Pipeline.to(Db.table("rows", Schema.Struct({ id: Schema.Int }))))`,
+      'The job "table" needs a database, which nothing provides. Name it with --db, or export a `layer`'
     ]
   ]
 

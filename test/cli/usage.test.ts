@@ -34,6 +34,19 @@ const wrong: ReadonlyArray<readonly [args: string, message: string]> = [
   [`fetch ${url} --db a.db --proxy proxy:8080`, "Expected: the URL of a proxy"],
   ["run", "Missing required argument: file"],
   ["dead", "Missing required argument: name"],
+  ["dead --journal a.journal", "Missing required argument: name, of the pipeline whose letters in that file are meant"],
+  ["dead --db a.db --purge --all", "Missing required argument: name, of what is to be done with"],
+  ["dead a --replay --purge --all", "Give --replay or --purge, one at a time"],
+  ["dead a --export b --import b", "Give --export or --import, one at a time"],
+  ["dead a --purge", "Say which to take out, as with --id or --cause, or --all"],
+  ["dead a --purge --all --id 1", "Say which to take out, or --all, not both"],
+  ["dead a --all", "--all is for --purge"],
+  ["dead a --import b --step c", "All lines of what is imported are: leave out which"],
+  ["dead a --replay --replayed", "What ran again already does not run again"],
+  ["dead a --replay --journal b", "A job brings its journal along"],
+  ["dead a --db b --journal c", "Give --db or --journal, not both"],
+  ["dead a --id 0", "Expected: the number of one that is listed, as 7 for #7"],
+  ["dead a --since yesterday", "Expected: a time such as 2026-01-31 or 2026-01-31T18:00Z, or how long ago, as 2h"],
   ["dead ../a", 'Invalid value for argument <name>: "../a"']
 ]
 

@@ -145,3 +145,44 @@ describe("a log", () => {
     expect((await logged(new TypeError("no", { cause: new Error("why") })))[0]).toBe("Unhandled")
   })
 })
+
+describe("the links of a failure", () => {
+  it("are what it came of, one by one, each once and so many at most", () => {
+    const circle: Error & { cause?: unknown } = new Error("round")
+    circle.cause = new Error("and", { cause: circle })
+    expect(ErrorText.links(circle).map(({ depth, message }) => [depth, message])).toEqual([
+      [0, "round"],
+      [1, "and"]
+    ])
+    const tree = (depth: number): unknown =>
+      depth === 0
+        ? "leaf"
+        : new AggregateError(
+            Array.from({ length: 100 }, () => tree(depth - 1)),
+            `${depth}`
+          )
+    expect(ErrorText.links(tree(3)).length).toBe(20)
+    expect(ErrorText.links(undefined)).toEqual([])
+    expect(ErrorText.links("text")).toEqual([{ depth: 0, name: "", message: "text" }])
+  })
+
+  it("have the frames of their stacks without the message, and what cannot be looked at stops nobody", () => {
+    const [link] = ErrorText.links(new TypeError("one\n    at no.ts:1:1"))
+    expect(link).toMatchObject({ name: "TypeError", message: "one\n    at no.ts:1:1" })
+    expect(link?.stack).toMatch(/ErrorText\.test\.ts/)
+    const hostile = new Proxy(new Error("x"), {
+      get: () => {
+        throw new Error("no")
+      }
+    })
+    expect(ErrorText.links(hostile)).toHaveLength(1)
+  })
+
+  it("hide a secret that is cut off in the middle", () => {
+    for (const length of [3970, 3980, 3990, 3999]) {
+      const [link] = ErrorText.links(new Error(`${"x".repeat(length)} postgres://ada:hunter2@b.c/d`))
+      expect(link?.message).not.toContain("hunt")
+      expect(ErrorText.of(new Error(`${"x".repeat(length + 4000)} postgres://ada:hunter2@b.c/d`))).not.toContain("hunt")
+    }
+  })
+})

@@ -608,6 +608,40 @@ describe("a chain of 50,000 tasks, each of which waits for the one before", () =
   })
 })
 
+describe("S16 a supervised start", () => {
+  const serve = (end: Effect.Effect<never, string>) => (ready: TaskGroup.Ready<number>) =>
+    Effect.andThen(ready(8080), end)
+
+  it("gives the handle, which fails after `ready`, in the same step or later; what fails before it is the starter's", () => {
+    const late = Effect.delay(Effect.fail("boom"), 5)
+    const failing = (end: Effect.Effect<never, string>) =>
+      Effect.gen(function* () {
+        const [task, port] = yield* TaskGroup.superviseStart(serve(end), { name: "server" })
+        return [task.name, port, yield* Effect.flip(task.join)] as const
+      })
+    const exit = exitOf(
+      TaskGroup.open(
+        Effect.gen(function* () {
+          const failed = [yield* failing(late), yield* failing(Effect.fail("boom"))]
+          return [...failed, yield* Effect.flip(TaskGroup.superviseStart((_: TaskGroup.Ready<number>) => late))]
+        })
+      )
+    )
+    expect(exit).toEqual(Exit.succeed([["server", 8080, "boom"], ["server", 8080, "boom"], "boom"]))
+  })
+
+  it("whose failure nobody looks at is reported, and none that came out of the start", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ message }) => void logged.push(String(message)))
+    const seen = (start: Effect.Effect<unknown, string, TaskGroup.TaskGroup<never>>) =>
+      exitOf(Effect.provide(TaskGroup.open(Effect.exit(start)), Logger.layer([logger])))
+    seen(TaskGroup.superviseStart(() => Effect.fail("boom"), { name: "before" }))
+    expect(logged).toEqual([])
+    seen(TaskGroup.superviseStart(serve(Effect.fail("boom")), { name: "after" }))
+    expect(logged).toEqual(['Unhandled failure of supervised task "after"'])
+  })
+})
+
 describe("S29 a wait in a group with a limit that only its own waiter could end", () => {
   const dead = (task: string) =>
     expect.objectContaining({

@@ -38,6 +38,7 @@ const program = Effect.gen(function* () {
           },
           dead: [{ step: "s", input: next, cause: "c", causes: [], attempts: 1, position: next, path: "", version: null, at: 0 }],
           replayed: [],
+          seen: [],
           restart: false
         }
       })

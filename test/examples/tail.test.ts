@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { appendFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Child from "../support/child.ts"
 import * as Programs from "../support/programs.ts"
@@ -55,7 +55,13 @@ describe.concurrent("docs/examples/tail.ts", () => {
     "comes to what its twin comes to",
     () =>
       Effect.gen(function* () {
-        for (const name of ["tail", "twins/tail"]) {
+        for (const [name, measured] of [
+          [
+            "tail",
+            ['skein_run_written_total{pipeline="tail"} 3', 'skein_step_skipped_total{pipeline="tail",step="parse"} 1']
+          ],
+          ["twins/tail", ["tail_requests_total 3", "tail_skipped_total 1"]]
+        ] as const) {
           const cwd = yield* Child.folder
           const log = join(cwd, "access.log")
           writeFileSync(log, `${line(1)}none\n${line(2)}`)
@@ -68,6 +74,8 @@ describe.concurrent("docs/examples/tail.ts", () => {
             /^Stopped: 3 requests, 1 lines that are none; 3 requests in all\.$/m
           )
           expect(stored(cwd)).toEqual(requests(3))
+          const metrics = readFileSync(join(cwd, "tail.prom"), "utf8").split("\n")
+          expect(metrics).toEqual(expect.arrayContaining([...measured]))
         }
       }),
     300_000

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Statement from "effect/sql/Statement"
 import { Db, type Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
 import { Drivers } from "skein/node"
 import { within } from "../support/database.ts"
@@ -345,6 +346,75 @@ describe.each(databases)("Source.frontier in $database", ({ url }) => {
         assert.deepEqual({ outcome, settled }, { outcome: "drained", settled: 5 })
       }).pipe(TaskGroup.open)
     )
+  )
+})
+
+describe.each(databases)("P17 a frontier of many items in $database", ({ database, url }) => {
+  const isDeep = process.env["SKEIN_DEEP"] !== undefined
+
+  /** The statements that the effect makes to a frontier, each with its parameters. */
+  const statementsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      const made: Array<readonly [text: string, parameters: ReadonlyArray<unknown>]> = []
+      const watch: Statement.Transformer = (statement) => {
+        const [text, parameters] = statement.compile()
+        if (text.includes("skein_frontier") && !text.startsWith("CREATE")) made.push([text, parameters])
+        return Effect.succeed(statement)
+      }
+      return Effect.map(Effect.provideService(effect, Statement.CurrentTransformer, watch), () => made)
+    })
+
+  const counted = (count: number) =>
+    within(url)(
+      Effect.gen(function* () {
+        const numbers = Source.frontier("numbers", Schema.Int, { lane: (n) => `${n % 50}`, perLane: 10, atOnce: 200 })
+        const job = Pipeline.from(numbers).pipe(
+          Pipeline.map((n) => numbers.add([2 * n + 1, 2 * n + 2, n >> 1].filter((to) => to < count))),
+          Pipeline.to(Sink.discard)
+        )
+        const { sql } = yield* Db.Db
+        // Half of them wait from the beginning.
+        const add = numbers.add(Array.from({ length: count / 2 }, (_, i) => count / 2 + i))
+        const made = yield* statementsOf(
+          Effect.andThen(Effect.andThen(add, numbers.add([0])), Pipeline.run(job, { name: "work" }))
+        )
+        assert.strictEqual(yield* left, 0)
+        return { made, sql }
+      })
+    )
+
+  it.live(
+    "makes as many more statements as there are more items, and each looks only at rows that it is about",
+    () =>
+      Effect.gen(function* () {
+        const size = isDeep ? 250_000 : 1000
+        const { made: few } = yield* counted(size)
+        const { made: many } = yield* counted(4 * size)
+        assert.isAtMost(many.length, 5 * few.length)
+        // Of full batches, a few for each.
+        assert.isAtMost(many.length, (4 * size) / 10)
+
+        yield* within(url)(
+          Effect.gen(function* () {
+            const { sql } = yield* Db.Db
+            const numbers = Source.frontier("numbers", Schema.Int, { lane: (n) => `${n % 50}` })
+            yield* numbers.add(Array.from({ length: 20_000 }, (_, n) => n))
+            const plans = new Map(
+              many.map(([text, parameters]) => [text.replaceAll(/\$\d+/g, "?"), [text, parameters] as const])
+            )
+            for (const [text, parameters] of plans.values()) {
+              const lines = yield* sql.unsafe<Record<string, unknown>>(
+                `EXPLAIN ${database === "SQLite" ? "QUERY PLAN " : ""}${text}`,
+                parameters
+              )
+              const plan = lines.map((line) => String(line["detail"] ?? line["QUERY PLAN"])).join("\n")
+              assert.notMatch(plan, /SCAN skein_frontier(?!.*INDEX)|Seq Scan/, `${text}\n${plan}`)
+            }
+            assert.isAtLeast(plans.size, 6)
+          })
+        )
+      }),
+    isDeep ? 3_600_000 : 300_000
   )
 })
 

@@ -579,4 +579,32 @@ describe.each(databases)("dead letters in $database: taking them out", ({ direct
       assert.strictEqual(yield* purge, 600)
     })
   )
+
+  it.effect("that a version kept before there were traces are read as they are, and gain none", () =>
+    Effect.gen(function* () {
+      const at = yield* url
+      const first = yield* connect(at)
+      yield* first.journal.bury(Journal.keyOf("p"), [letter({ at: 1 })])
+      yield* direct(at, "DROP INDEX skein_dead_at")
+      yield* direct(at, "ALTER TABLE skein_dead DROP COLUMN causes")
+      yield* direct(at, "ALTER TABLE skein_dead DROP COLUMN untold")
+      const journal = sqlJournal(yield* connect(at), host("a"))
+      const given = <A, E>(effect: Effect.Effect<A, E, Journal.Journal>) =>
+        Effect.provideService(effect, Journal.Journal, journal)
+      const old = { ...letter({ at: 1 }), causes: [] }
+      const plain = Effect.map(Stream.runCollect(DeadLetters.list("p")), (letters) =>
+        letters.map(({ id: _, replayed: __, ...rest }) => rest)
+      )
+      assert.deepEqual(yield* given(plain), [old])
+      assert.deepEqual(yield* given(atsOf({ cause: "no number" })), [1])
+      assert.deepEqual(yield* given(atsOf({ cause: "Refused" })), [])
+      assert.deepEqual(yield* journal.dead(Journal.keyOf("p"), { untold: true }), [])
+      const text = yield* given(textOf())
+      assert.deepEqual(yield* given(DeadLetters.import("p", text + text.replace('"at":1,', '"at":2,'))), {
+        added: 1,
+        known: 1
+      })
+      assert.deepEqual(yield* given(plain), [old, { ...old, at: 2 }])
+    })
+  )
 })

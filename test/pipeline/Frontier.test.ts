@@ -151,6 +151,41 @@ describe.each([
       )
   )
 
+  it.live("drops what an attempt has added that its step makes again, and has a depth beside another source", () =>
+    run(
+      Effect.gen(function* () {
+        const numbers = Source.frontier("numbers", Num)
+        const list = Pipeline.from(Source.list([100], { name: "list" }))
+        const tries = new Map<number, number>()
+        const seen: Array<readonly [number, number]> = []
+        const job = Pipeline.from(numbers).pipe(
+          Pipeline.merge(list),
+          Pipeline.map(
+            (n) =>
+              Effect.gen(function* () {
+                const tried = (tries.get(n) ?? 0) + 1
+                tries.set(n, tried)
+                yield* numbers.add(n === 1 || n === 12 || n === 100 ? [n * 10 + tried] : [])
+                if (tried < 2) return yield* Effect.fail("busy")
+                seen.push([n, yield* numbers.depth])
+              }),
+            { retry: { backoff: { base: "1 millis" } } }
+          ),
+          Pipeline.to(Sink.discard)
+        )
+        yield* numbers.add([1])
+        yield* Pipeline.run(job, { name: "work" })
+        assert.sameDeepMembers(seen, [
+          [1, 0],
+          [100, 0],
+          [12, 1],
+          [122, 2],
+          [1002, 0]
+        ])
+      })
+    )
+  )
+
   it.effect("has what a step adds when its dead letter is run again, as deep as it was", () =>
     run(
       Effect.gen(function* () {

@@ -103,6 +103,43 @@ describe("P11 of each step", () => {
     expect(Duration.toMillis(mean)).toBeCloseTo((1600 + 780 * 4 + 20 * 900) / 2400, 0)
   })
 
+  it("is told apart from its neighbours where they share their workers", () => {
+    const tried = new Set<number>()
+    const flaky = (n: number) =>
+      Effect.suspend(() => (n % 4 !== 0 || tried.has(n) ? after(20, n) : (tried.add(n), Effect.fail("busy"))))
+    const job = Pipeline.from(numbers(8)).pipe(
+      Pipeline.map((n) => n + 0, { name: "plain", concurrency: 2 }),
+      Pipeline.map((n) => after(5, n), { name: "quick", concurrency: 2 }),
+      Pipeline.filter((n) => n !== 2, { name: "some", concurrency: 2 }),
+      Pipeline.map((n) => Policy.apply(flaky(n), once), { name: "slow", concurrency: 2 }),
+      Pipeline.to(Sink.discard)
+    )
+    valueOf(
+      Effect.gen(function* () {
+        const run = yield* Pipeline.start(job, { name: "apart" })
+        yield* Effect.sleep(7)
+        expect(yield* run.steps).toMatchObject([
+          { name: "plain", waiting: 5, taken: 3, given: 3, working: 0 },
+          { name: "quick", waiting: 0, taken: 3, given: 2, working: 1 },
+          { name: "some", waiting: 0, taken: 2, given: 1, working: 0 },
+          { name: "slow", waiting: 0, taken: 1, given: 0, working: 1 },
+          { name: "discard" }
+        ])
+        yield* run.await
+        const steps = yield* run.steps
+        expect(steps.map(({ given, retries, taken }) => [taken, given, retries])).toEqual([
+          [8, 8, 0],
+          [8, 8, 0],
+          [8, 7, 0],
+          [7, 7, 2],
+          [7, 7, 0]
+        ])
+        const millis = steps.map(({ latency }) => Option.map(latency, ({ mean }) => Duration.toMillis(mean)))
+        expect(millis.slice(0, 4)).toEqual([Option.none(), Option.some(5), Option.none(), Option.some(20)])
+      }).pipe(TaskGroup.open, Effect.provide(Journal.memory))
+    )
+  })
+
   it("its handle tells while it runs what waits, is worked on and is written", () => {
     const job = Pipeline.from(numbers(10)).pipe(
       Pipeline.map((n) => after(10, n), { name: "slow", concurrency: 2 }),

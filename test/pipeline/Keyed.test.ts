@@ -332,7 +332,7 @@ describe("P5 an element that fails", () => {
 
   it(
     "cannot be overtaken by a crash: whatever was kept of a key, the first of it is kept too",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     () => {
       const life = () => {
         const store = Store.make<number>()

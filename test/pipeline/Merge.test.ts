@@ -304,7 +304,7 @@ describe("merge", () => {
     const steps = valueOf(
       TaskGroup.open(Effect.flatMap(inMemory(Pipeline.start(merged, { name: "m" })), (run) => run.steps))
     )
-    expect(steps.map(({ name }) => name)).toEqual(["map-1", "batch-2", "map-3", "batch-4", "own", "map-6"])
+    expect(steps.map(({ name }) => name)).toEqual(["map-1", "batch-2", "map-3", "batch-4", "own", "map-6", "discard"])
     const named = odd.pipe(Pipeline.map((n) => n, { name: "same" }))
     expect(() => named.pipe(Pipeline.merge(named))).toThrow('two steps with the name "same"')
     expect(() =>

@@ -45,6 +45,48 @@ const sizes = from.pipe(
 )
 equals<typeof sizes, Pipeline.Pipeline<ReadonlyArray<number | string>, Files.FilesError, never, number>>(true)
 
+// Steps with a state know its type by the schema, and need a journal where keys are kept.
+const once = from.pipe(Pipeline.unique((line) => line.length))
+equals<typeof once, Pipeline.Pipeline<string, Files.FilesError, Journal.Journal, number>>(true)
+// @ts-expect-error a key is no object
+from.pipe(Pipeline.unique((line) => ({ line })))
+const summed = from.pipe(Pipeline.scan(0, (sum, line) => [sum + line.length, `${sum}`], { state: Schema.Number }))
+equals<typeof summed, Pipeline.Pipeline<string, Files.FilesError, never, number>>(true)
+const addId = (sum: number, line: string) => Effect.map(parse(line), ({ id }) => [sum + id, id] as const)
+const scanned = from.pipe(Pipeline.scan(0, addId, { state: Schema.Number }))
+equals<typeof scanned, Pipeline.Pipeline<number, Files.FilesError | ParseError, Api, number>>(true)
+const scanSkipped = from.pipe(Pipeline.scan(0, addId, { state: Schema.Number, onError: "skip" }))
+equals<typeof scanSkipped, Pipeline.Pipeline<number, Files.FilesError, Api, number>>(true)
+const scanKept = from.pipe(
+  Pipeline.scan(
+    0,
+    (sum, line) =>
+      Effect.gen(function* () {
+        const { id } = yield* parse(line)
+        return [sum + id, id]
+      }),
+    { state: Schema.Number, onError: { deadLetter: Schema.String } }
+  )
+)
+equals<typeof scanKept, Pipeline.Pipeline<number, Files.FilesError, Api | Journal.Journal, number>>(true)
+const scanPromised = from.pipe(Pipeline.scan(0, async (sum, line) => [sum, line], { state: Schema.Number }))
+equals<typeof scanPromised, Pipeline.Pipeline<string, Files.FilesError, never, number>>(true)
+const remembered = from.pipe(
+  Pipeline.scan({ seen: [] }, ({ seen }, line) => [{ seen: [...seen, line] }, seen.length], {
+    state: Schema.Struct({ seen: Schema.Array(Schema.String) })
+  })
+)
+equals<typeof remembered, Pipeline.Pipeline<number, Files.FilesError, never, number>>(true)
+const windows = from.pipe(
+  Pipeline.window(
+    { every: "1 minute", at: (line) => line.length, late: "1 second" },
+    { initial: [], add: (lines, line) => [...lines, line], state: Schema.Array(Schema.String) }
+  )
+)
+equals<typeof windows, Pipeline.Pipeline<Pipeline.Aggregate<ReadonlyArray<string>>, Files.FilesError, never, number>>(
+  true
+)
+
 // The guarantee follows from source and sink.
 const exactly = kept.pipe(Pipeline.to(table))
 equals<(typeof exactly)["guarantee"], "exactly-once">(true)

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -108,7 +109,7 @@ describe("P10 of the runs of a name", () => {
   }
 
   it.sim(
-    "two partitions run beside one another, each with a place and keys of its own",
+    "P18 two partitions run beside one another, each with a place and keys of its own",
     Effect.gen(function* () {
       const keys: Array<string> = []
       const store = Store.make<number>()
@@ -405,6 +406,56 @@ describe("a run that was started", () => {
     }).pipe(TaskGroup.open, Effect.provide(Journal.memory)),
     { schedules: 60, check: endsWell }
   )
+
+  it("is a task of the group around, named after it, which the group waits for", () => {
+    const store = Store.make<number>()
+    const job = Pipeline.from(numbers(4)).pipe(Pipeline.map(slow), Pipeline.to(store.table))
+    const tasks = valueOf(
+      Effect.gen(function* () {
+        yield* Pipeline.start(job, { name: "t" })
+        const { groups } = yield* TaskGroup.tree
+        return groups.flatMap(({ tasks }) => tasks.map(({ kind, name }) => `${kind} ${name}`))
+      }).pipe((body) => TaskGroup.open(body, { name: "around" }), Store.given(store))
+    )
+    expect(tasks).toEqual(["body around", "task pipeline t"])
+    expect(store.rows).toEqual(upTo(4))
+  })
+
+  it("leaves the group alone when it fails, and its failure is reported where nobody looks at it", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ message }) => void logged.push(String(message)))
+    const failing = Pipeline.from(numbers(3)).pipe(
+      Pipeline.map((n) => (n === 2 ? Effect.fail("two") : slow(n))),
+      Pipeline.to(Sink.discard)
+    )
+    const program = (looks: boolean) =>
+      Effect.gen(function* () {
+        const run = yield* Pipeline.start(failing, { name: "s" })
+        if (looks) expect(yield* Effect.flip(run.await)).toBe("two")
+        yield* Effect.sleep(100)
+        return "went on"
+      }).pipe(TaskGroup.open, Effect.provide([Journal.memory, Logger.layer([logger])]))
+    expect(valueOf(program(true))).toBe("went on")
+    expect(logged).toEqual([])
+    expect(valueOf(program(false))).toBe("went on")
+    expect(logged.join()).toContain('Unhandled failure of supervised task "pipeline s"')
+  })
+
+  it("is refused without a trace: the group is not told of it", () => {
+    const store = Store.make<number>()
+    const { seen, sink } = watched(store.table)
+    const job = Pipeline.from(numbers(3)).pipe(Pipeline.map(slow), Pipeline.to(sink))
+    const logged: Array<unknown> = []
+    const logger = Logger.make<unknown, void>(({ message }) => void logged.push(message))
+    const twice = Effect.gen(function* () {
+      const first = yield* Pipeline.start(job, { name: "l" })
+      expect(yield* Effect.flip(Pipeline.start(job, { name: "l" }))).toBeInstanceOf(Pipeline.AlreadyRunning)
+      return yield* first.await
+    })
+    const summary = valueOf(TaskGroup.open(twice).pipe(Store.given(store), Effect.provide(Logger.layer([logger]))))
+    expect([summary.outcome, seen.opened]).toEqual(["done", 1])
+    expect(logged).toEqual([])
+  })
 
   it("goes on when who waits for it is cancelled", () => {
     const job = Pipeline.from(numbers(4)).pipe(Pipeline.map(slow), Pipeline.to(Sink.discard))

@@ -35,7 +35,7 @@ const effectively = '"This job is effectively-once: for exactly-once, write to n
 const noKey = '"An idempotency key needs a source with positions, such as Source.list or Files.lines"'
 const noBoolean = '"Pipeline.filter keeps what is true: give a boolean, or an effect or a promise of one"'
 const noIterable =
-  '"Pipeline.flatMap needs an iterable: give an array, or an effect or a promise of one; Pipeline.map takes any value"'
+  '"Pipeline.flatMap needs many: give an iterable, a Stream or a Source, or an effect or a promise of one; Pipeline.map takes any value"'
 const mapFirst = '"Map the elements to what this sink takes"'
 
 const cases: ReadonlyArray<readonly [name: string, code: string, first: string]> = [
@@ -85,6 +85,32 @@ const cases: ReadonlyArray<readonly [name: string, code: string, first: string]>
     "an option that there is not",
     "words.pipe(Pipeline.map(parse, { concurency: 3 }))",
     "Object literal may only specify known properties, but 'concurency' does not exist in type 'StepOptions<string>'. Did you mean to write 'concurrency'?"
+  ],
+  ["a key that is an object", "words.pipe(Pipeline.unique((word) => ({ word })))", value("{ word: string; }", "Key")],
+  [
+    "a scan that gives no state",
+    "words.pipe(Pipeline.scan(0, (sum, word) => sum + word.length, { state: Schema.Number }))",
+    value("number", "StateAndOutput<number>")
+  ],
+  [
+    "a scan that gives another state",
+    "words.pipe(Pipeline.scan(0, (sum, word) => [word, sum], { state: Schema.Number }))",
+    value("string", "number")
+  ],
+  [
+    "a scan that begins with another state",
+    'words.pipe(Pipeline.scan("", (sum, word) => [sum, word], { state: Schema.Number }))',
+    argument("string", "number")
+  ],
+  [
+    "a scan whose state is not kept",
+    "words.pipe(Pipeline.scan(0, (sum, word) => [sum, word]))",
+    "Expected 3 arguments, but got 2."
+  ],
+  [
+    "a window of another value",
+    "words.pipe(Pipeline.window({ count: 3 }, { initial: 0, add: (sum, word) => word, state: Schema.Number }))",
+    value("string", "number")
   ],
   [
     "exactly-once of a file",

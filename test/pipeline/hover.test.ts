@@ -31,6 +31,18 @@ const mixed = lines.pipe(Pipeline.map((line) => (line === "" ? null : parse(line
 const generated = lines.pipe(Pipeline.map((line) => Effect.gen(function* () { return yield* parse(line) })))
 const filtered = lines.pipe(Pipeline.filter((line) => line !== "", { name: "full" }))
 const flat = lines.pipe(Pipeline.flatMap((line) => line.split("")))
+const within = list.pipe(Pipeline.flatMap((path) => Files.lines(path)))
+const streamed2 = list.pipe(Pipeline.flatMap((n) => Stream.fromEffect(parse(n)), { onError: "skip" }))
+const merged = parsed.pipe(Pipeline.merge(array, list))
+const zipped = mapped.pipe(Pipeline.zip(parsed))
+const unique = lines.pipe(Pipeline.unique((line) => line.length))
+const summed = lines.pipe(Pipeline.scan(0, (sum, line) => [sum + line.length, sum], { state: Schema.Number }))
+const scanned = lines.pipe(
+  Pipeline.scan(0, (sum, line) => Effect.map(parse(line), (repo) => [sum + repo.id, repo]), { state: Schema.Number })
+)
+const windows = lines.pipe(
+  Pipeline.window({ count: 10 }, { initial: 0, add: (sum, line) => sum + line.length, state: Schema.Number })
+)
 const batched = lines.pipe(Pipeline.batch(10, { within: "1 second" }))
 const weighed = lines.pipe(Pipeline.batch(10, { bytes: 1_000, key: (line) => line.length }))
 const inOrder = lines.pipe(Pipeline.map(parse, { key: (line) => line.slice(0, 1), concurrency: { min: 1, max: 8 } }))
@@ -88,6 +100,20 @@ it.each([
   ["generated", "Pipeline.Pipeline<Repo, Files.FilesError | ParseError, FileSystem, number>"],
   ["filtered", "Pipeline.Pipeline<string, Files.FilesError, FileSystem, number>"],
   ["flat", "Pipeline.Pipeline<string, Files.FilesError, FileSystem, number>"],
+  ["unique", "Pipeline.Pipeline<string, Files.FilesError, FileSystem | Journal, number>"],
+  ["summed", "Pipeline.Pipeline<number, Files.FilesError, FileSystem, number>"],
+  ["scanned", "Pipeline.Pipeline<Repo, Files.FilesError | ParseError, FileSystem, number>"],
+  ["windows", "Pipeline.Pipeline<Pipeline.Aggregate<number>, Files.FilesError, FileSystem, number>"],
+  ["within", "Pipeline.Pipeline<string, Files.FilesError, FileSystem, number>"],
+  ["streamed2", "Pipeline.Pipeline<Repo, never, never, number>"],
+  [
+    "merged",
+    "Pipeline.Pipeline<string | number | Repo, Files.FilesError | ParseError, FileSystem, number | Source.NoPosition>"
+  ],
+  [
+    "zipped",
+    "Pipeline.Pipeline<readonly [number, Repo], Files.FilesError | ParseError | Pipeline.ZipUneven, FileSystem, number>"
+  ],
   ["batched", "Pipeline.Pipeline<readonly string[], Files.FilesError, FileSystem, number>"],
   ["weighed", "Pipeline.Pipeline<readonly string[], Files.FilesError, FileSystem, number>"],
   ["inOrder", "Pipeline.Pipeline<Repo, Files.FilesError | ParseError, FileSystem, number>"],

@@ -1,10 +1,12 @@
 /** What becomes of elements, in any order of events, against a model that keeps a list of them. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type Batch, Fate, type Refused } from "../../src/pipeline/fate/Fate.ts"
 import type { Unit } from "../../src/pipeline/fate/Unit.ts"
+import type { Open, Settled, Window } from "../../src/pipeline/fate/Window.ts"
 import type { Counts, DeadLetter } from "../../src/pipeline/Journal.ts"
 
 const runs = process.env["SKEIN_DEEP"] === undefined ? 3000 : 60_000
@@ -433,11 +435,295 @@ const play = (spec: Spec): void => {
   expect(fate.after({ units: [], rows: [] })).toMatchObject({ places: [standing(isSettled)] })
 }
 
+/** Several sources, and elements that are read to parts, which may be read to parts again. */
+const Tree = Schema.Struct({
+  sources: Int(1, 3),
+  items: Int(1, 9),
+  maxRows: Int(1, 4),
+  events: Schema.Array(
+    Schema.Struct({
+      what: Schema.Literals([
+        "admit",
+        "admit",
+        "admit",
+        "admit",
+        "run",
+        "open",
+        "open",
+        "end",
+        "end",
+        "merge",
+        "filter",
+        "output",
+        "output",
+        "output",
+        "take",
+        "settle",
+        "settle"
+      ]),
+      pick: Int(0, 1000)
+    })
+  ).check(Schema.isMinLength(10), Schema.isMaxLength(80))
+})
+
+/** What comes in by a source, or of an element. */
+interface Strand {
+  readonly real: Window
+  readonly parent: Leaf | undefined
+  readonly leaves: Array<Leaf>
+  ended: boolean
+}
+
+interface Leaf {
+  readonly strand: Strand
+  /** None in a run, which is never read to parts. */
+  unit?: Unit
+  readonly strands: Array<Strand>
+  group: Group
+}
+
+/** What settles together. */
+interface Group {
+  leaves: Array<Leaf>
+  live: number
+  rows: Array<number>
+  filtered: number
+  state: "open" | "complete" | "taken" | "settled"
+}
+
+const playTree = ({ events, items, maxRows, sources }: typeof Tree.Type): void => {
+  const fate = new Fate({
+    window: { items, bytes: 1_000_000 },
+    maxRows,
+    sources: Array.from({ length: sources }, () => ({
+      resume: { position: Option.none(), ahead: [], reach: Option.none() }
+    })),
+    counts: zero
+  })
+  const strands: Array<Strand> = fate.windows.map((real) => ({ real, parent: undefined, leaves: [], ended: false }))
+  const roots = [...strands]
+  const ways: Array<{ readonly unit: Unit; readonly leaf: Leaf }> = []
+  let ready: Array<Group> = []
+  let batch: { readonly real: Batch; readonly model: Array<Group> } | undefined
+  let rows = 0
+  let names = 0
+
+  const isGone = ({ group }: Leaf) => group.state === "taken" || group.state === "settled"
+  const isOver = (strand: Strand) => strand.ended && strand.leaves.every(isGone)
+  const isWhole = (group: Group) => group.live === 0 && group.leaves.every((leaf) => leaf.strands.every(isOver))
+  const passed = (leaves: ReadonlyArray<Leaf>, is: (leaf: Leaf) => boolean) => {
+    const first = leaves.findIndex((leaf) => !is(leaf))
+    return first < 0 ? leaves.length : first
+  }
+  const isSettled = ({ group }: Leaf) => group.state === "settled"
+  /** A model of `Window.after`, without the positions. */
+  const standing = ({ leaves }: Strand, is: (leaf: Leaf) => boolean): unknown => {
+    const upTo = passed(leaves, is)
+    const behind = leaves.slice(upTo)
+    return {
+      count: upTo,
+      ahead: behind.flatMap((leaf, i) => (is(leaf) ? [i + 1] : [])),
+      inside: behind.flatMap((leaf, i) =>
+        is(leaf) ? [] : leaf.strands.map((strand) => ({ index: i + 1, ...(standing(strand, is) as object) }))
+      )
+    }
+  }
+  const said = ({ ahead, inside = [], position }: Settled): unknown => ({
+    count: Option.getOrElse(position, () => 0),
+    ahead,
+    inside: inside.map((one) => {
+      const { settled } = one as Open
+      expect(one.count).toBe(Option.getOrElse(settled.position, () => 0))
+      return { index: one.index, ...(said(settled) as object) }
+    })
+  })
+  const window = (strand: Strand) => strand.leaves.length - passed(strand.leaves, isSettled)
+  const groups = () => [...new Set(strands.flatMap(({ leaves }) => leaves.map(({ group }) => group)))]
+  const isFull = (strand: Strand) => {
+    const own = strand.parent === undefined
+    const held = own
+      ? window(strand)
+      : strands.filter(({ parent }) => parent).reduce((sum, one) => sum + window(one), 0)
+    return window(strand) > 0 && held >= (own ? Math.max(1, Math.floor(items / sources)) : items)
+  }
+  const completed = (group: Group) => {
+    if (group.state !== "open" || !isWhole(group)) return
+    group.state = "complete"
+    ready.push(group)
+  }
+  const enter = (strand: Strand, group: Group): Leaf => {
+    const leaf: Leaf = { strand, strands: [], group }
+    group.leaves.push(leaf)
+    strand.leaves.push(leaf)
+    return leaf
+  }
+  const fresh = (): Group => ({ leaves: [], live: 1, rows: [], filtered: 0, state: "open" })
+
+  const compare = () => {
+    const settled = groups().filter(({ state }) => state === "settled")
+    const elements = settled.flatMap(({ leaves }) => leaves.filter(({ strand }) => strand.parent === undefined))
+    expect(fate.settled.settled).toBe(elements.length)
+    expect(fate.settled.written).toBe(settled.reduce((sum, one) => sum + one.rows.length, 0))
+    expect(fate.settled.filtered).toBe(settled.reduce((sum, one) => sum + one.filtered, 0))
+    expect(fate.lag).toBe(roots.reduce((sum, root) => sum + window(root), 0))
+    for (const strand of strands) {
+      // Nobody looks at the parts of an element that is settled.
+      if (strand.parent !== undefined && isSettled(strand.parent)) continue
+      expect([strand.real.size, strand.real.isFull]).toEqual([window(strand), isFull(strand)])
+    }
+    const { places } = fate.after({ units: [], rows: [] })
+    expect(places.map(said)).toEqual(roots.map((root) => standing(root, isGone)))
+    expect(fate.isReady).toBe(ready.some((one) => one.rows.length > 0))
+  }
+
+  const happen = ({ pick, what }: (typeof events)[number]): void => {
+    const open = strands.filter(({ ended }) => !ended)
+    const strand = open[pick % open.length]!
+    const index = ways.length === 0 ? -1 : pick % ways.length
+    const way = ways[index]
+    switch (what) {
+      case "admit": {
+        if (strand.real.isFull) return
+        const position = strand.leaves.length + 1
+        const unit = fate.admit(strand.real, { value: 0, position, bytes: 1 })!
+        ways.push({ unit, leaf: Object.assign(enter(strand, fresh()), { unit }) })
+        return
+      }
+      case "run": {
+        if (strand.real.isFull) return
+        const position = strand.leaves.length
+        const arrivals = [1, 2, 3].map((i) => ({ value: ++rows, position: position + i, bytes: 1 }))
+        const taken = fate.admitRun(strand.real, arrivals, 0)
+        expect(taken).toBeGreaterThan(0)
+        const group = { ...fresh(), live: 0 }
+        for (const { value } of arrivals.slice(0, taken)) {
+          enter(strand, group)
+          group.rows.push(value)
+        }
+        completed(group)
+        return
+      }
+      case "open": {
+        // What settles with others is not read to parts, nor what was before.
+        if (way === undefined || way.leaf.group.leaves.length > 1 || way.leaf.strands.length > 0) return
+        ways.splice(index, 1)
+        const within = { step: "s", path: `/${++names}`, count: 0, keep: () => Effect.die("nobody keeps it") }
+        const real = fate.open(way.unit, within, { position: Option.none(), ahead: [], reach: Option.none() })
+        const inner: Strand = { real, parent: way.leaf, leaves: [], ended: false }
+        way.leaf.strands.push(inner)
+        way.leaf.group.live -= 1
+        strands.push(inner)
+        return
+      }
+      case "end": {
+        if (strand.parent === undefined) return
+        strand.ended = true
+        fate.ended(strand.real)
+        // The element itself is at its end with its last part.
+        fate.end(strand.parent.unit!)
+        return completed(strand.parent.group)
+      }
+      case "merge": {
+        const members = ways.slice(index, index + 1 + (pick % 3)).filter(({ leaf }) => leaf.strands.length === 0)
+        if (way === undefined || members.length < 2) return
+        fate.merge(members.map(({ unit }) => unit))
+        const first = members[0]!.leaf.group
+        for (const { leaf } of members) {
+          const other = leaf.group
+          if (other === first) continue
+          first.leaves.push(...other.leaves)
+          first.live += other.live
+          first.rows.push(...other.rows)
+          first.filtered += other.filtered
+          for (const each of other.leaves) each.group = first
+        }
+        first.live -= members.length - 1
+        for (const member of members.slice(1)) ways.splice(ways.indexOf(member), 1)
+        return
+      }
+      case "filter":
+      case "output": {
+        if (way === undefined) return
+        ways.splice(index, 1)
+        const { group } = way.leaf
+        group.live -= 1
+        if (what === "output") {
+          group.rows.push(++rows)
+          fate.output(way.unit, rows)
+        } else {
+          group.filtered += 1
+          fate.filter(way.unit)
+          fate.end(way.unit)
+        }
+        return completed(group)
+      }
+      case "take": {
+        if (batch !== undefined) return
+        const real = fate.take()
+        const model = ready.filter((one) => one.rows.length === 0)
+        let count = 0
+        for (const one of ready.filter((one) => one.rows.length > 0)) {
+          if (count > 0 && count + one.rows.length > maxRows) break
+          count += one.rows.length
+          model.push(one)
+        }
+        ready = ready.filter((one) => !model.includes(one))
+        // With its last part goes an element that has nothing to write itself.
+        for (const one of model) {
+          one.state = "taken"
+          for (const { strand } of one.leaves) {
+            const above = strand.parent?.group
+            if (above === undefined || above.state !== "open" || !isWhole(above)) continue
+            if (above.rows.length === 0) model.push(Object.assign(above, { state: "taken" as const }))
+            else completed(above)
+          }
+        }
+        expect(real.rows).toEqual(model.flatMap((one) => one.rows))
+        expect(real.units.length).toBe(model.length)
+        batch = { real, model }
+        return
+      }
+      case "settle": {
+        if (batch === undefined) return
+        fate.settle(batch.real)
+        for (const one of batch.model) one.state = "settled"
+        batch = undefined
+      }
+    }
+  }
+  compare()
+  for (const event of events) {
+    happen(event)
+    compare()
+  }
+  while (ways.length > 0) happen({ what: "output", pick: 0 })
+  for (const strand of [...strands]) {
+    const open = strands.filter(({ ended }) => !ended)
+    if (strand.parent !== undefined && !strand.ended) happen({ what: "end", pick: open.indexOf(strand) })
+  }
+  happen({ what: "settle", pick: 0 })
+  fate.close()
+  while (ready.length > 0) {
+    happen({ what: "take", pick: 0 })
+    compare()
+    happen({ what: "settle", pick: 0 })
+    compare()
+  }
+  expect([fate.isDue, fate.isAtRest, fate.lag, fate.inFlight]).toEqual([false, true, 0, 0])
+}
+
 describe("Fate", () => {
   it.prop(
     "P1 is what a list of the elements says, after any events; nothing is settled before it is told so",
     { spec: Arbitrary.schema(Spec) },
     ({ spec }) => play(spec),
+    { arbitrary: { runs }, timeout: 300_000 }
+  )
+
+  it.prop(
+    "P16 settles parts of elements, of several sources, before the elements that they are of",
+    { spec: Arbitrary.schema(Tree) },
+    ({ spec }) => playTree(spec),
     { arbitrary: { runs }, timeout: 300_000 }
   )
 })

@@ -14,7 +14,7 @@ import * as Store from "../support/store.ts"
 const runs = process.env["SKEIN_DEEP"] === undefined ? 500 : 10_000
 
 const StepSpec = Schema.Struct({
-  kind: Schema.Literals(["map", "filter", "flatMap", "batch"]),
+  kind: Schema.Literals(["map", "filter", "flatMap", "batch", "unique", "scan"]),
   concurrency: Schema.Literals([1, 2, 4]),
   order: Schema.Literals(["input", "completion"]),
   /** What the step gives: values, effects that take time, or now this and now that. */
@@ -73,6 +73,8 @@ interface Outcome {
   readonly letters: ReadonlyArray<string>
   readonly filtered: number
   readonly skipped: number
+  /** The state of each step that has one, which is how many names went through it. */
+  readonly states: ReadonlyMap<number, number>
 }
 
 /** The model: what becomes of names from a step on, one step after the other. */
@@ -81,17 +83,21 @@ const follow = ({ seed, steps }: JobSpec, from: number, start: ReadonlyArray<str
   let batched = false
   const letters: Array<string> = []
   const count = { filtered: 0, skipped: 0 }
+  const states = new Map<number, number>()
   for (const [i, { kind, onError }] of [...steps.entries()].slice(from)) {
     if (kind === "batch") {
       batched = true
       continue
     }
+    // No name comes twice.
+    if (kind === "unique") continue
     if (!batched && onError !== "fail" && !mended) {
       const bad = names.filter((name) => isBad(seed, i, name))
       if (onError === "skip") count.skipped += bad.length
       else letters.push(...bad.map((name) => `${i} ${name}`))
       names = names.filter((name) => !isBad(seed, i, name))
     }
+    if (kind === "scan") states.set(i, names.length)
     if (kind === "map") names = names.map((name) => `${name}m${i}`)
     if (kind === "flatMap" && !batched) names = names.flatMap((name) => childrenOf(seed, i, name))
     if (kind === "flatMap") batched = false
@@ -101,7 +107,7 @@ const follow = ({ seed, steps }: JobSpec, from: number, start: ReadonlyArray<str
       names = kept
     }
   }
-  return { names, letters, ...count }
+  return { names, letters, states, ...count }
 }
 
 const expected = (spec: JobSpec): Outcome =>
@@ -170,14 +176,16 @@ const makeWorld = (spec: JobSpec) => {
         return within(i, Effect.delay(Effect.fail("fault"), 2))
       }
       const result =
-        kind === "filter"
-          ? value.batched || keeps(seed, i, name)
-          : kind === "map"
-            ? { ...value, names: value.names.map((name) => `${name}m${i}`) }
-            : (value.batched ? value.names : childrenOf(seed, i, name)).map((name) => ({
-                names: [name],
-                batched: false
-              }))
+        kind === "scan"
+          ? value
+          : kind === "filter"
+            ? value.batched || keeps(seed, i, name)
+            : kind === "map"
+              ? { ...value, names: value.names.map((name) => `${name}m${i}`) }
+              : (value.batched ? value.names : childrenOf(seed, i, name)).map((name) => ({
+                  names: [name],
+                  batched: false
+                }))
       const bad = !value.batched && onError !== "fail" && !state.mended && isBad(seed, i, name)
       const chance = roll(seed, i, name, "gives")
       if (!bad && (gives === "values" || (gives === "both" && chance < 0.5))) return result
@@ -224,6 +232,15 @@ const makeWorld = (spec: JobSpec) => {
         Pipeline.batch(step.size, step.within === 0 ? {} : { within: step.within }),
         Pipeline.map((values: ReadonlyArray<Value>) => ({ names: values.flatMap((v) => v.names), batched: true }))
       )
+    } else if (kind === "unique") {
+      pipeline = pipeline.pipe(Pipeline.unique(({ names }: Value) => names.join(), { name: `${i}` }))
+    } else if (kind === "scan") {
+      const counting = (count: number, value: Value) => {
+        const next = () => [count + value.names.length, value] as const
+        const given = work(i, step)(value)
+        return Effect.isEffect(given) ? Effect.map(given as Effect.Effect<Value>, next) : next()
+      }
+      pipeline = pipeline.pipe(Pipeline.scan(0, counting as never, { state: Schema.Number, onError, name: `${i}` }))
     } else if (kind === "map") pipeline = pipeline.pipe(Pipeline.map(work(i, step), options))
     else if (kind === "filter") pipeline = pipeline.pipe(Pipeline.filter(work(i, step) as () => boolean, options))
     else pipeline = pipeline.pipe(Pipeline.flatMap(work(i, step) as () => Iterable<Value>, options))
@@ -307,13 +324,16 @@ const checkStanding = ({ spec, store, watched }: World): void => {
   }
   // While a commit is under way as much again may be read; and the reader waits with one more.
   expect(watched.open).toBeLessThanOrEqual(2 * spec.items + 1)
-  for (const [i, { concurrency }] of spec.steps.entries()) {
-    expect(watched.most.get(i) ?? 0).toBeLessThanOrEqual(concurrency)
+  for (const [i, { concurrency, kind }] of spec.steps.entries()) {
+    expect(watched.most.get(i) ?? 0).toBeLessThanOrEqual(kind === "scan" ? 1 : concurrency)
   }
 }
 
 /** What must be true once the job is done; `replayed` is what was added to the model by replaying these letters. */
-const checkDone = (world: World, replayed: Outcome = { names: [], letters: [], filtered: 0, skipped: 0 }): void => {
+const checkDone = (
+  world: World,
+  replayed: Outcome = { names: [], letters: [], filtered: 0, skipped: 0, states: new Map() }
+): void => {
   const { spec, store } = world
   const model = expected(spec)
   const { received } = store.elsewhere
@@ -338,13 +358,20 @@ const checkDone = (world: World, replayed: Outcome = { names: [], letters: [], f
       bytes: spec.elements * 20
     }
   })
+  for (const [i, count] of model.states) {
+    const state = count + (replayed.states.get(i) ?? 0)
+    expect(store.checkpoint?.steps?.[`${i}`]).toMatchObject({ state })
+  }
   checkStanding(world)
 }
 
 const nameOf = ({ input, step }: Journal.DeadLetter) => `${step} ${(input as Value).names[0]}`
 
 const isOrdered = ({ steps }: JobSpec) =>
-  steps.every(({ concurrency, kind, order }) => kind === "batch" || concurrency === 1 || order === "input")
+  steps.every(
+    ({ concurrency, kind, order }) =>
+      kind === "batch" || kind === "unique" || kind === "scan" || concurrency === 1 || order === "input"
+  )
 
 const isCalm = (run: Sim.Run<unknown, unknown>, { watched }: World) => {
   Effect.runSync(Leaks.check(run))
@@ -444,7 +471,10 @@ describe("a pipeline made at random", () => {
           names: each.flatMap((outcome) => outcome.names),
           letters: letters.map(nameOf),
           filtered: each.reduce((sum, outcome) => sum + outcome.filtered, 0),
-          skipped: 0
+          skipped: 0,
+          states: new Map(
+            spec.steps.map((_, i) => [i, each.reduce((sum, { states }) => sum + (states.get(i) ?? 0), 0)])
+          )
         })
       }
       Effect.runSync(Sim.explore(start, { ...scheduled(spec), check, stop: "kill" }))

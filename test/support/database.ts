@@ -48,7 +48,7 @@ export const checkpoint = (changes: Partial<Journal.Checkpoint> = {}): Journal.C
 export const kept = (
   changes: Partial<Journal.Checkpoint> = {},
   rest: Partial<Omit<Journal.Commit, "checkpoint">> = {}
-): Journal.Commit => ({ checkpoint: checkpoint(changes), dead: [], replayed: [], restart: false, ...rest })
+): Journal.Commit => ({ checkpoint: checkpoint(changes), dead: [], replayed: [], seen: [], restart: false, ...rest })
 
 /** The lease of a pipeline, for as long as the scope is open. */
 export const leaseOf = (

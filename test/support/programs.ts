@@ -63,9 +63,6 @@ export const rows = (file: string, sql: string): ReadonlyArray<Record<string, un
   }
 }
 
-export const count = (file: string, table: string): number =>
-  Number(rows(file, `SELECT count(*) AS count FROM ${table}`)[0]?.["count"] ?? 0)
-
 /** Lines that are neither blank nor comment. */
 export const lines = (name: string): number =>
   readFileSync(path(name), "utf8")

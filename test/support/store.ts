@@ -10,6 +10,8 @@ export interface Store<A> {
   rows: Array<A>
   checkpoint: Journal.Checkpoint | undefined
   letters: ReadonlyArray<HeldLetter>
+  /** Step and key. */
+  seen: Array<string>
   /** Whether each transaction is rolled back once and runs again, as databases do that cannot serialize it. */
   twice: boolean
   /** Every watermark and how many rows were there with it, in the order of the commits. */
@@ -43,10 +45,16 @@ export const make = <A>(): Store<A> => {
     store.letters = changed({ letters: store.letters, next }, letters).letters
   }
   const load = Effect.sync(() => Option.fromUndefinedOr(store.checkpoint))
+  const among = (step: string, keys: ReadonlyArray<string>) =>
+    Effect.andThen(
+      Effect.yieldNow,
+      Effect.sync(() => new Set(keys.filter((key) => store.seen.includes(`${step} ${key}`))))
+    )
   const store: Store<A> = {
     rows: [],
     checkpoint: undefined,
     letters: [],
+    seen: [],
     twice: false,
     commits: [],
     free: () => void (held = false),
@@ -54,6 +62,7 @@ export const make = <A>(): Store<A> => {
       places: [],
       load: () => load,
       dead: (_, filter) => Effect.sync(() => select(store.letters, filter)),
+      seen: (_, step, keys) => among(step, keys),
       bury: () => Effect.die("not here"),
       lease: ({ pipeline }) =>
         Effect.acquireRelease(
@@ -80,6 +89,7 @@ export const make = <A>(): Store<A> => {
               renewEvery: Option.none(),
               renew: fence,
               load,
+              seen: among,
               guard: (work) =>
                 Effect.andThen(
                   Effect.map(fence, () => void (clean = false)),
@@ -109,10 +119,14 @@ export const make = <A>(): Store<A> => {
                   })
                   return Effect.map(
                     store.twice ? Effect.andThen(attempt, attempt) : attempt,
-                    ({ checkpoint, ...letters }) => {
+                    ({ checkpoint, seen, ...letters }) => {
                       store.rows.push(...staged)
                       store.checkpoint = checkpoint
                       change(letters)
+                      store.seen = [
+                        ...(letters.restart ? [] : store.seen),
+                        ...seen.map(({ key, step }) => `${step} ${key}`)
+                      ]
                       store.commits.push({ checkpoint, rows: store.rows.length })
                     }
                   )

@@ -30,15 +30,15 @@ const isOrder = (
 const page = shop.prepare(`
   SELECT * FROM orders WHERE (changed, id) > (?, ?) AND changed < ? ORDER BY changed, id LIMIT 1000`)
 const until = new Date(Date.now() - 1000).toISOString()
-let stopped = false
-process.once("SIGINT", () => (stopped = true))
+const stop = new AbortController()
+process.once("SIGINT", () => stop.abort())
 
 const known = await reports.query("SELECT changed, id FROM place WHERE job = 'sales'")
 let place: { changed: string; id: number } = known.rows[0] ?? { changed: "", id: 0 }
 let [copied, rejected] = [0, 0]
 let told = Date.now()
 
-while (!stopped) {
+while (!stop.signal.aborted) {
   const rows = page.all(place.changed, place.id, until)
   if (rows.length === 0) break
   const sales = new Map<number, { day: string; euros: number }>()

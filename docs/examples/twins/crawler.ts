@@ -106,14 +106,15 @@ const keep = (url: string, depth: number, page: Awaited<ReturnType<typeof get>>)
 
 add.run(new URL(process.argv[2] ?? (await serve(8642))).href, 0)
 const began = Date.now()
-let [visited, stopped, told] = [0, false, Date.now()]
-process.once("SIGINT", () => (stopped = true))
+let [visited, told] = [0, Date.now()]
+const stop = new AbortController()
+process.once("SIGINT", () => stop.abort())
 
-for (let level = next.all(); level.length > 0 && !stopped; level = next.all()) {
+for (let level = next.all(); level.length > 0 && !stop.signal.aborted; level = next.all()) {
   await pMap(
     level,
     async ({ depth, url }) => {
-      if (stopped) return
+      if (stop.signal.aborted) return
       let page
       try {
         page = await get(String(url))
@@ -132,6 +133,6 @@ for (let level = next.all(); level.length > 0 && !stopped; level = next.all()) {
 const all = database.prepare("SELECT count(*) AS count, count(error) AS dead FROM addresses WHERE done = 1").get()
 database.close()
 console.log(
-  stopped ? "\nStopped. Run it again to go on." : "\nDone.",
+  stop.signal.aborted ? "\nStopped. Run it again to go on." : "\nDone.",
   `${visited} addresses in ${((Date.now() - began) / 1000).toFixed(1)} s, ${String(all?.["count"])} in all, ${String(all?.["dead"])} not to be had or not for robots.`
 )

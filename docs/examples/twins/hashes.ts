@@ -4,6 +4,7 @@
  *
  *     node docs/examples/twins/hashes.ts users.csv hashes.jsonl
  */
+/* oxlint-disable unicorn/require-post-message-target-origin -- of windows, which threads are not */
 import { parse } from "csv-parse"
 import { once } from "node:events"
 import { createReadStream } from "node:fs"

@@ -15,8 +15,15 @@ interface Invoice {
   readonly customer: string
   readonly cents: number
 }
-const isInvoice = (value: any): value is Invoice =>
-  Number.isInteger(value?.id) && typeof value.customer === "string" && Number.isInteger(value.cents)
+const isInvoice = ({ cents, customer, id }: Partial<Invoice>): boolean =>
+  Number.isInteger(id) && typeof customer === "string" && Number.isInteger(cents)
+
+interface Answer {
+  readonly access_token?: string
+  readonly invoices?: ReadonlyArray<Invoice>
+  readonly next?: string
+  readonly entry?: string
+}
 
 class Refused extends Error {
   readonly status: number
@@ -29,13 +36,13 @@ const transient = new Set([408, 425, 429, 500, 502, 503, 504])
 let retries = 0
 
 /** Sends it until it is answered, at most four times; only what may be sent twice. */
-const ask = async (url: string, init: () => RequestInit, before?: () => Promise<void>): Promise<any> => {
+const ask = async (url: string, init: () => RequestInit, before?: () => Promise<void>): Promise<Answer> => {
   for (let attempt = 1; ; attempt++) {
     await before?.()
     let wait = Math.random() * 250 * 2 ** (attempt - 1)
     try {
       const response = await fetch(url, { ...init(), signal: AbortSignal.timeout(5000) })
-      if (response.ok) return await response.json()
+      if (response.ok) return (await response.json()) as Answer
       wait = Number(response.headers.get("retry-after") ?? 0) * 1000 || wait
       throw new Refused(url, response.status, await response.text())
     } catch (error) {
@@ -53,18 +60,19 @@ const login = async () => {
     client_id: "books",
     client_secret: process.env["SHOP_SECRET"] ?? "secret"
   })
-  token = (await ask(`${shop}/token`, () => ({ method: "POST", body }))).access_token
+  token = (await ask(`${shop}/token`, () => ({ method: "POST", body }))).access_token ?? ""
 }
 
-const getPage = async (after: string): Promise<{ invoices: Array<Invoice>; next?: string }> => {
+const getPage = async (after: string): Promise<Answer & { invoices: ReadonlyArray<Invoice> }> => {
   const get = () => ask(`${shop}/invoices?after=${after}`, () => ({ headers: { authorization: `Bearer ${token}` } }))
   const page = await get().catch(async (error) => {
     if (!(error instanceof Refused) || error.status !== 401) throw error
     await login()
     return get()
   })
-  if (!Array.isArray(page.invoices) || !page.invoices.every(isInvoice)) throw new Error(`no page of invoices: ${after}`)
-  return page
+  const { invoices } = page
+  if (!Array.isArray(invoices) || !invoices.every(isInvoice)) throw new Error(`no page of invoices: ${after}`)
+  return { ...page, invoices }
 }
 
 /** 200 in a second, 8 of them at once. */

@@ -3,7 +3,7 @@
  *
  *     node docs/examples/twins/tail.ts access.log
  */
-import { existsSync } from "node:fs"
+import { existsSync, renameSync, writeFileSync } from "node:fs"
 import { open, stat, type FileHandle } from "node:fs/promises"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -38,8 +38,9 @@ const insert = database.prepare("INSERT INTO requests VALUES (?, ?, ?, ?)")
 const keep = database.prepare(`
   INSERT INTO place VALUES (?, ?, ?) ON CONFLICT (file) DO UPDATE SET inode = excluded.inode, byte = excluded.byte`)
 
-let [written, skipped, paused, stopped] = [0, 0, false, false]
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => (stopped = true))
+let [written, skipped, paused] = [0, 0, false]
+const stop = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort())
 
 /** Reads whole lines behind `byte`, 64 KiB at most; gives the byte behind the last of them. */
 const readOn = async (file: FileHandle, inode: number, byte: number): Promise<number> => {
@@ -63,13 +64,21 @@ const readOn = async (file: FileHandle, inode: number, byte: number): Promise<nu
   return byte + end
 }
 
+const measure = () => {
+  const counts = { tail_requests_total: written, tail_skipped_total: skipped }
+  const lines = Object.entries(counts).map(([name, count]) => `# TYPE ${name} counter\n${name} ${count}\n`)
+  writeFileSync("tail.prom.new", lines.join(""))
+  renameSync("tail.prom.new", "tail.prom")
+}
+
 let file = await open(log)
 let { ino } = await file.stat()
 const known = database.prepare("SELECT inode, byte FROM place WHERE file = ?").get(log)
 let byte = known?.["inode"] === ino ? Number(known["byte"]) : 0
-let [began, told] = [Date.now(), Date.now()]
+const began = Date.now()
+let told = began
 
-while (!stopped) {
+while (!stop.signal.aborted) {
   const closed = existsSync("maintenance")
   if (closed !== paused) console.log(closed ? "Paused." : "Going on.")
   paused = closed
@@ -77,6 +86,7 @@ while (!stopped) {
   if (!paused) byte = await readOn(file, ino, byte)
   if (Date.now() - told >= 1000) {
     told = Date.now()
+    measure()
     const rate = (written + skipped) / ((told - began) / 1000)
     console.log(`${written} requests, ${skipped} lines that are none, ${rate.toFixed(0)} a second`)
   }
@@ -93,6 +103,7 @@ while (!stopped) {
   await sleep(250)
 }
 await file.close()
+measure()
 const all = database.prepare("SELECT count(*) AS count FROM requests").get()
 database.close()
 console.log(`Stopped: ${written} requests, ${skipped} lines that are none; ${String(all?.["count"])} requests in all.`)

@@ -1,6 +1,7 @@
 /** A job with all that it needs to run: what `skein fetch` and `skein run` make, and `skein dead` makes again. */
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
@@ -14,6 +15,7 @@ import * as Pipeline from "../../pipeline/Pipeline.ts"
 import type { Summary } from "../../pipeline/Progress.ts"
 import { CommandError } from "../usage/CommandError.ts"
 import type { End, Report } from "../report/Report.ts"
+import * as Paths from "../usage/Paths.ts"
 
 export interface Plan {
   readonly name: string
@@ -27,6 +29,8 @@ export interface Plan {
   readonly terms?: ((error: unknown) => CommandError | undefined) | undefined
   /** How many of the elements may fail, where the command line says so. */
   readonly maxDead?: number | `${number}%` | undefined
+  /** What it is configured by. Default: the environment. */
+  readonly config?: ConfigProvider.ConfigProvider | undefined
   readonly options?: Omit<Partial<Pipeline.RunOptions<Pipeline.Delivery>>, "name" | "progress"> | undefined
 }
 
@@ -54,7 +58,7 @@ export const start = (
       restart,
       progress: report.progress
     })
-    yield* remember(place)
+    yield* remember(yield* thatIs(place))
     if (before > 0) {
       yield* report.note(
         `${plan.out} has ${before} bytes already, and no run that is known here has written them: they stay, and all is ` +
@@ -80,6 +84,17 @@ export const replay = (
     yield* report.finish({ ...summary, resumed: false }, yield* newest(journal, plan, summary), endOf(plan, true))
     yield* judge({ ...plan, maxDead: undefined }, summary)
   }).pipe(retold(plan), Effect.ensuring(report.clear), provide(plan))
+
+/** Shows what a run would do. */
+export const dryRun = (
+  plan: Plan,
+  options: { readonly first: number; readonly restart: boolean },
+  show: (dry: Pipeline.DryRun) => Effect.Effect<void>
+): Effect.Effect<void, unknown, Main.Services> =>
+  Effect.flatMap(Pipeline.dryRun(plan.job, { ...plan.options, name: plan.name, ...options }), show).pipe(
+    retold(plan),
+    provide(plan)
+  )
 
 /** The dead letters that a run has made. */
 const newest = (journal: Journal, plan: Plan, { dead }: Summary) =>
@@ -137,22 +152,38 @@ const placeOf = (journal: Journal): Effect.Effect<string | undefined> =>
     return db.value.durable ? db.value.name : undefined
   })
 
+/** A job that has nothing to keep has made no journal. */
+const thatIs = (place: string | undefined): Effect.Effect<string | undefined, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const file = place === undefined ? undefined : Paths.fileOf(place)
+    const fs = yield* FileSystem.FileSystem
+    return file === undefined || (yield* Effect.orElseSucceed(fs.exists(file), () => false)) ? place : undefined
+  })
+
 const provide =
   (plan: Plan) =>
-  <A, E>(effect: Effect.Effect<A, E, Needs>): Effect.Effect<A, unknown, Main.Services> =>
-    Effect.provide(effect, plan.layer).pipe(
-      Effect.catchCause((cause) => {
-        const missing = missingService(cause)
-        return missing === undefined
-          ? Effect.failCause(cause)
-          : Effect.fail(
-              new CommandError(
-                `The job "${plan.name}" needs the service ${missing}, which nothing provides. ` +
-                  "Export a `layer` with it beside the job, or provide it to the effect that needs it."
-              )
-            )
-      })
+  <A, E>(effect: Effect.Effect<A, E, Needs>): Effect.Effect<A, unknown, Main.Services> => {
+    const provided = named(Effect.provide(effect, plan.layer), (service) =>
+      service === Db.Db.key
+        ? `The job "${plan.name}" needs a database, which nothing provides. Name it with --db, or export a \`layer\` with it ` +
+          'beside the job, like Db.sqlite("data.db").'
+        : `The job "${plan.name}" needs the service ${service}, which nothing provides. ` +
+          "Export a `layer` with it beside the job, or provide it to the effect that needs it."
     )
+    return plan.config === undefined
+      ? provided
+      : Effect.provideService(provided, ConfigProvider.ConfigProvider, plan.config)
+  }
+
+/** The effect, whose defect is told in words where a service is missing. */
+export const named = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  words: (service: string) => string
+): Effect.Effect<A, E | CommandError, R> =>
+  Effect.catchCause(effect, (cause): Effect.Effect<never, E | CommandError> => {
+    const missing = missingService(cause)
+    return missing === undefined ? Effect.failCause(cause) : Effect.fail(new CommandError(words(missing)))
+  })
 
 /** The types of a file that is imported at run time were checked by nobody. */
 const missingService = (cause: Cause.Cause<unknown>): string | undefined => {

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { Checkpoint } from "../../pipeline/Journal.ts"
+import type { Checkpoint, Inside as InsideOf } from "../../pipeline/Journal.ts"
 
 export const Fingerprint: Schema.$Record<Schema.String, typeof Schema.Json> = Schema.Record(Schema.String, Schema.Json)
 
@@ -18,18 +18,31 @@ export const Counts = Schema.Struct({
 /** What is absent is none; the JSON value null is a value. */
 const Optional = Schema.optionalKey(Schema.Json)
 
+const inside = Schema.optionalKey(Schema.Array(Schema.suspend((): Schema.Codec<InsideOf> => Inside)))
+
 const place = {
   fingerprint: Fingerprint,
   position: Optional,
   ahead: Schema.Array(Schema.Number),
-  reach: Schema.optionalKey(Schema.Struct({ position: Schema.Json, fingerprint: Fingerprint }))
+  reach: Schema.optionalKey(Schema.Struct({ position: Schema.Json, fingerprint: Fingerprint })),
+  inside
 }
+
+const Inside = Schema.Struct({
+  index: Schema.Number,
+  step: Schema.String,
+  path: Schema.String,
+  count: Schema.Number,
+  place: Schema.Struct(place)
+})
 
 const Kept = Schema.Struct({
   ...place,
   inputs: Schema.optionalKey(Schema.Record(Schema.String, Schema.Struct(place))),
+  replaying: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Inside))),
   sinks: Schema.Record(Schema.String, Schema.Struct({ fingerprint: Fingerprint, state: Schema.Json })),
   unnamed: Schema.optionalKey(Schema.Struct({ state: Optional })),
+  steps: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
   counts: Counts,
   finished: Schema.Boolean
 })

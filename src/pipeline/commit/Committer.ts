@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Work } from "../context/Attempt.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
-import { type Batch, type Fate, gathered, type Refused, type Standing } from "../fate/Fate.ts"
+import { type Batch, type Fate, gathered, type Refused, type Standing, standsOf } from "../fate/Fate.ts"
 import { mayPass } from "../frontier/Adding.ts"
 import type { FrontierError } from "../FrontierError.ts"
 import { type Checkpoint, type Commit, JournalError, type Lease } from "../Journal.ts"
@@ -15,6 +15,7 @@ import type { Intake } from "./Intake.ts"
 import { spotOf } from "./Inputs.ts"
 import { type Outlets, RowsRefused, type States } from "./Outlets.ts"
 import { failed, WriteFailed } from "./Search.ts"
+import type { StepStates } from "./StepStates.ts"
 
 export interface CommitterOptions {
   readonly pipeline: string
@@ -24,6 +25,7 @@ export interface CommitterOptions {
   readonly intake: Intake
   readonly outlets: Outlets
   readonly insight: Watch
+  readonly states: StepStates
   /** Writes what steps have added to frontiers. */
   readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
   /** What becomes of rows that the sink will not take. */
@@ -114,11 +116,13 @@ export class Committer {
   }
 
   private commit(batch: Batch, finished: boolean): Effect.Effect<void, unknown, unknown> {
-    const { fate, insight, intake } = this.options
+    const { fate, insight, intake, states } = this.options
     const standing = fate.after(batch)
     this.attempts = 0
-    const commit = Effect.flatMap(intake.keep(standing.places, finished), (place) =>
-      this.commitWithout(batch, { ...place, sinks: {}, counts: standing.counts }, finished, noRows)
+    const commit = Effect.flatMap(states.next(standsOf(batch)), (steps) =>
+      Effect.flatMap(intake.keep(standing.places, finished), (place) =>
+        this.commitWithout(batch, { ...place, sinks: {}, steps, counts: standing.counts }, finished, noRows)
+      )
     )
     return insight.commit(batch, standing, () => this.attempts, commit)
   }
@@ -137,6 +141,7 @@ export class Committer {
     const counts = refused.size === 0 ? next.counts : fate.after(batch, instead).counts
     const dead = gathered(units, (unit) => unit.dead).concat(instead.flatMap(({ letter }) => letter ?? []))
     const replayed = gathered(units, (unit) => unit.letters)
+    const seen = gathered(units, (unit) => unit.seen)
     let states: States = outlets.states
     // A replay comes to its end, and the source may not have.
     const ends = finished && next.finished
@@ -149,6 +154,7 @@ export class Committer {
           dead,
           untold: tell !== undefined,
           replayed,
+          seen,
           restart: this.restart
         }
       })
@@ -173,6 +179,7 @@ export class Committer {
         )
       }
       outlets.settle(states)
+      this.options.states.settle(next.steps)
       this.restart = false
       fate.settle(batch, instead)
       for (const { account, taken } of accounts) account.settled(taken)

@@ -5,7 +5,7 @@ import type { Position, Source } from "../Source.ts"
 import { type Branch, sourcesOf } from "../Step.ts"
 
 /** What is settled of a source. */
-export type Spot = Pick<Checkpoint, "fingerprint" | "position" | "ahead" | "reach">
+export type Spot = Pick<Checkpoint, "fingerprint" | "position" | "ahead" | "reach" | "inside">
 
 /** A source of a pipeline. */
 export interface Input {
@@ -71,16 +71,18 @@ export const numbered = (name: string, seen: Set<string>): string => {
   return own
 }
 
-const placeOf = ({ ahead, fingerprint, position, reach }: Spot): Place => ({
+export const placeOf = ({ ahead, fingerprint, inside, position, reach }: Spot): Place => ({
   fingerprint,
   ...(Option.isSome(position) && { position: position.value }),
   ahead,
-  ...(Option.isSome(reach) && { reach: reach.value })
+  ...(Option.isSome(reach) && { reach: reach.value }),
+  ...(inside !== undefined && { inside })
 })
 
-const spotIn = ({ ahead, fingerprint, position, reach }: Place): Spot => ({
+export const spotIn = ({ ahead, fingerprint, inside, position, reach }: Place): Spot => ({
   fingerprint,
   position: position === undefined ? Option.none() : Option.some(position),
   ahead,
-  reach: Option.fromUndefinedOr(reach)
+  reach: Option.fromUndefinedOr(reach),
+  ...(inside !== undefined && { inside })
 })

@@ -6,15 +6,17 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { none } from "../fate/Counts.ts"
 import type { Arrival, Begins } from "../fate/Fate.ts"
-import type { Settled } from "../fate/Window.ts"
-import type { Checkpoint, JournalError, KeptDeadLetter } from "../Journal.ts"
+import type { Keep, Open, Settled } from "../fate/Window.ts"
+import type { Checkpoint, Inside, JournalError, KeptDeadLetter } from "../Journal.ts"
+import { SourceChanged } from "../RunError.ts"
 import type { Account, Fingerprint, Position, Source } from "../Source.ts"
 import { type Branch, type Failing, isMeeting, sourcesOf, stepsOf } from "../Step.ts"
-import { inputsOf, nowhere, type Spot, spotOf, spotsOf } from "./Inputs.ts"
+import { inputsOf, nowhere, placeOf, type Spot, spotIn, spotOf, spotsOf } from "./Inputs.ts"
 import type { Unread } from "./Letters.ts"
+import { sourceChanges } from "./Resume.ts"
 
 /** What a checkpoint says of the sources. */
-export type Places = Spot & Pick<Checkpoint, "inputs" | "finished">
+export type Places = Spot & Pick<Checkpoint, "inputs" | "replaying" | "finished">
 
 /** What comes in by one source. */
 export interface Inlet extends Begins {
@@ -26,6 +28,15 @@ export interface Inlet extends Begins {
   readonly settled: (position: Option.Option<Position>) => Effect.Effect<void, unknown, unknown>
 }
 
+/** What comes in by one element. */
+export interface Parts {
+  readonly resume: Settled
+  /** Parts before the first that comes. */
+  readonly count: number
+  readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
+  readonly keep: Keep
+}
+
 export interface Intake {
   readonly start: Checkpoint
   /** One for each source. */
@@ -34,6 +45,8 @@ export interface Intake {
   /** Whether some of it was settled before. */
   readonly resumed: boolean
   readonly size: Option.Option<number>
+  /** Whether, at the end of what comes in, there are no more elements. Default true. */
+  readonly ends?: boolean | undefined
   readonly keep: (settled: ReadonlyArray<Settled>, finished: boolean) => Effect.Effect<Places, unknown, unknown>
 }
 
@@ -47,6 +60,7 @@ export const ofSources = (branch: Branch, start: Checkpoint): Effect.Effect<Inta
     const inputs = inputsOf(branch)
     const resumable = inputs.every(({ source }) => source.resumable)
     const inlets: Array<Inlet> = []
+    const replaying = start.replaying === undefined ? {} : { replaying: start.replaying }
     let size = Option.some(0)
     for (const { name, source } of inputs) {
       size = Option.zipWith(size, yield* source.size, (one, other) => one + other)
@@ -57,13 +71,15 @@ export const ofSources = (branch: Branch, start: Checkpoint): Effect.Effect<Inta
       start,
       inlets,
       resumable,
-      resumed: inlets.some(({ resume }) => Option.isSome(resume.position) || resume.ahead.length > 0),
+      resumed: inlets.some(
+        ({ resume }) => Option.isSome(resume.position) || resume.ahead.length > 0 || resume.inside !== undefined
+      ),
       size,
       keep: (settled, finished) =>
         resumable
           ? Effect.map(
               Effect.forEach(inlets, ({ keep }, i) => keep(settled[i]!)),
-              (spots) => ({ ...spotsOf(inputs, spots), finished })
+              (spots) => ({ ...spotsOf(inputs, spots), ...replaying, finished })
             )
           : Effect.succeed({ ...nowhere, finished })
     }
@@ -76,6 +92,8 @@ const byAccount = <E, R>(source: Source<unknown, E, R, Position>): Effect.Effect
     const account = yield* source.account!
     return {
       resume: unsettled,
+      // Who takes an element again after a crash may be another run, which knows nothing of what was inside.
+      isWhole: true,
       arrivals: account.elements,
       account,
       settled: () => Effect.void,
@@ -96,14 +114,14 @@ const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Spot):
       told = position
       return source.settled(position.value)
     },
-    keep: ({ ahead, position, reach }) => {
+    keep: ({ ahead, inside, position, reach }) => {
       const watermark = isSame(position, last.position)
         ? Effect.succeed(last.fingerprint)
         : Effect.map(known(position), (fingerprint) => {
             last = { position, fingerprint }
             return fingerprint
           })
-      return Effect.flatMap(watermark, (fingerprint): Effect.Effect<Spot, E, R> =>
+      const spot = Effect.flatMap(watermark, (fingerprint): Effect.Effect<Spot, E, R> =>
         Option.isNone(reach)
           ? Effect.succeed({ fingerprint, position, ahead, reach: Option.none() })
           : Effect.map(known(reach), (further) => ({
@@ -113,9 +131,42 @@ const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Spot):
               reach: Option.some({ position: reach.value, fingerprint: further })
             }))
       )
+      return inside === undefined
+        ? spot
+        : Effect.zipWith(spot, keepInside(inside), (spot, inside) => ({ ...spot, inside }))
     }
   }
 }
+
+/** As a checkpoint has it. */
+const keepInside = (all: ReadonlyArray<Open | Inside>): Effect.Effect<ReadonlyArray<Inside>, unknown, unknown> =>
+  Effect.forEach(all, (one) => {
+    const { count, index, path, step } = one
+    return "place" in one
+      ? Effect.succeed({ index, step, path, count, place: one.place })
+      : Effect.map(one.keep(one.settled), (place) => ({ index, step, path, count, place }))
+  })
+
+/** The parts of an element, behind what an earlier run has settled of them. */
+export const ofElement = (
+  pipeline: string,
+  source: Source<unknown, unknown, unknown, Position>,
+  kept: Inside | undefined
+): Effect.Effect<Parts, unknown, unknown> =>
+  Effect.gen(function* () {
+    const start = kept === undefined ? nowhere : spotIn(kept.place)
+    const changes = yield* sourceChanges(source, start)
+    if (changes.length > 0) return yield* new SourceChanged({ pipeline, source: source.name, changes })
+    const { arrivals, keep, resume } = byPosition(source, start)
+    const count = kept?.count ?? 0
+    return {
+      resume,
+      count,
+      // Of a dead letter it is only known how many parts came before it.
+      arrivals: Option.isSome(start.position) ? arrivals : Stream.drop(arrivals, count),
+      keep: (settled) => Effect.map(keep(settled), placeOf)
+    }
+  })
 
 /** Positions are compared by who they are: one that is read again may be another object, and is another element. */
 const isSame = (one: Option.Option<Position>, other: Option.Option<Position>): boolean =>
@@ -130,7 +181,7 @@ export const ofLetters = (
   /** Those that cannot be run: they stay, and do not keep the others from it. */
   unread: Unread
 ): Intake => {
-  const steps: ReadonlyArray<Failing> = [...stepsOf(branch).filter((step) => step._tag === "Each"), sink]
+  const steps: ReadonlyArray<Failing> = [...stepsOf(branch).filter((step) => "onError" in step), sink]
   const sources = sourcesOf(branch)
   // A step works until all that flows into it has ended.
   const sourceOf = ({ step }: KeptDeadLetter) => firstBefore(step, branch) ?? sources[0]!
@@ -141,7 +192,8 @@ export const ofLetters = (
       const reason = `the pipeline has no step of that name with dead letters any more; it has ${names}`
       return Effect.sync(() => (unread.add(letter, reason), []))
     }
-    const replays = { letter: letter.id, step: letter.step, path: letter.path, at: letter.at }
+    const { inside, path } = insideOf(letter, start)
+    const replays = { letter: letter.id, step: letter.step, path, at: letter.at, inside }
     const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(step.onError.deadLetter))
     return Effect.matchEffect(decode(letter.input), {
       onSuccess: (value) => Effect.succeed([{ value, position: letter.position, bytes: 0, replays }]),
@@ -169,8 +221,38 @@ export const ofLetters = (
     resumable: true,
     resumed: false,
     size: Option.none(),
-    keep: () => Effect.succeed(start)
+    ends: start.finished,
+    keep: (settled) => {
+      const inside = settled.flatMap(({ inside }) => inside ?? [])
+      if (inside.length === 0 && start.replaying === undefined) return Effect.succeed(start)
+      return Effect.map(keepInside(inside), (kept) => {
+        const replaying: Record<string, ReadonlyArray<Inside>> = { ...start.replaying }
+        const now = new Set<string>()
+        for (const [i, one] of kept.entries()) {
+          const letter = `${(inside[i] as Open).letter}`
+          replaying[letter] = now.has(letter) ? [...replaying[letter]!, one] : [one]
+          now.add(letter)
+        }
+        return { ...start, replaying }
+      })
+    }
   }
+}
+
+/** How far a replay has come inside of a dead letter; of the parts that came before it failed none comes again. */
+const insideOf = (
+  { id, path, step }: KeptDeadLetter,
+  { replaying = {} }: Checkpoint
+): { readonly path: string; readonly inside: ReadonlyArray<Inside> | undefined } => {
+  const [own, count] = path.split("@")
+  const before: Inside = {
+    index: 0,
+    step,
+    path: own!,
+    count: Number(count),
+    place: { fingerprint: {}, ahead: [] }
+  }
+  return { path: own!, inside: replaying[id] ?? (count === undefined ? undefined : [before]) }
 }
 
 /** The first of the sources whose elements come to a step. */

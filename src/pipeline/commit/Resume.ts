@@ -54,7 +54,7 @@ export const apart = (
   })
 
 /** What is not any more as it was when it was settled. */
-const sourceChanges = (source: AnySource, kept: Spot): Effect.Effect<ReadonlyArray<string>, unknown, unknown> =>
+export const sourceChanges = (source: AnySource, kept: Spot): Effect.Effect<ReadonlyArray<string>, unknown, unknown> =>
   Effect.gen(function* () {
     const since = source.changed ?? ((was, upTo) => Effect.map(source.fingerprint(upTo), (is) => changes(was, is)))
     if (Option.isSome(kept.position)) {

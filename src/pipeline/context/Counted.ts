@@ -4,9 +4,8 @@ import * as Option from "effect/Option"
 import type { Latency, Tally } from "./Tally.ts"
 
 interface Stands {
-  /** With several steps that share their workers, their names with " + " between them. */
   readonly name: string
-  /** How many elements may be worked on at once, at the moment. */
+  /** How many elements may be worked on at once, at the moment: by it and its neighbours, where they share their workers. */
   readonly concurrency: number
   readonly waiting: number
   readonly working: number
@@ -24,7 +23,7 @@ interface Stands {
   readonly dead: number
 }
 
-/** How a step, or several that share their workers, stands in this run; the last is the sink. */
+/** How a step stands in this run; the last is the sink. */
 export interface StepProgress extends Stands {
   /**
    * How long what it waited for took: of a step an attempt, of the sink a commit. Of attempts that take no more than a millisecond, one

@@ -7,7 +7,7 @@ export type Tally = { -readonly [K in keyof Counts]: number }
 export const none: Counts = { settled: 0, written: 0, filtered: 0, skipped: 0, dead: 0, bytes: 0 }
 
 export const tally = (counts: Tally, unit: Unit): void => {
-  counts.settled += unit.count
+  counts.settled += unit.count - unit.inner
   counts.written += unit.outputs.length
   counts.filtered += unit.filtered
   counts.skipped += unit.skipped

@@ -3,13 +3,14 @@
  * commit takes what is complete and settles it once that is durable; nobody else changes a `Unit`.
  */
 import type { Work } from "../context/Attempt.ts"
-import type { Counts, DeadLetter } from "../Journal.ts"
+import type { Counts, DeadLetter, Inside, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { Budget, Quota } from "./Budget.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
+import { blockOf, type Succession, type Stand, type Turn } from "./Succession.ts"
 import { Signal } from "./Signal.ts"
-import type { Unit } from "./Unit.ts"
-import { type Limits, type Settled, Window } from "./Window.ts"
+import { type Home, noParts, type Parts, Unit } from "./Unit.ts"
+import { type Limits, type Settled, Window, type Within } from "./Window.ts"
 
 /** An element on its way in: at the first step, or, where a dead letter is run again, at the step it failed in. */
 export interface Arrival {
@@ -18,7 +19,13 @@ export interface Arrival {
   readonly bytes: number
   /** `at` is when the letter was given up. */
   readonly replays?:
-    | { readonly letter: number; readonly step: string; readonly path: string; readonly at: number }
+    | {
+        readonly letter: number
+        readonly step: string
+        readonly path: string
+        readonly at: number
+        readonly inside?: ReadonlyArray<Inside> | undefined
+      }
     | undefined
 }
 
@@ -49,6 +56,8 @@ export interface Begins {
   /** By which its elements are told from those of others; none where it is the only one. */
   readonly name?: string | undefined
   readonly resume: Settled
+  /** Whether each of its elements settles as a whole. Default false. */
+  readonly isWhole?: boolean | undefined
 }
 
 export interface FateOptions {
@@ -77,6 +86,9 @@ export class Fate {
   /** Of each source, in their order. */
   readonly windows: ReadonlyArray<Window>
   private readonly budget: Budget
+  /** Of all parts of elements: as many as of elements, so that those cannot keep their own parts from being read. */
+  private readonly parts: Quota
+  private readonly flags = new Map<string, number>()
   private readonly maxRows: number
   private readonly eager: boolean
   private readonly fills: boolean
@@ -100,7 +112,8 @@ export class Fate {
     const budget = new Budget(window.bytes)
     const each = Math.max(1, Math.floor(window.items / sources.length))
     this.budget = budget
-    this.windows = sources.map(({ name, resume }) => new Window({ name, budget, quota: new Quota(each), resume }))
+    this.parts = new Quota(window.items)
+    this.windows = sources.map((begins) => new Window({ ...begins, budget, quota: new Quota(each) }))
     this.maxRows = maxRows
     this.eager = eager
     this.fills = fills
@@ -110,7 +123,7 @@ export class Fate {
 
   /** Takes an element of a source in; none when an earlier run has settled it already. */
   admit(window: Window, { bytes, position, replays }: Arrival): Unit | undefined {
-    const unit = window.admit(position, bytes, replays?.letter)
+    const unit = window.admit(position, bytes, replays?.letter, replays?.inside)
     if (unit !== undefined) this.underway += 1
     return unit
   }
@@ -153,14 +166,65 @@ export class Fate {
     unit.root.live += children - 1
   }
 
+  /** What an earlier run has settled inside of what a step is given; none where nothing is. */
+  insideOf({ parts }: Unit, step: string, path: string): Inside | undefined {
+    return parts?.before.find((one) => one.step === step && one.path === path)
+  }
+
+  /**
+   * Whether several that a step makes of one descendant of the unit belong to it, and settle with it, or are parts that settle by
+   * themselves: `may` says whether they can. All that one step makes of it is of one kind, or a batch could hold both, each of which
+   * would wait for the other to settle.
+   */
+  isWhole(unit: Unit, step: string, path: string, may: boolean): boolean {
+    const { parts } = unit
+    if (may || parts !== undefined) {
+      // Who is in a batch is another one in the next run.
+      if (unit.window.isWhole || path.includes("+")) return true
+      const isOfStep = (one: { readonly step: string }) => one.step === step
+      const { before, windows } = parts ?? noParts
+      if (before.some(isOfStep) || windows.some((window) => isOfStep((window as Window).within!))) return false
+      if (may) return (unit.whole & this.flagOf(step)) !== 0
+    }
+    unit.whole |= this.flagOf(step)
+    return true
+  }
+
+  /** Two steps may share one: then what could be parts is whole. */
+  private flagOf(step: string): number {
+    let flag = this.flags.get(step)
+    if (flag === undefined) this.flags.set(step, (flag = 1 << (this.flags.size % 31)))
+    return flag
+  }
+
+  /** A step reads one descendant of the unit as parts, in a window of their own; the descendant itself ends later. */
+  open(unit: Unit, within: Within, resume: Settled): Window {
+    const parts = this.partsOf(unit)
+    const { root } = unit
+    const window = new Window({ budget: this.budget, quota: this.parts, resume, parent: unit, within })
+    parts.windows = [...parts.windows, window]
+    parts.before = parts.before.filter(({ path, step }) => step !== within.step || path !== within.path)
+    this.partsOf(root).open += 1
+    root.live -= 1
+    if (root.live === 0) this.underway -= 1
+    return window
+  }
+
+  /** No more parts will come into the window, and the descendant that they are of is at its end soon. */
+  ended(window: Window): void {
+    const { root } = window.parent!
+    if (root.live === 0) this.underway += 1
+    root.live += 1
+    window.ended = true
+    if (window.pending === 0) this.partsOf(root).open -= 1
+  }
+
   /** What these became settles together from now on, and goes on as one. */
   merge(units: ReadonlyArray<Unit>): Unit {
     const unit = units[0]!.root
     for (const each of units) {
       const other = each.root
-      if (other === unit) continue
-      unit.absorb(other)
-      this.underway -= 1
+      if (other !== unit) this.absorb(unit, other)
     }
     unit.live -= units.length - 1
     return unit
@@ -169,9 +233,12 @@ export class Fate {
   /** The other settles no sooner than the unit: with it, where that is not complete. */
   tie(unit: Unit, other: Unit): void {
     const { root } = unit
-    if (root.live === 0 || root === other.root) return
-    root.absorb(other.root)
-    this.underway -= 1
+    if (root.taken || root === other.root) return
+    if (root.isOpen) this.absorb(root, other.root)
+    else {
+      other.root.inTurn = true
+      for (const { succession } of root.turns) this.turn(other, succession)
+    }
   }
 
   /** What the unit became takes so much more memory. */
@@ -203,6 +270,25 @@ export class Fate {
     this.grow(unit, bytes)
   }
 
+  /** One descendant is the first of its key: others of that key are dropped once the unit has settled. */
+  mark(unit: Unit, seen: Seen): void {
+    unit.root.mark(seen)
+  }
+
+  /** One descendant went through the step that a succession is of. */
+  turn(unit: Unit, succession: Succession<Unit>): void {
+    const { root } = unit
+    root.turn(succession.join(root))
+  }
+
+  /** A unit of no element of the source, for what a step gives when there are no more. */
+  append(position: Position): Unit {
+    const unit = new Unit(position, 0, undefined, nowhere)
+    unit.count = 0
+    this.underway += 1
+    return unit
+  }
+
   /** One descendant has reached the sink. */
   output(unit: Unit, value: unknown): void {
     unit.root.add(value)
@@ -215,8 +301,34 @@ export class Fate {
     root.live -= 1
     if (root.live > 0) return
     this.underway -= 1
-    const writes = root.outputs.length > 0 || root.dead.length > 0 || root.letters.length > 0 || root.work.length > 0
-    if (writes) {
+    if (!root.isOpen) this.leaves(root)
+  }
+
+  /** Nothing of the unit is on its way. */
+  private leaves(root: Unit): void {
+    if (root.turns.length === 0) this.complete(root)
+    else this.release(root)
+  }
+
+  /** What is at the head of all its successions is complete, alone or with what it stands among. */
+  private release(unit: Unit): void {
+    const successions = successionsOf(unit)
+    for (const succession of successions) {
+      for (let { head } = succession; head !== undefined; { head } = succession) {
+        const block = blockOf(head)
+        if (block === undefined) break
+        for (const other of block) if (other !== head) head.absorb(other)
+        for (const { succession: one } of head.turns) {
+          one.leave(head)
+          if (one !== succession) successions.push(one)
+        }
+        this.complete(head)
+      }
+    }
+  }
+
+  private complete(root: Unit): void {
+    if (root.writes || (root.inTurn && this.ready.length > 0)) {
       this.ready.push(root)
       this.readyRows += root.outputs.length
       this.readyCount += root.count
@@ -238,7 +350,7 @@ export class Fate {
   /** Whether one of the windows is. */
   get isFull(): boolean {
     for (const window of this.windows) if (window.isFull) return true
-    return false
+    return this.parts.held >= this.parts.most
   }
 
   get isHeavy(): boolean {
@@ -298,8 +410,8 @@ export class Fate {
   /** Elements whose fate is not known yet. */
   get inFlight(): number {
     let quiet = 0
-    for (const unit of this.quiet) quiet += unit.count
-    for (const unit of this.quietTaken) quiet += unit.count
+    for (const unit of this.quiet) quiet += unit.count - unit.inner
+    for (const unit of this.quietTaken) quiet += unit.count - unit.inner
     return this.budget.open - quiet
   }
 
@@ -321,11 +433,12 @@ export class Fate {
     const complete = ready.splice(0, count)
     this.readyRows -= rows
     for (const unit of complete) this.readyCount -= unit.count
-    const units = this.quiet.length === 0 ? complete : [...this.quiet, ...complete]
+    const units: Array<Unit> = this.quiet.length === 0 ? complete : [...this.quiet, ...complete]
     this.quietTaken = this.quiet
     this.quiet = []
     this.committing = true
     for (const unit of units) unit.taken = true
+    if (this.parts.held > 0) for (const unit of units) this.leave(unit, units)
     return { units, rows: rowsOf(units, rows) }
   }
 
@@ -352,7 +465,8 @@ export class Fate {
     for (const unit of units) {
       unit.settle()
       budget.bytes -= unit.bytes
-      budget.open -= unit.count
+      budget.open -= unit.count - unit.inner
+      if (this.parts.held > 0) advanceParts(unit)
       this.replayed += unit.letters.length
       tally(settled, unit)
     }
@@ -361,6 +475,33 @@ export class Fate {
     this.quietTaken = []
     this.committing = false
     this.room.wakeAll()
+  }
+
+  /** A unit is in a commit, and with it all that has no other parts than those that are. */
+  private leave(unit: Unit, units: Array<Unit>): void {
+    for (const { window } of unit.all) {
+      const home = window as Window
+      if (home.parent === undefined) continue
+      home.pending -= 1
+      if (!home.ended || home.pending > 0) continue
+      const { root } = home.parent
+      this.partsOf(root).open -= 1
+      if (root.isOpen) continue
+      if (root.writes || root.turns.length > 0 || root.inTurn) this.leaves(root)
+      else {
+        root.taken = true
+        units.push(root)
+      }
+    }
+  }
+
+  private absorb(unit: Unit, other: Unit): void {
+    if (unit.live > 0 && other.live > 0) this.underway -= 1
+    unit.absorb(other)
+  }
+
+  private partsOf(unit: Unit): Parts {
+    return (unit.parts ??= { ...noParts })
   }
 
   private wakeCommitter(): void {
@@ -380,6 +521,23 @@ const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
     if (letter === undefined) counts.skipped += 1
     else counts.dead += 1
   }
+}
+
+/** Of units that are in no window. */
+const nowhere: Home = { nameOf: (position) => position, isWhole: true, parent: undefined }
+
+const advanceParts = (unit: Unit): void => {
+  for (const { window } of unit.all) if (window.parent !== undefined) (window as Window).advance()
+}
+
+const successionsOf = ({ turns }: Unit): Array<Succession<Unit>> => turns.map(({ succession }) => succession)
+
+/** How each step with a state stands once the batch is settled, if something of it came there. */
+export const standsOf = ({ units }: Batch): ReadonlyMap<string, Stand> => {
+  const last = new Map<Succession<Unit>, Turn<Unit>>()
+  for (const { turns } of units)
+    for (const turn of turns) if (turn.at >= (last.get(turn.succession)?.at ?? 0)) last.set(turn.succession, turn)
+  return new Map(Array.from(last.values(), (turn) => [turn.succession.name, turn]))
 }
 
 /** What the units became, which is so many rows. */

@@ -1,12 +1,27 @@
 /** What is settled together. */
 import type { Work } from "../context/Attempt.ts"
-import type { DeadLetter } from "../Journal.ts"
+import type { DeadLetter, Inside, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import { later, type Turn } from "./Succession.ts"
 
 /** What a unit knows of the window that it is in. */
 export interface Home {
   /** Which source element stands there, as messages, dead letters and keys have it. */
   readonly nameOf: (position: Position) => Position
+  /** What a step reads as its parts, where it is no source element. */
+  readonly parent: Unit | undefined
+  /** Whether what is in it settles as a whole, as nothing is kept of what is inside of it. */
+  readonly isWhole: boolean
+}
+
+/** What a unit is that has parts of its own: those settle, and are kept, by themselves. */
+export interface Parts {
+  /** The windows whose parts are not all in a commit yet. */
+  open: number
+  /** All of them, until the unit is settled. */
+  windows: ReadonlyArray<Home>
+  /** What an earlier run has settled inside of it, where this one has not come to it. */
+  before: ReadonlyArray<Inside>
 }
 
 /**
@@ -16,8 +31,14 @@ export interface Home {
 export class Unit {
   /** The elements still on their way, descendants of these source elements. */
   live = 1
-  /** How many source elements it is. */
+  /** How many elements it is. */
   count = 1
+  /** Those of them that are parts of others, and no source elements. */
+  inner = 0
+  /** Flags of the steps that made several whole elements of some of it, which settle with it. */
+  whole = 0
+  /** None for most. */
+  parts: Parts | undefined = undefined
   /** Its fate is durable. */
   settled = false
   /** It is in the commit that is under way. */
@@ -36,6 +57,12 @@ export class Unit {
   work: ReadonlyArray<Work> = nothing
   filtered = 0
   skipped = 0
+  /** The keys that it was the first to have. */
+  seen: ReadonlyArray<Seen> = nothing
+  /** Where it stands in the successions of steps with a state. */
+  turns: ReadonlyArray<Turn<Unit>> = nothing
+  /** It must not settle before what is complete already. */
+  inTurn = false
   private members: ReadonlyArray<Unit> = nothing
   /** Of a run: where each of its source elements is, which are its outputs as well. */
   private places: ReadonlyArray<Position> = nothing
@@ -46,6 +73,7 @@ export class Unit {
     this.window = window
     this.bytes = bytes
     this.read = bytes
+    if (window.parent !== undefined) this.isPart()
     if (letter !== undefined) this.letters = [letter]
   }
 
@@ -53,9 +81,25 @@ export class Unit {
   static run(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number, window: Home): Unit {
     const unit = new Unit(places.at(-1)!, bytes, undefined, window)
     unit.count = values.length
+    if (unit.inner > 0) unit.inner = unit.count
     unit.outputs = values
     unit.places = places
     return unit
+  }
+
+  /** Whether something of it is on its way, or in no commit yet. */
+  get isOpen(): boolean {
+    return this.live > 0 || (this.parts !== undefined && this.parts.open > 0)
+  }
+
+  /** Whether a commit has something to keep of it. */
+  get writes(): boolean {
+    return this.outputs.length > 0 || this.dead.length > 0 || this.letters.length > 0 || this.work.length > 0
+  }
+
+  /** Those that it absorbed are at their own places. */
+  get all(): ReadonlyArray<Unit> {
+    return this.members === nothing ? [this] : [this, ...this.members]
   }
 
   /** How many elements it is on its way through the window: what it absorbed is there by itself. */
@@ -93,18 +137,36 @@ export class Unit {
     this.filtered += work.tooDeep
   }
 
+  mark(seen: Seen): void {
+    this.seen = appended(this.seen, seen)
+  }
+
+  turn(turn: Turn<Unit>): void {
+    this.turns = this.turns === nothing ? [turn] : later(this.turns, [turn])
+    this.inTurn = true
+  }
+
   /** Makes both one; call on roots. */
   absorb(other: Unit): void {
     this.live += other.live
     this.count += other.count
+    this.inner += other.inner
     this.bytes += other.bytes
     this.read += other.read
     for (const output of other.outputs) this.add(output)
     for (const letter of other.dead) this.bury(letter)
     for (const work of other.work) this.work = appended(this.work, work)
     for (const letter of other.letters) this.letters = appended(this.letters, letter)
+    for (const seen of other.seen) this.mark(seen)
+    if (other.turns !== nothing) this.turns = later(this.turns, other.turns)
+    this.inTurn ||= other.inTurn
     this.filtered += other.filtered
     this.skipped += other.skipped
+    if (other.parts !== undefined) {
+      const { before, open, windows } = this.parts ?? noParts
+      // A step looks at the parts of the one that its element is of: only what is open matters to both.
+      this.parts = { before, windows, open: open + other.parts.open }
+    }
     this.members = appended(this.members, other)
     for (const member of other.members) this.members = appended(this.members, member)
     other.merged = this
@@ -112,9 +174,16 @@ export class Unit {
 
   /** Those of all its source elements, as their sources have them; or only of those that came by one window. */
   positionsIn(window?: Home): ReadonlyArray<Position> {
+    const { parent } = this.window
+    if (window === undefined && parent !== undefined) return parent.root.positionsIn()
     const isThere = (unit: Unit) => window === undefined || unit.window === window
     if (this.places !== nothing) return isThere(this) ? this.places : nothing
-    return [this, ...this.members].filter(isThere).map(({ position }) => position)
+    return this.all.filter(isThere).map(({ position }) => position)
+  }
+
+  private isPart(): void {
+    this.inner = 1
+    this.read = 0
   }
 
   /** Its fate is known, and that of all it absorbed. */
@@ -126,6 +195,8 @@ export class Unit {
 
 /** Most units have one output and none of the rest: they share this array until there is something to keep. */
 const nothing: ReadonlyArray<never> = []
+
+export const noParts: Parts = { open: 0, windows: nothing, before: nothing }
 
 const appended = <A>(list: ReadonlyArray<A>, item: A): ReadonlyArray<A> => {
   if (list === nothing) return [item]

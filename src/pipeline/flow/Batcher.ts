@@ -26,7 +26,7 @@ export class Batcher implements Station {
   /** Items in a partial batch are at rest: only more items, time or the end move them. */
   readonly isIdle = true
   readonly working = 0
-  readonly tally: Tally = new Tally()
+  readonly tallies: readonly [Tally] = [new Tally()]
   readonly resting = 0
   readonly concurrency = 1
   waiting = 0
@@ -53,7 +53,7 @@ export class Batcher implements Station {
 
   accept(item: Item): void {
     const { bytes, key, size } = this.step
-    this.tally.taken += 1
+    this.tallies[0].taken += 1
     const batch = this.batchOf(key === undefined ? undefined : this.keyOf(item, key))
     batch.items.push(item)
     this.waiting += 1
@@ -93,7 +93,7 @@ export class Batcher implements Station {
   private send({ items, key }: Partial): void {
     this.partial.delete(key)
     this.waiting -= items.length
-    this.tally.given += 1
+    this.tallies[0].given += 1
     this.changed.wakeAll()
     this.fate.merge(items.map((item) => item.unit))
     const values = items.map((item) => item.value)

@@ -10,14 +10,25 @@ import { reading, type StepReading } from "../context/Counted.ts"
 import type { Meter } from "../context/Meter.ts"
 import type { Arrival } from "../fate/Fate.ts"
 import { type Branch, type Each, isMeeting, type Range, sourcesOf, type Step, stepsOf } from "../Step.ts"
+import { type Stand, Succession } from "../fate/Succession.ts"
+import type { Unit } from "../fate/Unit.ts"
 import { Batcher } from "./Batcher.ts"
 import { checkConcurrency } from "./Described.ts"
+import { Parts, type Resume } from "./Parts.ts"
 import { type Entrance, Reader, Valve } from "./Reader.ts"
+import { Scan, workOf } from "./Scan.ts"
 import { Stage, type Surroundings } from "./Stage.ts"
 import { Exit as Door, type Station } from "./Station.ts"
+import { type Known, Unique } from "./Unique.ts"
 import { type Side, Zip } from "./Zip.ts"
 
-export interface FlowOptions extends Surroundings, Branch {
+export interface FlowOptions extends Omit<Surroundings, "parts">, Branch {
+  /** How steps with a state stand when it begins, by their names. */
+  readonly stands: ReadonlyMap<string, Stand>
+  readonly known: Known
+  /** Whether the end of what is read is that of all elements. */
+  readonly ends: boolean
+  readonly resume: Resume
   /** What a dead letter of the sink is called after. */
   readonly sink: string
   /** Gives an effect of the user the surroundings that it was written in. */
@@ -66,12 +77,14 @@ export class Flow {
     const { valve } = this
     const door = new Door(fate)
     const entrances = new Map<string, Entrance>([[options.sink, { station: door, from: 0 }]])
+    const hall = { fate, room, valve, entrances }
+    const around = { ...options, parts: new Parts(hall, options.resume) }
     const windows = [...fate.windows]
     const armOf = ({ source, steps }: Branch, next: Station, side?: Side): Arm => {
-      const named = stationsOf(steps, side ?? next, options, entrances)
+      const named = stationsOf(steps, side ?? next, around, entrances)
       const first = named[0]?.station ?? side ?? next
       if (!isMeeting(source)) {
-        const reader = new Reader({ fate, room, valve, entrances }, windows.shift()!, first)
+        const reader = new Reader(hall, windows.shift()!, first)
         return { named, inputs: [], reader, side }
       }
       const { _tag, inputs } = source
@@ -92,21 +105,23 @@ export class Flow {
 
   get steps(): ReadonlyArray<StepReading> {
     const { letters } = this.options
-    return this.named.flatMap(({ names, station: { concurrency, resting, tally, waiting, working } }) =>
-      names.length === 0
-        ? []
-        : [
-            reading(
-              { name: names.join(" + "), concurrency, waiting, working: working - resting, resting },
-              tally,
-              letters.of(names)
-            )
-          ]
+    return this.named.flatMap(({ names, station }) =>
+      names.map((name, step) => {
+        const [waiting, resting] = step === 0 ? [station.waiting, station.resting] : [0, 0]
+        const stands = {
+          name,
+          concurrency: station.concurrency,
+          waiting,
+          working: station.workingAt?.(step) ?? 0,
+          resting
+        }
+        return reading(stands, station.tallies[step]!, letters.of([name]))
+      })
     )
   }
 
   get meters(): ReadonlyArray<Meter> {
-    return this.named.map(({ station }) => station.tally.meter)
+    return this.named.flatMap(({ station }) => station.tallies.map(({ meter }) => meter))
   }
 
   /** Reads the arrivals of each source and works on them until each is at its end, or the first failure. */
@@ -153,6 +168,7 @@ export class Flow {
       for (const { station } of arm.named) {
         station.close()
         for (const worker of crews.get(station) ?? []) yield* worker.join
+        if (this.options.ends && !this.isCut(arm)) station.finish?.()
       }
       if (arm.side === undefined) return
       if (!this.isCut(arm)) arm.side.end()
@@ -162,7 +178,7 @@ export class Flow {
   }
 
   private isCut(arm: Arm): boolean {
-    return this.cut.has(arm) || arm.inputs.some((input) => this.isCut(input))
+    return this.valve.hasCut || this.cut.has(arm) || arm.inputs.some((input) => this.isCut(input))
   }
 
   private ended({ arm, task }: Reading): Effect.Effect<void, unknown> {
@@ -177,7 +193,7 @@ export class Flow {
 
   /** Whether the sources were read to their ends, and nothing of them is left to the next run. */
   get readAll(): boolean {
-    return this.readToEnd && this.cut.size === 0
+    return this.readToEnd && this.cut.size === 0 && !this.valve.hasCut
   }
 
   get draining(): boolean {
@@ -187,6 +203,7 @@ export class Flow {
   /** Stops reading; what was begun goes on, and what was only read is left to the next run. */
   readonly drain: Effect.Effect<void> = Effect.suspend(() => {
     this.asked = true
+    this.valve.stop()
     const stopped = Effect.forEach(this.readings, ({ task }) => task.cancel("draining"), { concurrency: "unbounded" })
     return Effect.map(stopped, () => {
       for (const arm of this.leaves) {
@@ -205,7 +222,8 @@ export class Flow {
       Effect.suspend(() => {
         checkConcurrency(concurrency)
         const station = this.named.find(({ names }) => names.includes(step))?.station
-        if (station instanceof Stage) return Effect.asVoid(this.hire(station, station.set(concurrency)))
+        const takesOne = stepsOf(this.options).some(({ _tag, name }) => _tag === "Scan" && name === step)
+        if (station instanceof Stage && !takesOne) return Effect.asVoid(this.hire(station, station.set(concurrency)))
         const { pipeline } = this.options
         const names = stepsOf(this.options).flatMap(({ _tag, name }) => (_tag === "Each" ? [`"${name}"`] : []))
         throw new RangeError(
@@ -237,7 +255,7 @@ const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
 const stationsOf = (
   steps: ReadonlyArray<Step>,
   last: Station,
-  options: FlowOptions,
+  around: Surroundings & Pick<FlowOptions, "stands" | "known">,
   entrances: Map<string, Entrance>
 ): ReadonlyArray<Named> => {
   const groups = grouped(steps)
@@ -245,11 +263,20 @@ const stationsOf = (
   let next = last
   for (const steps of groups.toReversed()) {
     const [first] = steps
+    let work = steps as ReadonlyArray<Each>
+    if (first._tag === "Scan") {
+      const succession = new Succession<Unit>(first.name, around.stands.get(first.name)!)
+      work = [workOf(first, succession)]
+      next = new Scan(first, succession, next, around.fate)
+      named.unshift({ names: [], station: next })
+    }
     const station: Station =
       first._tag === "Batch"
-        ? new Batcher(first, next, options)
-        : new Stage(steps as ReadonlyArray<Each>, next, options)
-    for (const [from, { _tag, name }] of steps.entries()) if (_tag === "Each") entrances.set(name, { station, from })
+        ? new Batcher(first, next, around)
+        : first._tag === "Unique"
+          ? new Unique(first, next, around)
+          : new Stage(work, next, around)
+    for (const [from, step] of steps.entries()) if ("onError" in step) entrances.set(step.name, { station, from })
     named.unshift({ names: steps.map(({ name }) => name), station })
     next = station
   }

@@ -124,4 +124,8 @@ export class WithinKey implements Order {
   end(item: Item): void {
     ;(item.line as OneKey).order!.end(item)
   }
+
+  isNext(item: Item): boolean {
+    return (item.line as OneKey).order!.isNext(item)
+  }
 }

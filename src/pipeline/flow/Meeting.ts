@@ -42,7 +42,7 @@ const checkPairs = (branch: Branch): void => {
   if (hasMerge(branch))
     throw refuse("a merge", "its elements come in no order of their own. Zip first, and merge what that gives")
   for (const step of stepsOf(branch)) {
-    if (step._tag !== "Each") continue
+    if (!("onError" in step)) continue
     const { key, name, onError, order } = step
     if (typeof onError !== "string") {
       throw refuse(

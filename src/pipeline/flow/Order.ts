@@ -7,6 +7,8 @@ import type { Station } from "./Station.ts"
 export interface Order {
   readonly begin: (item: Item) => void
   readonly end: (item: Item) => void
+  /** Whether all that leaves before an item that was begun has left. */
+  readonly isNext: (item: Item) => boolean
 }
 
 /** The way out of a stage. */
@@ -44,6 +46,10 @@ export class Completion implements Order {
   end(item: Item): void {
     this.leaving.leave(item)
   }
+
+  isNext(): boolean {
+    return true
+  }
 }
 
 /** In the order in which they came: what is done early waits for those before it. */
@@ -62,5 +68,9 @@ export class Input implements Order {
   end(): void {
     const { begun, leaving } = this
     while (begun.length > 0 && begun.at(0)!.end !== "open") leaving.leave(begun.take()!)
+  }
+
+  isNext(item: Item): boolean {
+    return this.begun.at(0) === item
   }
 }

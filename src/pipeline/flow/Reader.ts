@@ -21,7 +21,11 @@ const turn = 1024
 /** Stops and starts all readers of a flow. */
 export class Valve {
   isShut = false
+  isStopped = false
+  /** Whether something was stopped before its end. */
+  hasCut = false
   private readonly opened = new Signal()
+  private readonly stopped = new Signal()
 
   shut(): void {
     this.isShut = true
@@ -35,6 +39,27 @@ export class Valve {
   wait(): Effect.Effect<void> {
     return this.opened.wait(() => !this.isShut)
   }
+
+  /** No more parts of elements are read. */
+  stop(): void {
+    this.isStopped = true
+    this.stopped.wakeAll()
+  }
+
+  /** Runs something until it ends, or until it is stopped: then it gives `cut`. */
+  until<A, B, E, R>(work: Effect.Effect<A, E, R>, cut: B): Effect.Effect<A | B, E, R> {
+    const stopped = Effect.sync(() => {
+      this.hasCut = true
+      return cut
+    })
+    return Effect.raceFirst(
+      work,
+      Effect.andThen(
+        this.stopped.wait(() => this.isStopped),
+        stopped
+      )
+    )
+  }
 }
 
 /** What all readers of a flow share. */
@@ -46,6 +71,13 @@ export interface Hall {
   readonly entrances: ReadonlyMap<string, Entrance>
 }
 
+/** Of the parts of an item. */
+interface Within {
+  readonly path: string
+  /** Holds the window while its reader waits for room. */
+  readonly blocked: Set<unknown>
+}
+
 export class Reader {
   private readonly hall: Hall
   private readonly window: Window
@@ -53,10 +85,13 @@ export class Reader {
   /** Elements that were taken in since others had their turn. */
   private taken = 0
 
-  constructor(hall: Hall, window: Window, first: Station) {
+  private readonly within: Within | undefined
+
+  constructor(hall: Hall, window: Window, first: Station, within?: Within) {
     this.hall = hall
     this.window = window
     this.first = first
+    this.within = within
   }
 
   read<E, R>(arrivals: Stream.Stream<Arrival, E, R>): Effect.Effect<void, E, R> {
@@ -80,9 +115,14 @@ export class Reader {
             this.taken = 0
             return Effect.yieldNow
           }
-          return next === chunk.length ? Effect.void : room.waitToRead(window)
+          if (next === chunk.length) return Effect.void
+          this.within?.blocked.add(window)
+          return room.waitToRead(window)
         },
-        step: () => room.goOnReading(window)
+        step: () => {
+          this.within?.blocked.delete(window)
+          room.goOnReading(window)
+        }
       })
     })
     return Effect.suspend(() => room.reading(window, read))
@@ -90,11 +130,12 @@ export class Reader {
 
   private enter(arrival: Arrival): void {
     const { entrances, fate } = this.hall
+    const own = this.within === undefined ? undefined : `${this.within.path}/${this.window.place}`
     const unit = fate.admit(this.window, arrival)
     if (unit === undefined) return
     const { replays, value } = arrival
     const entrance = replays && entrances.get(replays.step)
     const station = entrance?.station ?? this.first
-    station.accept(new Item(value, unit, replays?.path ?? "", entrance?.from ?? 0, replays?.at))
+    station.accept(new Item(value, unit, own ?? replays?.path ?? "", entrance?.from ?? 0, replays?.at))
   }
 }

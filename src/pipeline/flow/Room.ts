@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Fate } from "../fate/Fate.ts"
 import type { Window } from "../fate/Window.ts"
 import type { Station } from "./Station.ts"
+import { Side } from "./Zip.ts"
 
 export class Room {
   private readonly fate: Fate
@@ -75,17 +76,17 @@ export class Room {
   }
 
   /** Sends on partial batches when nothing else can ever fill them: a reader waits for room that only they can give. */
-  private unblock(): void {
+  unblock(): void {
     if (!this.isStill || !this.isBlocked) return
     for (const station of this.stations) station.flush()
     if (!this.isStill || this.waiting.size < this.read.size) return
-    this.stuck = this.stations.some(({ waiting }) => waiting > 0)
+    this.stuck = this.stations.some((station) => station instanceof Side && station.waiting > 0)
     if (this.stuck) this.fate.room.wakeAll()
   }
 
-  /** Nothing is worked on, and nothing is to be written. */
+  /** Nothing is worked on but what waits for room, and nothing is to be written. */
   private get isStill(): boolean {
-    return this.fate.isAtRest && this.stations.every((station) => station.isIdle)
+    return this.fate.isAtRest && this.stations.every((station) => station.isIdle || station.isBlocked === true)
   }
 
   private get isBlocked(): boolean {

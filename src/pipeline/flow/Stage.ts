@@ -1,6 +1,7 @@
 /** Neighbouring steps with the same concurrency and order, run by the same long-lived workers. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import { Attempt } from "../context/Attempt.ts"
 import { Meter } from "../context/Meter.ts"
@@ -16,8 +17,9 @@ import { away, Calls } from "./Calls.ts"
 import { Keyed, NoKey, WithinKey } from "./Keyed.ts"
 import { InTurn, type Item, type Lane } from "./Lane.ts"
 import { Completion, Input, Leaving, type Order } from "./Order.ts"
-import { Observer, type Trace } from "./Observer.ts"
+import { Observer, StepMeter, type Trace } from "./Observer.ts"
 import { mostOf, Places } from "./Places.ts"
+import { left, numbered, type Parts, sourceOf, valuesOf } from "./Parts.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
 import { weigh } from "./Weigh.ts"
@@ -32,6 +34,7 @@ export interface Surroundings {
   /** What earlier runs have parked, by the name of the step. */
   readonly parked: ReadonlyMap<string, Parked>
   readonly room: Room
+  readonly parts: Parts
   /** None where no element is looked at. */
   readonly trace?: Trace | undefined
 }
@@ -40,6 +43,7 @@ export interface Surroundings {
 const burst = 128
 
 type Work = Effect.Effect<void, unknown, unknown>
+type Call = Effect.Effect<unknown, unknown, unknown>
 
 export class Stage implements Station {
   readonly isEnd = false
@@ -47,7 +51,7 @@ export class Stage implements Station {
   working = 0
   /** Those of them that hold no worker: they wait for their next attempt. */
   resting = 0
-  readonly tally: Tally = new Tally()
+  readonly tallies: ReadonlyArray<Tally>
   private readonly steps: ReadonlyArray<Each>
   private readonly around: Surroundings
   private readonly fate: Fate
@@ -67,12 +71,18 @@ export class Stage implements Station {
   private alone: Worker | undefined
   private closed = false
   private readonly changed = new Signal()
+  /** Of those who read parts of an item: what waits for room, or for its turn. */
+  private readonly blocked = new Set<unknown>()
+  private readonly turn = new Signal()
+  private readonly next: Station
 
   constructor(steps: ReadonlyArray<Each>, next: Station, around: Surroundings) {
     const first = steps[0]!
     const { concurrency, key, order, perKey, policy } = first
     this.steps = steps
+    this.tallies = steps.map(() => new Tally())
     this.around = around
+    this.next = next
     this.fate = around.fate
     this.letters = around.letters
     this.room = around.room
@@ -101,6 +111,11 @@ export class Stage implements Station {
 
   get isIdle(): boolean {
     return this.working === 0 && this.lane.length === 0
+  }
+
+  get isBlocked(): boolean {
+    const { size } = this.blocked
+    return size > 0 && size === this.working && (!this.mayTake || this.fate.isHeavy)
   }
 
   get waiting(): number {
@@ -163,13 +178,13 @@ export class Stage implements Station {
     const { calls } = this
     const { trace } = this.around
     const observed = Effect.clockWith((clock) => {
-      worker.observer = new Observer(clock, this.tally.latency, trace)
+      worker.observer = new Observer(clock, this.tallies, trace)
       return this.work(worker)
     })
     const work = observed.pipe(
       Effect.catchCause((cause) => Effect.failCause(this.explained(cause, worker))),
       Effect.provideService(Attempt, worker),
-      Effect.provideService(Meter, this.tally.meter)
+      Effect.provideService(Meter, new StepMeter(worker, this.tallies))
     )
     // A worker that does not come to its end is one of a run that is over.
     return calls === undefined ? work : Effect.onError(work, () => Effect.sync(() => calls.close()))
@@ -212,7 +227,7 @@ export class Stage implements Station {
   private begin(item: Item, worker: Worker): void {
     this.order.begin(item)
     this.working += 1
-    this.tally.taken += 1
+    this.tallies[item.from]!.taken += 1
     this.advance(item, item.from, worker)
   }
 
@@ -242,7 +257,8 @@ export class Stage implements Station {
       const given = called(step, item.value)
       const effect = effectOf(step, given)
       if (effect !== undefined) return worker.wait(i, this.caught(this.watched(effect, step), step, item, worker))
-      if (!this.apply(item, step, given)) return
+      if (!this.apply(item, i, given, worker)) return
+      this.passed(i)
     }
     this.end(item, "one")
   }
@@ -252,8 +268,22 @@ export class Stage implements Station {
     const index = worker.resume()
     if (given === away) return
     if (given === gone) return this.end(item, "none")
+    if (given === left) return this.leave(item)
     if (worker.work !== undefined) this.fate.addWork(item.unit, worker.work)
-    if (this.apply(item, this.steps[index]!, given)) this.advance(item, index + 1, worker)
+    if (!this.apply(item, index, given, worker)) return
+    this.passed(index)
+    this.advance(item, index + 1, worker)
+  }
+
+  private passed(index: number): void {
+    this.tallies[index]!.given += 1
+    const next = this.tallies[index + 1]
+    if (next !== undefined) next.taken += 1
+  }
+
+  workingAt(index: number): number {
+    if (this.steps.length === 1) return this.working - this.resting
+    return this.workers.filter((worker) => worker.isAt(index)).length
   }
 
   /** What there is to do instead of the step, where the key of the item says so. */
@@ -281,7 +311,8 @@ export class Stage implements Station {
     effect: Effect.Effect<unknown, unknown, unknown>,
     step: Each,
     item: Item,
-    worker: Worker
+    worker: Worker,
+    parts: () => number = none
   ): Effect.Effect<unknown, unknown, unknown> {
     const { onError } = step
     if (onError === "fail") return effect
@@ -295,7 +326,8 @@ export class Stage implements Station {
       const failed = {
         input: value,
         position: unit.name,
-        path,
+        // A replay reads on behind the parts that had come.
+        path: parts() === 0 ? path : `${path}@${parts()}`,
         error,
         attempts: worker.count,
         // Of a key that is parked, they stay in the order in which they failed first.
@@ -319,7 +351,8 @@ export class Stage implements Station {
   }
 
   /** Whether the item goes on to the next step; it ended here otherwise. */
-  private apply(item: Item, step: Each, given: unknown): boolean {
+  private apply(item: Item, index: number, given: unknown, worker: Worker): boolean {
+    const step = this.steps[index]!
     switch (step.kind) {
       case "map":
         item.value = given
@@ -333,23 +366,79 @@ export class Stage implements Station {
         this.end(item, "none")
         return false
       case "flatMap":
-        item.value = Array.from(given as Iterable<unknown>)
-        this.fate.grow(item.unit, weigh(item.value))
-        this.end(item, "many")
+        this.spread(item, index, given, worker)
         return false
     }
   }
 
+  /** Has an item become several: at once where it has to be whole, or a part after the other. */
+  private spread(item: Item, index: number, given: unknown, worker: Worker): void {
+    const step = this.steps[index]!
+    const { pipeline } = this.around
+    const { path, unit } = item
+    const source = Array.isArray(given) ? undefined : sourceOf(pipeline, given)
+    const isSimple = source === undefined && path === "" && unit.parts === undefined
+    if (!isSimple && !this.fate.isWhole(unit, step.name, path, source !== undefined)) {
+      const parts = source ?? numbered(pipeline, Stream.fromIterable(given as Iterable<unknown>))
+      return worker.wait(index, this.reading(item, step, parts, worker))
+    }
+    if (source !== undefined) {
+      return worker.wait(index, this.caught(Stream.runCollect(valuesOf(source)), step, item, worker))
+    }
+    item.value = Array.from(given as Iterable<unknown>)
+    this.fate.grow(unit, weigh(item.value))
+    this.end(item, "many")
+  }
+
+  /** Sends on one part of an item after the other, once it is its turn. */
+  private reading(item: Item, step: Each, source: Parameters<Parts["read"]>[0], worker: Worker): Call {
+    const { parts } = this.around
+    const { blocked } = this
+    const isTurn = () => parts.isStopped || this.order.isNext(item)
+    const turn = Effect.whileLoop({
+      while: () => !isTurn(),
+      body: () => {
+        blocked.add(item)
+        this.room.unblock()
+        return this.turn.wait(isTurn)
+      },
+      step: () => void blocked.delete(item)
+    })
+    const guard = (read: Call, count: () => number) =>
+      this.caught(
+        Effect.map(read, (given) => given ?? gone),
+        step,
+        item,
+        worker,
+        count
+      )
+    const read = parts.read(source, item, { step: step.name, next: this.next, blocked, guard })
+    return Effect.andThen(
+      turn,
+      Effect.suspend(() => (parts.isStopped ? Effect.succeed(left) : read))
+    )
+  }
+
+  /** Forgets an item whose rest is left to the next run. */
+  private leave(item: Item): void {
+    this.working -= 1
+    this.ends(item)
+  }
+
   private end(item: Item, end: Item["end"]): void {
-    const { line } = item
     item.end = end
-    if (end === "one") this.tally.given += 1
-    else if (end === "many") this.tally.given += (item.value as ReadonlyArray<unknown>).length
+    // Only the last of its steps makes many of one.
+    if (end === "many") this.tallies.at(-1)!.given += (item.value as ReadonlyArray<unknown>).length
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1
+    this.ends(item)
+  }
+
+  private ends(item: Item): void {
     this.calls?.end(item)
-    this.keyed?.end(line!)
+    this.keyed?.end(item.line!)
+    if (this.blocked.size > 0) this.turn.wakeAll()
     if (this.closed && this.isDone) this.changed.wakeAll()
     this.room.ended()
   }
@@ -357,6 +446,8 @@ export class Stage implements Station {
 
 const isAnyFailure = (reason: Cause.Reason<unknown>): reason is Cause.Fail<unknown> | Cause.Die =>
   !Cause.isInterruptReason(reason)
+
+const none = (): number => 0
 
 /** What the effect of a step gives when it failed and the run goes on. */
 const gone = Symbol("gone")

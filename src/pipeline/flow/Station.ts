@@ -7,6 +7,8 @@ import type { Item } from "./Lane.ts"
 export interface Station {
   /** Nothing is worked on here, and nothing waits for that. */
   readonly isIdle: boolean
+  /** Whether all that is worked on here waits for room. */
+  readonly isBlocked?: boolean
   /** Items that wait here. */
   readonly waiting: number
   /** Items that were begun and are not at their end. */
@@ -15,7 +17,10 @@ export interface Station {
   readonly resting: number
   /** Items that may hold one at once. */
   readonly concurrency: number
-  readonly tally: Tally
+  /** Of each of its steps. */
+  readonly tallies: ReadonlyArray<Tally>
+  /** Items that one of its steps works on; none where it has no workers. */
+  readonly workingAt?: (step: number) => number
   readonly accept: (item: Item) => void
   /** Whether what comes here is written as it is. */
   readonly isEnd: boolean
@@ -23,6 +28,8 @@ export interface Station {
   readonly flush: () => void
   /** No more items will come. */
   readonly close: () => void
+  /** Gives what is left, once all that came has gone on and there is no more in the source. Default: nothing is. */
+  readonly finish?: () => void
   /** What has to run for the station to work; ends after `close`. */
   readonly crew: () => ReadonlyArray<Effect.Effect<void, unknown, unknown>>
 }
@@ -35,7 +42,7 @@ export class Exit implements Station {
   readonly working = 0
   readonly resting = 0
   readonly concurrency = 1
-  readonly tally: Tally = new Tally()
+  readonly tallies: readonly [Tally] = [new Tally()]
   private readonly fate: Fate
 
   constructor(fate: Fate) {

@@ -20,7 +20,8 @@ export class Worker implements Attempt {
   observer: Observer | undefined
   /** Whether a step waits for what now runs. */
   waits = false
-  private index = 0
+  /** The step that waits, of those of the stage. */
+  index = 0
   private readonly prefix: KeyPrefix
 
   constructor(prefix: KeyPrefix) {
@@ -59,10 +60,14 @@ export class Worker implements Attempt {
     this.next = effect
   }
 
+  isAt(index: number): boolean {
+    return this.waits && this.index === index
+  }
+
   start(next: Effect.Effect<unknown, unknown, unknown>): Effect.Effect<unknown, unknown, unknown> {
     this.next = undefined
     this.waits = true
-    return this.observer === undefined ? next : this.observer.begin(next, this.observed)
+    return this.observer === undefined ? next : this.observer.begin(next, this.index, this.observed)
   }
 
   private readonly observed = (): Observed => {

@@ -54,7 +54,7 @@ export class Side implements Station {
   readonly working = 0
   readonly resting = 0
   readonly concurrency = 1
-  readonly tally: Tally = new Tally()
+  readonly tallies: readonly [Tally] = [new Tally()]
   /** Whether all has come that there is. */
   isOver = false
   readonly items = new Queue<Item>()

@@ -16,8 +16,13 @@ const keepsNone = (frontier: string): FrontierError =>
       "the journal of this run keeps no frontiers, as that of a file. Let the program provide one of a database, with Db.open or Db.sqlite, or Journal.memory in tests"
   })
 
+/** Where what is added goes. */
+export interface Added {
+  readonly frontier?: ((name: string) => Pick<FrontierStore, "add">) | undefined
+}
+
 /** Writes what steps have added, in the transaction that is open. */
-export const write = (journal: Journal | undefined, work: ReadonlyArray<Work>): Effect.Effect<void, FrontierError> => {
+export const write = (journal: Added | undefined, work: ReadonlyArray<Work>): Effect.Effect<void, FrontierError> => {
   const byName = new Map<string, Array<Work["items"]>>()
   for (const { frontier, items } of work) {
     const all = byName.get(frontier)
@@ -28,9 +33,7 @@ export const write = (journal: Journal | undefined, work: ReadonlyArray<Work>): 
     // Everybody in the same order, so that no two wait for each other.
     [...byName].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     ([name, items]) =>
-      journal === undefined
-        ? Effect.fail(keepsNone(name))
-        : Effect.flatMap(storeOf(journal, name), (store) => store.add(items.flat())),
+      journal?.frontier === undefined ? Effect.fail(keepsNone(name)) : journal.frontier(name).add(items.flat()),
     { discard: true }
   )
 }

@@ -8,14 +8,24 @@ import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { nothing, ofLetters, ofSources, unkept } from "../commit/Intake.ts"
 import { pages, Unread } from "../commit/Letters.ts"
 import { inOrder, parkedBy, parks } from "../commit/Parking.ts"
-import { apart, match, refusal } from "../commit/Resume.ts"
+import { apart, type Known, match, refusal } from "../commit/Resume.ts"
+import { StepStates } from "../commit/StepStates.ts"
 import { Attempt, type Work } from "../context/Attempt.ts"
 import { Host, newId } from "../context/Host.ts"
+import { SeenKeys } from "../context/SeenKeys.ts"
 import type { Parked } from "../fate/Parked.ts"
 import { write as writeWork } from "../frontier/Adding.ts"
 import type { FrontierError } from "../FrontierError.ts"
 import type { Delivery } from "../Guarantee.ts"
-import { type Checkpoint, Journal, keyOf, type Lease, type LetterFilter } from "../Journal.ts"
+import {
+  type Checkpoint,
+  type DeadLetter,
+  Journal,
+  type JournalError,
+  keyOf,
+  type Lease,
+  type LetterFilter
+} from "../Journal.ts"
 import type { Summary } from "../Progress.ts"
 import type { Run, RunOptions } from "../Run.ts"
 import type { Sink } from "../Sink.ts"
@@ -51,19 +61,10 @@ export const begin = (description: Description, options: RunOptions<Delivery>): 
   Effect.gen(function* () {
     const { sinks, journal, lease, taken } = yield* own(description, options, sourcesOf(description))
     const accepted = Effect.gen(function* () {
-      const kept = description.source.resumable ? Option.getOrUndefined(yield* lease.load) : undefined
-      const restart = kept !== undefined && (yield* startsOver(description, kept, options))
-      const known = yield* match(options.name, sinks, restart ? undefined : kept, options.onSinkChanged ?? "refuse")
-      const start = restart || kept === undefined ? nothing : kept
+      const { known, parked, restart, start, states } = yield* accept(description, sinks, options, journal, lease.load)
       // What keeps account does so where the run keeps its place.
-      const intake = yield* journal === undefined
-        ? ofSources(description, start)
-        : Effect.provideService(ofSources(description, start), Journal, journal)
-      const steps = stepsOf(description)
-      const parking = journal !== undefined && !restart && steps.some(parks)
-      const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
-      const parked = yield* parkedBy(options.name, letters, steps)
-      return { addWork: adding(journal), journal, lease, known, restart, isNamed: true, taken, parked, intake }
+      const intake = yield* keptBy(journal, ofSources(description, start))
+      return { addWork: adding(journal), journal, lease, known, restart, isNamed: true, states, taken, parked, intake }
     })
     return keptIn(journal, yield* open(description, options, yield* accepted))
   }) as Begin
@@ -75,6 +76,8 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
     const accepted = Effect.gen(function* () {
       const kept = Option.getOrUndefined(yield* lease.load)
       const known = yield* match(options.name, sinks, kept, options.onSinkChanged ?? "refuse")
+      const steps = stepsOf(description)
+      const states = yield* StepStates.open(options.name, steps, kept, options.onStepsChanged ?? "refuse")
       const { letters, parked } = yield* lettersOf(description, options, journal, filter)
       return {
         addWork: adding(journal),
@@ -83,6 +86,7 @@ export const beginReplay = (description: Description, options: RunOptions<Delive
         known,
         restart: false,
         isNamed: true,
+        states,
         taken,
         parked,
         intake: ofLetters(letters, description, description.sinkStep, kept ?? nothing, unread)
@@ -108,7 +112,7 @@ export const pour = <A, E, R>(
     Effect.scoped(
       Effect.gen(function* () {
         const name = "collect"
-        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased
+        const lease: Lease = stepsOf(pipeline).some(keepsLetters) ? burying(yield* Journal, name) : unleased()
         const sink: Sink<A, never, never, "at-least-once"> = {
           name: "pour",
           guarantee: "at-least-once",
@@ -132,6 +136,7 @@ export const pour = <A, E, R>(
             known: [{ sink: sink as never, identity: "pour", fingerprint: {}, state: Option.some(null) }],
             restart: false,
             isNamed: false,
+            states: yield* StepStates.open(name, stepsOf(pipeline), undefined, "begin"),
             taken: new Set(),
             intake: unkept(pipeline)
           },
@@ -143,7 +148,7 @@ export const pour = <A, E, R>(
   )
 
 /** What source and sinks do is no attempt of a step, though a step may run the pipeline (P15). */
-const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+export const ofNoStep = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => Effect.provideService(effect, Attempt, { key: undefined, count: 1 }))
 
 /** Makes sure that nothing is in two roles, and takes the lease. */
@@ -156,12 +161,13 @@ const own = (description: Description, options: RunOptions<Delivery>, sources: R
     const taken = yield* apart(name, sources, sinks, journal)
     const lease: Lease =
       journal === undefined
-        ? { ...unleased, id: yield* newId, host: yield* Host }
+        ? { ...unleased(), id: yield* newId, host: yield* Host }
         : yield* journal.lease(keyOf(name, partition), {
             duration: Duration.fromInputUnsafe(duration),
             isFenced: sinks.every(({ guarantee }) => guarantee === "exactly-once")
           })
-    return { sinks, journal, lease, taken }
+    // A job without a place may add work to frontiers where the program says.
+    return { sinks, journal: journal ?? Option.getOrUndefined(yield* Effect.serviceOption(Journal)), lease, taken }
   })
 
 /** Those that are there now: what fails again is a new letter, and none of these. What is left out stays in the way of its key. */
@@ -186,10 +192,10 @@ const lettersOf = (
   })
 
 /** A step may ask for the journal where the program gives none. */
-const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
+export const keptIn = (journal: Journal | undefined, { handle, toEnd }: Begun): Begun => ({
   handle,
   toEnd: Effect.flatMap(Effect.serviceOption(Journal), (given) =>
-    Option.isSome(given) || journal === undefined ? toEnd : Effect.provideService(toEnd, Journal, journal)
+    Option.isSome(given) ? toEnd : keptBy(journal, toEnd)
   )
 })
 
@@ -198,6 +204,39 @@ const adding =
   (journal: Journal | undefined) =>
   (work: ReadonlyArray<Work>): Effect.Effect<void, FrontierError> =>
     Effect.flatMap(Effect.serviceOption(Journal), (given) => writeWork(journal ?? Option.getOrUndefined(given), work))
+
+const keptBy = <A, E, R>(journal: Journal | undefined, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  // Where there is none, nobody who asks for it is there.
+  journal === undefined ? effect : (Effect.provideService(effect, Journal, journal) as Effect.Effect<A, E, R>)
+
+interface Start {
+  readonly start: Checkpoint
+  readonly known: ReadonlyArray<Known>
+  readonly restart: boolean
+  readonly states: StepStates
+  readonly parked: ReadonlyMap<string, Parked>
+}
+
+/** Where a run goes on, and with what; fails where what is kept says nothing of what is here. */
+export const accept = (
+  description: Description,
+  sinks: Parameters<typeof match>[1],
+  options: RunOptions<Delivery>,
+  journal: Journal | undefined,
+  load: Effect.Effect<Option.Option<Checkpoint>, unknown, unknown>
+): Effect.Effect<Start, unknown, unknown> =>
+  Effect.gen(function* () {
+    const steps = stepsOf(description)
+    const kept = description.source.resumable ? Option.getOrUndefined(yield* load) : undefined
+    const restart = kept === undefined ? options.restart === true : yield* startsOver(description, kept, options)
+    const before = restart ? undefined : kept
+    const known = yield* match(options.name, sinks, before, options.onSinkChanged ?? "refuse")
+    const states = yield* StepStates.open(options.name, steps, before, options.onStepsChanged ?? "refuse")
+    const parking = journal !== undefined && !restart && steps.some(parks)
+    const letters = parking ? yield* journal.dead(keyOf(options.name, options.partition)) : []
+    const parked = yield* parkedBy(options.name, letters, steps)
+    return { known, parked, restart, states, start: before ?? nothing }
+  })
 
 const startsOver = (
   branch: Branch,
@@ -211,30 +250,36 @@ const startsOver = (
     return changed !== undefined
   })
 
-/** Keeps nothing, for nobody. */
-const unleased: Lease = {
-  id: "",
-  host: { id: "", label: "", runs: () => undefined },
-  durable: false,
-  clean: true,
-  renewEvery: Option.none(),
-  renew: Effect.void,
-  load: Effect.succeedNone,
-  guard: (work) => work,
-  commit: (write) => Effect.asVoid(write),
-  purge: () => Effect.succeed(0),
-  adopt: () => Effect.succeed({ added: 0, known: 0 }),
-  told: () => Effect.void,
-  leaveClean: Effect.void
+/** Keeps nothing, for nobody, but for as long as it runs. */
+export const unleased = (
+  bury: (dead: ReadonlyArray<DeadLetter>) => Effect.Effect<void, JournalError> = () => Effect.void
+): Lease => {
+  const all = new SeenKeys()
+  return {
+    id: "",
+    host: { id: "", label: "", runs: () => undefined },
+    durable: false,
+    clean: true,
+    renewEvery: Option.none(),
+    renew: Effect.void,
+    load: Effect.succeedNone,
+    seen: (step, keys) => Effect.sync(() => all.among(step, keys)),
+    guard: (work) => work,
+    commit: (write) =>
+      Effect.flatMap(write, ({ dead, seen }) => {
+        for (const { key, step } of seen) all.add(step, [key])
+        return dead.length === 0 ? Effect.void : bury(dead)
+      }),
+    purge: () => Effect.succeed(0),
+    adopt: () => Effect.succeed({ added: 0, known: 0 }),
+    told: () => Effect.void,
+    leaveClean: Effect.void
+  }
 }
 
 /** Keeps dead letters and nothing else. */
-const burying = (journal: Journal, name: string): Lease => ({
-  ...unleased,
-  commit: (write) =>
-    Effect.flatMap(write, ({ dead }) => (dead.length === 0 ? Effect.void : journal.bury(keyOf(name), dead)))
-})
+const burying = (journal: Journal, name: string): Lease => unleased((dead) => journal.bury(keyOf(name), dead))
 
 /** The steps of a description have lost their types; what the pipeline's own type says of them is taken back here. */
-const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>
+export const typed = <A, E, R>(effect: Effect.Effect<A, unknown, unknown>): Effect.Effect<A, E, R> =>
   effect as Effect.Effect<A, E, R>

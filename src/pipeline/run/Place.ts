@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Journal } from "../Journal.ts"
-import { type Each, type Failing, type Step, stepsOf } from "../Step.ts"
+import { type Each, type Failing, type Scan, type Step, stepsOf } from "../Step.ts"
 import type { Description } from "./Running.ts"
 
 /** The journal of a job; none where there is nothing to keep, as `Needs` says of its type. */
@@ -17,10 +17,12 @@ export const journalOf = (description: Description): Effect.Effect<Journal | und
 
 /** Whether a journal is of use to it. */
 export const keeps = (description: Description): boolean =>
-  description.source.resumable || stepsOf(description).some(keepsLetters) || isKeeping(description.sinkStep)
+  description.source.resumable || isKeeping(description.sinkStep) || stepsOf(description).some(isOfUse)
+
+const isOfUse = (step: Step): boolean => step._tag === "Unique" || keepsLetters(step)
 
 export const keepsLetters = (step: Step): boolean => isEach(step) && isKeeping(step)
 
-export const isEach = (step: Step): step is Each => step._tag === "Each"
+export const isEach = (step: Step): step is Each | Scan => "onError" in step
 
 const isKeeping = ({ onError }: Failing): boolean => typeof onError !== "string"

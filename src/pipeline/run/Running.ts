@@ -11,11 +11,12 @@ import * as Wait from "../../concurrency/base/Wait.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { Committer } from "../commit/Committer.ts"
-import type { Intake } from "../commit/Intake.ts"
+import { type Intake, ofElement } from "../commit/Intake.ts"
 import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
 import { inputsOf, positionOf } from "../commit/Inputs.ts"
 import type { Known } from "../commit/Resume.ts"
+import type { StepStates } from "../commit/StepStates.ts"
 import type { Work } from "../context/Attempt.ts"
 import { Meter } from "../context/Meter.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
@@ -60,6 +61,7 @@ export interface Accepted {
   readonly restart: boolean
   /** Whether it has a name, by which it can be told from others. */
   readonly isNamed: boolean
+  readonly states: StepStates
   /** The files of source and journal. */
   readonly taken: ReadonlySet<string>
   /** The keys that dead letters are in the way of, by step. */
@@ -69,7 +71,7 @@ export interface Accepted {
 export const open = (
   description: Description,
   options: RunOptions<Delivery>,
-  { addWork, intake, isNamed, journal, known, lease, parked = noneParked, restart, taken }: Accepted,
+  { addWork, intake, isNamed, journal, known, lease, parked = noneParked, restart, states, taken }: Accepted,
   stopRequested: Effect.Effect<unknown> = Cancel.stopRequested
 ): Effect.Effect<Begun, unknown, unknown> =>
   Effect.gen(function* () {
@@ -95,12 +97,16 @@ export const open = (
     const flow = new Flow({
       pipeline: name,
       keys: keysOf(description, options),
+      resume: (source, kept) => ofElement(name, source, kept),
       fate,
       letters,
       parked,
       room,
       // Who keeps account may wait for what is in a batch, and must not wait for ever.
       ...(hasAccount ? hurried(description) : description),
+      stands: states.stands,
+      known: lease.seen,
+      ends: intake.ends ?? true,
       sink: sinkStep.name,
       outside,
       trace: insight.trace
@@ -115,6 +121,7 @@ export const open = (
       intake,
       outlets,
       insight,
+      states,
       addWork,
       sink: sinkStep,
       every: Duration.fromInputUnsafe(options.commitEvery ?? 0),

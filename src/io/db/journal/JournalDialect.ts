@@ -23,6 +23,8 @@ export interface JournalDialect {
   readonly counted: Fragment
   /** The function that tells where a text has another in it, from 1; 0 where it has not. */
   readonly indexOf: Fragment
+  /** At the end of a table that is nothing but its key. */
+  readonly keyed: Fragment
   /** The columns of a table, none where there is none. */
   readonly columns: (table: string) => Effect.Effect<ReadonlyArray<string>, SqlError>
   /** Whether others write while a transaction is open: not where that locks the whole database. */
@@ -39,6 +41,10 @@ export interface JournalDialect {
   readonly toTake: Fragment
   /** Passes over rows that somebody else has locked. */
   readonly toSkip: Fragment
+  /** What a row of a table is known by for as long as it is locked. */
+  readonly row: Fragment
+  /** That it is one of those that a SELECT finds: looked up one by one, however large the table is. */
+  readonly isOneOf: (rows: Fragment) => Fragment
   /** What follows FROM: the members of a JSON array, each as JSON in a column `value`. */
   readonly listed: (json: string) => Fragment
   /** True where the open transaction fails when another one writes to a row that it has read. */

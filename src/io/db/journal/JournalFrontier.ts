@@ -66,9 +66,11 @@ export const make = (
     const free = sql`${ours} AND done = 0 AND owner IS NULL`
     const until = (lease: Duration.Duration) =>
       Effect.map(dialect.now, (now) => sql`${now} + ${Math.max(1, Math.round(Duration.toMillis(lease)))}`)
-    /** The keys of rows that nobody is about to settle: waiting for those could be for ever, as they may wait for others of these. */
-    const unlocked = (owner: string, which = nothing) =>
-      sql`(SELECT key FROM skein_frontier WHERE ${ours} AND owner = ${owner} ${which} ${dialect.toSkip})`
+    /** What an owner holds and nobody is about to settle: waiting for that could be for ever, as it may wait for others of these. */
+    const heldBy = (owner: string, which = nothing) =>
+      dialect.isOneOf(
+        sql`SELECT ${dialect.row} FROM skein_frontier WHERE ${ours} AND owner = ${owner} ${which} ${dialect.toSkip}`
+      )
     const columns = sql.literal("key, item, depth, priority, lane, place")
 
     return {
@@ -112,12 +114,14 @@ export const make = (
         made(
           "take items",
           Effect.flatMap(until(lease), (until) => {
-            const first = ({ count, lane }: Wanted) => sql`SELECT key FROM (SELECT key FROM skein_frontier
+            const first = ({
+              count,
+              lane
+            }: Wanted) => sql`SELECT ${dialect.row} FROM (SELECT ${dialect.row} FROM skein_frontier
               WHERE ${free} AND lane = ${lane} ORDER BY priority DESC, place LIMIT ${count} ${dialect.toSkip}) AS first`
             const take = (part: ReadonlyArray<Wanted>) =>
-              sql<Found>`WITH wanted AS MATERIALIZED (${sql.join(" UNION ALL ", false)(part.map(first))})
-                UPDATE skein_frontier SET owner = ${owner}, taken = taken + 1, until = ${until}
-                WHERE ${ours} AND owner IS NULL AND key IN (SELECT key FROM wanted) RETURNING ${columns}`
+              sql<Found>`UPDATE skein_frontier SET owner = ${owner}, taken = taken + 1, until = ${until}
+                WHERE ${dialect.isOneOf(sql.join(" UNION ALL ", false)(part.map(first)))} AND owner IS NULL RETURNING ${columns}`
             return Effect.map(Effect.forEach(parts(wanted, mostLanes), take), (found) => inOrder(found.flat()))
           })
         ),
@@ -131,7 +135,7 @@ export const make = (
           "renew the lease of items",
           Effect.flatMap(
             until(lease),
-            (until) => sql`UPDATE skein_frontier SET until = ${until} WHERE ${ours} AND key IN ${unlocked(owner)}`
+            (until) => sql`UPDATE skein_frontier SET until = ${until} WHERE ${heldBy(owner)}`
           )
         ),
       release: (owner, what) =>
@@ -139,7 +143,7 @@ export const make = (
           "give items back",
           Effect.flatMap(dialect.now, (now) => {
             const which = what === "all" ? nothing : sql`AND until <= ${now}`
-            return sql`UPDATE skein_frontier SET owner = NULL, until = 0 WHERE ${ours} AND key IN ${unlocked(owner, which)}`
+            return sql`UPDATE skein_frontier SET owner = NULL, until = 0 WHERE ${heldBy(owner, which)}`
           })
         ),
       holders: made(

@@ -147,15 +147,16 @@ const held = (
       ([found]) => Effect.sync(() => void (isIsolated = found?.["isolated"] === true))
     ).pipe((found) => kept(found, stranger))
 
-    const save = Effect.fnUntraced(function* ({ checkpoint, dead, replayed, restart, untold = false }: Commit) {
+    const save = Effect.fnUntraced(function* ({ checkpoint, dead, replayed, restart, seen, untold = false }: Commit) {
       yield* kept(
         sql`UPDATE skein_run SET revision = ${revision + 1}, expires = ${yield* extended}, format = ${format},
           checkpoint = ${encodeCheckpoint(checkpoint)} WHERE ${mine} AND revision = ${revision} RETURNING epoch`,
         stranger
       )
-      if (restart) yield* letters.forget(key)
+      if (restart) yield* Effect.andThen(letters.forget(key), store.seen.forget(key))
       yield* letters.markReplayed(key, replayed)
       yield* letters.bury(key, dead, untold)
+      yield* store.seen.add(key, seen)
     })
 
     /** A change of nothing but the letters. */
@@ -308,6 +309,8 @@ const held = (
         Effect.flatMap(checkpointOf),
         Effect.mapError(explained("read the checkpoint"))
       ),
+      seen: (step, keys) =>
+        Effect.mapError(store.seen.among(key, step, keys), failed(`look for keys of step "${step}"`)),
       guard,
       commit,
       purge: (filter) => transacted("take out dead letters", change(letters.purge(key, filter))),

@@ -43,7 +43,7 @@ export const decodeRow: (row: unknown) => Effect.Effect<Row, Schema.SchemaError>
 export const encodeText = (text: string): string =>
   text.replace(/[\0\u2400]|\p{Cs}/gu, (unit) => `\u2400${unit.charCodeAt(0).toString(16)};`)
 
-const decodeText = (text: string): string =>
+export const decodeText = (text: string): string =>
   text.replace(/\u2400([0-9a-f]{1,4});/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
 
 /** The whole is a part of its own, and no partition has its name. */

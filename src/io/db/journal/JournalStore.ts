@@ -11,6 +11,7 @@ import { JournalError } from "../../../pipeline/JournalError.ts"
 import type { JournalDialect } from "./JournalDialect.ts"
 import * as JournalLetters from "./JournalLetters.ts"
 import { checkpointOf, decodeOld, decodeRow, keyRow, type Row } from "./JournalRows.ts"
+import * as JournalSeen from "./JournalSeen.ts"
 import * as JournalTables from "./JournalTables.ts"
 
 /** What goes wrong with a journal; a text is a reason. */
@@ -27,6 +28,7 @@ export interface JournalStore extends Pick<JournalTables.JournalTables, "ready" 
   readonly settledRow: (key: JournalKey) => Effect.Effect<Row | undefined, SqlError | Schema.SchemaError>
   readonly load: (key: JournalKey) => Effect.Effect<Option.Option<Checkpoint>, Wrong>
   readonly letters: JournalLetters.JournalLetters
+  readonly seen: JournalSeen.JournalSeen
 }
 
 export const make = (sql: SqlClient, dialect: JournalDialect): JournalStore => {
@@ -62,7 +64,8 @@ export const make = (sql: SqlClient, dialect: JournalDialect): JournalStore => {
       const [old] = yield* sql`SELECT * FROM skein_checkpoint WHERE pipeline = ${key.pipeline} AND version <= 1`
       return old === undefined ? Option.none() : Option.some((yield* decodeOld(old)).checkpoint)
     }),
-    letters: JournalLetters.make(sql, dialect, tables, where)
+    letters: JournalLetters.make(sql, dialect, tables, where),
+    seen: JournalSeen.make(sql, dialect, where)
   }
 }
 

@@ -115,7 +115,13 @@ const lacking = (there: ReadonlyArray<string>): ReadonlyArray<keyof typeof colum
   added.filter((column) => !there.includes(column))
 
 const explained = (error: SqlError | Schema.SchemaError): SqlError | Schema.SchemaError | string =>
-  error._tag === "SqlError" && error.reason._tag === "AuthorizationError"
-    ? `the tables skein_run and skein_dead are not there, and this role may not make them: ${error.message}. ` +
-      "Let it create tables, or run once as a role that may, and grant this one SELECT, INSERT, UPDATE and DELETE on both"
-    : error
+  error._tag === "SqlError" ? notAllowed("the tables skein_run and skein_dead are", "them", "both")(error) : error
+
+/** What to do where a role may not make what is not there. */
+export const notAllowed =
+  (what: string, them: string, each: string) =>
+  (error: SqlError): SqlError | string =>
+    error.reason._tag === "AuthorizationError"
+      ? `${what} not there, and this role may not make ${them}: ${error.message}. ` +
+        `Let it create tables, or run once as a role that may, and grant this one SELECT, INSERT, UPDATE and DELETE on ${each}`
+      : error

@@ -11,9 +11,10 @@ import { leases } from "./JournalLease.ts"
 import * as JournalStore from "./JournalStore.ts"
 
 /**
- * The journal in a database, in the tables `skein_run` and `skein_dead`, which are created by the first run; what version
- * 0.1 kept in `skein_checkpoint` is taken over. Its leases are held by `host`, or by the `Host` of whoever takes one. A commit is one transaction, or a savepoint where one is open already, and
- * is fenced by its lease: once another run has taken that, nothing is written through it.
+ * The journal in a database, in the tables `skein_run` and `skein_dead`, which are created by the first run, and `skein_seen`, by
+ * the first that keeps keys; what version 0.1 kept in `skein_checkpoint` is taken over. Its leases are held by `host`, or by the
+ * `Host` of whoever takes one. A commit is one transaction, or a savepoint where one is open already, and is fenced by its lease:
+ * once another run has taken that, nothing is written through it.
  *
  * @example
  * ```ts
@@ -43,6 +44,8 @@ export const make = (db: Omit<Db, "journal">, host?: Host): Journal => {
     load: (key) => Effect.mapError(store.load(key), failed(key.pipeline, "read the checkpoint")),
     dead: (key, filter) =>
       Effect.mapError(store.letters.dead(key, filter), failed(key.pipeline, "read the dead letters")),
+    seen: (key, step, keys) =>
+      Effect.mapError(store.seen.among(key, step, keys), failed(key.pipeline, `look for keys of step "${step}"`)),
     bury: (key, letters) =>
       Effect.mapError(
         Effect.andThen(store.ready, sql.withTransaction(store.letters.bury(key, letters, false))),

@@ -10,6 +10,7 @@ export const sqliteJournal = (sql: SqlClient): JournalDialect => {
   return {
     now: Effect.map(Clock.currentTimeMillis, (now) => sql`${now}`),
     counted: sql.literal("INTEGER PRIMARY KEY AUTOINCREMENT"),
+    keyed: sql.literal("WITHOUT ROWID"),
     indexOf: sql.literal("instr"),
     columns: (table) =>
       Effect.map(sql<{ name: string }>`SELECT name FROM pragma_table_info(${table})`, (rows) =>
@@ -22,6 +23,8 @@ export const sqliteJournal = (sql: SqlClient): JournalDialect => {
     toSettle: nothing,
     toTake: nothing,
     toSkip: nothing,
+    row: sql.literal("rowid"),
+    isOneOf: (rows) => sql`rowid IN (${rows})`,
     listed: (json) => sql`json_each(${json})`,
     isolated: sql.literal("0"),
     soon: (effect) => effect,

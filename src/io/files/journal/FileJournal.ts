@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { newcomers, select } from "../../../pipeline/context/Letter.ts"
 import { Host, newId } from "../../../pipeline/context/Host.ts"
+import { SeenKeys } from "../../../pipeline/context/SeenKeys.ts"
 import {
   AlreadyRunning,
   type Checkpoint,
@@ -18,7 +19,8 @@ import {
   JournalError,
   type JournalKey,
   type Lease,
-  LeaseLost
+  LeaseLost,
+  type Seen
 } from "../../../pipeline/Journal.ts"
 import { decodeCheckpoint } from "../../journal/CheckpointText.ts"
 import type { FilesError } from "../../FilesError.ts"
@@ -46,6 +48,11 @@ export const make = (name: string, host?: Host): Effect.Effect<Journal, FilesErr
       dead: (key, filter) =>
         Effect.map(Effect.mapError(known(key), explained(path, key, "read the dead letters")), ({ letters }) =>
           select(letters, filter)
+        ),
+      seen: (key, step, keys) =>
+        Effect.map(
+          Effect.mapError(known(key), explained(path, key, `look for keys of step "${step}"`)),
+          ({ seen }) => seen?.among(step, keys) ?? new Set()
         ),
       bury: (key, dead) =>
         Effect.flatMap(hostOf, (host) => {
@@ -142,6 +149,7 @@ const leaseOf = (
         Effect.suspend(() => checkpointOf(file.known(key)))
       )
     ),
+    seen: (step, keys) => Effect.sync(() => file.known(key).seen?.among(step, keys) ?? new Set()),
     guard: (work) =>
       Effect.gen(function* () {
         yield* kept
@@ -154,14 +162,15 @@ const leaseOf = (
     commit: (write) =>
       Effect.gen(function* () {
         yield* kept
-        const { checkpoint, dead, replayed, restart, untold } = yield* write
+        const { checkpoint, dead, replayed, restart, seen, untold } = yield* write
         yield* failed(
           "commit",
           file.add(key, {
             checkpoint,
             ...(restart && { restart }),
             ...(replayed.length > 0 && { replayed }),
-            ...(dead.length > 0 && { dead, ...(untold === true && { untold }) })
+            ...(dead.length > 0 && { dead, ...(untold === true && { untold }) }),
+            ...(seen.length > 0 && { seen: byStep(seen) })
           })
         )
       }),
@@ -189,6 +198,12 @@ const leaseOf = (
       Effect.suspend(() => (file.known(key).clean ? Effect.void : file.add(key, { clean: true })))
     )
   }
+}
+
+const byStep = (seen: ReadonlyArray<Seen>): { [step: string]: ReadonlyArray<string> } => {
+  const keys = new SeenKeys()
+  for (const { key, step } of seen) keys.add(step, [key])
+  return keys.all
 }
 
 const gone = "somebody has taken it, or deleted it or its lock"

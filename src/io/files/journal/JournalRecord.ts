@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checksum } from "../../../concurrency/base/Checksum.ts"
 import { changed, type Held, type LetterChange, LetterCauses } from "../../../pipeline/context/Letter.ts"
+import { SeenKeys } from "../../../pipeline/context/SeenKeys.ts"
 import type { Checkpoint, JournalKey } from "../../../pipeline/Journal.ts"
 import { encodeCheckpoint } from "../../journal/CheckpointText.ts"
 
@@ -43,6 +44,8 @@ const Record = Schema.Struct({
   purged: Schema.optionalKey(Schema.Array(Schema.Int)),
   untold: Schema.optionalKey(Schema.Boolean),
   dead: Schema.optionalKey(Schema.Array(Schema.Struct(letterFields))),
+  /** Keys, by the steps that saw them first. */
+  seen: Schema.optionalKey(Schema.Record(Schema.String, Schema.Array(Schema.String))),
   /** Instead of all letters before. */
   letters: Schema.optionalKey(Schema.Array(Kept)),
   next: Schema.optionalKey(Schema.Int)
@@ -55,9 +58,11 @@ export interface Known extends Held {
   readonly id: string
   readonly clean: boolean
   readonly checkpoint: Schema.Json | undefined
+  /** Grows with the lines that are read: of so many keys no copy is made for each. */
+  readonly seen: SeenKeys | undefined
 }
 
-export const unknown: Known = { id: "", clean: true, checkpoint: undefined, letters: [], next: 1 }
+export const unknown: Known = { id: "", clean: true, checkpoint: undefined, letters: [], next: 1, seen: undefined }
 
 /** All that a journal file says, and what its next line goes on from. */
 export interface Content {
@@ -76,6 +81,7 @@ export interface Change extends LetterChange {
   readonly id?: string
   readonly clean?: boolean
   readonly checkpoint?: Checkpoint
+  readonly seen?: Record["seen"]
 }
 
 /** The text of what a line says, without its checksum. */
@@ -85,8 +91,8 @@ export const bodyOf = (key: JournalKey, { checkpoint, ...change }: Change): stri
   return `{"key":${textOf(key)}${kept}${rest === "" ? "" : `,${rest}`}}`
 }
 
-const wholeOf = (key: string, { letters, ...known }: Known): string =>
-  `{"key":${key},${JSON.stringify({ ...known, letters }).slice(1)}`
+const wholeOf = (key: string, { letters, seen, ...known }: Known): string =>
+  `{"key":${key},${JSON.stringify({ ...known, letters, ...(seen !== undefined && { seen: seen.all }) }).slice(1)}`
 
 /** The text of a file that says nothing but this. */
 export const linesOf = (known: ReadonlyMap<string, Known>): { readonly text: string; readonly sum: string } => {
@@ -106,13 +112,21 @@ export const lineOf = (since: string | undefined, body: string): { readonly line
 
 /** Takes a line into account. */
 export const applied = (was: Known, record: Omit<Record, "format" | "key">): Known => {
-  const { checkpoint, clean, id, letters = was.letters, next = was.next, ...change } = record
+  const { checkpoint, clean, id, letters = was.letters, next = was.next, seen, ...change } = record
   return {
     id: id ?? was.id,
     clean: clean ?? was.clean,
     checkpoint: checkpoint === undefined ? was.checkpoint : checkpoint,
-    ...changed({ letters, next }, change)
+    ...changed({ letters, next }, change),
+    seen: together(change.restart === true ? undefined : was.seen, seen)
   }
+}
+
+const together = (was: SeenKeys | undefined, seen: Record["seen"]): SeenKeys | undefined => {
+  if (seen === undefined) return was
+  const keys = was ?? new SeenKeys()
+  for (const [step, some] of Object.entries(seen)) keys.add(step, some)
+  return keys
 }
 
 /** Reads a file. A last line that was torn does not count; fails with a text where another one is not what was written. */
