@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Db, Pipeline, Source } from "skein"
 
-export const Done = Schema.Struct({ n: Schema.Int, depth: Schema.Int })
+const Done = Schema.Struct({ n: Schema.Int, depth: Schema.Int })
 
 /** On in a tree, so that all are found from 0, back, around, and to itself. */
 const linksOf = (n: number, count: number): ReadonlyArray<number> =>

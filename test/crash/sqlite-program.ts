@@ -36,7 +36,19 @@ const program = Effect.gen(function* () {
             counts: { settled: next, written: next, filtered: 0, skipped: 0, dead: 0, bytes: 0 },
             finished: false
           },
-          dead: [{ step: "s", input: next, cause: "c", causes: [], attempts: 1, position: next, path: "", version: null, at: 0 }],
+          dead: [
+            {
+              step: "s",
+              input: next,
+              cause: "c",
+              causes: [],
+              attempts: 1,
+              position: next,
+              path: "",
+              version: null,
+              at: 0
+            }
+          ],
           replayed: [],
           seen: [],
           restart: false

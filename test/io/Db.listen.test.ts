@@ -192,7 +192,10 @@ describe("Db.listen", () => {
           const message = yield* refused(Db.listen(channel), (body) => inDb(() => body))
           assert.match(message, /the name of a channel is 1 to 63 bytes of text without NUL/)
         }
-        assert.match(yield* refused(Db.listen("c"), withDb), /SQLite has no channels\. Use PostgreSQL, or Source\.frontier/)
+        assert.match(
+          yield* refused(Db.listen("c"), withDb),
+          /SQLite has no channels\. Use PostgreSQL, or Source\.frontier/
+        )
         assert.throws(() => Db.listen("c", { capacity: 0 }), /capacity/)
         assert.throws(() => Db.listen("c", { reconnectFor: -1 }), /reconnectFor/)
       })

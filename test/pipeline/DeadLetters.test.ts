@@ -380,7 +380,7 @@ describe.each(kinds)("dead letters in %s", (kind, open) => {
             }),
             Pipeline.to(Sink.forEach(() => Effect.void))
           )
-          const running = yield* Effect.forkChild(Pipeline[how](slow, { name: "p" }))
+          const running = yield* Effect.forkChild((how === "run" ? Pipeline.run : Pipeline.replay)(slow, { name: "p" }))
           yield* Deferred.await(begun)
           const there = yield* idsOf()
           for (const change of [

@@ -697,7 +697,7 @@ const playTree = ({ events, items, maxRows, sources }: typeof Tree.Type): void =
     compare()
   }
   while (ways.length > 0) happen({ what: "output", pick: 0 })
-  for (const strand of [...strands]) {
+  for (const strand of strands.slice()) {
     const open = strands.filter(({ ended }) => !ended)
     if (strand.parent !== undefined && !strand.ended) happen({ what: "end", pick: open.indexOf(strand) })
   }

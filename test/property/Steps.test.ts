@@ -1,5 +1,4 @@
 /** Pipelines of all steps and policies made at random, killed and drained, against a model that takes one element after the other. */
-/* oxlint-disable typescript/no-explicit-any -- random pipelines have lost the types of their steps */
 import { describe, expect, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
