@@ -591,6 +591,18 @@ describe("a step that is tried again", () => {
     Effect.runSync(Sim.explore(program, { schedules: 50 * deep, check: (run) => void check(run) }))
   })
 
+  it("P4 gives back the workers of a key behind which another step has keys", () => {
+    const key = () => 1
+    const program = Pipeline.from([1, 2, 3, 4]).pipe(
+      Pipeline.map((n) => n, { key, concurrency: 3 }),
+      Pipeline.map((n) => n, { key, concurrency: 2 }),
+      Pipeline.collect
+    )
+    const check = ({ exit }: Sim.Run<ReadonlyArray<number>, unknown>) =>
+      expect(exit).toEqual(Exit.succeed([1, 2, 3, 4]))
+    Effect.runSync(Sim.explore(program, { schedules: 20 * deep, check: (run) => void check(run) }))
+  })
+
   it("P4 P6 never waits for ever: 6 keys, 2 workers, a window of 4, rests, and batches behind", () => {
     const worked = (n: number) =>
       Effect.flatMap(Pipeline.Attempt, ({ count }) =>

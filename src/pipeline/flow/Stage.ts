@@ -443,22 +443,24 @@ export class Stage implements Station {
   /** Forgets an item whose rest is left to the next run. */
   private leave(item: Item): void {
     this.working -= 1
-    this.ends(item)
+    this.ends(item, item.line)
   }
 
   private end(item: Item, end: Item["end"]): void {
     item.end = end
     // Only the last of its steps makes many of one.
     if (end === "many") this.tallies.at(-1)!.given += (item.value as ReadonlyArray<unknown>).length
+    // The next stage has a line of its own for it.
+    const { line } = item
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1
-    this.ends(item)
+    this.ends(item, line)
   }
 
-  private ends(item: Item): void {
+  private ends(item: Item, line: Item["line"]): void {
     this.calls?.end(item)
-    this.keyed?.end(item.line!)
+    this.keyed?.end(line!)
     if (this.blocked.size > 0) this.turn.wakeAll()
     for (const one of this.aside.keys()) {
       if (this.blocked.has(one) && (this.around.parts.isStopped || this.order.isNext(one))) {
