@@ -395,7 +395,7 @@ export class Stage implements Station {
     const isSimple = source === undefined && path === "" && unit.parts === undefined
     if (!isSimple && !this.fate.isWhole(unit, step.name, path, source !== undefined)) {
       const parts = source ?? numbered(pipeline, Stream.fromIterable(given as Iterable<unknown>))
-      if (this.calls !== undefined && !this.order.isNext(item)) {
+      if (this.calls !== undefined && !this.isTurn(item)) {
         this.aside.set(item, { index, source: parts, count: worker.count })
         this.blocked.add(item)
         this.resting += 1
@@ -411,11 +411,16 @@ export class Stage implements Station {
     this.end(item, "many")
   }
 
+  /** Whether it may be read, or left to the next run. */
+  private isTurn(item: Item): boolean {
+    return this.around.parts.isStopped || this.order.isNext(item)
+  }
+
   /** Sends on one part of an item after the other, once it is its turn. */
   private reading(item: Item, step: Each, source: Parameters<Parts["read"]>[0], worker: Worker): Call {
     const { parts } = this.around
     const { blocked } = this
-    const isTurn = () => parts.isStopped || this.order.isNext(item)
+    const isTurn = () => this.isTurn(item)
     const turn = Effect.whileLoop({
       while: () => !isTurn(),
       body: () => {
@@ -463,7 +468,7 @@ export class Stage implements Station {
     this.keyed?.end(line!)
     if (this.blocked.size > 0) this.turn.wakeAll()
     for (const one of this.aside.keys()) {
-      if (this.blocked.has(one) && (this.around.parts.isStopped || this.order.isNext(one))) {
+      if (this.blocked.has(one) && this.isTurn(one)) {
         this.blocked.delete(one)
         this.comeBack(one)
       }
