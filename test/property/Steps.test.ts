@@ -1,5 +1,4 @@
 /** Pipelines of all steps and policies made at random, killed and drained, against a model that takes one element after the other. */
-/* oxlint-disable typescript/no-explicit-any -- random pipelines have lost the types of their steps */
 import { describe, expect, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
@@ -43,7 +42,7 @@ type JobSpec = typeof JobSpec.Type
 type StepSpec = typeof StepSpec.Type
 
 const job = Arbitrary.schema(JobSpec)
-const options = { arbitrary: { runs: Number(process.env["RUNS"] ?? 150 * deep) }, timeout: 600_000 }
+const options = { arbitrary: { runs: 100 * deep }, timeout: 600_000 }
 
 /** A descendant of an element: which one of which source, and what the scans on its way counted. */
 const Value = Schema.Struct({
@@ -89,7 +88,9 @@ const planOf = ({ merged, steps }: JobSpec): { readonly steps: ReadonlyArray<Ste
   for (const [index, step] of steps.entries()) {
     if (step.kind === "scan" && (order !== "all" || merged)) continue
     const isKeyed = step.lane === "key" || step.lane === "perKey"
-    const mayPark = step.lane === "key" && step.kind !== "scan" && order !== "none" && !merged
+    // What passed and is held up behind the step would be parked in the next run by what failed after it.
+    const mayPark =
+      index === steps.length - 1 && step.lane === "key" && step.kind !== "scan" && order !== "none" && !merged
     const onError = step.onError === "parkKey" && !mayPark ? "deadLetter" : step.onError
     const most = step.kind === "scan" ? 1 : step.concurrency === "range" ? 3 : step.concurrency
     plan.push({ ...step, index, order, isKeyed, most, onError })
@@ -364,7 +365,8 @@ const makeWorld = (spec: JobSpec) => {
             Stream.mapEffect((child) => (step.waits ? Effect.delay(Effect.succeed(child), 1) : Effect.succeed(child)))
           )
       }[kind]
-      const make = Pipeline[kind === "stream" ? "flatMap" : kind] as any
+      const { filter, flatMap, map, tap } = Pipeline
+      const make = { map, tap, filter, flatMap, stream: flatMap }[kind] as any
       pipeline = pipeline.pipe(make(work(step, given), options))
     }
   }
