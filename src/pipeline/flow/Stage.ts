@@ -42,6 +42,13 @@ export interface Surroundings {
 /** How many elements a worker takes in one go before it lets others run. */
 const burst = 128
 
+/** What an item that waits for its turn will read, and in which attempt the step gave it. */
+interface Aside {
+  readonly index: number
+  readonly source: Parameters<Parts["read"]>[0]
+  readonly count: number
+}
+
 type Work = Effect.Effect<void, unknown, unknown>
 type Call = Effect.Effect<unknown, unknown, unknown>
 
@@ -73,6 +80,8 @@ export class Stage implements Station {
   private readonly changed = new Signal()
   /** Of those who read parts of an item: what waits for room, or for its turn. */
   private readonly blocked = new Set<unknown>()
+  /** What items are to read whose turn it is not; they hold no worker, as one before them may need it for its next attempt. */
+  private readonly aside = new Map<Item, Aside>()
   private readonly turn = new Signal()
   private readonly next: Station
 
@@ -233,7 +242,13 @@ export class Stage implements Station {
 
   private goBack(item: Item, worker: Worker): void {
     this.resting -= 1
-    this.advance(item, item.from, worker)
+    const aside = this.aside.get(item)
+    if (aside === undefined) return this.advance(item, item.from, worker)
+    this.aside.delete(item)
+    const step = this.steps[aside.index]!
+    worker.begin(item, step)
+    worker.count = aside.count
+    worker.wait(aside.index, this.reading(item, step, aside.source, worker))
   }
 
   private comeBack(item: Item): void {
@@ -380,6 +395,12 @@ export class Stage implements Station {
     const isSimple = source === undefined && path === "" && unit.parts === undefined
     if (!isSimple && !this.fate.isWhole(unit, step.name, path, source !== undefined)) {
       const parts = source ?? numbered(pipeline, Stream.fromIterable(given as Iterable<unknown>))
+      if (this.calls !== undefined && !this.isTurn(item)) {
+        this.aside.set(item, { index, source: parts, count: worker.count })
+        this.blocked.add(item)
+        this.resting += 1
+        return this.room.unblock()
+      }
       return worker.wait(index, this.reading(item, step, parts, worker))
     }
     if (source !== undefined) {
@@ -390,11 +411,16 @@ export class Stage implements Station {
     this.end(item, "many")
   }
 
+  /** Whether it may be read, or left to the next run. */
+  private isTurn(item: Item): boolean {
+    return this.around.parts.isStopped || this.order.isNext(item)
+  }
+
   /** Sends on one part of an item after the other, once it is its turn. */
   private reading(item: Item, step: Each, source: Parameters<Parts["read"]>[0], worker: Worker): Call {
     const { parts } = this.around
     const { blocked } = this
-    const isTurn = () => parts.isStopped || this.order.isNext(item)
+    const isTurn = () => this.isTurn(item)
     const turn = Effect.whileLoop({
       while: () => !isTurn(),
       body: () => {
@@ -422,23 +448,31 @@ export class Stage implements Station {
   /** Forgets an item whose rest is left to the next run. */
   private leave(item: Item): void {
     this.working -= 1
-    this.ends(item)
+    this.ends(item, item.line)
   }
 
   private end(item: Item, end: Item["end"]): void {
     item.end = end
     // Only the last of its steps makes many of one.
     if (end === "many") this.tallies.at(-1)!.given += (item.value as ReadonlyArray<unknown>).length
+    // The next stage has a line of its own for it.
+    const { line } = item
     this.order.end(item)
     // Only now that all is sent on: a partial batch must not go before the rest of its members.
     this.working -= 1
-    this.ends(item)
+    this.ends(item, line)
   }
 
-  private ends(item: Item): void {
+  private ends(item: Item, line: Item["line"]): void {
     this.calls?.end(item)
-    this.keyed?.end(item.line!)
+    this.keyed?.end(line!)
     if (this.blocked.size > 0) this.turn.wakeAll()
+    for (const one of this.aside.keys()) {
+      if (this.blocked.has(one) && this.isTurn(one)) {
+        this.blocked.delete(one)
+        this.comeBack(one)
+      }
+    }
     if (this.closed && this.isDone) this.changed.wakeAll()
     this.room.ended()
   }
