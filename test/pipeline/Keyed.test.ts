@@ -254,6 +254,29 @@ describe("P5 an element that fails", () => {
     expect(new Set(store.letters.map(({ at }) => at)).size).toBe(3)
   })
 
+  it("is not in the way of those before it that were held up behind the step when the run was cut off", () => {
+    const store = Store.make<number>()
+    let isStuck = true
+    const job = Pipeline.from(numbers(6)).pipe(
+      Pipeline.map((n) => (n === 4 ? Effect.fail(`no ${n}`) : Effect.succeed(n)), {
+        name: "work",
+        key: keyOf,
+        concurrency: 3,
+        onError: parking
+      }),
+      Pipeline.map((n) => (isStuck && n === 1 ? Effect.never : Effect.succeed(n)), {
+        concurrency: 4,
+        order: "completion"
+      }),
+      Pipeline.to(store.table)
+    )
+    valueOf(Effect.timeoutOption(run(store, job), 1000))
+    expect(waiting(store)).toEqual([])
+    isStuck = false
+    expect(valueOf(run(store, job))).toMatchObject({ outcome: "done" })
+    expect([sorted(store.rows), waiting(store)]).toEqual([[1, 2, 3, 5, 6], [4]])
+  })
+
   it("parks its key in later runs as well, until a replay has settled all of it", () => {
     const store = Store.make<number>()
     let broken = true

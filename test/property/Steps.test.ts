@@ -88,9 +88,7 @@ const planOf = ({ merged, steps }: JobSpec): { readonly steps: ReadonlyArray<Ste
   for (const [index, step] of steps.entries()) {
     if (step.kind === "scan" && (order !== "all" || merged)) continue
     const isKeyed = step.lane === "key" || step.lane === "perKey"
-    // What passed and is held up behind the step would be parked in the next run by what failed after it.
-    const mayPark =
-      index === steps.length - 1 && step.lane === "key" && step.kind !== "scan" && order !== "none" && !merged
+    const mayPark = step.lane === "key" && step.kind !== "scan" && order !== "none" && !merged
     const onError = step.onError === "parkKey" && !mayPark ? "deadLetter" : step.onError
     const most = step.kind === "scan" ? 1 : step.concurrency === "range" ? 3 : step.concurrency
     plan.push({ ...step, index, order, isKeyed, most, onError })
@@ -632,7 +630,7 @@ describe("a step that is tried again", () => {
 })
 
 describe("a frontier", () => {
-  it("P17 whose run is killed anywhere has each of its items done once, around cycles as well", () => {
+  it("P17 whose run is interrupted anywhere has each of its items done once, around cycles as well", () => {
     const linksOf = (n: number) => [2 * n + 1, 2 * n + 2, n >> 1, (n * 7) % 20].filter((to) => to < 20)
     const numbers = Source.frontier("numbers", Schema.Int, { atOnce: 3, poll: 10 })
     const program = Effect.gen(function* () {

@@ -349,7 +349,10 @@ export class Stage implements Station {
         at: parked === undefined || since === Infinity ? undefined : since
       }
       return Effect.map(this.letters.failed(step, unit, failed), (letter) => {
-        if (parked !== undefined) parked.park(line!.key, letter!.at, unit.name, unit)
+        if (parked !== undefined) {
+          for (const earlier of parked.before(line!.key)) this.fate.tie(earlier, unit)
+          parked.park(line!.key, letter!.at, unit.name, unit)
+        }
         return gone
       })
     })
@@ -368,6 +371,7 @@ export class Stage implements Station {
   /** Whether the item goes on to the next step; it ended here otherwise. */
   private apply(item: Item, index: number, given: unknown, worker: Worker): boolean {
     const step = this.steps[index]!
+    if (this.parked.size > 0) this.parked.get(step)?.pass(item.line!.key, item.unit)
     switch (step.kind) {
       case "map":
         item.value = given
