@@ -137,11 +137,14 @@ const exported = (name: string, options: Options = {}): Stream.Stream<string, Jo
  * void added
  * ```
  */
-const imported = <E = never, R = never>(
-  name: string,
-  text: string | Stream.Stream<string, E, R>,
-  options: { readonly partition?: string | undefined } = {}
-): Effect.Effect<Adopted, E | BadLines | AlreadyRunning | LeaseLost | JournalError, R | Journal> =>
+const imported: {
+  (name: string, text: string, options?: Of): Effect.Effect<Adopted, ImportError, Journal>
+  <E, R>(
+    name: string,
+    text: Stream.Stream<string, E, R>,
+    options?: Of
+  ): Effect.Effect<Adopted, E | ImportError, R | Journal>
+} = <E, R>(name: string, text: string | Stream.Stream<string, E, R>, options: Of = {}) =>
   Effect.suspend(() => {
     const key = named(name, options.partition)
     let settled = 0
@@ -154,6 +157,12 @@ const imported = <E = never, R = never>(
       )
     )
   })
+
+interface Of {
+  readonly partition?: string | undefined
+}
+
+type ImportError = BadLines | AlreadyRunning | LeaseLost | JournalError
 
 export { exported as export, imported as import }
 
