@@ -19,6 +19,7 @@ export const sha256 = (text: string): string => {
       const s1 = turned(b, 17) ^ turned(b, 19) ^ (b >>> 10)
       words[i] = words[i - 16]! + s0 + words[i - 7]! + s1
     }
+    // It has eight, as it was made of eight.
     let [a, b, c, d, e, f, g, h] = hash as unknown as readonly [
       number,
       number,

@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Checksum } from "../../concurrency/base/Checksum.ts"
 import * as JsonText from "../../concurrency/base/JsonText.ts"
 import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
+import { sha256 } from "../../concurrency/base/Sha256.ts"
 import type { KeptItem, NewItem } from "../context/FrontierStore.ts"
 import type { Position } from "../context/Place.ts"
 import { FrontierError } from "../FrontierError.ts"
@@ -104,11 +104,9 @@ const isOf = (frontier: string, position: Position): position is FrontierPositio
 const fieldOf = (json: unknown, field: string): unknown =>
   typeof json === "object" && json !== null && Object.hasOwn(json, field) ? Reflect.get(json, field) : undefined
 
-/** An index holds only so much: what is longer is known by how it begins, how long it is, and a checksum. */
+/** An index holds only so much: what is longer is known by how it begins and by its digest, as who made it may want two to be one. */
 const shortened = (text: string): string =>
-  text.length <= longest
-    ? text
-    : `${text.slice(0, longest).toWellFormed()}…${text.length} ${new Checksum().addText(text).text}`
+  text.length <= longest ? text : `${text.slice(0, longest).toWellFormed()}…${sha256(text)}`
 
 /** In UTF-16 units, of which each takes three bytes at most; an index of PostgreSQL holds 2,700. */
 const longest = 600
