@@ -76,7 +76,7 @@ describe.concurrent("docs/examples/copy.ts", () => {
         )
         const barrier = yield* locked(reports)
         const child = yield* Programs.start("copy", cwd, [shop, reports])
-        yield* Programs.until(async () => {
+        yield* Programs.until(child, async () => {
           const waiting = await ask(reports, "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
           return waiting.length > 0
         })

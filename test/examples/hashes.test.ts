@@ -30,7 +30,7 @@ describe.concurrent("docs/examples/hashes.ts", () => {
         const cwd = yield* Child.folder
         write(cwd)
         const child = yield* Programs.start("hashes", cwd)
-        yield* Programs.until(() => made(cwd).split("\n").length > 30)
+        yield* Programs.until(child, () => made(cwd).split("\n").length > 30)
         yield* Programs.kill(child)
         expect(made(cwd).length).toBeLessThan(expected.length)
         const [, again] = /^(\d+) hashes made, 150 in all\.$/m.exec(yield* Programs.run("hashes", cwd)) ?? []

@@ -27,7 +27,7 @@ describe.concurrent("docs/examples/invoices.ts", () => {
         const cwd = yield* Child.folder
         const { seen, urls } = yield* Effect.promise(serve)
         const child = yield* Programs.start("invoices", cwd, urls)
-        yield* Programs.until(() => seen.booked.size > 50)
+        yield* Programs.until(child, () => seen.booked.size > 50)
         yield* Programs.kill(child)
         expect(stored(cwd).length).toBeLessThan(bookable.length)
         yield* Programs.run("invoices", cwd, urls)

@@ -42,7 +42,7 @@ describe.concurrent("docs/examples/orders.ts", () => {
         const cwd = yield* Child.folder
         const { bad, file, orders } = write(cwd, 50_000)
         const child = yield* Programs.start("orders", cwd, [file])
-        yield* Programs.until(() => stored(cwd).length > 0)
+        yield* Programs.until(child, () => stored(cwd).length > 0)
         yield* Programs.kill(child)
         expect(stored(cwd).length).toBeLessThan(orders.length)
 

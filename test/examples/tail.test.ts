@@ -9,7 +9,8 @@ const request = (n: number) => ({ at: `2026-01-01T00:00:0${n}.000Z`, path: `/${n
 const line = (n: number) => `${JSON.stringify(request(n))}\n`
 const stored = (cwd: string) => Programs.rows(join(cwd, "tail.db"), "SELECT * FROM requests ORDER BY path")
 
-const has = (cwd: string, count: number) => Programs.until(() => stored(cwd).length === count)
+const has = (child: Child.Child, cwd: string, count: number) =>
+  Programs.until(child, () => stored(cwd).length === count)
 const requests = (count: number) => Array.from({ length: count }, (_, i) => request(i + 1))
 
 describe.concurrent("docs/examples/tail.ts", () => {
@@ -22,13 +23,13 @@ describe.concurrent("docs/examples/tail.ts", () => {
         writeFileSync(log, `${line(1)}{}\n${line(2)}`)
 
         const first = yield* Programs.start("tail", cwd, [log])
-        yield* has(cwd, 2)
+        yield* has(first, cwd, 2)
         writeFileSync(maintenance, "")
         yield* first.says("Paused.")
         appendFileSync(log, `${line(3)}${line(4).slice(0, 10)}`)
         let looks = 0
         first.process.stdout?.on("data", () => looks++)
-        yield* Programs.until(() => looks > 1)
+        yield* Programs.until(first, () => looks > 1)
         yield* Programs.kill(first)
         expect(stored(cwd)).toEqual(requests(2))
 
@@ -36,12 +37,12 @@ describe.concurrent("docs/examples/tail.ts", () => {
         yield* second.says("Paused.")
         rmSync(maintenance)
         yield* second.says("Going on.")
-        yield* has(cwd, 3)
+        yield* has(second, cwd, 3)
         appendFileSync(log, line(4).slice(10))
-        yield* has(cwd, 4)
+        yield* has(second, cwd, 4)
         renameSync(log, `${log}.1`)
         writeFileSync(log, line(5))
-        yield* has(cwd, 5)
+        yield* has(second, cwd, 5)
         second.kill("SIGINT")
         expect(yield* Programs.ended(second)).toMatch(
           /^Stopped: 3 requests, 0 lines that are none; 5 requests in all\.$/m
@@ -66,9 +67,9 @@ describe.concurrent("docs/examples/tail.ts", () => {
           const log = join(cwd, "access.log")
           writeFileSync(log, `${line(1)}none\n${line(2)}`)
           const child = yield* Programs.start(name, cwd, [log])
-          yield* has(cwd, 2)
+          yield* has(child, cwd, 2)
           appendFileSync(log, line(3))
-          yield* has(cwd, 3)
+          yield* has(child, cwd, 3)
           child.kill("SIGINT")
           expect(yield* Programs.ended(child)).toMatch(
             /^Stopped: 3 requests, 1 lines that are none; 3 requests in all\.$/m

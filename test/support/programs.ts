@@ -34,17 +34,19 @@ export const kill = (child: Child.Child): Effect.Effect<void> =>
       signal === "SIGKILL" ? Effect.void : Effect.die(new Error(`It had ended before:\n${stdout}\n${stderr}`))
   )
 
-/** Completes once that is so. */
-export const until = (holds: () => boolean | Promise<boolean>): Effect.Effect<void> =>
+/** Completes once that is so; dies when the program has ended before. */
+export const until = (child: Child.Child, holds: () => boolean | Promise<boolean>): Effect.Effect<void> =>
+  Effect.raceFirst(
+    holding(holds),
+    Effect.flatMap(child.end, ({ code, signal, stderr, stdout }) =>
+      Effect.die(new Error(`It ended too early, with ${signal ?? code}:\n${stdout}\n${stderr}`))
+    )
+  )
+
+const holding = (holds: () => boolean | Promise<boolean>): Effect.Effect<void> =>
   Effect.flatMap(
     Effect.promise(async () => holds()),
-    (so) =>
-      so
-        ? Effect.void
-        : Effect.andThen(
-            Effect.sleep("5 millis"),
-            Effect.suspend(() => until(holds))
-          )
+    (so) => (so ? Effect.void : Effect.delay(holding(holds), "5 millis"))
   )
 
 /** Of an SQLite file that others may be writing to; none where it is not there yet, or not the table. */

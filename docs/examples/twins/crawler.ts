@@ -74,7 +74,7 @@ const linksOf = (url: string, { location, text }: Awaited<ReturnType<typeof get>
   return [...new Set(found)].filter((link) => link.startsWith(`${new URL(url).origin}/`))
 }
 
-const database = new DatabaseSync("crawl.db")
+const database = new DatabaseSync("crawl.db", { timeout: 10_000 })
 database.exec(`
   CREATE TABLE IF NOT EXISTS pages (url TEXT NOT NULL, status INTEGER NOT NULL, title TEXT NOT NULL, depth INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS links ("from" TEXT NOT NULL, "to" TEXT NOT NULL);

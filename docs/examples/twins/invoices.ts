@@ -91,7 +91,7 @@ const book = async (invoice: Invoice): Promise<string> => {
   return entry
 }
 
-const database = new DatabaseSync("invoices.db")
+const database = new DatabaseSync("invoices.db", { timeout: 10_000 })
 database.exec(`
   CREATE TABLE IF NOT EXISTS entries (invoice INTEGER PRIMARY KEY, entry TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS rejected (invoice INTEGER PRIMARY KEY, reason TEXT NOT NULL);

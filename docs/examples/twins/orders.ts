@@ -21,7 +21,7 @@ const check = ({ customer, id, ordered, quantity }: Line): ReadonlyArray<string 
   return [Number(id), customer, Number(quantity), new Date(ordered).toISOString()]
 }
 
-const database = new DatabaseSync("orders.db")
+const database = new DatabaseSync("orders.db", { timeout: 10_000 })
 database.exec(`
   CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, customer TEXT NOT NULL, quantity INTEGER NOT NULL, ordered TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS rejected (line TEXT NOT NULL, reason TEXT NOT NULL);

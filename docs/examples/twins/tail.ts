@@ -30,7 +30,7 @@ const parse = (line: string): Request | undefined => {
   return { at: new Date(at).toISOString(), path, status, millis }
 }
 
-const database = new DatabaseSync("tail.db")
+const database = new DatabaseSync("tail.db", { timeout: 10_000 })
 database.exec(`
   CREATE TABLE IF NOT EXISTS requests (at TEXT NOT NULL, path TEXT NOT NULL, status INTEGER NOT NULL, millis REAL NOT NULL);
   CREATE TABLE IF NOT EXISTS place (file TEXT PRIMARY KEY, inode INTEGER NOT NULL, byte INTEGER NOT NULL)`)
