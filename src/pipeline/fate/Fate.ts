@@ -177,16 +177,17 @@ export class Fate {
    * would wait for the other to settle.
    */
   isWhole(unit: Unit, step: string, path: string, may: boolean): boolean {
-    const { parts } = unit
-    if (may || parts !== undefined) {
-      // Who is in a batch is another one in the next run.
-      if (unit.window.isWhole || path.includes("+")) return true
-      const isOfStep = (one: { readonly step: string }) => one.step === step
-      const { before, windows } = parts ?? noParts
-      if (before.some(isOfStep) || windows.some((window) => isOfStep((window as Window).within!))) return false
-      if (may) return (unit.whole & this.flagOf(step)) !== 0
+    const { apart, parts, whole, window } = unit
+    const flag = this.flagOf(step)
+    const isApart =
+      (apart & flag) !== 0 || (may && (whole & flag) === 0) || parts?.before.some((one) => one.step === step) === true
+    // Who is in a batch is another one in the next run.
+    if (isApart && !window.isWhole && !path.includes("+")) {
+      // Said now, as what is to be read may have to wait for its turn.
+      unit.apart |= flag
+      return false
     }
-    unit.whole |= this.flagOf(step)
+    unit.whole |= flag
     return true
   }
 
