@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Work } from "../context/Attempt.ts"
+import { isWorthIt } from "../context/Backoff.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import { type Batch, type Fate, gathered, type Refused, type Standing, standsOf } from "../fate/Fate.ts"
 import { mayPass } from "../frontier/Adding.ts"
@@ -208,16 +209,16 @@ export class Committer {
       return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
     })
     const { retry } = sink
-    const isWorthIt = (error: unknown): boolean => retry?.retryWhile?.(error) ?? true
+    const mayHelp = (error: unknown): boolean => retry === undefined || isWorthIt(retry, error)
     const retried = Policy.apply(once, {
       ...(retry ?? passing),
       retryWhile: (error) =>
         error instanceof WriteFailed
           ? retry === undefined
             ? error.mayPass
-            : isWorthIt(Cause.squash(error.cause))
+            : mayHelp(Cause.squash(error.cause))
           : error instanceof RowsRefused
-            ? retry !== undefined && error.mayAgain && [...error.rows.values()].some(isWorthIt)
+            ? retry !== undefined && error.mayAgain && [...error.rows.values()].some(mayHelp)
             : error instanceof JournalError && error.mayPass === true
     })
     return Effect.catchIf(
