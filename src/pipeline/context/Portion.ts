@@ -14,6 +14,27 @@ export interface Portion<out A, out P> {
   readonly bytes: ArrayLike<number>
 }
 
+/** A portion that is put together one element after the other, in which a position is a number. */
+export class Columns<A> implements Portion<A, number> {
+  readonly values: Array<A> = []
+  readonly bytes: Array<number> = []
+  private readonly positions: Array<number> = []
+
+  readonly positionOf = (index: number): number => this.positions[index]!
+
+  add(value: A, position: number, bytes: number): void {
+    this.values.push(value)
+    this.positions.push(position)
+    this.bytes.push(bytes)
+  }
+}
+
+/** The same elements at other positions. */
+export const placed = <A, P, Q>(
+  { bytes, positionOf, values }: Portion<A, P>,
+  place: (position: P) => Q
+): Portion<A, Q> => ({ values, positionOf: (index) => place(positionOf(index)), bytes })
+
 interface Element<out A, out P> {
   readonly value: A
   readonly position: P

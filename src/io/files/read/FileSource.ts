@@ -4,6 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { elementsOf } from "../../../pipeline/context/Portion.ts"
 import type { Element, Fingerprint } from "../../../pipeline/Source.ts"
 import { FilesError } from "../../FilesError.ts"
 import { newline } from "../format/LineCutter.ts"
@@ -53,7 +54,7 @@ export class FileSource<in out A> {
   }
 
   read(at: number): Stream.Stream<Element<A, number>, FilesError, FileSystem.FileSystem> {
-    return Effect.gen({ self: this }, function* () {
+    const portions = Effect.gen({ self: this }, function* () {
       const { bytes, start } = yield* this.open(at)
       const fs = yield* FileSystem.FileSystem
       const refuse = (problem: Problem) =>
@@ -69,7 +70,8 @@ export class FileSource<in out A> {
           })
       }
       return Stream.fromPull(Effect.succeed(cut(noted, cutter, refuse)))
-    }).pipe(Stream.unwrap)
+    })
+    return elementsOf(Stream.unwrap(portions))
   }
 
   private open(at: number): Effect.Effect<FileBytes.Readable, FilesError, FileSystem.FileSystem | Scope.Scope> {
