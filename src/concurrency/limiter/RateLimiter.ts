@@ -38,7 +38,7 @@ export class RateLimiter extends OwnLimiter {
 
   override attempt<A, E, R>(permits: number, use: Use<A, E, R>): Effect.Effect<Option.Option<A>, E, R> {
     return use((fiber) =>
-      this.spend(fiber, permits) ? { undo: () => this.bucket.spend(-permits), end: constVoid } : undefined
+      this.spend(fiber, permits) ? { undo: () => this.restore(permits), end: constVoid } : undefined
     )
   }
 
@@ -54,7 +54,7 @@ export class RateLimiter extends OwnLimiter {
   }
 
   /** Takes the tokens if they are there and nobody waits for them. */
-  private spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
+  spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
     checkWhole("Limiter: permits", permits, 0)
     if (this.waiting.size > 0) return false
     const time = Alarm.now(fiber.getRef(Clock.Clock))
@@ -62,6 +62,11 @@ export class RateLimiter extends OwnLimiter {
     if (this.bucket.due(permits) > time + nanos) return false
     this.bucket.spend(permits)
     return true
+  }
+
+  /** In the step in which they were taken: as if they had not been. */
+  restore(permits: number): void {
+    this.bucket.spend(-permits)
   }
 
   private wait(fiber: Fiber.Fiber<unknown, unknown>, permits: number): Effect.Effect<void> {

@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
-import * as Limiter from "../../../concurrency/Limiter.ts"
+import { RateLimiter } from "../../../concurrency/limiter/RateLimiter.ts"
 import { Circuit } from "./FetchCircuit.ts"
 import type { FetchError } from "../../FetchError.ts"
 import { Pace } from "./FetchPace.ts"
@@ -17,22 +17,21 @@ import { Slots } from "./FetchSlots.ts"
 
 /** Requests of the same rate share it; one of another rate is another count. */
 export class Rates {
-  private readonly limiters = new Map<string, Limiter.Limiter>()
+  private readonly limiters = new Map<string, RateLimiter>()
   /** By the object of a policy, so that its text is made once. */
-  private readonly known = new WeakMap<Rate, Limiter.Limiter>()
+  private readonly known = new WeakMap<Rate, RateLimiter>()
 
-  of(rate: Rate): Limiter.Limiter {
+  of(rate: Rate): RateLimiter {
     let limiter = this.known.get(rate)
     if (limiter === undefined) this.known.set(rate, (limiter = this.find(rate)))
     return limiter
   }
 
-  private find({ burst = 1, limit, per }: Rate): Limiter.Limiter {
-    const key = `${limit}/${Duration.toMillis(per)}/${burst}`
+  private find({ burst = 1, limit, per }: Rate): RateLimiter {
+    const millis = Duration.toMillis(per)
+    const key = `${limit}/${millis}/${burst}`
     let limiter = this.limiters.get(key)
-    if (limiter === undefined) {
-      this.limiters.set(key, (limiter = Effect.runSync(Limiter.rate({ limit, per, burst }))))
-    }
+    if (limiter === undefined) this.limiters.set(key, (limiter = new RateLimiter(limit, millis, burst)))
     return limiter
   }
 
