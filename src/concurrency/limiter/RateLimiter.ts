@@ -10,12 +10,13 @@ import * as Alarm from "../base/Alarm.ts"
 import { Bucket } from "../base/Bucket.ts"
 import { checkWhole } from "../base/Options.ts"
 import type { Stats } from "./Contract.ts"
+import type { Spending } from "../base/Spending.ts"
 import { OwnLimiter, type Use } from "./OwnLimiter.ts"
 import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 
-export class RateLimiter extends OwnLimiter {
+export class RateLimiter extends OwnLimiter implements Spending {
   private readonly limit: number
   private readonly per: number
   private readonly bucket: Bucket
@@ -53,7 +54,6 @@ export class RateLimiter extends OwnLimiter {
     )
   }
 
-  /** Takes the tokens if they are there and nobody waits for them. */
   spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
     checkWhole("Limiter: permits", permits, 0)
     if (this.waiting.size > 0) return false
@@ -64,7 +64,6 @@ export class RateLimiter extends OwnLimiter {
     return true
   }
 
-  /** In the step in which they were taken: as if they had not been. */
   restore(permits: number): void {
     this.bucket.spend(-permits)
   }

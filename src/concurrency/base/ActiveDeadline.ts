@@ -7,12 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Alarm from "../base/Alarm.ts"
-import * as Reason from "../base/Reason.ts"
-import * as Stack from "../base/Stack.ts"
-import { CurrentTask, type Node } from "../base/TaskNode.ts"
+import * as Alarm from "./Alarm.ts"
+import * as Reason from "./Reason.ts"
+import * as Stack from "./Stack.ts"
+import { CurrentTask, type Node } from "./TaskNode.ts"
 import { DeadlineExceeded, DeadlineOver, span } from "../DeadlineError.ts"
-import * as Wait from "../base/Wait.ts"
+import * as Wait from "./Wait.ts"
 
 /** The innermost deadline around a fiber. */
 export const Ambient: Context.Reference<Active | undefined> = Context.Reference("skein/Deadline/Ambient", {
