@@ -29,7 +29,9 @@ export const make = (codec: SchemaAST.AST): JsonReader => {
   }
   return (text, isShort = false) => {
     if (!isReady) prepare()
-    return !isShort && JsonText.hasLongInteger(text) ? apply(exact, JsonText.parse(text)) : apply(common, JSON.parse(text))
+    return !isShort && JsonText.hasLongInteger(text)
+      ? apply(exact, JsonText.parse(text))
+      : apply(common, JSON.parse(text))
   }
 }
 
