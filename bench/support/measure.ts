@@ -20,6 +20,8 @@ export interface Values {
 export interface Verdict {
   /** As in "≤ 0.6 × forkChild". */
   readonly text: string
+  /** The row that it is held against. */
+  readonly to?: string
   /** What decided: `value`, or `cpu` where the value was noisy. */
   readonly by: keyof Measured<unknown>
   readonly found: Measured<Spread>
@@ -107,8 +109,10 @@ export const judged = (
   if (found === undefined) return undefined
   const decides = by === undefined && found.cpu !== undefined && isNoisy(found.value) ? "cpu" : "value"
   const { median } = found[decides]!
+  const to = of ?? above ?? flat
   return {
     text: limit === Infinity ? "completes" : `${atMost ? "≤" : "≥"} ${bound}`,
+    ...(to !== undefined && { to }),
     by: decides,
     found,
     reached: limit === Infinity || (atMost ? median <= limit : median >= limit)
