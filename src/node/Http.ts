@@ -2,6 +2,7 @@
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
+import { constFalse } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
@@ -17,6 +18,7 @@ import { X509Certificate } from "node:crypto"
 import { Readable } from "node:stream"
 import { createSecureContext, getCACertificates } from "node:tls"
 import { checkWhole } from "../concurrency/base/Options.ts"
+import * as Direct from "../io/context/Direct.ts"
 import * as Wire from "../io/context/Wire.ts"
 import * as Host from "./Host.ts"
 import { Exchange } from "./http/HttpExchange.ts"
@@ -83,6 +85,7 @@ const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never
             ),
             Effect.succeed
           )
+    if (options.spans !== true) Direct.offered(client, direct(wayOf))
     return Wire.enforced(client)
   })
 
@@ -142,28 +145,53 @@ const encoded = (
     (cause) => new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, cause }) })
   )
 
+type Body = NonNullable<Undici.Dispatcher.DispatchOptions["body"]> | null
+
 const exchange = (
   way: Ways.Way,
   request: HttpClientRequest.HttpClientRequest,
   url: URL,
   headers: Headers.Headers,
-  body: NonNullable<Undici.Dispatcher.DispatchOptions["body"]> | null
+  body: Body
 ): Sending =>
   Effect.callback((resume) => {
-    const started = new Exchange(request, url, way.maxHeaders, resume)
-    const { method } = request
-    try {
-      const options = { origin: url.origin, path: url.pathname + url.search, method, headers, body }
-      started.proxy = way.dispatch(url, options, started)
-    } catch (cause) {
-      started.onResponseError(undefined, cause)
-    }
+    const started = start(way, request, url, headers, body, { wantsWhole: constFalse, receive: resume })
     return Effect.sync(() => {
       started.abort()
       // One whose turn never came was not begun, and nobody else closes it.
       if (body instanceof Readable) body.destroy()
     })
   })
+
+const start = (
+  way: Ways.Way,
+  request: HttpClientRequest.HttpClientRequest,
+  url: URL,
+  headers: Headers.Headers,
+  body: Body,
+  receiver: Direct.Receiver
+): Exchange => {
+  const started = new Exchange(request, url, way.maxHeaders, receiver)
+  const { method } = request
+  try {
+    const options = { origin: url.origin, path: url.pathname + url.search, method, headers, body }
+    started.proxy = way.dispatch(url, options, started)
+  } catch (cause) {
+    started.onResponseError(undefined, cause)
+  }
+  return started
+}
+
+/** Bodies that are there, and no other protocol. */
+const direct =
+  (wayOf: (wire: Wire.Wire) => Ways.Way): Direct.Direct =>
+  (request, url, wire, receiver) => {
+    const { body, headers } = request
+    if ((body._tag !== "Empty" && body._tag !== "Uint8Array") || headers["upgrade"] !== undefined) return undefined
+    const bytes = body._tag === "Empty" ? null : body.body
+    const started = start(wayOf(wire), request, url, headers, bytes, receiver)
+    return () => started.abort()
+  }
 
 /** To another protocol, as WebSocket: by Effect's own client, over the same connections. */
 const upgrade = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest): Sending => {

@@ -17,7 +17,6 @@ const Spec = Schema.Struct({
   bytes: Schema.Literals([1, 15, 40, 1_000_000]),
   maxRows: Int(1, 4),
   /** Whether commits wait for as many. */
-  fills: Schema.Boolean,
   /** Where an earlier run came to, and what it settled behind that. */
   watermark: Int(0, 3),
   ahead: Schema.Array(Int(2, 8)).check(Schema.isMaxLength(3)),
@@ -107,7 +106,6 @@ const play = (spec: Spec): void => {
   const fate = new Fate({
     window: { items: spec.items, bytes: spec.bytes },
     maxRows: spec.maxRows,
-    fills: spec.fills,
     sources: [{ resume: { position, ahead, reach: reachBefore } }],
     counts: before
   })
@@ -195,14 +193,13 @@ const play = (spec: Spec): void => {
     const isFull = window().length >= spec.items || (held() >= spec.bytes / 2 && window().length > 0)
     expect(fate.isFull).toBe(isFull)
     const toWrite = ready.filter(writes)
-    expect(fate.isReady).toBe(toWrite.length > 0)
     const rows = toWrite.reduce((sum, one) => sum + one.rows.length, 0)
     const count = toWrite.reduce((sum, one) => sum + one.elements.length, 0)
-    const isEnough = !spec.fills || rows >= spec.maxRows || count >= spec.items / 2
     const isStuck = isFull && !togethers().some((one) => one.state === "open" && one.elements.length > 0)
+    const isHeavy = held() >= spec.bytes
+    expect(fate.isEnough).toBe(closed || rows >= spec.maxRows || count >= spec.items / 2 || isHeavy || isStuck)
     const makesRoom = ready.length > 0 && (closed || isFull)
-    const isDue = toWrite.length > 0 ? isEnough || closed || held() >= spec.bytes || isStuck : makesRoom
-    expect(fate.isDue).toBe(isDue)
+    expect(fate.isDue).toBe(toWrite.length > 0 || makesRoom)
     expect(fate.isCommitting).toBe(batch !== undefined)
     expect(fate.isAtRest).toBe(batch === undefined && toWrite.length === 0 && !makesRoom)
   }
@@ -573,7 +570,7 @@ const playTree = ({ events, items, maxRows, sources }: typeof Tree.Type): void =
     }
     const { places } = fate.after({ units: [], rows: [] })
     expect(places.map(said)).toEqual(roots.map((root) => standing(root, isGone)))
-    expect(fate.isReady).toBe(ready.some((one) => one.rows.length > 0))
+    expect(fate.isDue).toBe(ready.some((one) => one.rows.length > 0) || (ready.length > 0 && fate.isFull))
   }
 
   const happen = ({ pick, what }: (typeof events)[number]): void => {

@@ -26,6 +26,8 @@ export interface Inlet extends Begins {
   readonly account?: Pick<Account<unknown, unknown, unknown, Position>, "settle" | "settled" | "mayPass"> | undefined
   /** Tells the source what is kept. */
   readonly settled: (position: Option.Option<Position>) => Effect.Effect<void, unknown, unknown>
+  /** Whether the source learns what is settled, and may give no more before it is. Default false. */
+  readonly waits?: boolean | undefined
 }
 
 /** What comes in by one element. */
@@ -96,6 +98,7 @@ const byAccount = <E, R>(source: Source<unknown, E, R, Position>): Effect.Effect
       isWhole: true,
       arrivals: account.elements,
       account,
+      waits: true,
       settled: () => Effect.void,
       keep: () => Effect.succeed({ ...nowhere, fingerprint })
     }
@@ -109,6 +112,7 @@ const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Spot):
   return {
     resume: { ...start, reach: Option.map(start.reach, ({ position }) => position) },
     arrivals: source.read(start.position, start.fingerprint),
+    waits: source.settled !== undefined,
     settled: (position) => {
       if (source.settled === undefined || Option.isNone(position) || isSame(position, told)) return Effect.void
       told = position

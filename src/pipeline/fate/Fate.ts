@@ -68,8 +68,6 @@ export interface FateOptions {
   readonly maxRows: number
   /** Whether what has nothing to write is committed at once, as somebody waits for it to settle. Default false. */
   readonly eager?: boolean | undefined
-  /** Whether a commit should wait for a batch of so many rows, as long as there is room for what fills it. Default false. */
-  readonly fills?: boolean | undefined
   /** Of earlier runs. */
   readonly counts: Counts
 }
@@ -81,7 +79,9 @@ export class Fate {
   readonly due: Signal = new Signal()
   /** Wakes who waits for room in the window. */
   readonly room: Signal = new Signal()
-  /** Wakes who lets time pass between commits. */
+  /** Wakes who waits for enough for a commit. */
+  readonly enough: Signal = new Signal()
+  /** Wakes who waits for that, or for a full window. */
   readonly pressed: Signal = new Signal()
   /** Of each source, in their order. */
   readonly windows: ReadonlyArray<Window>
@@ -91,8 +91,7 @@ export class Fate {
   private readonly flags = new Map<string, number>()
   private readonly maxRows: number
   private readonly eager: boolean
-  private readonly fills: boolean
-  private readonly half: number
+  private readonly share: number
   private readonly before: Counts
   private ready: Array<Unit> = []
   /** What is ready, in rows and in elements. */
@@ -108,7 +107,7 @@ export class Fate {
   private closed = false
   private replayed = 0
 
-  constructor({ counts, eager = false, fills = false, maxRows, sources, window }: FateOptions) {
+  constructor({ counts, eager = false, maxRows, sources, window }: FateOptions) {
     const budget = new Budget(window.bytes)
     const each = Math.max(1, Math.floor(window.items / sources.length))
     this.budget = budget
@@ -116,8 +115,7 @@ export class Fate {
     this.windows = sources.map((begins) => new Window({ ...begins, budget, quota: new Quota(each) }))
     this.maxRows = maxRows
     this.eager = eager
-    this.fills = fills
-    this.half = window.items / 2
+    this.share = window.items / 2
     this.before = counts
   }
 
@@ -177,16 +175,17 @@ export class Fate {
    * would wait for the other to settle.
    */
   isWhole(unit: Unit, step: string, path: string, may: boolean): boolean {
-    const { parts } = unit
-    if (may || parts !== undefined) {
-      // Who is in a batch is another one in the next run.
-      if (unit.window.isWhole || path.includes("+")) return true
-      const isOfStep = (one: { readonly step: string }) => one.step === step
-      const { before, windows } = parts ?? noParts
-      if (before.some(isOfStep) || windows.some((window) => isOfStep((window as Window).within!))) return false
-      if (may) return (unit.whole & this.flagOf(step)) !== 0
+    const { apart, parts, whole, window } = unit
+    const flag = this.flagOf(step)
+    const isApart =
+      (apart & flag) !== 0 || (may && (whole & flag) === 0) || parts?.before.some((one) => one.step === step) === true
+    // Who is in a batch is another one in the next run.
+    if (isApart && !window.isWhole && !path.includes("+")) {
+      // Said now, as what is to be read may have to wait for its turn.
+      unit.apart |= flag
+      return false
     }
-    unit.whole |= this.flagOf(step)
+    unit.whole |= flag
     return true
   }
 
@@ -339,8 +338,9 @@ export class Fate {
   /** Nothing will become complete any more. */
   close(): void {
     this.closed = true
-    this.due.wakeAll()
-    this.pressed.wakeAll()
+    this.due.wakeOne()
+    this.enough.wakeOne()
+    this.pressed.wakeOne()
   }
 
   get isClosed(): boolean {
@@ -362,24 +362,15 @@ export class Fate {
     return this.readyRows
   }
 
-  /** Whether something is to be written. */
-  get isReady(): boolean {
-    return this.ready.length > 0
-  }
-
-  /** Whether a commit should follow: enough is to be written, or nothing else makes room in the window. */
+  /** Whether there is something to commit. */
   get isDue(): boolean {
-    if (this.ready.length === 0) return this.hasQuiet
-    return !this.fills || this.closed || this.isEnough || this.isHeavy || this.isStuck
+    return this.ready.length > 0 || this.hasQuiet
   }
 
-  /** Half a window, so that the other half is filled while the commit is under way. */
-  private get isEnough(): boolean {
-    return this.readyRows >= this.maxRows || this.readyCount >= this.half
-  }
-
-  /** Nothing will become ready before there is room. A full window whose elements are still worked on gives more yet. */
-  private get isStuck(): boolean {
+  /** Whether a commit should wait for no more: half a window is left to be filled meanwhile, or nothing comes before there is room. */
+  get isEnough(): boolean {
+    if (this.closed || this.readyRows >= this.maxRows || this.readyCount >= this.share || this.isHeavy) return true
+    // A full window whose elements are still worked on gives more yet.
     return this.underway === 0 && this.isFull
   }
 
@@ -505,9 +496,11 @@ export class Fate {
   }
 
   private wakeCommitter(): void {
-    // The first that is ready begins the time that the committer waits for more.
-    if (this.ready.length === 1 || this.isDue) this.due.wakeOne()
-    if (this.isFull) this.pressed.wakeAll()
+    if (this.isDue) this.due.wakeOne()
+    if (this.isEnough) {
+      this.enough.wakeOne()
+      this.pressed.wakeOne()
+    } else if (this.isFull) this.pressed.wakeOne()
   }
 }
 

@@ -37,6 +37,8 @@ export class Unit {
   inner = 0
   /** Flags of the steps that made several whole elements of some of it, which settle with it. */
   whole = 0
+  /** Flags of the steps that made parts of some of it, which settle by themselves. */
+  apart = 0
   /** None for most. */
   parts: Parts | undefined = undefined
   /** Its fate is durable. */

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
 import { Gradient, type Outcome } from "../../concurrency/base/Gradient.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
+import { isWorthIt } from "../context/Backoff.ts"
 import type { Each, Range } from "../Step.ts"
 
 /** The most elements that may be worked on at once. */
@@ -63,5 +64,5 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>, policy: Each["policy"]): O
   if (failure === undefined || Cause.hasInterrupts(exit.cause)) return "unknown"
   if (failure.error instanceof Deadline.DeadlineExceeded) return "overload"
   const retry = policy?.retry
-  return retry !== undefined && retry.retryWhile?.(failure.error) !== false ? "overload" : "unknown"
+  return retry !== undefined && isWorthIt(retry, failure.error) ? "overload" : "unknown"
 }
