@@ -256,6 +256,8 @@ export class Belt implements Station {
     stretch.next = at + 1
     if (stretch.next === stretch.to) lane.take()
     this.left -= 1
+    // Some may rest though there was more to do, as fewer may work than there are.
+    if (this.isDone) this.tellAll()
     this.working += 1
     this.tallies[0]!.taken += 1
     hand.take(stretch, at)
