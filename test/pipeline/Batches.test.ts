@@ -110,7 +110,7 @@ describe("P2 a sink that prefers a batch", () => {
     expect(
       sizes(sink)
         .slice(0, -1)
-        .every((size) => size >= 20)
+        .every((size) => size >= 10)
     ).toBe(true)
   })
 

@@ -365,7 +365,8 @@ export class Belt implements Station {
       if (at !== stretch!.done) return
       stretch!.done = this.doneFrom(stretch!.block, at + 1, stretch!.to)
     } else this.note(stretch!.block, at)
-    if (this.isTaking) return
+    // What is done with a whole range goes on at once, unless its memory is needed.
+    if (this.isTaking && !this.fate.isHeavy) return
     const isDone = this.working === 0 && this.left === 0
     if (isDone || this.fate.isHeavy || this.ready(stretch!) >= portion) this.passOn()
     else this.passLater()
@@ -407,7 +408,7 @@ export class Belt implements Station {
   }
 
   private passOn(): void {
-    if (this.isPassing) return
+    if (this.isPassing || (this.line.length === 0 && this.done.length === 0)) return
     this.isPassing = true
     try {
       for (let head = this.line.at(0); head !== undefined; head = this.line.at(0)) {
