@@ -129,7 +129,7 @@ export class Group<A, E> implements Owner, Listed {
 
   /** S1: completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
   run<R>(body: Effect.Effect<A, E, R>): Effect.Effect<void> {
-    return Effect.onExit(
+    return Effect.onExitPrimitive(
       Wait.callback<void>("the tasks of its group", (resume) => {
         this.end = () => resume(Effect.void)
         this.siblings.add(this)
@@ -140,7 +140,7 @@ export class Group<A, E> implements Owner, Listed {
         )
         this.launch(this.body, body as Effect.Effect<A, E>, context)
       }),
-      (exit) => (Exit.isSuccess(exit) ? Effect.void : this.abandoned(exit.cause))
+      (exit) => (Exit.isSuccess(exit) ? undefined : this.abandoned(exit.cause))
     )
   }
 
