@@ -430,8 +430,7 @@ const first = <A, E>(task: Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launc
 const started = <A, E>(task: Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
   if (task.fiber !== undefined) return
   task.fiber = fiber
-  if (onEnd !== undefined) fiber.addObserver((exit) => onEnd(task, exit))
-  fiber.addObserver(ender(task))
+  fiber.addObserver(onEnd === undefined ? ender(task) : enderWith(task, onEnd))
   task.tell("started")
 }
 
@@ -440,3 +439,11 @@ const ender =
   (task: Node<any, any>) =>
   (exit: Exit.Exit<any, any>): void =>
     (task.owner as Group<any, any>).ended(task, exit)
+
+/** One observer for both: a fiber has room for one, and a second takes as much as the task. */
+const enderWith =
+  (task: Node<any, any>, onEnd: NonNullable<Launch["onEnd"]>) =>
+  (exit: Exit.Exit<any, any>): void => {
+    onEnd(task, exit)
+    ;(task.owner as Group<any, any>).ended(task, exit)
+  }
