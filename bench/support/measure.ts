@@ -107,7 +107,8 @@ export const judged = (
           ? [against(own, rows(flat), factor), `factor ${number} to ${flat}`]
           : [both(own, (sample) => sample, spread), number]
   if (found === undefined) return undefined
-  const decides = by === undefined && found.cpu !== undefined && isNoisy(found.value) ? "cpu" : "value"
+  const decides =
+    found.cpu !== undefined && (by === "cpu" || (by === undefined && isNoisy(found.value))) ? "cpu" : "value"
   const { median } = found[decides]!
   const to = of ?? above ?? flat
   return {

@@ -24,7 +24,8 @@ it("spreads values by their quartiles", () => {
 })
 
 it("calls noisy what lies further apart than a tenth", () => {
-  expect(isNoisy(spread([1, 1, 1, 5]))).toBe(true)
+  expect(isNoisy(spread([8, 9.5, 10, 10.6, 12]))).toBe(true)
+  expect(isNoisy(spread([8, 9.6, 10, 10.5, 12]))).toBe(false)
   expect(isNoisy(spread([100, 99, 101, 500, 100]))).toBe(false)
 })
 
@@ -91,6 +92,9 @@ it("lets CPU time decide where the clock is noisy, and only there", async () => 
   expect(await verdictsOf({ limit: 12 }, giving(...calm))).toEqual([{ by: "value", reached: true, text: "≤ 12" }])
   expect(await verdictsOf({ limit: 12, by: "clock" }, giving(...noisy))).toEqual([
     { by: "value", reached: false, text: "≤ 12" }
+  ])
+  expect(await verdictsOf({ limit: 12, by: "cpu" }, giving(...calm))).toEqual([
+    { by: "cpu", reached: false, text: "≤ 12" }
   ])
   const without = noisy.map(({ value }) => value)
   expect(await verdictsOf({ limit: 12 }, giving(...without))).toEqual([{ by: "value", reached: false, text: "≤ 12" }])

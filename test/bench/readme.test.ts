@@ -7,7 +7,7 @@ import { merged, read, type Run, textOf } from "../../bench/support/results.ts"
 
 const bench = resolve(import.meta.dirname, "../../bench")
 
-const values = (median: number) => ({ median, min: median, max: median, samples: [median] })
+const values = (median: number) => ({ median, min: median / 2, max: 2 * median, samples: [median] })
 const same = (median: number) => ({ low: median, median, high: median })
 
 const rows: ReadonlyArray<Result> = [
