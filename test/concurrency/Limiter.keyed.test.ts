@@ -226,7 +226,7 @@ describe("Limiter.perKey", { timeout: 300_000 }, () => {
       tryWithPermits: (permits) => inner.tryWithPermits(permits),
       stats: inner.stats
     })
-    const kinds = [
+    const kinds: ReadonlyArray<() => Effect.Effect<Limiter.Limiter>> = [
       () => Limiter.concurrency(2),
       () => Limiter.rate({ limit: 1, per: "1 second", burst: 3 }),
       () => Limiter.adaptive({ min: 1, max: 2 }),
@@ -246,7 +246,7 @@ describe("Limiter.perKey", { timeout: 300_000 }, () => {
         Effect.gen(function* () {
           const hosts = yield* Limiter.perKey((key: number) => {
             log.push(`made ${key}`)
-            return Effect.map<Limiter.Limiter, Limiter.Limiter, never, never>(kinds[key % kinds.length]!(), as)
+            return Effect.map(kinds[key % kinds.length]!(), as)
           })
           for (let i = 0; i < 60; i++) {
             log.push(`use ${i}`)
