@@ -192,8 +192,8 @@ export const cleanup: {
     effect: Effect.Effect<A, E, R>,
     f: (reason: Option.Option<Reason>) => Effect.Effect<X, never, XR>
   ): Effect.Effect<A, E, R | XR> =>
-    Effect.onExit(effect, (exit) =>
-      exit._tag === "Failure" && Cause.hasInterrupts(exit.cause) ? Effect.asVoid(f(reasonOf(exit.cause))) : Effect.void
+    Effect.onExitPrimitive(effect, (exit) =>
+      exit._tag === "Failure" && Cause.hasInterrupts(exit.cause) ? Effect.asVoid(f(reasonOf(exit.cause))) : undefined
     )
 )
 

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { Limiter } from "skein"
+import { chance } from "../../src/testing/sim/Decider.ts"
 import { Choices, Interrupt, Leaks, Sim } from "skein/testing"
 
 const schedules = process.env["SKEIN_DEEP"] === undefined ? 1000 : 20_000
@@ -216,6 +217,47 @@ describe("Limiter.perKey", { timeout: 300_000 }, () => {
       return yield* kept
     })
     expect(value(program)).toBe(450)
+  })
+
+  it("S30 are forgotten at the same uses, whether a limiter tells at once or has to be asked", () => {
+    const asking = (inner: Limiter.Limiter): Limiter.Limiter => ({
+      withPermit: (effect) => inner.withPermit(effect),
+      withPermits: (permits) => inner.withPermits(permits),
+      tryWithPermits: (permits) => inner.tryWithPermits(permits),
+      stats: inner.stats
+    })
+    const kinds: ReadonlyArray<() => Effect.Effect<Limiter.Limiter>> = [
+      () => Limiter.concurrency(2),
+      () => Limiter.rate({ limit: 1, per: "1 second", burst: 3 }),
+      () => Limiter.adaptive({ min: 1, max: 2 }),
+      () => Effect.map(Limiter.rate({ limit: 1, per: "3 seconds" }), (rate) => Limiter.all(rate)),
+      () =>
+        Effect.map(
+          Limiter.perKey(() => Limiter.concurrency(1)),
+          (keyed) => keyed.of("inner")
+        )
+    ]
+    /** At which of the uses which limiter was made anew, as its key was forgotten. */
+    const made = (seed: number, as: (inner: Limiter.Limiter) => Limiter.Limiter) => {
+      const next = chance(seed)
+      const below = (n: number) => Math.floor(next() * n)
+      const log: Array<string> = []
+      return value(
+        Effect.gen(function* () {
+          const hosts = yield* Limiter.perKey((key: number) => {
+            log.push(`made ${key}`)
+            return Effect.map(kinds[key % kinds.length]!(), as)
+          })
+          for (let i = 0; i < 60; i++) {
+            log.push(`use ${i}`)
+            yield* hosts.withPermit(below(12))(Effect.void)
+            if (below(3) === 0) yield* Effect.sleep(below(4000))
+          }
+          return log
+        })
+      )
+    }
+    for (let seed = 1; seed <= 15; seed++) expect(made(seed, (inner) => inner)).toEqual(made(seed, asking))
   })
 
   it("S30 keeps no more than what is in use or not idle yet, and a few, however long it runs", () => {

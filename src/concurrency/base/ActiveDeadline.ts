@@ -56,7 +56,7 @@ export const start = <A, E, R, A2, E2>(
   }
   const deadline = new Active(parent, clock, outer, millis, name)
   if (millis <= 0) return ended(deadline)
-  return Effect.onExit(
+  return Effect.onExitPrimitive(
     Wait.callback<A | A2, E | E2>("what its deadline bounds", (resume) =>
       deadline.run(
         Effect.withFiber((fiber) => {
@@ -66,7 +66,7 @@ export const start = <A, E, R, A2, E2>(
         (exit) => resume(deadline.verdict(exit, ended))
       )
     ),
-    (exit) => (Exit.isFailure(exit) ? deadline.abandon(exit.cause) : Effect.void)
+    (exit) => (Exit.isFailure(exit) ? deadline.abandon(exit.cause) : undefined)
   )
 }
 

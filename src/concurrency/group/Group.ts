@@ -132,7 +132,7 @@ export class Group<A, E> implements Owner, Listed {
 
   /** S1: completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
   run<R>(body: Effect.Effect<A, E, R>): Effect.Effect<void> {
-    return Effect.onExit(
+    return Effect.onExitPrimitive(
       Wait.callback<void>("the tasks of its group", (resume) => {
         this.end = () => resume(Effect.void)
         this.siblings.add(this)
@@ -143,7 +143,7 @@ export class Group<A, E> implements Owner, Listed {
         )
         this.launch(this.body, body as Effect.Effect<A, E>, context)
       }),
-      (exit) => (Exit.isSuccess(exit) ? Effect.void : this.abandoned(exit.cause))
+      (exit) => (Exit.isSuccess(exit) ? undefined : this.abandoned(exit.cause))
     )
   }
 
@@ -425,8 +425,7 @@ const first = <A, E>(task: Node<A, E>, effect: Effect.Effect<A, E>, onEnd: Launc
 const started = <A, E>(task: Node<A, E>, fiber: Fiber.Fiber<A, E>, onEnd: Launch["onEnd"]): void => {
   if (task.fiber !== undefined) return
   task.fiber = fiber
-  if (onEnd !== undefined) fiber.addObserver((exit) => onEnd(task, exit))
-  fiber.addObserver(ender(task))
+  fiber.addObserver(onEnd === undefined ? ender(task) : enderWith(task, onEnd))
   task.tell("started")
 }
 
@@ -435,3 +434,11 @@ const ender =
   (task: Node<any, any>) =>
   (exit: Exit.Exit<any, any>): void =>
     (task.owner as Group<any, any>).ended(task, exit)
+
+/** One observer for both: a fiber has room for one, and a second takes as much as the task. */
+const enderWith =
+  (task: Node<any, any>, onEnd: NonNullable<Launch["onEnd"]>) =>
+  (exit: Exit.Exit<any, any>): void => {
+    onEnd(task, exit)
+    ;(task.owner as Group<any, any>).ended(task, exit)
+  }

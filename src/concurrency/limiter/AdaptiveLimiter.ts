@@ -64,6 +64,10 @@ export class AdaptiveLimiter extends OwnLimiter {
     return this.permits.stats
   }
 
+  override inUseNow(): number {
+    return this.permits.inUseNow()
+  }
+
   /** Who waited for more than `min` might wait for ever: those behind, whose success would raise the limit, wait too. */
   private check(permits: number): void {
     if (permits > this.min) throw new TooManyPermits({ asked: permits, limit: this.min })

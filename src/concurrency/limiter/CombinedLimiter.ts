@@ -1,8 +1,9 @@
 /** The limiter behind `Limiter.all`: permits of several, taken one after the other. */
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import type { Limiter, Stats } from "./Contract.ts"
-import { attempt, OwnLimiter, type Take, type Taken, type Use } from "./OwnLimiter.ts"
+import { attempt, inUseNow, OwnLimiter, type Take, type Taken, type Use } from "./OwnLimiter.ts"
 
 export class CombinedLimiter extends OwnLimiter {
   private readonly limiters: ReadonlyArray<Limiter>
@@ -23,6 +24,11 @@ export class CombinedLimiter extends OwnLimiter {
         ? use(each(takes))
         : attempt(this.limiters[index]!, permits, (take) => ask(index + 1, [...takes, take]))
     return ask(0, [])
+  }
+
+  override inUseNow(fiber: Fiber.Fiber<unknown, unknown>): number | undefined {
+    const all = this.limiters.map((limiter) => inUseNow(limiter, fiber))
+    return all.reduce((most, one) => (most === undefined || one === undefined ? undefined : Math.max(most, one)), 0)
   }
 
   /** Of each the worst: the least limit, the most in use, all who wait. */

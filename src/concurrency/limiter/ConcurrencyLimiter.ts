@@ -87,6 +87,10 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
     })
   }
 
+  override inUseNow(): number {
+    return this.gate.used
+  }
+
   /** Whether an effect that wants a permit has to wait now. */
   get isFull(): boolean {
     return this.gate.isFull

@@ -1,9 +1,10 @@
 /** The limiters behind `Limiter.perKey`: one for each key that is in use, made when first needed and dropped when idle. */
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import { ConcurrencyLimiter } from "./ConcurrencyLimiter.ts"
 import type { Limiter, Stats } from "./Contract.ts"
-import { attempt, OwnLimiter, type Use } from "./OwnLimiter.ts"
+import { attempt, inUseNow, OwnLimiter, type Use } from "./OwnLimiter.ts"
 
 /** S30: found, made and dropped by its key in single steps, and never while somebody uses it. */
 interface Entry<K> {
@@ -31,8 +32,9 @@ export class KeyedLimiter<K> {
     return new LimiterOfKey((use) => this.use(key, use))
   }
 
-  withPermit(key: K): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> {
-    return this.of(key).withPermit
+  withPermit(key: K) {
+    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      this.use(key, (limiter) => limiter.withPermits(1)(effect))
   }
 
   get stats(): Effect.Effect<ReadonlyMap<K, Stats>> {
@@ -50,14 +52,14 @@ export class KeyedLimiter<K> {
   }
 
   private use<A, E, R>(key: K, f: (limiter: Limiter) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.suspend(() => {
+    return Effect.withFiber((fiber) => {
       let entry: Entry<K> | undefined
       return Effect.onExitPrimitive(
         Effect.suspend(() => {
           entry = this.enter(key)
           return entry.limiter === undefined ? Effect.flatMap(this.made(entry), f) : f(entry.limiter)
         }),
-        () => entry && this.leave(entry)
+        () => entry && this.leave(entry, fiber)
       )
     })
   }
@@ -89,22 +91,40 @@ export class KeyedLimiter<K> {
     )
   }
 
-  private leave(entry: Entry<K>): Effect.Effect<unknown> | undefined {
+  private leave(entry: Entry<K>, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<unknown> | undefined {
     if (--entry.users > 0) return undefined
     this.unused.add(entry)
-    const look = this.look(entry)
-    return this.unused.size === 1 ? look : Effect.andThen(look, this.drop(looks))
+    return this.forget(entry, this.unused.size === 1 ? 0 : looks, fiber)
   }
 
-  /** Looks at so many of those that were looked at longest ago: more than one, so that idle ones cannot pile up. */
-  private drop(looks: number): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const [first] = this.unused
-      if (first === undefined || looks === 0) return Effect.void
-      this.unused.delete(first)
-      this.unused.add(first)
-      return Effect.andThen(this.look(first), this.drop(looks - 1))
-    })
+  /**
+   * Forgets it if it is idle, and so do so many of those that were looked at longest ago: more than one, so that idle ones
+   * cannot pile up. An effect only where a limiter has to be asked: a tenth of what a permit of a key costs.
+   */
+  private forget(
+    entry: Entry<K> | undefined,
+    more: number,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Effect.Effect<unknown> | undefined {
+    if (entry === undefined) return undefined
+    const rest = () => (more === 0 ? undefined : this.forget(this.longestUnused(), more - 1, fiber))
+    const inUse = entry.limiter === undefined ? 0 : inUseNow(entry.limiter, fiber)
+    if (inUse === undefined)
+      return Effect.andThen(
+        this.look(entry),
+        Effect.suspend(() => rest() ?? Effect.void)
+      )
+    if (inUse === 0) this.dropUnused(entry, entry.uses)
+    return rest()
+  }
+
+  /** The one that was looked at longest ago; now it is the last. */
+  private longestUnused(): Entry<K> | undefined {
+    const [first] = this.unused
+    if (first === undefined) return undefined
+    this.unused.delete(first)
+    this.unused.add(first)
+    return first
   }
 
   /** What is known of it; nothing, if it was idle and is dropped for that. */
@@ -146,6 +166,11 @@ class LimiterOfKey extends OwnLimiter {
 
   get stats(): Effect.Effect<Stats> {
     return this.use((limiter) => limiter.stats)
+  }
+
+  /** It may have to be made first. */
+  override inUseNow(): undefined {
+    return undefined
   }
 }
 

@@ -25,6 +25,9 @@ export abstract class OwnLimiter implements Limiter {
 
   abstract get stats(): Effect.Effect<Stats>
 
+  /** What `stats` says of it, where that is known at once. */
+  abstract inUseNow(fiber: Fiber.Fiber<unknown, unknown>): number | undefined
+
   readonly withPermit = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => this.withPermits(1)(effect)
 
   tryWithPermits(permits: number) {
@@ -53,5 +56,9 @@ export const attempt = <A, E, R>(
   limiter instanceof OwnLimiter
     ? limiter.attempt(permits, use)
     : Effect.map(limiter.tryWithPermits(permits)(use(() => nothing)), Option.flatten)
+
+/** How many of its permits are in use, where that is known at once. */
+export const inUseNow = (limiter: Limiter, fiber: Fiber.Fiber<unknown, unknown>): number | undefined =>
+  limiter instanceof OwnLimiter ? limiter.inUseNow(fiber) : undefined
 
 const nothing: Taken = { undo: () => {}, end: () => {} }

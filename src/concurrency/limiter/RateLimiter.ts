@@ -44,14 +44,18 @@ export class RateLimiter extends OwnLimiter implements Spending {
   }
 
   get stats(): Effect.Effect<Stats> {
-    return Effect.clockWith((clock) =>
-      Effect.sync(() => ({
+    return Effect.withFiber((fiber) =>
+      Effect.succeed({
         limit: this.limit,
-        inUse: this.bucket.missing(Alarm.now(clock)),
+        inUse: this.inUseNow(fiber),
         waiting: this.waiting.size,
         borrowers: new Map<string, number>()
-      }))
+      })
     )
+  }
+
+  override inUseNow(fiber: Fiber.Fiber<unknown, unknown>): number {
+    return this.bucket.missing(Alarm.now(fiber.getRef(Clock.Clock)))
   }
 
   spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {

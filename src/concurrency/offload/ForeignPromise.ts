@@ -19,7 +19,7 @@ import * as Wait from "../base/Wait.ts"
 export const awaited = <A>(work: Work<A>, limiter: Limiter | undefined): Effect.Effect<A, OffloadError> =>
   limited(
     limiter,
-    Effect.onExit(work.run, (exit) => (isCancelled(exit) ? work.stop(exit.cause) : Effect.void))
+    Effect.onExitPrimitive(work.run, (exit) => (isCancelled(exit) ? work.stop(exit.cause) : undefined))
   )
 
 /**
@@ -29,13 +29,13 @@ export const awaited = <A>(work: Work<A>, limiter: Limiter | undefined): Effect.
 export const abandonable = <A>(work: Work<A>, limiter: Limiter | undefined): Effect.Effect<A, OffloadError> =>
   Effect.withFiber((parent) => {
     let fiber: Fiber.Fiber<A, OffloadError> | undefined
-    return Effect.onExit(
+    return Effect.onExitPrimitive(
       Wait.callback<A, OffloadError>("a promise", (resume) => {
         fiber = Effect.runForkWith(parent.context)(limited(limiter, work.run))
         fiber.addObserver(resume)
       }),
       (exit) => {
-        if (fiber === undefined || !isCancelled(exit)) return Effect.void
+        if (fiber === undefined || !isCancelled(exit)) return undefined
         if (work.hasStarted) return work.leave(exit.cause)
         fiber.interruptUnsafe()
         return Effect.asVoid(Fiber.await(fiber))

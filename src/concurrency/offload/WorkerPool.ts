@@ -100,7 +100,7 @@ export class WorkerPool {
       const call = new Call(job, args)
       if (this.closed) return Effect.die(new PoolClosed({ pool: this.settings.name, job }))
       const woken = waiting(fiber, () => `"${job}" in pool "${this.settings.name}"`)
-      return Effect.onExit(
+      return Effect.onExitPrimitive(
         Wait.callback<unknown, OffloadError | WorkerCrashed>("a worker thread", (resume) => {
           call.resume = resume
           this.submit(call)
@@ -110,7 +110,7 @@ export class WorkerPool {
             return Effect.ensuring(this.cancel(call, fiber), Effect.sync(woken))
           }
           woken()
-          return Effect.void
+          return undefined
         }
       )
     })
