@@ -42,8 +42,8 @@ export interface Goal {
   readonly of?: string
   readonly above?: string
   readonly flat?: string
-  /** By the clock even where it is noisy: most of the time is waiting. Else CPU time decides there. */
-  readonly by?: "clock"
+  /** What it is judged by, where there is reason: waiting is no CPU time, and one round does not tell whether it was a calm one. */
+  readonly by?: "clock" | "cpu"
 }
 
 /** Thrown when a workload did not do its work: its time means nothing. */

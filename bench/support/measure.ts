@@ -20,6 +20,8 @@ export interface Values {
 export interface Verdict {
   /** As in "≤ 0.6 × forkChild". */
   readonly text: string
+  /** The row that it is held against. */
+  readonly to?: string
   /** What decided: `value`, or `cpu` where the value was noisy. */
   readonly by: keyof Measured<unknown>
   readonly found: Measured<Spread>
@@ -105,10 +107,13 @@ export const judged = (
           ? [against(own, rows(flat), factor), `factor ${number} to ${flat}`]
           : [both(own, (sample) => sample, spread), number]
   if (found === undefined) return undefined
-  const decides = by === undefined && found.cpu !== undefined && isNoisy(found.value) ? "cpu" : "value"
+  const decides =
+    found.cpu !== undefined && (by === "cpu" || (by === undefined && isNoisy(found.value))) ? "cpu" : "value"
   const { median } = found[decides]!
+  const to = of ?? above ?? flat
   return {
     text: limit === Infinity ? "completes" : `${atMost ? "≤" : "≥"} ${bound}`,
+    ...(to !== undefined && { to }),
     by: decides,
     found,
     reached: limit === Infinity || (atMost ? median <= limit : median >= limit)
