@@ -409,6 +409,32 @@ describe("P16 a source that keeps elements until they are settled", () => {
     expect(heard).toEqual([3, 4, 5, 6].map((n) => [n, n]))
   })
 
+  it("may give no more before that: what is filtered is settled as well, and nothing waits for more to commit", () => {
+    const store = Store.make<number>()
+    let settled = 0
+    const heard = (n: number): Effect.Effect<void> =>
+      Effect.suspend(() => (n - settled <= 2 ? Effect.void : Effect.andThen(Effect.sleep(1), heard(n))))
+    const source: Source.Source<number, never, never, number> = {
+      ...numbers(30),
+      read: (from) =>
+        numbers(30)
+          .read(from)
+          .pipe(
+            Stream.rechunk(1),
+            Stream.tap(({ value }) => heard(value))
+          ),
+      settled: (upTo) => Effect.sync(() => void (settled = upTo))
+    }
+    const job = Pipeline.from(source).pipe(
+      Pipeline.filter((n) => n % 5 === 0),
+      Pipeline.batch(2),
+      Pipeline.flatMap((pair) => pair),
+      Pipeline.to(store.table)
+    )
+    valueOf(Store.given(store)(Effect.timeoutOption(Pipeline.run(job, { name: "waits" }), "1 minute")))
+    expect(store.rows).toEqual([5, 10, 15, 20, 25, 30])
+  })
+
   it("is told nothing by a replay and by `collect`", async () => {
     const store = Store.make<number>()
     const { heard, source } = told(store)
