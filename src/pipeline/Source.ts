@@ -17,7 +17,8 @@ import { Attempt } from "./context/Attempt.ts"
 import { changes } from "./context/Changes.ts"
 import type { NewItem } from "./context/FrontierStore.ts"
 import type { Fingerprint } from "./context/Place.ts"
-import { portions } from "./flow/Portions.ts"
+import { through } from "./context/Portion.ts"
+import { positioned } from "./flow/Portions.ts"
 import { weigh } from "./flow/Weigh.ts"
 import { storeOf } from "./frontier/Adding.ts"
 import { depthOf, encoder, type FrontierPosition } from "./frontier/Items.ts"
@@ -172,10 +173,9 @@ export const list = <A>(
       ? Effect.map(sha256(items.slice(0, Number(kept["count"]))), (sha256) => changes(kept, { ...kept, sha256 }))
       : Effect.map(list(items, options).fingerprint(upTo), (now) => changes(kept, now)),
   read: (after) =>
-    portions(
+    positioned(
       items as ReadonlyArray<A>,
-      Option.getOrElse(after, () => 0),
-      (value, i) => ({ value, position: i + 1, bytes: weigh(value) })
+      Option.getOrElse(after, () => 0)
     )
 })
 
@@ -221,7 +221,7 @@ export const provide = <A, E, R, P, S>(
     changed: source.changed && ((...given) => Effect.provideContext(source.changed!(...given), context)),
     places: source.places && Effect.provideContext(source.places, context),
     settled: source.settled && ((upTo) => Effect.provideContext(source.settled!(upTo), context)),
-    read: (after, kept) => Stream.provideContext(source.read(after, kept), context)
+    read: (after, kept) => through(source.read(after, kept), (stream) => Stream.provideContext(stream, context))
   }
 }
 

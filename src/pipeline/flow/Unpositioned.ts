@@ -1,9 +1,11 @@
 /** What is read once, from its beginning. */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { NoPosition, Source } from "../Source.ts"
-import { portions } from "./Portions.ts"
+import { elementsOf } from "../context/Portion.ts"
+import { slices } from "./Portions.ts"
 import { weigh } from "./Weigh.ts"
 
 /** A source without positions, of any stream. */
@@ -12,12 +14,15 @@ export const unpositioned = <A, E, R>(stream: Stream.Stream<A, E, R>): Source<A,
   resumable: false,
   size: Effect.succeed(Option.none()),
   fingerprint: () => Effect.succeed({}),
-  read: () => Stream.map(stream, (value) => ({ value, position: nowhere, bytes: weigh(value) }))
+  read: () =>
+    elementsOf(
+      Stream.mapArray(stream, (values) => Arr.of({ values, positionOf: () => nowhere, bytes: values.map(weigh) }))
+    )
 })
 
 /** Closes a generator that is not read to its end, as `for … of` does. */
 export const ofIterable = <A>(items: Iterable<A>): Stream.Stream<A> => {
-  if (Array.isArray(items)) return portions<A, A>(items, 0, (item) => item)
+  if (Array.isArray(items)) return slices<A>(items, 0)
   const begun = Effect.sync(() => {
     const iterator = items[Symbol.iterator]()
     let isOpen = true

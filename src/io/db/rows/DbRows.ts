@@ -12,6 +12,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { changes } from "../../../pipeline/context/Changes.ts"
+import { elementsOf, type Portion } from "../../../pipeline/context/Portion.ts"
 import type { Element, Fingerprint, Settled } from "../../../pipeline/Source.ts"
 import { DbError, fromSqlError } from "../../DbError.ts"
 import type { Db } from "../Contract.ts"
@@ -51,30 +52,27 @@ export const read = <A, I extends object>(
   rows: Rows<A, I>,
   after: Option.Option<RowPosition>
 ): Stream.Stream<Element<A, RowPosition>, DbError> =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const reader = yield* readerOf(db, rows)
-      yield* reader.checkNulls
-      const last = yield* reader.last
-      if (Option.isNone(last)) return Stream.empty
-      const passed = Passed.from(Option.getOrNull(after))
-      return Stream.paginate({ after, limit: firstPage }, ({ after, limit }) =>
-        Effect.map(reader.page(after, last.value, limit), ({ elements, isLast }) => {
-          let bytes = 1
-          for (const { bytes: weight, position } of elements) {
-            bytes += weight
-            passed.add(position)
-          }
-          const end = elements.at(-1)
-          const next = Option.map(Option.fromUndefinedOr(isLast ? undefined : end), ({ position }) => ({
-            after: Option.some(position),
-            limit: nextPage(limit, bytes / elements.length)
-          }))
-          return [elements, next] as const
-        })
-      )
-    })
-  )
+  Effect.gen(function* () {
+    const reader = yield* readerOf(db, rows)
+    yield* reader.checkNulls
+    const last = yield* reader.last
+    if (Option.isNone(last)) return Stream.empty
+    const passed = Passed.from(Option.getOrNull(after))
+    return Stream.paginate({ after, limit: firstPage }, ({ after, limit }) =>
+      Effect.map(reader.page(after, last.value, limit), ({ bytes, isLast, positions, values }) => {
+        let all = 1
+        for (const weight of bytes) all += weight
+        for (const position of positions) passed.add(position)
+        const end = positions.at(-1)
+        const next = Option.map(Option.fromUndefinedOr(isLast ? undefined : end), (position) => ({
+          after: Option.some(position),
+          limit: nextPage(limit, all / values.length)
+        }))
+        const portion: Portion<A, RowPosition> = { values, positionOf: (index) => positions[index]!, bytes }
+        return [values.length === 0 ? [] : [portion], next] as const
+      })
+    )
+  }).pipe(Stream.unwrap, elementsOf)
 
 /** Few at first, as nobody knows how large they are. More than a thousand do not get faster, and keep the thread for longer. */
 const firstPage = 64
@@ -134,9 +132,9 @@ export const size = <A, I extends object>(db: Db, rows: Rows<A, I>): Effect.Effe
     if (Option.isNone(count)) return count
     const last = yield* reader.last
     if (Option.isNone(last)) return Option.none()
-    const { elements } = yield* reader.page(Option.none(), last.value, firstPage)
-    const bytes = elements.reduce((sum, { bytes }) => sum + bytes, 0)
-    return elements.length === 0 ? Option.none() : Option.some((count.value * bytes) / elements.length)
+    const { bytes } = yield* reader.page(Option.none(), last.value, firstPage)
+    const all = bytes.reduce((sum, weight) => sum + weight, 0)
+    return bytes.length === 0 ? Option.none() : Option.some((count.value * all) / bytes.length)
   })
 
 interface Reader<A> {
@@ -156,7 +154,9 @@ interface Reader<A> {
 }
 
 interface Page<A> {
-  readonly elements: ReadonlyArray<Element<A, RowPosition>>
+  readonly values: ReadonlyArray<A>
+  readonly positions: ReadonlyArray<RowPosition>
+  readonly bytes: ReadonlyArray<number>
   readonly isLast: boolean
 }
 
@@ -297,7 +297,9 @@ const readerOf = <A, I extends object>(
             // One more, to see whether it is tied with the last one.
             [` LIMIT ${limit + 1}) AS p WINDOW w AS (ORDER BY ${order}) ORDER BY ${order}`]
           )
-          const elements: Array<Element<A, RowPosition>> = []
+          const values: Array<A> = []
+          const positions: Array<RowPosition> = []
+          const bytes: Array<number> = []
           for (const row of found) {
             const position = positionOf(row)
             if (position instanceof DbError) return yield* position
@@ -306,14 +308,16 @@ const readerOf = <A, I extends object>(
                 `several rows have the same key ${keyText(by, position)}, so that none of them can be found again. Add a column to \`by\` that tells them apart`
               )
             }
-            if (elements.length === limit) break
+            if (values.length === limit) break
             const value = decoder.decode(row)
             if (Result.isFailure(value)) {
               return yield* refused(`row ${keyText(by, position)} is not as the schema says: ${value.failure}`)
             }
-            elements.push({ value: value.success, position, bytes: decoder.bytes(row) })
+            values.push(value.success)
+            positions.push(position)
+            bytes.push(decoder.bytes(row))
           }
-          return { elements, isLast: found.length <= limit }
+          return { values, positions, bytes, isLast: found.length <= limit }
         }).pipe(Effect.mapError(failed))
       },
       keys: (after, upTo) =>

@@ -14,9 +14,11 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ColumnMetaData, DecodedArray, ParquetParsers, ParquetScan } from "hyparquet"
 import { changes } from "../../../pipeline/context/Changes.ts"
-import type { Element, Source } from "../../../pipeline/Source.ts"
+import { Columns, elementsOf, type Portion } from "../../../pipeline/context/Portion.ts"
+import type { Source } from "../../../pipeline/Source.ts"
 import { FilesError } from "../../FilesError.ts"
 import { Refusal } from "../Format.ts"
+import type { Portions } from "../read/Bytes.ts"
 import { fingerprint } from "../read/FileFingerprint.ts"
 import { checkEnd, readAt } from "../TextFile.ts"
 import { misfit } from "./Misfit.ts"
@@ -87,7 +89,7 @@ export const parquetSource = <A>(
         const rows = new Rows(path, opened, yield* scanOf(opened), decode, maxGroup, rowsOf(after))
         const end = Effect.provideService(checkEnd(path, opened, opened.size), FileSystem.FileSystem, fs)
         return Stream.fromPull(Effect.succeed(rows.pull(end)))
-      }).pipe(Stream.unwrap)
+      }).pipe(Stream.unwrap, elementsOf)
   }
 }
 
@@ -225,13 +227,11 @@ class Rows<A> {
     this.at = at
   }
 
-  pull(
-    end: Effect.Effect<void, FilesError>
-  ): Effect.Effect<readonly [Element<A, number>, ...Array<Element<A, number>>], FilesError | Cause.Done> {
+  pull(end: Effect.Effect<void, FilesError>): Effect.Effect<Portions<A, number>, FilesError | Cause.Done> {
     const pull: ReturnType<Rows<A>["pull"]> = Effect.suspend(() => {
       if (this.problem !== undefined) return Effect.fail(this.problem)
-      const [first, ...others] = this.next()
-      if (first !== undefined) return Effect.succeed([first, ...others] as const)
+      const portion = this.next()
+      if (portion.values.length > 0) return Effect.succeed([portion] as const)
       if (this.problem !== undefined) return Effect.fail(this.problem)
       const group = this.opened.groups.find(({ rows, start }) => this.at < start + rows)
       return group === undefined ? Effect.andThen(end, Cause.done()) : Effect.andThen(this.load(group), pull)
@@ -285,10 +285,10 @@ class Rows<A> {
   }
 
   /** The next rows of the group. */
-  private next(): ReadonlyArray<Element<A, number>> {
-    const elements: Array<Element<A, number>> = []
+  private next(): Portion<A, number> {
+    const portion = new Columns<A>()
     const { data, group } = this
-    if (group === undefined) return elements
+    if (group === undefined) return portion
     const { columns } = this.opened
     const end = Math.min(group.start + group.rows, this.at + pieceRows)
     const bytes = Math.ceil(group.bytes / group.rows)
@@ -310,13 +310,13 @@ class Rows<A> {
         this.problem = unfit(this.path, misfit(result.failure, fixRow), this.at)
         break
       }
-      elements.push({ value: result.success, position: this.at + 1, bytes })
+      portion.add(result.success, this.at + 1, bytes)
     }
     if (this.at === group.start + group.rows) {
       this.group = undefined
       this.data = []
     }
-    return elements
+    return portion
   }
 }
 
