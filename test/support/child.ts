@@ -44,6 +44,9 @@ export interface Options {
 /** What Node gets before a program: `skein` and `skein/node` are the sources, linked (`linked.ts`). */
 export const flags = ["--conditions=skein-source", `--import=${join(import.meta.dirname, "linked-hooks.ts")}`]
 
+/** Modules as they are, for a program whose memory is counted. */
+export const alone: Options = { env: { SKEIN_LINKED: "no" } }
+
 /** Starts Node, with `skein` and `skein/node` from the sources; it is killed with the scope. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.acquireRelease(
