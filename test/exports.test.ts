@@ -10,6 +10,7 @@ const modules = [
   ...["src/index.ts", "src/node/index.ts", "src/testing/index.ts"].flatMap((entry) =>
     modulesOf(read(entry)).map(({ name, path }) => [name, new URL(path, `file:///${entry}`).pathname.slice(1)] as const)
   ),
+  ["schemas", "src/schemas.ts"] as const,
   ["vitest", "src/testing/vitest.ts"] as const
 ]
 
@@ -44,7 +45,8 @@ it("finds values in every form of export, with the comments above them, and no t
       ``,
       `export const S = 1`,
       `export class Bad extends BadBase {}`,
-      `const BadBase = Schema.TaggedError<Bad>()("Bad", {})`
+      `const BadBase = Schema.TaggedError<Bad>()("Bad", {})`,
+      `export class Worse extends TaggedError("Worse")<{ readonly a: string }> {}`
     ].join("\n"),
     "a/b/B.ts": "/** The b. */\nexport const b = 1\n/** The d. */\nexport const d = 1",
     "a/C.ts": "export const i = 1"
@@ -54,6 +56,7 @@ it("finds values in every form of export, with the comments above them, and no t
     { name: "g", comment: "/**\n * Many lines.\n */", isError: false },
     { name: "S", comment: "/** A service. */\n", isError: false },
     { name: "Bad", comment: "", isError: true },
+    { name: "Worse", comment: "", isError: true },
     { name: "i", comment: "", isError: false },
     { name: "c", comment: "/** The b. */", isError: false },
     { name: "e", comment: "/** The d. */", isError: false }

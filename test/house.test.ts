@@ -147,13 +147,14 @@ it("finds tagged errors in every form, and none in comments, error files or othe
     `const BadBase: TypedError<Bad, "Bad", {}> = Schema.TaggedError<Bad>()("Bad", {})`,
     `export class Worse extends Schema.TaggedError<Worse>()("Worse", {}) {}`,
     `export class Worst extends Data.TaggedError("Worst")<{}> {}`,
+    `export class Own extends TaggedError("Own")<{}> {}`,
     ` * class Told extends Schema.TaggedError<Told>()("Told", {}) {}`,
     `// class Noted extends Data.TaggedError("Noted")<{}> {}`,
     `/** As in Schema.TaggedError<Shown>() */`
   ].join("\n")
   const places = ["io/A.ts", "io/AError.ts", "node/A.ts"].map((path) => ({ path, text }))
   expect(strayErrors(places, ["io"])).toEqual(
-    ["Bad", "Worse", "Worst"].map((name) => `io/A.ts: ${name} belongs into a file *Error.ts`)
+    ["Bad", "Worse", "Worst", "Own"].map((name) => `io/A.ts: ${name} belongs into a file *Error.ts`)
   )
 })
 

@@ -1,6 +1,7 @@
 /** The package as a user gets it: packed, installed in an empty project, compiled against, imported and run. */
 import * as main from "skein"
 import * as node from "skein/node"
+import * as schemas from "skein/schemas"
 import * as testing from "skein/testing"
 import { execFile } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -53,15 +54,17 @@ describe("the published package", () => {
       [
         `import * as main from "skein"`,
         `import * as node from "skein/node"`,
+        `import * as schemas from "skein/schemas"`,
         `import * as testing from "skein/testing"`,
-        `console.log(JSON.stringify([main, node, testing].map((all) => Object.keys(all).sort())))`,
+        `console.log(JSON.stringify([main, node, schemas, testing].map((all) => Object.keys(all).sort())))`,
         `type IsAny<T> = 0 extends 1 & T ? true : false`,
-        `export const typed: [IsAny<typeof main>, IsAny<typeof node>, IsAny<typeof testing>] = [false, false, false]`
+        `export const typed: [IsAny<typeof main>, IsAny<typeof node>, IsAny<typeof schemas>] = [false, false, false]`,
+        `export const alsoTyped: IsAny<typeof testing> = false`
       ].join("\n")
     )
     await tool(app, "typescript/bin/tsc", "-p", app)
     expect(JSON.parse(await run(app, process.execPath, "app.ts"))).toEqual(
-      [main, node, testing].map((all) => Object.keys(all).sort())
+      [main, node, schemas, testing].map((all) => Object.keys(all).sort())
     )
   })
 

@@ -1,13 +1,13 @@
 /** What can go wrong with a deadline: it passes, or it cannot be moved any more. */
-import * as Duration from "effect/Duration"
-import * as Schema from "effect/Schema"
+import { span } from "./base/Span.ts"
+import { TaggedError } from "./base/TaggedError.ts"
 
 /** The work was not done in time: `deadline` is the name given, `duration` the milliseconds, `task` who waited. */
-export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>()("DeadlineExceeded", {
-  deadline: Schema.optionalKey(Schema.String),
-  duration: Schema.Number,
-  task: Schema.optionalKey(Schema.String)
-}) {
+export class DeadlineExceeded extends TaggedError("DeadlineExceeded")<{
+  readonly deadline?: string
+  readonly duration: number
+  readonly task?: string
+}> {
   override get message(): string {
     const what = `${named(this.deadline)} exceeded${this.task === undefined ? "" : ` in task "${this.task}"`}`
     return this.duration > 0
@@ -17,17 +17,14 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>()("De
 }
 
 /** The defect of moving a deadline that cannot be moved any more. */
-export class DeadlineOver extends Schema.TaggedError<DeadlineOver>()("DeadlineOver", {
-  deadline: Schema.optionalKey(Schema.String),
-  expired: Schema.Boolean
-}) {
+export class DeadlineOver extends TaggedError("DeadlineOver")<{
+  readonly deadline?: string
+  readonly expired: boolean
+}> {
   override get message(): string {
     const why = this.expired ? "it has passed, and its body is cancelled" : "its body has ended or is being cancelled"
     return `${named(this.deadline)} was not rescheduled: ${why}. Only a deadline that is active can be moved`
   }
 }
-
-/** A length of time as messages give it. */
-export const span = (millis: number): string => Duration.format(Duration.millis(millis))
 
 const named = (name: string | undefined): string => (name === undefined ? "Deadline" : `Deadline "${name}"`)

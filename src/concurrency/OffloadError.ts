@@ -1,13 +1,10 @@
 /** What can go wrong with work done elsewhere: it fails by itself, or the thread it runs in does. */
 import * as Equal from "effect/Equal"
-import * as Schema from "effect/Schema"
 import * as ErrorText from "./base/ErrorText.ts"
+import { TaggedError } from "./base/TaggedError.ts"
 
 /** The work failed: `cause` is what the promise was rejected with, or what the function threw. */
-export class OffloadError extends Schema.TaggedError<OffloadError>()("OffloadError", {
-  job: Schema.String,
-  cause: Schema.Defect()
-}) {
+export class OffloadError extends TaggedError("OffloadError")<{ readonly job: string; readonly cause: unknown }> {
   override get message(): string {
     return `"${this.job}" failed: ${ErrorText.of(this.cause)}`
   }
@@ -18,11 +15,11 @@ export const offloadError = (job: string, cause: unknown): OffloadError =>
   Equal.byReferenceUnsafe(new OffloadError({ job, cause }))
 
 /** The worker thread ended while it ran `job`, or, without one, before it had loaded its module. */
-export class WorkerCrashed extends Schema.TaggedError<WorkerCrashed>()("WorkerCrashed", {
-  pool: Schema.String,
-  job: Schema.optionalKey(Schema.String),
-  cause: Schema.Defect()
-}) {
+export class WorkerCrashed extends TaggedError("WorkerCrashed")<{
+  readonly pool: string
+  readonly job?: string
+  readonly cause: unknown
+}> {
   override get message(): string {
     return this.job === undefined
       ? `A worker of pool "${this.pool}" could not load its module: ${ErrorText.of(this.cause)}`
@@ -31,10 +28,7 @@ export class WorkerCrashed extends Schema.TaggedError<WorkerCrashed>()("WorkerCr
 }
 
 /** The defect of a call that outlives the scope of its pool. */
-export class PoolClosed extends Schema.TaggedError<PoolClosed>()("PoolClosed", {
-  pool: Schema.String,
-  job: Schema.String
-}) {
+export class PoolClosed extends TaggedError("PoolClosed")<{ readonly pool: string; readonly job: string }> {
   override get message(): string {
     return `"${this.job}" was not done: the scope of its pool "${this.pool}" is closed`
   }

@@ -15,7 +15,8 @@ export const valuesOf = (file: string, read: (file: string) => string): Readonly
   const own = [...text.matchAll(/^export (?:const|let|function\*?|class) (\w+)/gm)].map(([, name = ""]) => ({
     name,
     comment: commentsOf(text, name),
-    isError: text.includes(`TaggedError<${name}>`) || text.includes(`class ${name} extends Error `)
+    isError:
+      new RegExp(`TaggedError(<${name}>|\\("${name}"\\))`).test(text) || text.includes(`class ${name} extends Error `)
   }))
   const all = [...text.matchAll(/^export \* from "([^"]+)"/gm)].flatMap(([, path = ""]) =>
     path.startsWith(".") ? other(path) : []

@@ -100,7 +100,7 @@ const reachedFrom = (path: string, imports: ReadonlyMap<string, ReadonlyArray<st
 
 /** One line for each tagged error of these floors whose file is not named for errors. */
 export const strayErrors = (sources: ReadonlyArray<Source>, floors: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const tagged = /^(?!\s*(?:\*|\/[/*])).*?\b(?:Schema|Data)\.TaggedError(?:<(\w+)>|\("(\w+)")/gm
+  const tagged = /^(?!\s*(?:\*|\/[/*])).*?\b(?:(?:Schema|Data)\.|extends )TaggedError(?:<(\w+)>|\("(\w+)")/gm
   return sources
     .filter(({ path }) => floors.includes(folderOf(path)) && !path.endsWith("Error.ts"))
     .flatMap(({ path, text }) =>

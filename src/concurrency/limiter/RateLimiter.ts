@@ -1,6 +1,5 @@
 /** The limiter behind `Limiter.rate`: a bucket of tokens that fills at an even pace; a permit is a token, spent for good. */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
@@ -10,12 +9,14 @@ import * as Alarm from "../base/Alarm.ts"
 import { Bucket } from "../base/Bucket.ts"
 import { checkWhole } from "../base/Options.ts"
 import type { Stats } from "./Contract.ts"
+import type { Spending } from "../base/Spending.ts"
 import { OwnLimiter, type Use } from "./OwnLimiter.ts"
 import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
+import { span } from "../base/Span.ts"
 
-export class RateLimiter extends OwnLimiter {
+export class RateLimiter extends OwnLimiter implements Spending {
   private readonly limit: number
   private readonly per: number
   private readonly bucket: Bucket
@@ -38,7 +39,7 @@ export class RateLimiter extends OwnLimiter {
 
   override attempt<A, E, R>(permits: number, use: Use<A, E, R>): Effect.Effect<Option.Option<A>, E, R> {
     return use((fiber) =>
-      this.spend(fiber, permits) ? { undo: () => this.bucket.spend(-permits), end: constVoid } : undefined
+      this.spend(fiber, permits) ? { undo: () => this.restore(permits), end: constVoid } : undefined
     )
   }
 
@@ -53,8 +54,7 @@ export class RateLimiter extends OwnLimiter {
     )
   }
 
-  /** Takes the tokens if they are there and nobody waits for them. */
-  private spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
+  spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
     checkWhole("Limiter: permits", permits, 0)
     if (this.waiting.size > 0) return false
     const time = Alarm.now(fiber.getRef(Clock.Clock))
@@ -64,13 +64,14 @@ export class RateLimiter extends OwnLimiter {
     return true
   }
 
+  restore(permits: number): void {
+    this.bucket.spend(-permits)
+  }
+
   private wait(fiber: Fiber.Fiber<unknown, unknown>, permits: number): Effect.Effect<void> {
     return Wait.callback("permits of a limiter", (resume) => {
       if (this.spend(fiber, permits)) return resume(Effect.void)
-      const woken = waiting(
-        fiber,
-        () => `${permits} of ${this.limit} permits in ${Duration.format(Duration.millis(this.per))}`
-      )
+      const woken = waiting(fiber, () => `${permits} of ${this.limit} permits in ${span(this.per)}`)
       const turn = new Turn(fiber, permits, (effect) => {
         woken()
         resume(effect)

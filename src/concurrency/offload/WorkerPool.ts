@@ -14,7 +14,7 @@ import type { Worker } from "effect/workers/Worker"
 import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
 import * as Foreign from "../base/Foreign.ts"
 import { offloadError, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
-import { remaining } from "../deadline/ActiveDeadline.ts"
+import { remaining } from "../base/ActiveDeadline.ts"
 import { CurrentTask, waiting } from "../base/TaskNode.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
@@ -42,7 +42,7 @@ export interface Threads {
  * await Effect.runPromise(Effect.provide(hasThreads, Workers.layer)) // => true
  * ```
  */
-export const Threads: Context.Service<Threads, Threads> = Context.Service("skein/Offload/Threads")
+export const Threads: Context.Service<Threads, Threads> = /* @__PURE__ */ Context.Service("skein/Offload/Threads")
 
 export interface Settings {
   readonly module: URL
