@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
+import { LongestFirst } from "./test/support/longestFirst.ts"
 
 const condition = "skein-source"
 
@@ -11,12 +12,13 @@ export default defineConfig({
     environment: "node",
     globalSetup: ["test/support/state.ts", "test/support/linked.ts", "test/support/postgres/shared.ts"],
     pool: "forks",
+    sequence: { sequencer: LongestFirst },
     maxWorkers: Math.max(2, availableParallelism() - 1),
     maxConcurrency: Math.max(2, availableParallelism()),
     execArgv: [`--conditions=${condition}`],
     // A machine that others load takes many times as long as one that is quiet.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     coverage: { provider: "v8", include: ["src/**/*.ts"], reporter: ["text-summary", "html"] }
   }
 })

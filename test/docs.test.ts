@@ -4,6 +4,7 @@ import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { flags } from "./support/child.ts"
 import { asProgram, type Block, blocksOf, commandsOf } from "./support/examples.ts"
 import { fresh } from "./support/postgres/database.ts"
 
@@ -27,7 +28,7 @@ const runWith = (
     execFile(
       process.execPath,
       args,
-      { cwd, timeout: 60_000, env: { ...process.env, ...env } },
+      { cwd, timeout: 240_000, env: { ...process.env, ...env } },
       (error, stdout, stderr) =>
         done({ code: error === null ? 0 : (error.code ?? error.signal), output: stdout + stderr })
     )
@@ -50,7 +51,7 @@ const needsOwnProcess = (block: Block): boolean =>
 const runInTurn = async (files: ReadonlyArray<string>): Promise<ReadonlyMap<string, string>> => {
   const failures = new Map<string, string>()
   for (let left = files; left.length > 0; left = left.filter((file) => !failures.has(file))) {
-    const { code, output } = await run(root, "--conditions=skein-source", join(root, "test/support/inTurn.ts"), ...left)
+    const { code, output } = await run(root, ...flags, join(root, "test/support/inTurn.ts"), ...left)
     for (const file of left) {
       if (existsSync(`${file}.error`)) failures.set(file, readFileSync(`${file}.error`, "utf8"))
     }
@@ -64,7 +65,7 @@ const runInTurn = async (files: ReadonlyArray<string>): Promise<ReadonlyMap<stri
 const runAlone = async (block: Block): Promise<string> => {
   const { info, line, path } = block
   const cwd = mkdtempSync(join(tmpdir(), "skein-docs-"))
-  const args = ["--conditions=skein-source", fileOf(path, line)]
+  const args = [...flags, fileOf(path, line)]
   const within = (url: string) => Effect.promise(() => runWith({ DATABASE_URL: url }, cwd, args))
   const { code, output } = needsDatabase(block)
     ? await Effect.runPromise(Effect.scoped(Effect.flatMap(fresh, within)))
@@ -133,7 +134,7 @@ describe.runIf(shells.length > 0)("every command in the documents exists", () =>
         if (program === "npm" && (first === "start" || first === "test")) isScript(first)
         if (program === "skein") {
           const subcommand = first.startsWith("-") ? [] : [first]
-          const help = await run(root, "--conditions=skein-source", cli, ...subcommand, "--help")
+          const help = await run(root, ...flags, cli, ...subcommand, "--help")
           expect(help.code, help.output).toBe(0)
           for (const flag of words.filter((word) => word.startsWith("--"))) {
             expect(help.output, `${words.join(" ")}: ${flag}`).toContain(flag.replace(/=.*/, ""))

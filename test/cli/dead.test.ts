@@ -145,15 +145,16 @@ describe.each([
       )
       writeFileSync(join(cwd, "dead.jsonl"), text)
       yield* Effect.callback<void>((resume) => {
-        const command = ["--conditions=skein-source", main, "dead", "pages", flag, file, "--import", "-"]
+        const command = [...Child.flags, main, "dead", "pages", flag, file, "--import", "-"]
         const child = spawn(process.execPath, command, { cwd, stdio: ["pipe", "ignore", "inherit"] })
-        child.on("exit", () => resume(Effect.void))
+        child.on("exit", () => {
+          clearInterval(look)
+          resume(Effect.void)
+        })
         // It never sees an end, and is killed in the middle.
         child.stdin.on("error", () => {}).write(text)
         const look = setInterval(() => {
-          if (!isInUse(join(cwd, file))) return
-          clearInterval(look)
-          child.kill("SIGKILL")
+          if (isInUse(join(cwd, file))) child.kill("SIGKILL")
         }, 20)
       })
       const listing = yield* Command.run(cwd, "dead", "pages", flag, file)

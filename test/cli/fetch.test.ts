@@ -186,7 +186,7 @@ describe.concurrent("skein fetch", () => {
       const { arrived, url } = yield* Origin.start({ "/ok": { body: "ok" }, "/hangs": { fault: "hang" } })
       const args = ["fetch", `${url}/ok`, `${url}/hangs`, ...both, "--progress-interval", "20ms"]
       const child = yield* Child.skein(args, { cwd })
-      yield* arrived("/hangs")
+      yield* child.does(arrived("/hangs"))
       yield* child.says("pages: 1 done")
       child.kill("SIGTERM")
       yield* child.says("stopping: finishing what is in flight; send SIGTERM again to cancel")
@@ -250,7 +250,7 @@ describe("skein fetch of 2,000 URLs, of which a tenth fails", () => {
     Effect.gen(function* () {
       const { cwd, origin, proof } = yield* setup
       const killed = yield* Child.skein(args, { cwd })
-      yield* served(origin, 900)
+      yield* killed.does(served(origin, 900))
       killed.kill("SIGKILL")
       expect((yield* killed.end).signal).toBe("SIGKILL")
       const ended = yield* Child.run(args, { cwd })
@@ -264,7 +264,7 @@ describe("skein fetch of 2,000 URLs, of which a tenth fails", () => {
     Effect.gen(function* () {
       const { cwd, origin, proof } = yield* setup
       const drained = yield* Child.skein(args, { cwd })
-      yield* served(origin, 100)
+      yield* drained.does(served(origin, 100))
       drained.kill("SIGTERM")
       const first = yield* drained.end
       expect(first.code).toBe(0)

@@ -13,12 +13,12 @@ import { isUnwanted, type Order, pathsIn, points, rowsOf, run, type SinkName } f
 import type { Kind } from "./scene.ts"
 
 const deep = process.env["SKEIN_DEEP"] !== undefined
-const kills = deep ? 200 : 4
+const kills = deep ? 200 : 2
 /** The first transactions take the lease and open the sink; the sixth has written rows. */
 const occurrences = deep ? Array.from({ length: 10 }, (_, i) => i + 1) : [1, 6]
 const elements = 1500
 /** For machines that do much else. */
-const slow = deep ? 3_600_000 : 300_000
+const slow = deep ? 3_600_000 : 600_000
 
 const program = join(import.meta.dirname, "job.ts")
 
@@ -47,7 +47,7 @@ const newDatabase = (kind: Kind): Effect.Effect<string | undefined, never, Scope
 /** What the journal says that is settled, and what is there. */
 const inspect = (folder: string, url?: string) => {
   const { database: path, input, output } = pathsIn(folder)
-  const database = url === undefined ? new DatabaseSync(path) : undefined
+  const database = url === undefined ? new DatabaseSync(path, { timeout: 10_000 }) : undefined
   const all = (sql: string): ReadonlyArray<Record<string, any>> =>
     url === undefined ? database!.prepare(sql).all() : askSync(url, sql)
   try {

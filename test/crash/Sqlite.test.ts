@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite"
 import * as Child from "../support/child.ts"
 import { newFile } from "../support/database.ts"
 
-const rounds = process.env["SKEIN_DEEP"] === undefined ? 20 : 200
+const rounds = process.env["SKEIN_DEEP"] === undefined ? 7 : 200
 /** Rows of a round at least: by then commits are made by a thread. */
 const least = process.env["SKEIN_DEEP"] === undefined ? 20 : 100
 const program = join(import.meta.dirname, "sqlite-program.ts")

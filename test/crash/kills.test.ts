@@ -8,7 +8,7 @@ import { rowsOf } from "./work.ts"
 const deep = process.env["SKEIN_DEEP"] !== undefined
 const count = deep ? 100_000 : 20_000
 /** For machines that do much else. */
-const slow = deep ? 7_200_000 : 240_000
+const slow = deep ? 7_200_000 : 600_000
 
 const sets = {
   table: ["table rows"],
@@ -19,8 +19,8 @@ type SetName = keyof typeof sets
 
 /** A kill costs the start of a process, and a file is killed in other tests as well. */
 const cases: ReadonlyArray<readonly [SetName, Kind, number]> = [
-  ["table", "SQLite", deep ? 200 : 20],
-  ["table", "PostgreSQL", deep ? 200 : 20],
+  ["table", "SQLite", deep ? 200 : 8],
+  ["table", "PostgreSQL", deep ? 200 : 8],
   ["file", "SQLite", deep ? 200 : 2],
   ["both", "SQLite", deep ? 200 : 2]
 ]

@@ -99,7 +99,7 @@ export class Scene {
   /** Runs with a connection of its own, that writes where it is told to. */
   query(sql: string, database = this.database): ReadonlyArray<Record<string, any>> {
     if (database.includes("://")) return askSync(database, sql)
-    const connection = new DatabaseSync(this.path(database))
+    const connection = new DatabaseSync(this.path(database), { timeout: 10_000 })
     try {
       return connection.prepare(sql).all()
     } finally {
@@ -109,7 +109,7 @@ export class Scene {
 
   script(sql: string, database = this.database): void {
     if (database.includes("://")) return void askSync(database, sql)
-    const connection = new DatabaseSync(this.path(database))
+    const connection = new DatabaseSync(this.path(database), { timeout: 10_000 })
     connection.exec(sql)
     connection.close()
   }

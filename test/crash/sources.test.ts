@@ -41,7 +41,7 @@ describe.each(databases)("Sources in $database whose program is killed with SIGK
               }).pipe(Effect.provideService(Db.Db, db), Effect.provideService(Journal.Journal, db.journal))
             )
           )
-          const rounds = isDeep ? 200 : 5
+          const rounds = isDeep ? 200 : 3
           for (let round = 0; round < rounds; round++) {
             const { signal, stderr } = yield* Effect.scoped(
               Effect.gen(function* () {

@@ -8,9 +8,9 @@ import { endOf, type Kind, keysOf, linesOf, numbers, Scene, textOf } from "./sce
 import { databaseOf, ran, run, start, type Work } from "./work.ts"
 
 const deep = process.env["SKEIN_DEEP"] !== undefined
-const rounds = deep ? 100 : 10
+const rounds = deep ? 100 : 3
 /** For machines that do much else. */
-const slow = deep ? 3_600_000 : 240_000
+const slow = deep ? 3_600_000 : 600_000
 
 const count = 40
 const everything = numbers(count)

@@ -296,7 +296,7 @@ describe("Fetch.download", () => {
         assert.strictEqual(statSync(path).size, 20 * 1024 * 1024)
         shelf.thing.answer = () => true
         const first = yield* Effect.forkChild(Fetch.download(shelf.url, path))
-        while (!existsSync(join(folder, ".x.skein")))
+        while (first.pollUnsafe() === undefined && !existsSync(join(folder, ".x.skein")))
           yield* Effect.promise(() => new Promise((next) => setTimeout(next, 5)))
         const error = yield* Effect.flip(Fetch.download(shelf.url, path))
         assert.strictEqual((error as { kind?: string }).kind, "Interfered")

@@ -9,7 +9,7 @@ import { Db } from "skein"
 import { fresh } from "../support/postgres/database.ts"
 import { within, writeTo } from "../support/database.ts"
 
-const count = process.env["SKEIN_DEEP"] === undefined ? 300 : 20_000
+const count = process.env["SKEIN_DEEP"] === undefined ? 150 : 20_000
 
 const Text = Schema.String.check(Schema.makeFilter((text) => text.isWellFormed() && !text.includes("\0")))
 const between = (bits: number) =>

@@ -318,7 +318,7 @@ describe("Sqlite: streams of rows", () => {
            Stream.runForEach(sql.unsafe(rows).stream, ({ x }) => Effect.sync(() => (count += x.length / 1000))))))
          console.log(count)`
       )
-      const child = yield* Child.start(["--max-old-space-size=64", program, join(folder, "test.db")])
+      const child = yield* Child.start(["--max-old-space-size=64", program, join(folder, "test.db")], Child.alone)
       const { code, stderr, stdout } = yield* child.end
       assert.strictEqual(code, 0, stderr)
       assert.strictEqual(stdout, "400000\n")

@@ -14,6 +14,8 @@ import { it } from "skein/testing/vitest"
 import * as Child from "../support/child.ts"
 import * as Store from "../support/store.ts"
 
+const deep = process.env["SKEIN_DEEP"] !== undefined
+
 const valueOf = <A, E>(effect: Effect.Effect<A, E, Journal.Journal>): A => {
   const { exit } = Effect.runSync(Effect.tap(Sim.run(Effect.provide(effect, Journal.memory)), Leaks.check))
   if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
@@ -84,7 +86,7 @@ describe("a full window", () => {
       )
       return Effect.provide(Pipeline.run(job, { name: "handed", window: { bytes: 1 } }), Journal.memory)
     },
-    { schedules: 1000, check: endsWell }
+    { schedules: deep ? 1000 : 300, check: endsWell }
   )
 
   it.sim(
@@ -105,7 +107,7 @@ describe("a full window", () => {
       )
       return Effect.provide(Pipeline.run(job, { name: "holds", window: { items: 1 } }), Journal.memory)
     },
-    { schedules: 2000, check: endsWell }
+    { schedules: deep ? 2000 : 500, check: endsWell }
   )
 
   it("counts what steps make without an effect", () => {
@@ -316,11 +318,10 @@ describe("a pipeline", () => {
   it.effect("P8 moves any number of elements in 32 MB", () =>
     Effect.gen(function* () {
       const program = join(import.meta.dirname, "many-program.ts")
-      const { code, stderr, stdout } = yield* (yield* Child.start([
-        "--max-old-space-size=32",
-        "--max-semi-space-size=1",
-        program
-      ])).end
+      const { code, stderr, stdout } = yield* (yield* Child.start(
+        ["--max-old-space-size=32", "--max-semi-space-size=1", program],
+        Child.alone
+      )).end
       assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "500000 settled, 375000 filtered\n", stderr: "" })
     })
   )
@@ -328,11 +329,10 @@ describe("a pipeline", () => {
   it.effect("P16 reads one element of any number of parts in 32 MB", () =>
     Effect.gen(function* () {
       const program = join(import.meta.dirname, "parts-program.ts")
-      const { code, stderr, stdout } = yield* (yield* Child.start([
-        "--max-old-space-size=32",
-        "--max-semi-space-size=1",
-        program
-      ])).end
+      const { code, stderr, stdout } = yield* (yield* Child.start(
+        ["--max-old-space-size=32", "--max-semi-space-size=1", program],
+        Child.alone
+      )).end
       assert.deepEqual(
         { code, stdout, stderr },
         { code: 0, stdout: "1 settled, 250000 written, 750000 filtered\n", stderr: "" }

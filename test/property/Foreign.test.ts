@@ -17,7 +17,7 @@ import * as ErrorLines from "../../src/node/main/ErrorLines.ts"
 import { thenable } from "../support/foreign.ts"
 import * as Hostile from "../support/hostile.ts"
 
-const runs = process.env["SKEIN_DEEP"] === undefined ? 300 : 10_000
+const runs = process.env["SKEIN_DEEP"] === undefined ? 150 : 10_000
 const choices = Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 }))), {
   minLength: 1,
   maxLength: 40

@@ -11,7 +11,7 @@ import { Journal, Pipeline, Sink, type Source, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import * as Store from "../support/store.ts"
 
-const runs = process.env["SKEIN_DEEP"] === undefined ? 500 : 10_000
+const runs = process.env["SKEIN_DEEP"] === undefined ? 250 : 10_000
 
 const StepSpec = Schema.Struct({
   kind: Schema.Literals(["map", "filter", "flatMap", "batch", "unique", "scan"]),

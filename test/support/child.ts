@@ -28,6 +28,8 @@ export interface Child {
   readonly kill: (signal: NodeJS.Signals) => void
   /** Completes once the text stands in its standard output or error; dies when it ended without. */
   readonly says: (text: string) => Effect.Effect<void>
+  /** Completes with what waits for something that the program does; dies when it has ended before. */
+  readonly does: <A>(what: Effect.Effect<A>) => Effect.Effect<A>
   readonly end: Effect.Effect<Ended>
 }
 
@@ -41,6 +43,9 @@ export interface Options {
 
 /** What Node gets before a program: `skein` and `skein/node` are the sources, linked (`linked.ts`). */
 export const flags = ["--conditions=skein-source", `--import=${join(import.meta.dirname, "linked-hooks.ts")}`]
+
+/** Modules as they are, for a program whose memory is counted. */
+export const alone: Options = { env: { SKEIN_LINKED: "no" } }
 
 /** Starts Node, with `skein` and `skein/node` from the sources; it is killed with the scope. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Child, never, Scope.Scope> =>
@@ -86,6 +91,7 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}): Effec
           check()
           return Effect.sync(() => waiting.delete(check))
         })
+      const end = until(() => ended && Effect.succeed(ended))
       return {
         process: child,
         kill: (signal: NodeJS.Signals) => void child.kill(signal),
@@ -94,7 +100,14 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}): Effec
             if ((stdout + stderr).includes(text)) return Effect.void
             return ended && Effect.die(new Error(`It ended without saying "${text}":\n${stdout}\n${stderr}`))
           }),
-        end: until(() => ended && Effect.succeed(ended))
+        does: (what) =>
+          Effect.raceFirst(
+            what,
+            Effect.flatMap(end, ({ code, signal, stderr, stdout }) =>
+              Effect.die(new Error(`It ended too early, with ${signal ?? code}:\n${stdout}\n${stderr}`))
+            )
+          ),
+        end
       }
     }),
     (child) =>

@@ -12,7 +12,7 @@ export const firstErrors = <Name extends string>(
   const files = Object.fromEntries(names.map((name, i) => [`snippet-${i}.ts`, `${prelude}\n${snippets[name]}\n`]))
   return withSnippets(files, async (folder) => {
     const output = await new Promise<string>((done, failed) => {
-      const options = { cwd: folder, maxBuffer: Infinity, timeout: 50_000 }
+      const options = { cwd: folder, maxBuffer: Infinity, timeout: 170_000 }
       execFile(getExePath(), ["-p", folder, "--pretty", "false"], options, (error, stdout) =>
         // That there are errors in what is compiled is no failure of the compiler.
         error === null || error.code === 1 || error.code === 2 ? done(stdout) : failed(error)

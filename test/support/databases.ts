@@ -27,7 +27,7 @@ const sqlite: Database = {
   url: newFile,
   direct: (url, sql) =>
     Effect.sync(() => {
-      const database = new DatabaseSync(url)
+      const database = new DatabaseSync(url, { timeout: 10_000 })
       try {
         return database
           .prepare(sql)

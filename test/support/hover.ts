@@ -56,7 +56,7 @@ class Server {
     this.#child = spawn(getExePath(), ["--lsp", "--stdio"], {
       cwd,
       stdio: ["pipe", "pipe", "pipe"],
-      timeout: 50_000,
+      timeout: 170_000,
       killSignal: "SIGKILL"
     })
     this.#child.stderr.on("data", (chunk: Buffer) => (this.#stderr += chunk.toString()))

@@ -36,12 +36,7 @@ export const kill = (child: Child.Child): Effect.Effect<void> =>
 
 /** Completes once that is so; dies when the program has ended before. */
 export const until = (child: Child.Child, holds: () => boolean | Promise<boolean>): Effect.Effect<void> =>
-  Effect.raceFirst(
-    holding(holds),
-    Effect.flatMap(child.end, ({ code, signal, stderr, stdout }) =>
-      Effect.die(new Error(`It ended too early, with ${signal ?? code}:\n${stdout}\n${stderr}`))
-    )
-  )
+  child.does(holding(holds))
 
 const holding = (holds: () => boolean | Promise<boolean>): Effect.Effect<void> =>
   Effect.flatMap(
