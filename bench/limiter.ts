@@ -96,6 +96,23 @@ const withAsyncMutex: Run | undefined =
     return all(n, (i) => semaphore.runExclusive(() => work.promise(i)))
   })
 
+/** Few tasks that ask for a permit again and again: what a limiter costs that has been there for a while. */
+const looping = (withPermit: Effect.Effect<(effect: Effect.Effect<void>) => Effect.Effect<void>>) =>
+  nanos({
+    ops: few * repeat,
+    checksum: sumBelow(few) * repeat,
+    work: async () => {
+      const work = new Work()
+      await withPermit.pipe(
+        Effect.flatMap((limited) =>
+          TaskGroup.open(times(few, (i) => TaskGroup.spawn(times(repeat, () => limited(work.effect(i))))))
+        ),
+        Effect.runPromise
+      )
+      return work.sum
+    }
+  })
+
 const n = scaled(100_000)
 const some = n / 10
 const few = 64
@@ -103,6 +120,7 @@ const repeat = scaled(1000)
 const many = (count: number): string => `${count.toLocaleString("en")} waiters`
 
 const about = { unit: "ns a task", better: "less", baseline: "promises by hand" } as const
+const inTheSameLoop = "Semaphore in the same loop"
 
 const groups: ReadonlyArray<Group> = [
   {
@@ -111,11 +129,11 @@ const groups: ReadonlyArray<Group> = [
     rows: [
       { name: "promises by hand", kind: "floor", measure: measured(n, byHand) },
       { name: `Semaphore, ${many(some)}`, kind: "raw", measure: measured(some, semaphore) },
-      { name: "Limiter", kind: "ours", goal: { limit: 5500 }, measure: measured(n, skein) },
+      { name: "Limiter", kind: "ours", goal: { limit: 2.8, of: "promises by hand" }, measure: measured(n, skein) },
       ...[some, n / 100].map((count): Row => ({
         name: `Limiter, ${many(count)}`,
         kind: "ours",
-        goal: { limit: 1.5, flat: "Limiter" },
+        goal: { limit: 1.25, flat: "Limiter" },
         measure: measured(count, skein, n / count)
       })),
       { name: "p-limit", kind: "peer", measure: withPLimit && measured(n, withPLimit) },
@@ -133,9 +151,28 @@ const groups: ReadonlyArray<Group> = [
     rows: [
       { name: "promises by hand", kind: "floor", measure: measured(few, byHand, repeat) },
       { name: "Semaphore", kind: "raw", measure: measured(few, semaphore, repeat) },
-      { name: "Limiter", kind: "ours", goal: { limit: 1300 }, measure: measured(few, skein, repeat) },
+      { name: "Limiter", kind: "ours", measure: measured(few, skein, repeat) },
       { name: "p-limit", kind: "peer", measure: withPLimit && measured(few, withPLimit, repeat) },
       { name: "async-mutex", kind: "peer", measure: withAsyncMutex && measured(few, withAsyncMutex, repeat) }
+    ]
+  },
+  {
+    title: `16 permits, ${few} tasks that loop ${repeat.toLocaleString("en")} times`,
+    unit: "ns a round",
+    better: "less",
+    baseline: inTheSameLoop,
+    rows: [
+      {
+        name: inTheSameLoop,
+        kind: "raw",
+        measure: looping(Effect.map(Semaphore.make(permits), (semaphore) => semaphore.withPermits(1)))
+      },
+      {
+        name: `Limiter, ${few} tasks that loop`,
+        kind: "ours",
+        goal: { limit: 0.65, of: inTheSameLoop },
+        measure: looping(Effect.map(Limiter.concurrency(permits), (limiter) => limiter.withPermit))
+      }
     ]
   }
 ]

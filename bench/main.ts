@@ -4,17 +4,25 @@
  *     npm run bench                         everything
  *     npm run bench -- spawn memory         these groups
  *     npm run bench -- --quick              a tenth of the work, to see whether all runs
+ *     npm run bench -- --large              the largest of the data sets, which take minutes
  *     npm run bench -- --json FILE          the values as JSON as well
+ *     npm run bench -- --compare FILE       beside those of an earlier run: what a change did
+ *     npm run bench -- --compare FILE FILE  two earlier runs beside one another
+ *     npm run bench -- --table FILE         nothing is measured: a run becomes the table of the README
  */
 import { execFileSync, fork } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
+import { compare } from "./support/compare.ts"
 import type { Report } from "./support/measure.ts"
+import { withTable } from "./support/readme.ts"
+import * as Results from "./support/results.ts"
 import { format } from "./support/table.ts"
 
-const all = [
+/** The groups, in the order in which they are measured and shown. */
+const names = [
   "spawn",
   "memory",
   "joiner",
@@ -38,17 +46,50 @@ const all = [
   "bundle",
   "sim"
 ]
+/** Take minutes each, and gigabytes of work. */
+const large = ["large"]
+
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: "string" }, quick: { type: "boolean", default: false } }
+  options: {
+    json: { type: "string" },
+    quick: { type: "boolean", default: false },
+    large: { type: "boolean", default: false },
+    compare: { type: "string" },
+    table: { type: "string" }
+  }
 })
-const unknown = positionals.filter((name) => !all.includes(name))
-if (unknown.length > 0) {
-  console.error(`There is no group ${unknown.join(", ")}. The groups: ${all.join(" ")}`)
-  process.exit(2)
-}
 
 const folder = import.meta.dirname
+
+if (values.table !== undefined) {
+  const [file, readme] = [join(folder, "results.json"), join(folder, "README.md")]
+  const run = Results.read(values.table)
+  if (run.quick) throw new Error("The values of a quick run are not to be kept.")
+  const all = [...names, ...large]
+  const before = existsSync(file) ? Results.read(file) : run
+  const kept = all.filter((name) => run.groups[name] === undefined && before.groups[name] !== undefined)
+  if (kept.length > 0 && before.machine !== run.machine) {
+    throw new Error(`Measure these too, as they are of another machine, ${before.machine}: ${kept.join(" ")}`)
+  }
+  if (kept.length > 0) console.error(`As they were before: ${kept.join(" ")}`)
+  Results.write(file, Results.merged(before, run, all))
+  writeFileSync(readme, withTable(readFileSync(readme, "utf8"), Results.read(file)))
+  process.exit()
+}
+
+const [first, ...more] = positionals
+if (values.compare !== undefined && first?.endsWith(".json") === true && more.length === 0) {
+  console.log(compare(Results.read(values.compare), Results.read(first)))
+  process.exit()
+}
+
+const wanted = positionals.length > 0 ? positionals : values.large ? large : names
+const unknown = wanted.filter((name) => ![...names, ...large].includes(name))
+if (unknown.length > 0) {
+  console.error(`There is no group ${unknown.join(", ")}. The groups: ${[...names, ...large].join(" ")}`)
+  process.exit(2)
+}
 
 const peers = join(folder, "peers")
 
@@ -89,7 +130,7 @@ const machine = `Node ${process.versions.node}, effect ${effect.version}, ${avai
 console.log(machine + (values.quick ? ", quick: no values to keep" : ""))
 
 const groups: Record<string, ReadonlyArray<Report>> = {}
-for (const name of positionals.length > 0 ? positionals : all) {
+for (const name of wanted) {
   try {
     groups[name] = await run(name)
     if (groups[name].some(({ results }) => results.some(({ status }) => status === "void" || status === "failed"))) {
@@ -100,5 +141,6 @@ for (const name of positionals.length > 0 ? positionals : all) {
     process.exitCode = 1
   }
 }
-if (values.json !== undefined)
-  writeFileSync(values.json, `${JSON.stringify({ machine, quick: values.quick, groups }, null, 2)}\n`)
+const found: Results.Run = { machine, quick: values.quick, groups }
+if (values.json !== undefined) Results.write(values.json, found)
+if (values.compare !== undefined) console.log(`\nBefore and now:\n\n${compare(Results.read(values.compare), found)}`)

@@ -94,7 +94,7 @@ const generator: Task = (waits) =>
   })
 
 const ofEffect = (task: Task): ReadonlyArray<Row> => {
-  const goal: Goal = { limit: 500, above: "fiber alone" }
+  const goal: Goal = { limit: 450, above: "fiber alone" }
   return [
     { name: "fiber alone", kind: "floor", measure: bytes(n, fibers(task)) },
     { name: "forkChild", kind: "raw", measure: bytes(n, forkChild(task)) },

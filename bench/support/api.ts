@@ -4,6 +4,7 @@ import { fork } from "node:child_process"
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import { fileURLToPath } from "node:url"
+import { leaveOut } from "./cost.ts"
 
 export const Item = Schema.Struct({
   id: Schema.Finite,
@@ -21,5 +22,6 @@ export interface Api {
 export const start = async (): Promise<Api> => {
   const child = fork(fileURLToPath(new URL("json_server.ts", import.meta.url)), { execArgv: [] })
   const [address]: [AddressInfo] = (await once(child, "message")) as [AddressInfo]
+  leaveOut(child.pid)
   return { url: `http://127.0.0.1:${address.port}`, close: () => void child.disconnect() }
 }

@@ -6,6 +6,14 @@ import sys
 import time
 
 
+def now():
+    return time.perf_counter(), time.process_time()
+
+
+def since(start):
+    return [after - before for before, after in zip(start, now())]
+
+
 async def spawn(n):
     total = 0
 
@@ -14,11 +22,11 @@ async def spawn(n):
         await asyncio.sleep(0)
         total += i
 
-    start = time.perf_counter()
+    start = now()
     async with asyncio.TaskGroup() as group:
         for i in range(n):
             group.create_task(task(i))
-    return time.perf_counter() - start, total
+    return since(start), total
 
 
 async def cancel(n):
@@ -33,11 +41,11 @@ async def cancel(n):
 
     tasks = [asyncio.create_task(task()) for _ in range(n)]
     await asyncio.sleep(0)
-    start = time.perf_counter()
+    start = now()
     for one in tasks:
         one.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return time.perf_counter() - start, ended
+    return since(start), ended
 
 
 async def limiter(n):
@@ -53,13 +61,13 @@ async def limiter(n):
             total += i
             held -= 1
 
-    start = time.perf_counter()
+    start = now()
     async with asyncio.TaskGroup() as group:
         for i in range(n):
             group.create_task(task(i))
-    seconds = time.perf_counter() - start
+    seconds = since(start)
     return seconds, total if most <= 16 else -most
 
 
-seconds, checksum = asyncio.run(globals()[sys.argv[1]](int(sys.argv[2])))
-print(json.dumps({"seconds": seconds, "checksum": checksum}))
+(seconds, cpu), checksum = asyncio.run(globals()[sys.argv[1]](int(sys.argv[2])))
+print(json.dumps({"seconds": seconds, "cpu": cpu, "checksum": checksum}))

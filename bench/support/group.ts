@@ -1,4 +1,5 @@
 /** What a benchmark is: a group of rows that answer one question, each row one way to do the same work. */
+import { begin } from "./cost.ts"
 
 export interface Group {
   readonly title: string
@@ -9,6 +10,8 @@ export interface Group {
   readonly baseline: string
   /** Rounds that count; default 5. */
   readonly rounds?: number
+  /** Without a round to warm up: where each measurement is a process of its own. */
+  readonly cold?: boolean
   readonly rows: ReadonlyArray<Row>
   /** What the values do not say. */
   readonly notes?: ReadonlyArray<string>
@@ -19,20 +22,28 @@ export interface Row {
   readonly name: string
   /** Ours; a library for the same; Effect used directly; or the least that the work could cost. */
   readonly kind: "ours" | "peer" | "raw" | "floor"
-  readonly goal?: Goal | undefined
-  /** Does the work once and gives its value in the unit of the group. Undefined where it cannot run at all. */
-  readonly measure: (() => Promise<number>) | undefined
+  readonly goal?: Goal | ReadonlyArray<Goal> | undefined
+  /** Does the work once and gives its value. Undefined where it cannot run at all. */
+  readonly measure: (() => Promise<number | Sample>) | undefined
+}
+
+/** In the unit of the group: what the clock says, and the same by CPU time. A value that is no time has no other. */
+export interface Sample {
+  readonly value: number
+  readonly cpu?: number
 }
 
 /**
  * A limit for the value, for its multiple of the row `of`, for what it is above the row `above`, or for the factor
- * between it and the row `flat`, whichever is larger.
+ * between it and the row `flat`, whichever is larger. `Infinity`: there only has to be a value.
  */
 export interface Goal {
   readonly limit: number
   readonly of?: string
   readonly above?: string
   readonly flat?: string
+  /** What it is judged by, where there is reason: waiting is no CPU time, and one round does not tell whether it was a calm one. */
+  readonly by?: "clock" | "cpu"
 }
 
 /** Thrown when a workload did not do its work: its time means nothing. */
@@ -52,24 +63,42 @@ export interface Workload {
   readonly work: (timer: Timer) => unknown
 }
 
-/** Nanoseconds an operation. */
-export const nanos = (workload: Workload) => async (): Promise<number> => ((await time(workload)) * 1e6) / workload.ops
+type Measure = () => Promise<Required<Sample>>
 
-/** Operations a second. */
-export const perSecond = (workload: Workload) => async (): Promise<number> =>
-  workload.ops / ((await time(workload)) / 1e3)
+/** Of each operation. */
+const each =
+  (unit: number) =>
+  (workload: Workload): Measure =>
+  () =>
+    measured(workload, (millis) => millis / workload.ops / unit)
 
-const time = async ({ checksum, work }: Workload): Promise<number> => {
-  let total = 0
-  let from = performance.now()
+export const nanos: (workload: Workload) => Measure = each(1e-6)
+export const micros: (workload: Workload) => Measure = each(1e-3)
+export const millis: (workload: Workload) => Measure = each(1)
+
+/** Operations a second, and a second of CPU time. */
+export const perSecond = (workload: Workload): Measure => {
+  return () => measured(workload, (millis) => workload.ops / (millis / 1e3))
+}
+
+const measured = async ({ checksum, work }: Workload, to: (millis: number) => number): Promise<Required<Sample>> => {
+  let used = false
+  let wall = 0
+  let cpu = 0
+  let end = begin()
   const timer: Timer = {
-    start: () => void (from = performance.now()),
-    stop: () => void (total += performance.now() - from)
+    start: () => void (end = begin()),
+    stop: () => {
+      const cost = end()
+      used = true
+      wall += cost.wall
+      cpu += cost.cpu
+    }
   }
   const found = await work(timer)
-  if (total === 0) timer.stop()
+  if (!used) timer.stop()
   check(found, checksum)
-  return total
+  return { value: to(wall), cpu: to(cpu) }
 }
 
 export const check = (found: unknown, expected: unknown): void => {

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Active from "./deadline/ActiveDeadline.ts"
+import * as Active from "./base/ActiveDeadline.ts"
 import type { DeadlineExceeded } from "./DeadlineError.ts"
 
 export { DeadlineExceeded, DeadlineOver } from "./DeadlineError.ts"

@@ -2,6 +2,7 @@
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
+import { constFalse } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
@@ -17,6 +18,7 @@ import { X509Certificate } from "node:crypto"
 import { Readable } from "node:stream"
 import { createSecureContext, getCACertificates } from "node:tls"
 import { checkWhole } from "../concurrency/base/Options.ts"
+import * as Direct from "../io/context/Direct.ts"
 import * as Wire from "../io/context/Wire.ts"
 import * as Host from "./Host.ts"
 import { Exchange } from "./http/HttpExchange.ts"
@@ -68,21 +70,22 @@ export const layer = (options?: Options): Layer.Layer<HttpClient.HttpClient> => 
 
 const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const wayOf = yield* Ways.make({ connections: options.connections ?? 256, tls: tlsOf(options.tls) })
+    const ways = yield* Ways.make({ connections: options.connections ?? 256, tls: tlsOf(options.tls) })
     const client =
       options.spans === true
-        ? HttpClient.make((request, url, _, fiber) => send(wayOf(fiber.getRef(Wire.Wire)), request, url))
+        ? HttpClient.make((request, url, _, fiber) => send(ways, fiber.getRef(Wire.Wire), request, url))
         : HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
             Effect.flatMap((request) =>
               Effect.withFiber((fiber) => {
                 const url = Url.make(request.url, request.urlParams, Option.getOrUndefined(request.hash))
                 return Result.isSuccess(url)
-                  ? send(wayOf(fiber.getRef(Wire.Wire)), request, url.success)
+                  ? send(ways, fiber.getRef(Wire.Wire), request, url.success)
                   : failed(new HttpClientError.InvalidUrlError({ request, cause: url.failure }))
               })
             ),
             Effect.succeed
           )
+    if (options.spans !== true) Direct.offered(client, direct(ways))
     return Wire.enforced(client)
   })
 
@@ -111,7 +114,11 @@ type Sending = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientEr
 const failed = (reason: HttpClientError.HttpClientErrorReason): Sending =>
   Effect.fail(new HttpClientError.HttpClientError({ reason }))
 
-const send = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: URL): Sending => {
+const send = (ways: Ways.Ways, wire: Wire.Wire, request: HttpClientRequest.HttpClientRequest, url: URL): Sending => {
+  return Effect.flatMap(ways.find(wire), (way) => sendBy(way, request, url))
+}
+
+const sendBy = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: URL): Sending => {
   const { body, headers } = request
   if (headers["upgrade"] !== undefined) return upgrade(way, request)
   switch (body._tag) {
@@ -142,28 +149,55 @@ const encoded = (
     (cause) => new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, cause }) })
   )
 
+type Body = NonNullable<Undici.Dispatcher.DispatchOptions["body"]> | null
+
 const exchange = (
   way: Ways.Way,
   request: HttpClientRequest.HttpClientRequest,
   url: URL,
   headers: Headers.Headers,
-  body: NonNullable<Undici.Dispatcher.DispatchOptions["body"]> | null
+  body: Body
 ): Sending =>
   Effect.callback((resume) => {
-    const started = new Exchange(request, url, way.maxHeaders, resume)
-    const { method } = request
-    try {
-      const options = { origin: url.origin, path: url.pathname + url.search, method, headers, body }
-      started.proxy = way.dispatch(url, options, started)
-    } catch (cause) {
-      started.onResponseError(undefined, cause)
-    }
+    const started = start(way, request, url, headers, body, { wantsWhole: constFalse, receive: resume })
     return Effect.sync(() => {
       started.abort()
       // One whose turn never came was not begun, and nobody else closes it.
       if (body instanceof Readable) body.destroy()
     })
   })
+
+const start = (
+  way: Ways.Way,
+  request: HttpClientRequest.HttpClientRequest,
+  url: URL,
+  headers: Headers.Headers,
+  body: Body,
+  receiver: Direct.Receiver
+): Exchange => {
+  const started = new Exchange(request, url, way.maxHeaders, receiver)
+  const { method } = request
+  try {
+    const options = { origin: url.origin, path: url.pathname + url.search, method, headers, body }
+    started.proxy = way.dispatch(url, options, started)
+  } catch (cause) {
+    started.onResponseError(undefined, cause)
+  }
+  return started
+}
+
+/** Bodies that are there, no other protocol, and not the first request of all. */
+const direct =
+  (ways: Ways.Ways): Direct.Direct =>
+  (request, url, wire, receiver) => {
+    const { body, headers } = request
+    const way = ways.get(wire)
+    if (way === undefined) return undefined
+    if ((body._tag !== "Empty" && body._tag !== "Uint8Array") || headers["upgrade"] !== undefined) return undefined
+    const bytes = body._tag === "Empty" ? null : body.body
+    const started = start(way, request, url, headers, bytes, receiver)
+    return () => started.abort()
+  }
 
 /** To another protocol, as WebSocket: by Effect's own client, over the same connections. */
 const upgrade = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest): Sending => {

@@ -31,7 +31,7 @@ export interface Policy<in E, out BE = never, out BR = never, out T extends Time
   /** Attempts after the first; none whose wait is longer than the time that is left. Default 3; 0 for none. */
   readonly retries?: number | undefined
   readonly backoff?: Backoff | undefined
-  /** Which errors are worth another attempt; default all. An attempt that ran out of its time always is. */
+  /** Which errors are worth another attempt; default all but those with `retryable: false`. An attempt that ran out of its time always is. */
   readonly retryWhile?: ((error: E) => boolean) | undefined
   /**
    * How long the other side asked to wait. Up to 60 seconds it replaces the backoff; beyond, there is no retry. Zero is

@@ -68,9 +68,10 @@ export interface RunOptions<out G> {
   /** The most elements in one write of the sink; the children of one element are never split. Default: what the sink prefers, or 1,000. */
   readonly maxRows?: number | undefined
   /**
-   * The least time between two commits, except when the window is full. Default none: a commit takes what came while
-   * the last one ran; where the sink prefers a batch, it comes once that is ready, or half a window, and at the latest 20
-   * milliseconds after something is.
+   * The least time between two commits, unless there is enough for one: as many rows as a write takes, half a window, or a full window
+   * with nothing more on its way. Default 20 milliseconds: what comes slower is committed at once, and nothing that is ready waits longer.
+   * Zero, which is the default for a source that is told what is settled, as it may wait for that: a commit takes what came while the
+   * last one ran.
    */
   readonly commitEvery?: Duration.Input | undefined
   /** How long a drain may finish what is in flight before it is cancelled. Default 20 seconds. */

@@ -63,7 +63,7 @@ export interface Writer<in A, out E, out R> {
    * without being asked for. Default: nothing does.
    */
   readonly mayPass?: ((error: unknown) => boolean) | undefined
-  /** The batch that pays best: a run reads as far ahead as that needs, and waits a moment for it. Default: whatever is there. */
+  /** The batch that pays best: a run reads as far ahead as that needs. Default: up to 1,000. */
   readonly prefers?: { readonly rows: number } | undefined
   /** Told which state is committed now, which no write goes back from any more. Default: not told. */
   readonly settled?: ((committed: Schema.Json) => void) | undefined

@@ -146,7 +146,7 @@ export interface Retry {
   /** Attempts after the first. Default 3. */
   readonly retries?: number | undefined
   readonly backoff?: Backoff | undefined
-  /** Which errors are worth another attempt; default all. A commit that fails is tried again where that passes by itself. */
+  /** Which errors are worth another attempt; default all but those with `retryable: false`. A commit that fails is tried again where that passes by itself. */
   readonly retryWhile?: ((error: any) => boolean) | undefined
 }
 

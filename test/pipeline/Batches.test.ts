@@ -62,22 +62,16 @@ describe("P2 a sink that prefers a batch", () => {
     }
   })
 
-  it("is given what is there where it prefers nothing", () => {
-    const { sink } = run(counted(5, 30).source, undefined)
+  it.each([undefined, 2000])("is given at once what comes slowly: %s", (rows) => {
+    const { sink } = run(counted(5, 30).source, rows)
     expect(sizes(sink)).toEqual([1, 1, 1, 1, 1])
     expect(sink.writes.map(({ at }) => at)).toEqual([30, 60, 90, 120, 150])
   })
 
-  it("waits no longer for it than 20 milliseconds after the first element is ready", () => {
-    const lone = run(counted(3, 1000).source, 2000).sink
-    // The last one comes with the end of the source.
-    expect(lone.writes).toEqual([
-      { at: 1020, rows: [1] },
-      { at: 2020, rows: [2] },
-      { at: 3000, rows: [3] }
-    ])
-    const many = run(counted(100, 1).source, 2000).sink
-    expect(sizes(many)).toEqual([21, 21, 21, 21, 16])
+  it.each([undefined, 2000])("waits no longer than 20 milliseconds after the first element is ready: %s", (rows) => {
+    const { sink } = run(counted(100, 1).source, rows)
+    expect(sizes(sink)).toEqual([20, 20, 20, 20, 20])
+    expect(sink.writes.map(({ at }) => at)).toEqual([20, 40, 60, 80, 100])
   })
 
   it("has a window of two of them, and not less than there was; a user's own window and rows are kept", () => {

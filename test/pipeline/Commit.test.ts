@@ -50,7 +50,7 @@ describe.each(kinds)("P9 a write that hangs, to %s,", (kind) => {
       hangs && rows.includes(3) ? Effect.andThen(write, Effect.never) : write
     )
     const job = Pipeline.from(numbers(6)).pipe(Pipeline.map(slow), Pipeline.to(sink))
-    const options = { name: "hangs", drainWithin: "5 seconds" } as const
+    const options = { name: "hangs", drainWithin: "5 seconds", commitEvery: 0 } as const
     const given = Store.given(store)
     const finish = () => {
       // Nothing is left behind but what is committed.

@@ -53,7 +53,7 @@ describe("Pipeline.explain", () => {
       "to     table rows",
       "         exactly-once",
       "         at most 1 element a write",
-      "         a commit every 1m, or when the window is full",
+      "         a commit every 1m, or once half a window is ready, or it is full",
       "         what it fails on is kept as a dead letter",
       "dead   dead letters",
       "         kept with the place of the run; Pipeline.replay runs them again",

@@ -299,7 +299,7 @@ describe("P16 inside of an element", () => {
           Pipeline.map((n) => after(10, n)),
           Pipeline.to(store.table)
         )
-      valueOf(given(Effect.timeoutOption(Pipeline.run(job(upTo(9)), { name: "n" }), 35)))
+      valueOf(given(Effect.timeoutOption(Pipeline.run(job(upTo(9)), { name: "n", commitEvery: 0 }), 35)))
       expect(store.rows).toEqual([1, 2, 3])
       const error = errorOf(given(Pipeline.run(job(of === sourced ? [1, 5, 3, 4] : [1, 2]), { name: "n" })))
       expect(error).toMatchObject({ _tag: "SourceChanged", source: name })
@@ -344,15 +344,24 @@ describe("P16 inside of an element", () => {
   })
 
   it("P4 mixes lists and streams of one step behind a fan-out, and a batch that has both", () => {
-    for (const first of [0, 1]) {
+    const ways = upTo(63).map((way) => [...way.toString(2).padStart(6, "0")].map((bit) => bit === "1"))
+    for (const [i, streams] of ways.entries()) {
+      const [concurrency, size, items] = [(i % 3) + 1, (i % 4) + 1, (i % 3) + 2]
       const job = Pipeline.from(numbers(3)).pipe(
-        Pipeline.flatMap((n) => [n * 10, n * 10 + 1]),
-        Pipeline.flatMap((n) => (n % 2 === first ? Stream.make(n, n + 100) : [n]) as Iterable<number>),
-        Pipeline.batch(4),
+        Pipeline.flatMap((n) => [n * 2 - 2, n * 2 - 1]),
+        Pipeline.flatMap(
+          (n) => {
+            const parts = upTo((n + i) % 4)
+            return (streams[n] ? Stream.fromIterable(parts) : parts) as Iterable<number>
+          },
+          { concurrency }
+        ),
+        Pipeline.batch(size),
         Pipeline.flatMap((some) => some),
         Pipeline.to(Sink.discard)
       )
-      expect(valueOf(inMemory(Pipeline.run(job, { name: "n", window: { items: 2 } })))).toMatchObject({ written: 9 })
+      const written = upTo(6).reduce((sum, n) => sum + ((n - 1 + i) % 4), 0)
+      expect(valueOf(inMemory(Pipeline.run(job, { name: "n", window: { items } })))).toMatchObject({ written })
     }
   })
 
@@ -398,7 +407,7 @@ describe("P16 inside of an element", () => {
     )
     const seen: Array<Pipeline.Progress> = []
     const progress = { interval: 55, on: (now: Pipeline.Progress) => Effect.sync(() => void seen.push(now)) }
-    valueOf(inMemory(Pipeline.run(job, { name: "n", progress })))
+    valueOf(inMemory(Pipeline.run(job, { name: "n", commitEvery: 0, progress })))
     expect(seen[0]).toMatchObject({ settled: 0, written: 5, inFlight: 2, lag: 2 })
     expect(seen[2]).toMatchObject({ settled: 1, written: 16, inFlight: 1, lag: 1 })
   })

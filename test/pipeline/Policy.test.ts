@@ -108,6 +108,19 @@ describe("retries", () => {
     expect(errorOf(exit)).toEqual(new Busy(2))
   })
 
+  it("tries no error again that says itself that this is of no use, unless told to", () => {
+    const attempts = (retryable: boolean, policy: Policy.Policy<unknown>) => {
+      let made = 0
+      const call = Effect.suspend(() => Effect.fail({ retryable, n: ++made }))
+      Effect.runSync(Sim.run(Policy.apply(call, policy)))
+      return made
+    }
+    expect(attempts(false, {})).toBe(1)
+    expect(attempts(true, {})).toBe(4)
+    expect(attempts(false, { retryWhile: () => true })).toBe(4)
+    expect(attempts(true, { retryWhile: () => false })).toBe(1)
+  })
+
   it("a defect and a cancellation are not retried", () => {
     const both = Effect.failCause(Cause.combine(Cause.fail("no"), Cause.die("boom")))
     for (const end of [Effect.die("boom"), Effect.interrupt, both]) {

@@ -25,7 +25,12 @@ export const deeper = <A>(f: () => A): A => {
 }
 
 /** Calls `f`, which runs or ends this fiber, now or on a stack of its own. */
-export const shallow = (fiber: Fiber.Fiber<unknown, unknown>, f: () => void): void => {
-  if (isDeep()) fiber.currentDispatcher.scheduleTask(f, 0)
-  else deeper(f)
+export const shallow = <F extends Fiber.Fiber<unknown, unknown>>(fiber: F, f: (fiber: F) => void): void => {
+  if (isDeep()) return fiber.currentDispatcher.scheduleTask(() => f(fiber), 0)
+  push()
+  try {
+    f(fiber)
+  } finally {
+    pop()
+  }
 }

@@ -11,7 +11,8 @@ import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
-import { annotate, type Reason, reasonOf } from "./Reason.ts"
+import { type Interrupt, interrupting } from "./Interruption.ts"
+import { type Reason, reasonOf } from "./Reason.ts"
 import type { Entries, Listed } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
 import { StopSignal } from "./Stop.ts"
@@ -47,7 +48,7 @@ export interface Owner {
 /** Why and since when a task is being cancelled; one for all tasks that are cancelled together. */
 export interface Cancellation {
   readonly reason: Reason
-  readonly annotations: Context.Context<never>
+  readonly interrupt: Interrupt
   /** In milliseconds since the epoch, to be shown. */
   readonly at: number
   /** The same moment by `Alarm.now`, to be measured from. */
@@ -56,7 +57,7 @@ export interface Cancellation {
 
 export const cancellation = (reason: Reason, clock: Clock.Clock): Cancellation => ({
   reason,
-  annotations: annotate(reason),
+  interrupt: interrupting(reason),
   at: clock.currentTimeMillisUnsafe(),
   moment: Alarm.now(clock)
 })
@@ -210,7 +211,7 @@ export class Node<A, E> {
       this.cancelled = cancellation
       this.tell("cancelling")
     }
-    Stack.shallow(fiber, () => fiber.interruptUnsafe(undefined, cancellation.annotations))
+    Stack.shallow(fiber, cancellation.interrupt)
   }
 
   /** Tells whoever listens what happens. */

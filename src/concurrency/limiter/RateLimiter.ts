@@ -9,13 +9,14 @@ import * as Alarm from "../base/Alarm.ts"
 import { Bucket } from "../base/Bucket.ts"
 import { checkWhole } from "../base/Options.ts"
 import type { Stats } from "./Contract.ts"
+import type { Spending } from "../base/Spending.ts"
 import { OwnLimiter, type Use } from "./OwnLimiter.ts"
 import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 import { span } from "../base/Span.ts"
 
-export class RateLimiter extends OwnLimiter {
+export class RateLimiter extends OwnLimiter implements Spending {
   private readonly limit: number
   private readonly per: number
   private readonly bucket: Bucket
@@ -38,7 +39,7 @@ export class RateLimiter extends OwnLimiter {
 
   override attempt<A, E, R>(permits: number, use: Use<A, E, R>): Effect.Effect<Option.Option<A>, E, R> {
     return use((fiber) =>
-      this.spend(fiber, permits) ? { undo: () => this.bucket.spend(-permits), end: constVoid } : undefined
+      this.spend(fiber, permits) ? { undo: () => this.restore(permits), end: constVoid } : undefined
     )
   }
 
@@ -53,8 +54,7 @@ export class RateLimiter extends OwnLimiter {
     )
   }
 
-  /** Takes the tokens if they are there and nobody waits for them. */
-  private spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
+  spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
     checkWhole("Limiter: permits", permits, 0)
     if (this.waiting.size > 0) return false
     const time = Alarm.now(fiber.getRef(Clock.Clock))
@@ -62,6 +62,10 @@ export class RateLimiter extends OwnLimiter {
     if (this.bucket.due(permits) > time + nanos) return false
     this.bucket.spend(permits)
     return true
+  }
+
+  restore(permits: number): void {
+    this.bucket.spend(-permits)
   }
 
   private wait(fiber: Fiber.Fiber<unknown, unknown>, permits: number): Effect.Effect<void> {

@@ -1,20 +1,17 @@
 /** A table that a pipeline writes to: found or created, checked against the schema, filled by its dialect's writer. */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
+import type * as Schema from "effect/Schema"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { isTooDeep, unlessTooDeep } from "../../concurrency/base/Nesting.ts"
 import type { Writer } from "../../pipeline/Sink.ts"
 import { Db, type TableOptions } from "./Contract.ts"
 import * as Dialect from "./Dialect.ts"
 import { DbError, fromSqlError, mayPass } from "../DbError.ts"
 import * as Fields from "./Fields.ts"
+import * as RowEncoder from "./rows/RowEncoder.ts"
 
 export interface Table<A, I extends object> {
   readonly name: string
@@ -152,45 +149,16 @@ const howToAdd = (columns: "fixed" | "extend" | undefined, { nullable }: Dialect
   return ", and none is added for a field that every row has: the rows that are there have no value for it"
 }
 
-/** The place and expectation of the first issue of an encode or decode, in one line. */
-export const issueOf = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  const message = () => (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ")
-  return isTooDeep(cause) ? tooDeep : unlessTooDeep(message, () => tooDeep)
-}
-
-const tooDeep = "it is nested too deep"
-
 const writerOf = <A, I extends object>(
   db: Db,
   { name, schema }: Table<A, I>,
-  { finite, plain }: Fields.Fields,
+  fields: Fields.Fields,
   { shape, writer }: { readonly shape: Dialect.Shape; readonly writer: Dialect.TableWriter }
 ): Writer<A, DbError, Db> => {
   const { dialect, sql } = db
-  const encode = Schema.encodeUnknownExit(schema)
-  const odd = finite.filter((name) => name in Object.prototype)
-  const usual = finite.filter((name) => !(name in Object.prototype))
+  const encode = RowEncoder.make(schema, fields)
   const keyed = shape.columns.filter((column) => shape.key.includes(column.name))
   const written = (rows: ReadonlyArray<unknown>) => `write ${rows.length} rows to table "${name}"`
-
-  /** What else a number is, the encoder says; of anything else the column says what it is. */
-  const isFinite = (row: object): boolean => {
-    for (const name of usual) {
-      const value = (row as Record<string, unknown>)[name]
-      if (typeof value === "number" && !Number.isFinite(value)) return false
-    }
-    return odd.every((name) => isNoneOrFinite(Fields.valueOf(row, name)))
-  }
-
-  /** The row as the schema's encoded side says; its columns check what matters of that. */
-  const fieldsOf = (row: A, at: number): object | Dialect.RowRefused => {
-    if (plain && isFinite(row as object)) return row as object
-    const encoded = encode(row)
-    if (Exit.isSuccess(encoded)) return encoded.value
-    const { cause } = encoded
-    return new Dialect.RowRefused(at, `does not encode: ${issueOf(cause)}`, fieldIn(cause), () => row)
-  }
 
   /** `fields` are those of the row at `at`, encoded where that was possible. */
   const refused = (
@@ -225,7 +193,7 @@ const writerOf = <A, I extends object>(
         ...(column !== undefined && { column })
       })
     }
-    const fields = fieldsOf(rows[from + at]!, from + at)
+    const fields = encode(rows[from + at]!, from + at)
     const known = fields instanceof Dialect.RowRefused ? {} : fields
     return refused(rows, from + at, known, `was refused: ${error.message}`, refusal?.column, error)
   }
@@ -238,7 +206,7 @@ const writerOf = <A, I extends object>(
           Effect.withFiber((fiber) =>
             writer.write(Context.getUnsafe(fiber.context, sql.transactionService)[0], {
               length: rows.length,
-              fields: (row) => fieldsOf(rows[row]!, row)
+              fields: (row) => encode(rows[row]!, row)
             })
           )
         )
@@ -270,19 +238,6 @@ const rowsAtFault = (
   if (error.row !== undefined) return [error.row]
   return isSqlError(error.cause) && dialect.refusal(error.cause, shape) !== undefined ? undefined : "batch"
 }
-
-const isNoneOrFinite = (value: unknown): boolean => typeof value !== "number" || Number.isFinite(value)
-
-/** The field of the first issue of an encode. */
-const fieldIn = (cause: Cause.Cause<unknown>): string | undefined => {
-  const error = Cause.squash(cause)
-  if (!Schema.isSchemaError(error)) return undefined
-  const [first] = issues(error.issue).issues
-  const [field] = first?.path ?? []
-  return field === undefined ? undefined : String(typeof field === "object" ? field.key : field)
-}
-
-const issues = SchemaIssue.makeFormatterStandardSchemaV1({ leafHook: () => "", checkHook: () => "" })
 
 /** A row that does not encode has its key in another form, or none. */
 const shownKey = (key: ReadonlyArray<Dialect.Column>, row: unknown): string =>

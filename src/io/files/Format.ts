@@ -1,5 +1,6 @@
 /** How the bytes of a file are cut into elements, and how elements become bytes. A format does no I/O. */
-import type { Element, Fingerprint } from "../../pipeline/Source.ts"
+import type { Portion } from "../../pipeline/context/Portion.ts"
+import type { Fingerprint } from "../../pipeline/Source.ts"
 
 /** Why a part of a file or an element cannot be accepted, found by whoever converts between the two. */
 export class Refusal {
@@ -30,7 +31,7 @@ export interface Cutter<out A> {
   /** Takes `count` bytes that were put at the start of the last `space()`; none means that no more follow. */
   add(count: number): void
   /** The next elements; none when more bytes are needed, at a problem and at the end. */
-  next(): ReadonlyArray<Element<A, number>>
+  next(): Portion<A, number>
   /** What follows was refused for this, once all before it has been given. */
   readonly problem: Problem | undefined
   /** It was told that no more bytes follow. */

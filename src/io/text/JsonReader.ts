@@ -10,8 +10,11 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as JsonText from "../../concurrency/base/JsonText.ts"
 
-/** Gives the value of JSON text, or throws a SyntaxError where it is none. */
-export type JsonReader = (text: string) => unknown
+/**
+ * Gives the value of JSON text, or throws a SyntaxError where it is none. `isShort` is whether it is known already that no integer in
+ * it is long, as `JsonText.hasLongInteger` has it.
+ */
+export type JsonReader = (text: string, isShort?: boolean) => unknown
 
 /** The type of `codec` is what values become; its encoded side is their JSON, as `Schema.toCodecJson` makes it. */
 export const make = (codec: SchemaAST.AST): JsonReader => {
@@ -24,9 +27,11 @@ export const make = (codec: SchemaAST.AST): JsonReader => {
     if (holdsBig(codec, new Set())) common = new Fitting(false).fit(codec)
     exact = new Fitting(true).fit(codec)
   }
-  return (text) => {
+  return (text, isShort = false) => {
     if (!isReady) prepare()
-    return JsonText.hasLongInteger(text) ? apply(exact, JsonText.parse(text)) : apply(common, JSON.parse(text))
+    return !isShort && JsonText.hasLongInteger(text)
+      ? apply(exact, JsonText.parse(text))
+      : apply(common, JSON.parse(text))
   }
 }
 

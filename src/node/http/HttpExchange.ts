@@ -3,6 +3,7 @@ import type * as Undici from "@effect/platform-node/Undici"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Cookies from "effect/http/Cookies"
 import * as Headers from "effect/http/Headers"
 import * as HttpClientError from "effect/http/HttpClientError"
@@ -13,13 +14,13 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Stream from "effect/Stream"
+import type { Receiver } from "../../io/context/Direct.ts"
 import { setCookies } from "../../io/context/Wire.ts"
 import { WireError } from "../../io/context/WireError.ts"
 import type { Proxy } from "./ProxySettings.ts"
 import { declined } from "./Tunnel.ts"
 
 type HttpError = HttpClientError.HttpClientError
-type Resume = (effect: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError>) => void
 
 /** Bytes kept for a reader that is slower than the network; beyond them the connection pauses. */
 const ahead = 64 * 1024
@@ -30,7 +31,7 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   /** That speaks for the host. */
   proxy: Proxy | undefined
   private readonly maxHeaders: number
-  private readonly resume: Resume
+  private readonly receiver: Receiver
   private controller: Undici.Dispatcher.DispatchController | undefined
   private chunks: Array<Uint8Array> = []
   private size = 0
@@ -38,16 +39,18 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   private error: HttpError | undefined
   private aborted = false
   private answered = false
+  /** That is given with its whole body. */
+  private whole: Response | undefined
   private interim = 0
   /** Looks again whether it has what it waits for: told once a turn, however much has arrived in it. */
   private reader: (() => void) | undefined
   private told = false
 
-  constructor(request: HttpClientRequest.HttpClientRequest, url: URL, maxHeaders: number, resume: Resume) {
+  constructor(request: HttpClientRequest.HttpClientRequest, url: URL, maxHeaders: number, receiver: Receiver) {
     this.request = request
     this.url = url
     this.maxHeaders = maxHeaders
-    this.resume = resume
+    this.receiver = receiver
   }
 
   onRequestStart(controller: Undici.Dispatcher.DispatchController): void {
@@ -68,23 +71,29 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     if (refusal !== undefined) return controller.abort(refusal)
     this.answered = true
     const response = new Response(this, status, headers)
+    if (this.receiver.wantsWhole(status, headers)) {
+      this.whole = response
+      return
+    }
     // Not from within undici's parser: by the time that is done, a small body has arrived with its head.
     queueMicrotask(() => {
       if (!this.ended) unread.register(response, this)
-      this.resume(Effect.succeed(response))
+      this.receiver.receive(Exit.succeed(response), false)
     })
   }
 
   onResponseData(controller: Undici.Dispatcher.DispatchController, chunk: Uint8Array): void {
     this.chunks.push(chunk)
     this.size += chunk.length
+    if (this.whole !== undefined) return
     if (this.reader === undefined && this.size > ahead) controller.pause()
     this.tell()
   }
 
   onResponseEnd(): void {
     this.ended = true
-    this.tell()
+    if (this.whole === undefined) this.tell()
+    else this.give(this.whole)
   }
 
   onResponseError(_: unknown, error: unknown): void {
@@ -94,20 +103,22 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
       : new HttpClientError.HttpClientError({
           reason: new HttpClientError.TransportError({ request: this.request, cause })
         })
+    if (this.whole !== undefined) return this.give(this.whole)
     if (this.answered) return this.tell()
     this.answered = true
-    queueMicrotask(() => this.resume(Effect.fail(this.error!)))
+    queueMicrotask(() => this.receiver.receive(Exit.fail(this.error!), false))
   }
 
   /** Closes the connection, unless the whole body has arrived. */
   abort(): void {
-    if (this.ended || this.aborted) return
+    if (this.ended || this.aborted || this.error !== undefined) return
     this.aborted = true
     this.controller?.abort(interrupted)
   }
 
   /** All that has arrived, once `ready`; fails when the connection broke before the end. */
   take(ready: (arrived: number, ended: boolean) => boolean): Effect.Effect<ReadonlyArray<Uint8Array>, HttpError> {
+    if (this.ended && this.error === undefined) return Effect.sync(() => this.drain())
     return Effect.callback((resume) => {
       const look = () => {
         if (this.error === undefined && !ready(this.size, this.ended)) return false
@@ -120,6 +131,10 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
       if (this.controller?.paused === true) this.controller.resume()
       return Effect.sync(() => this.abort())
     })
+  }
+
+  private give(whole: Response): void {
+    queueMicrotask(() => this.receiver.receive(Exit.succeed(whole), this.ended))
   }
 
   private drain(): ReadonlyArray<Uint8Array> {

@@ -1,10 +1,11 @@
 /** Makes durable what is complete: one transaction for rows, dead letters and checkpoint, and only then it is settled (P13). */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Work } from "../context/Attempt.ts"
+import { isWorthIt } from "../context/Backoff.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import { type Batch, type Fate, gathered, type Refused, type Standing, standsOf } from "../fate/Fate.ts"
+import type { Signal } from "../fate/Signal.ts"
 import { mayPass } from "../frontier/Adding.ts"
 import type { FrontierError } from "../FrontierError.ts"
 import { type Checkpoint, type Commit, JournalError, type Lease } from "../Journal.ts"
@@ -30,10 +31,8 @@ export interface CommitterOptions {
   readonly addWork: (work: ReadonlyArray<Work>) => Effect.Effect<void, FrontierError>
   /** What becomes of rows that the sink will not take. */
   readonly sink: SinkStep
-  /** The least time between two commits, except when the window is full. */
-  readonly every: Duration.Duration
-  /** How long what is ready may wait for as much more as the sink prefers. */
-  readonly within: Duration.Duration
+  /** The least time between two commits, in milliseconds, unless enough is ready for one. */
+  readonly every: number
   /** Whether the first commit forgets what an earlier run has kept. */
   readonly restart: boolean
   /** Tells of the dead letters that nobody was told of yet, where somebody wants to know. */
@@ -65,26 +64,20 @@ export class Committer {
 
   /** Commits as much as is complete, again and again, until nothing will become complete any more. */
   get run(): Effect.Effect<void, unknown, unknown> {
-    const { every, fate, within } = this.options
-    const pause = Duration.isPositive(every) ? this.pause(every) : Effect.void
-    // What else is ready in this turn of the event loop goes into the same commit.
+    const { every, fate } = this.options
     const commit = Effect.andThen(
+      // What else is ready in this turn of the event loop goes into the same commit.
       Effect.yieldNow,
-      Effect.andThen(
-        Effect.suspend(() => this.commit(fate.take(), false)),
-        pause
-      )
+      Effect.suspend(() => this.commit(fate.take(), false))
     )
-    const filled = Effect.suspend(() => fate.due.wait(() => fate.isClosed || fate.isDue))
-    return Effect.whileLoop({
+    const pause = every > 0 ? this.pause(every) : Effect.void
+    const loop = Effect.whileLoop({
       while: () => !fate.isClosed || fate.isDue,
-      body: () => {
-        if (fate.isDue) return commit
-        if (fate.isReady) return Effect.andThen(Effect.timeoutOption(filled, within), commit)
-        return fate.due.wait(() => fate.isClosed || fate.isReady || fate.isDue)
-      },
+      body: () => (fate.isDue ? Effect.andThen(commit, pause) : fate.due.wait(() => fate.isClosed || fate.isDue)),
       step: () => {}
     })
+    // What a new sink starts with was a commit.
+    return Effect.andThen(pause, loop)
   }
 
   /** What a new sink starts with must be known, or what a killed run left would pass for what was there before. */
@@ -208,16 +201,16 @@ export class Committer {
       return Effect.map(lease.commit(attempt), () => void (this.isCertain = true))
     })
     const { retry } = sink
-    const isWorthIt = (error: unknown): boolean => retry?.retryWhile?.(error) ?? true
+    const mayHelp = (error: unknown): boolean => retry === undefined || isWorthIt(retry, error)
     const retried = Policy.apply(once, {
       ...(retry ?? passing),
       retryWhile: (error) =>
         error instanceof WriteFailed
           ? retry === undefined
             ? error.mayPass
-            : isWorthIt(Cause.squash(error.cause))
+            : mayHelp(Cause.squash(error.cause))
           : error instanceof RowsRefused
-            ? retry !== undefined && error.mayAgain && [...error.rows.values()].some(isWorthIt)
+            ? retry !== undefined && error.mayAgain && [...error.rows.values()].some(mayHelp)
             : error instanceof JournalError && error.mayPass === true
     })
     return Effect.catchIf(
@@ -254,17 +247,23 @@ export class Committer {
     })
   }
 
-  /** Waits before the next commit, but not once all there will be is ready, nor while room is needed. */
-  private pause(duration: Duration.Duration): Effect.Effect<void> {
+  /**
+   * Waits before the next commit until there is enough for one: what comes slower than that is committed at once. While the window is
+   * full only for a moment, in which more than single elements become ready.
+   */
+  private pause(every: number): Effect.Effect<void> {
     const { fate } = this.options
-    return Effect.asVoid(
-      Effect.timeoutOption(
-        fate.pressed.wait(() => fate.isClosed || fate.isFull),
-        duration
-      )
-    )
+    const upTo = (time: number, signal: Signal, isOver: () => boolean) =>
+      Effect.suspend(() => (isOver() ? Effect.void : Effect.timeoutOption(signal.wait(isOver), time)))
+    const moment = upTo(Math.min(every, soon), fate.enough, () => fate.isEnough)
+    if (every <= soon) return Effect.asVoid(moment)
+    const long = upTo(every - soon, fate.pressed, () => fate.isEnough || fate.isFull)
+    return Effect.asVoid(Effect.andThen(long, moment))
   }
 }
+
+/** As long as that, in milliseconds, what is ready may wait without being asked to. */
+export const soon = 20
 
 const noRows: ReadonlyMap<number, Refused> = new Map()
 

@@ -24,6 +24,13 @@ export interface Retrying<in E> {
   readonly attempt?: Duration.Input | undefined
 }
 
+/** Whether to try again after an error: as a policy says, or else unless the error itself says `retryable: false`. */
+export const isWorthIt = <E>({ retryWhile }: Pick<Retrying<E>, "retryWhile">, error: E): boolean =>
+  retryWhile === undefined ? !isFinal(error) : retryWhile(error)
+
+const isFinal = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && "retryable" in error && error.retryable === false
+
 /** How long to wait before this retry; none where the failure is not worth one. */
 export const waitBefore = <E>(
   fiber: Fiber.Fiber<unknown, unknown>,
@@ -36,7 +43,7 @@ export const waitBefore = <E>(
   const timedOut = policy.attempt !== undefined && failure.error instanceof DeadlineExceeded
   if (!timedOut) {
     const error = failure.error as E
-    if (policy.retryWhile?.(error) === false) return undefined
+    if (!isWorthIt(policy, error)) return undefined
     const asked = Option.getOrUndefined(policy.retryAfter?.(error) ?? Option.none())
     if (asked !== undefined && Duration.isPositive(asked)) {
       return Duration.isLessThanOrEqualTo(asked, maxRetryAfter) ? asked : undefined

@@ -14,6 +14,27 @@ export interface Portion<out A, out P> {
   readonly bytes: ArrayLike<number>
 }
 
+/** A portion that is put together one element after the other, in which a position is a number. */
+export class Columns<A> implements Portion<A, number> {
+  readonly values: Array<A> = []
+  readonly bytes: Array<number> = []
+  private readonly positions: Array<number> = []
+
+  readonly positionOf = (index: number): number => this.positions[index]!
+
+  add(value: A, position: number, bytes: number): void {
+    this.values.push(value)
+    this.positions.push(position)
+    this.bytes.push(bytes)
+  }
+}
+
+/** The same elements at other positions. */
+export const placed = <A, P, Q>(
+  { bytes, positionOf, values }: Portion<A, P>,
+  place: (position: P) => Q
+): Portion<A, Q> => ({ values, positionOf: (index) => place(positionOf(index)), bytes })
+
 interface Element<out A, out P> {
   readonly value: A
   readonly position: P
@@ -48,8 +69,11 @@ export const through = <A, P, E, R, E2, R2>(
 const elementsIn = <A, P>({ bytes, positionOf, values }: Portion<A, P>): Arr.NonEmptyArray<Element<A, P>> =>
   Arr.map(values as Arr.NonEmptyReadonlyArray<A>, (value, i) => ({ value, position: positionOf(i), bytes: bytes[i]! }))
 
-const portionOf = <A, P>(elements: ReadonlyArray<Element<A, P>>): Portion<A, P> => ({
-  values: elements.map(({ value }) => value),
-  positionOf: (index) => elements[index]!.position,
-  bytes: elements.map(({ bytes }) => bytes)
-})
+const portionOf = <A, P>(elements: ReadonlyArray<Element<A, P>>): Portion<A, P> => {
+  const positions = elements.map(({ position }) => position)
+  return {
+    values: elements.map(({ value }) => value),
+    positionOf: (index) => positions[index]!,
+    bytes: elements.map(({ bytes }) => bytes)
+  }
+}

@@ -105,7 +105,7 @@ const writing = ({ sinkStep }: Description, options: Partial<RunOptions<unknown>
   `at most ${Words.count(boundsOf(options).maxRows, "element")} a write${options.maxRows === undefined ? ", or what it prefers" : ""}`,
   ...(options.commitEvery === undefined
     ? []
-    : [`a commit every ${Words.time(options.commitEvery)}, or when the window is full`]),
+    : [`a commit every ${Words.time(options.commitEvery)}, or once half a window is ready, or it is full`]),
   ...(sinkStep.retry === undefined ? [] : [Words.retry(sinkStep.retry)]),
   Words.failing(sinkStep)
 ]

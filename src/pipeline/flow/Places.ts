@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
 import { Gradient, type Outcome } from "../../concurrency/base/Gradient.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
+import { isWorthIt } from "../context/Backoff.ts"
 import type { Each, Range } from "../Step.ts"
 
 /** The most elements that may be worked on at once. */
@@ -22,6 +23,11 @@ export class Places {
     this.grown = grown
     this.limit = 0
     this.change(concurrency)
+  }
+
+  /** Whether it looks at how long calls take. */
+  get learns(): boolean {
+    return this.gradient !== undefined
   }
 
   change(concurrency: number | Range): void {
@@ -63,5 +69,5 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>, policy: Each["policy"]): O
   if (failure === undefined || Cause.hasInterrupts(exit.cause)) return "unknown"
   if (failure.error instanceof Deadline.DeadlineExceeded) return "overload"
   const retry = policy?.retry
-  return retry !== undefined && retry.retryWhile?.(failure.error) !== false ? "overload" : "unknown"
+  return retry !== undefined && isWorthIt(retry, failure.error) ? "overload" : "unknown"
 }

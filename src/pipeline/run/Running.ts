@@ -10,7 +10,7 @@ import { unmarked } from "../../concurrency/base/Origin.ts"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
-import { Committer } from "../commit/Committer.ts"
+import { Committer, soon } from "../commit/Committer.ts"
 import { type Intake, ofElement } from "../commit/Intake.ts"
 import { tell } from "../commit/Letters.ts"
 import { Outlets } from "../commit/Outlets.ts"
@@ -78,18 +78,16 @@ export const open = (
     const { name } = options
     const { guarantee, sinkStep } = description
     const { inlets, start } = intake
-    const hasAccount = inlets.some(({ account }) => account !== undefined)
+    const waits = inlets.some((inlet) => inlet.waits)
     const startedAt = yield* Alarm.moment
     const insight = new Insight(name, options.partition, options.trace?.every)
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
     const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
-    const { prefers } = outlets
     const fate = new Fate({
-      ...boundsOf(options, prefers),
+      ...boundsOf(options, outlets.prefers),
       sources: inlets,
-      fills: prefers !== undefined && options.commitEvery === undefined && !hasAccount,
-      eager: hasAccount,
+      eager: waits,
       counts: start.counts
     })
     const letters = new DeadLetters(name, options.version, fate)
@@ -102,11 +100,12 @@ export const open = (
       letters,
       parked,
       room,
-      // Who keeps account may wait for what is in a batch, and must not wait for ever.
-      ...(hasAccount ? hurried(description) : description),
+      // Who learns what is settled may wait for what is in a batch, and must not wait for ever.
+      ...(waits ? hurried(description) : description),
       stands: states.stands,
       known: lease.seen,
       ends: intake.ends ?? true,
+      replays: intake.replays === true,
       sink: sinkStep.name,
       outside,
       trace: insight.trace
@@ -124,8 +123,7 @@ export const open = (
       states,
       addWork,
       sink: sinkStep,
-      every: Duration.fromInputUnsafe(options.commitEvery ?? 0),
-      within: Duration.millis(20),
+      every: Duration.toMillis(Duration.fromInputUnsafe(options.commitEvery ?? (waits ? 0 : soon))),
       restart,
       tell: journal && options.onDead && tell(journal, keyOf(name, options.partition), lease, options.onDead)
     })

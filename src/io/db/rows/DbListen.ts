@@ -11,7 +11,7 @@ import type { Element, NoPosition } from "../../../pipeline/Source.ts"
 import { DbError, fromSqlError } from "../../DbError.ts"
 import * as JsonReader from "../../text/JsonReader.ts"
 import type { Db } from "../Contract.ts"
-import { issueOf } from "../DbTable.ts"
+import { issueOf } from "./Issue.ts"
 
 export interface ListenOptions {
   /**

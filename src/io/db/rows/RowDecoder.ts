@@ -3,9 +3,10 @@ import * as Arr from "effect/Array"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { issueOf } from "../DbTable.ts"
+import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import type { Dialect } from "../Dialect.ts"
 import type * as Fields from "../Fields.ts"
+import { issueOf } from "./Issue.ts"
 
 export interface RowDecoder<A> {
   /** Whether a field is a bigint, so that integers have to be read as such. */
@@ -21,6 +22,8 @@ export const make = <A, I extends object>(
   fields: Fields.Fields,
   dialect: Dialect
 ): RowDecoder<A> => {
+  // As in `RowEncoder`.
+  SchemaJITCompiler.enable(schema.ast)
   const decode = Schema.decodeUnknownExit(schema)
   const columns = Arr.getSuccesses(fields.list.map((field) => dialect.column(field)))
   return {

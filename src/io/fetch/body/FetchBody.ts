@@ -7,6 +7,7 @@ import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Compression from "../../codec/Compression.ts"
+import type { Received } from "../../context/Direct.ts"
 import { codingsOf } from "./FetchCoding.ts"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -50,16 +51,22 @@ export const explainLarge = ({ announced, limit: name }: TooLarge, limit: number
 /** The whole body. It fails as soon as it is known to be larger than the bounds. */
 export const read = (response: Response, bounds: Bounds): Effect.Effect<Uint8Array, HttpError | Fault> => {
   if (isEmpty(response)) return Effect.succeed(new Uint8Array())
-  const { headers } = response
   const limit = bounds.maxBody
-  // Of a coded body, the length says nothing about what comes out of it.
-  const isPlain = headers["content-encoding"] === undefined && headers["transfer-encoding"] === undefined
-  const announced = isPlain ? Number(headers["content-length"] ?? Number.NaN) : Number.NaN
+  const announced = lengthOf(response.headers)
   if (announced > limit) return Effect.andThen(release(response), Effect.fail(tooLarge("maxBody", announced)))
   // The transport holds the body to its length, so it can be collected without a look at each piece.
   if (announced <= limit) return Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
   return Effect.scoped(Effect.flatMap(open(response, bounds), (next) => gathered(next)))
 }
+
+/** Whether the whole body will come as it is given, and no more of it than the bounds allow. */
+export const isBounded = (headers: Received, bounds: Bounds): boolean => lengthOf(headers) <= bounds.maxBody
+
+/** Not a number where it is not said. Of a coded body, its length says nothing about what comes out of it. */
+const lengthOf = (headers: Received): number =>
+  headers["content-encoding"] === undefined && headers["transfer-encoding"] === undefined
+    ? Number(headers["content-length"] ?? Number.NaN)
+    : Number.NaN
 
 /** The body as it arrives, piece by piece; undefined at its end. */
 export const open = (

@@ -26,6 +26,7 @@ import type { Pass, Renewal } from "../policy/FetchRenewal.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
 import { shown } from "./ShownUrl.ts"
 import * as HttpCache from "../cache/HttpCache.ts"
+import type { Received } from "../../context/Direct.ts"
 import * as Wire from "../../context/Wire.ts"
 
 export interface Limits extends Body.Bounds {
@@ -72,7 +73,7 @@ export type Permission = (
 ) => Effect.Effect<number, FetchError>
 
 /** One time that it is sent. */
-interface Sent {
+export interface Sent {
   readonly at: number
   readonly scope: Scope.Closeable | undefined
   readonly cookies: Cookies.Cookies | undefined
@@ -155,7 +156,7 @@ export class Attempt<B> {
       const at = Alarm.now(this.clock)
       const { timeout } = this.limits
       const cookies = Cookies.kept(this.limits.cookies, this.client)
-      const late = () => this.late(outgoing, "one attempt", timeout)
+      const late = () => this.tooLate(outgoing)
       if (this.outer === undefined)
         return within(this.send(outgoing, { at, scope: undefined, cookies }, 0), timeout, late)
       const scope = Scope.forkUnsafe(this.outer)
@@ -197,6 +198,11 @@ export class Attempt<B> {
     return this.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent })
   }
 
+  /** Later than the time for one attempt. */
+  tooLate(outgoing: Outgoing): FetchError {
+    return this.late(outgoing, "one attempt", this.limits.timeout)
+  }
+
   /** Of an answer whose body could not be read. */
   unread(outgoing: Outgoing, error: HttpClientError | Body.Fault): FetchError {
     if (error._tag === "HttpClientError") return this.broken(outgoing, error)
@@ -213,6 +219,22 @@ export class Attempt<B> {
   /** Counts bytes of bodies for whoever runs this. */
   arrived(bytes: number): void {
     this.meter.bytes += bytes
+  }
+
+  /** Whether an answer with this head is one to take as a whole, with nothing else to be done about it. */
+  wantsWhole({ request }: Outgoing, status: number, headers: Received, sent: Sent): boolean {
+    if (status === 204 || (status >= 300 && status < 400) || status === partial || request.method === "HEAD")
+      return false
+    if (status === tooMany || headers["retry-after"] !== undefined || !Body.isBounded(headers, this.limits))
+      return false
+    try {
+      if (!this.limits.accept(status)) return false
+    } catch {
+      // It throws again where that can be told.
+      return false
+    }
+    this.host.pace.took(this.clock, sent.at)
+    return true
   }
 
   private look(outgoing: Outgoing): Effect.Effect<HttpCache.Place | undefined> {
@@ -263,7 +285,7 @@ export class Attempt<B> {
   }
 
   /** Keeps the cookies that it sets: without a jar, while it leads on. */
-  private keep(
+  keep(
     outgoing: Outgoing,
     response: Response,
     sent: Sent,
@@ -323,6 +345,16 @@ export class Attempt<B> {
       const detail = `answered ${status}, which is for a range, and none was asked for`
       return Effect.andThen(Body.release(response), Effect.fail(this.error(outgoing, "Protocol", detail, { status })))
     }
+    return this.accepted(outgoing, response, sent, place)
+  }
+
+  /** Takes an answer that is one, as a whole or as it arrives. */
+  accepted(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    place: HttpCache.Place | undefined
+  ): Effect.Effect<Answer<B>, FetchError> {
     const { cache } = this.around
     return Effect.matchEffect(this.take(this, outgoing, response, sent.scope), {
       onFailure: (error) => Effect.fail(this.unread(outgoing, error)),

@@ -21,8 +21,10 @@ import { type Asking, patience } from "../policy/FetchPace.ts"
 import * as Policy from "../policy/FetchPolicy.ts"
 import { identity } from "../download/Range.ts"
 import * as Request from "./FetchRequest.ts"
+import * as Short from "./FetchShort.ts"
 import * as RobotsCheck from "../policy/RobotsCheck.ts"
 import * as HttpCache from "../cache/HttpCache.ts"
+import * as Direct from "../../context/Direct.ts"
 import * as Wire from "../../context/Wire.ts"
 
 /** A policy for this function alone, and what it sends. */
@@ -87,7 +89,12 @@ export class Call {
       cache: cache === false || scope !== undefined ? undefined : Context.get(context, HttpCache.Current)
     }
     const attempt = new Attempt.Attempt(client, hosts, outgoing.success, plan.limits, take, around, scope, context)
-    return answer(attempt, outgoing.success, plan, hosts)
+    const general = (first?: Effect.Effect<Attempt.Answer<B>, FetchError>) =>
+      answer(attempt, outgoing.success, plan, hosts, first)
+    const direct = plan.mayBeShort && scope === undefined && around.cache === undefined ? Direct.of(client) : undefined
+    if (direct === undefined) return general()
+    const { policy, total } = plan
+    return Short.answer({ attempt, outgoing: outgoing.success, hosts, policy, total, general }, direct)
   }
 
   private planFor(context: Context.Context<never>): Plan {
@@ -97,12 +104,13 @@ export class Call {
   }
 }
 
-/** The answer to a request, by the policies in their fixed order. */
+/** The answer to a request, by the policies in their fixed order; `first` is what the first attempt comes to, where there was one. */
 const answer = <B>(
   attempt: Attempt.Attempt<B>,
   outgoing: Request.Outgoing,
   plan: Plan,
-  hosts: Hosts.Hosts
+  hosts: Hosts.Hosts,
+  first?: Effect.Effect<Attempt.Answer<B>, FetchError>
 ): Effect.Effect<Attempt.Answer<B>, FetchError> => {
   const { breaker, hedge } = plan.policy
   const run = attempt.run(outgoing)
@@ -120,7 +128,7 @@ const answer = <B>(
       ? asked
       : Effect.flatMap(attempt.kept(outgoing), (answer) => (answer === undefined ? asked : Effect.succeed(answer)))
   let last: FetchError | undefined
-  const retried = Policies.apply(given, {
+  const retried = Policies.apply(first === undefined ? given : startingWith(first, given), {
     retries: plan.retries,
     backoff: plan.policy.backoff,
     retryWhile: (error) => {
@@ -134,10 +142,20 @@ const answer = <B>(
         attempt.error(outgoing, "CircuitOpen", "its host kept failing and is left alone", { retryAfter: millis })
       )
     : retried
-  const inTime = Attempt.within(all, plan.total, () => attempt.late(outgoing, "all attempts", plan.total))
+  const left = first === undefined ? plan.total : plan.total - attempt.elapsed
+  const inTime = Attempt.within(all, left, () => attempt.late(outgoing, "all attempts", plan.total))
   return Effect.catch(inTime, (error) =>
     error === last && isGivenUp(error) ? outOfTime(attempt, outgoing, error, plan.total) : Effect.fail(error)
   )
+}
+
+const startingWith = <A, E>(first: Effect.Effect<A, E>, others: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  let isFirst = true
+  return Effect.suspend(() => {
+    if (!isFirst) return others
+    isFirst = false
+    return first
+  })
 }
 
 /** Sent when its host, the rates and the slots let it. */
@@ -260,6 +278,7 @@ interface Plan {
   readonly retries: number
   /** In milliseconds. */
   readonly total: number
+  readonly mayBeShort: boolean
 }
 
 const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input): Plan => {
@@ -297,7 +316,8 @@ const planOf = (around: Policy.Policy, options: Options, defaults: Headers.Input
       cookies: policy.cookies
     },
     retries: policy.retries ?? 3,
-    total: Duration.toMillis(policy.total ?? Infinity)
+    total: Duration.toMillis(policy.total ?? Infinity),
+    mayBeShort: Short.isFor(policy)
   }
 }
 

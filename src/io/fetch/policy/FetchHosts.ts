@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
+import type { Spending } from "../../../concurrency/base/Spending.ts"
 import * as Limiter from "../../../concurrency/Limiter.ts"
 import { Circuit } from "./FetchCircuit.ts"
 import type { FetchError } from "../../FetchError.ts"
@@ -15,23 +16,26 @@ import { Renewals } from "./FetchRenewal.ts"
 import { Robots } from "./Robots.ts"
 import { Slots } from "./FetchSlots.ts"
 
+/** As `Limiter.rate` makes them. */
+type Tokens = Limiter.Limiter & Spending
+
 /** Requests of the same rate share it; one of another rate is another count. */
 export class Rates {
-  private readonly limiters = new Map<string, Limiter.Limiter>()
+  private readonly limiters = new Map<string, Tokens>()
   /** By the object of a policy, so that its text is made once. */
-  private readonly known = new WeakMap<Rate, Limiter.Limiter>()
+  private readonly known = new WeakMap<Rate, Tokens>()
 
-  of(rate: Rate): Limiter.Limiter {
+  of(rate: Rate): Tokens {
     let limiter = this.known.get(rate)
     if (limiter === undefined) this.known.set(rate, (limiter = this.find(rate)))
     return limiter
   }
 
-  private find({ burst = 1, limit, per }: Rate): Limiter.Limiter {
+  private find({ burst = 1, limit, per }: Rate): Tokens {
     const key = `${limit}/${Duration.toMillis(per)}/${burst}`
     let limiter = this.limiters.get(key)
     if (limiter === undefined) {
-      this.limiters.set(key, (limiter = Effect.runSync(Limiter.rate({ limit, per, burst }))))
+      this.limiters.set(key, (limiter = Effect.runSync(Limiter.rate({ limit, per, burst })) as Tokens))
     }
     return limiter
   }

@@ -42,6 +42,18 @@ export class Slots extends Gate<Seat> {
     })
   }
 
+  /** Whether one with this limit would be let in at once. */
+  isOpen(limit: number): boolean {
+    return this.waiting.size === 0 && this.used < limit
+  }
+
+  /** Takes a slot that is open; gives what gives it back. */
+  take(limit: number, fiber: Fiber.Fiber<unknown, unknown>): () => void {
+    const seat = new Seat(limit)
+    this.enter(seat)
+    return () => this.leave(seat, fiber)
+  }
+
   protected override hasRoom(seat: Seat): boolean {
     return this.used < seat.limit
   }

@@ -3,10 +3,11 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { elementsOf } from "../../../pipeline/context/Portion.ts"
 import type { Element, Fingerprint, Source } from "../../../pipeline/Source.ts"
 import type { FetchError } from "../../FetchError.ts"
 import type { Format, Problem } from "../../files/Format.ts"
-import { type Chunk, cut } from "../../files/read/Bytes.ts"
+import { cut, type Portions } from "../../files/read/Bytes.ts"
 import type { Options } from "../call/FetchCall.ts"
 import { Reading } from "../download/Reading.ts"
 import { Rest } from "../download/Rest.ts"
@@ -56,8 +57,8 @@ const read = <A>(
   format: Format<A>,
   options: Options,
   after: BodyPosition | undefined
-): Stream.Stream<Element<A, BodyPosition>, FetchError, HttpClient.HttpClient> =>
-  Effect.gen(function* () {
+): Stream.Stream<Element<A, BodyPosition>, FetchError, HttpClient.HttpClient> => {
+  const portions = Effect.gen(function* () {
     const context = yield* Effect.context<HttpClient.HttpClient>()
     const bytes = yield* Effect.acquireRelease(
       Effect.sync(() => new BodyBytes(rest, options, after)),
@@ -76,13 +77,18 @@ const read = <A>(
       return bytes.error("Decode", `${line} cannot be read: ${field}${refusal.reason}`)
     }
     const known = { read: (into: Uint8Array) => Effect.provideContext(bytes.read(into), context) }
-    const placed = (chunk: Chunk<A>) =>
-      chunk.map((element) => {
-        const { position: at } = element
-        return { ...element, position: { at, sum: bytes.trail.upTo(at), validator: bytes.validator } }
-      }) as [Element<A, BodyPosition>, ...Array<Element<A, BodyPosition>>]
-    return Stream.fromPull(Effect.succeed(Effect.map(cut(known, cutter, refuse), placed)))
-  }).pipe(Stream.unwrap)
+    // At once, as the trail goes only forward.
+    const summed = ([portion]: Portions<A, number>): Portions<A, BodyPosition> => {
+      const positions = portion.values.map((_, i): BodyPosition => {
+        const at = portion.positionOf(i)
+        return { at, sum: bytes.trail.upTo(at), validator: bytes.validator }
+      })
+      return [{ ...portion, positionOf: (i) => positions[i]! }]
+    }
+    return Stream.fromPull(Effect.succeed(Effect.map(cut(known, cutter, refuse), summed)))
+  })
+  return elementsOf(Stream.unwrap(portions))
+}
 
 const nothing = new Uint8Array()
 

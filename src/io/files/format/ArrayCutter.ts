@@ -2,7 +2,7 @@
  * Cuts the text of a JSON array into that of its elements, with the byte position behind each. What is between brackets and
  * quotes is found here; whether it is JSON is decided by who parses it.
  */
-import type { Element } from "../../../pipeline/Source.ts"
+import { Columns } from "../../../pipeline/context/Portion.ts"
 import { type Cutter, type Problem, Refusal, type Start } from "../Format.ts"
 
 /** What may come next, other than white space. */
@@ -73,10 +73,10 @@ export class ArrayCutter<A> implements Cutter<A> {
     if (count === 0) this.ended = true
   }
 
-  next(): ReadonlyArray<Element<A, number>> {
-    const elements: Array<Element<A, number>> = []
+  next(): Columns<A> {
+    const portion = new Columns<A>()
     const stop = this.at + pieceSize
-    while (this.problem === undefined && (this.at < stop || elements.length === 0)) {
+    while (this.problem === undefined && (this.at < stop || portion.values.length === 0)) {
       if (!this.isInside && !this.skipToElement()) break
       const end = this.endOfElement()
       if (end === undefined) {
@@ -84,9 +84,9 @@ export class ArrayCutter<A> implements Cutter<A> {
         else if (this.filled - this.start > this.maxElement) this.refuse(tooLong(this.maxElement))
         break
       }
-      this.give(end, elements)
+      this.give(end, portion)
     }
-    return elements
+    return portion
   }
 
   /** Takes what stands around elements; gives whether one begins. */
@@ -170,7 +170,7 @@ export class ArrayCutter<A> implements Cutter<A> {
     return false
   }
 
-  private give(end: number, elements: Array<Element<A, number>>): void {
+  private give(end: number, portion: Columns<A>): void {
     const { base, start } = this
     if (end - start > this.maxElement) {
       this.refuse(tooLong(this.maxElement))
@@ -188,7 +188,7 @@ export class ArrayCutter<A> implements Cutter<A> {
       return
     }
     const position = base + end
-    elements.push({ value, position, bytes: position - this.end })
+    portion.add(value, position, position - this.end)
     this.end = position
     this.nextIs = "more"
     this.isInside = false

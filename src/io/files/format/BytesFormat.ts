@@ -1,5 +1,5 @@
 /** Bytes as they are, in blocks. */
-import type { Element } from "../../../pipeline/Source.ts"
+import { Columns } from "../../../pipeline/context/Portion.ts"
 import type { Cutter, Format, Start } from "../Format.ts"
 
 export const bytesFormat = (size: number): Format<Uint8Array> => ({
@@ -34,12 +34,14 @@ class BlockCutter implements Cutter<Uint8Array> {
     if (count === 0) this.ended = true
   }
 
-  next(): ReadonlyArray<Element<Uint8Array, number>> {
-    if (this.filled === 0 || (this.filled < this.size && !this.ended)) return []
+  next(): Columns<Uint8Array> {
+    const portion = new Columns<Uint8Array>()
+    if (this.filled === 0 || (this.filled < this.size && !this.ended)) return portion
     const value = this.block.subarray(0, this.filled)
     this.end += this.filled
     this.filled = 0
     this.block = new Uint8Array(this.ended ? 0 : this.size)
-    return [{ value, position: this.end, bytes: value.length }]
+    portion.add(value, this.end, value.length)
+    return portion
   }
 }

@@ -2,7 +2,7 @@
  * From bytes to records of RFC 4180, each with the byte position behind it. Whoever looks for the end of a record looks only for
  * line ends and quotes, by `indexOf` in the decoded text of a whole block: most records have no quote, and are cut at a glance.
  */
-import type { Element } from "../../../pipeline/Source.ts"
+import { Columns } from "../../../pipeline/context/Portion.ts"
 import { type Cutter, type Problem, Refusal, type Start } from "../Format.ts"
 import { carriageReturn, newline } from "./LineCutter.ts"
 
@@ -129,11 +129,11 @@ export class CsvCutter<A> implements Cutter<A> {
     return Math.max(feed, alone)
   }
 
-  next(): ReadonlyArray<Element<A, number>> {
-    const elements: Array<Element<A, number>> = []
+  next(): Columns<A> {
+    const portion = new Columns<A>()
     const { base, records, text } = this
     const pieceEnd = Math.min(text.length, this.textAt + pieceSize)
-    while (this.textAt < pieceEnd || (elements.length === 0 && this.textAt < text.length)) {
+    while (this.textAt < pieceEnd || (portion.values.length === 0 && this.textAt < text.length)) {
       const start = this.textAt === 0 && base === 0 && text.charCodeAt(0) === byteOrderMark ? 1 : this.textAt
       const end = this.cut(start)
       if (end instanceof Refusal) {
@@ -153,7 +153,7 @@ export class CsvCutter<A> implements Cutter<A> {
         break
       }
       if (end > start || records.blanks) {
-        const refused = this.take(elements, base + bytesNext, bytesNext - this.bytesAt)
+        const refused = this.take(portion, base + bytesNext, bytesNext - this.bytesAt)
         if (refused !== undefined) {
           this.refuse(this.bytesAt, refused)
           break
@@ -162,10 +162,10 @@ export class CsvCutter<A> implements Cutter<A> {
       this.textAt = next
       this.bytesAt = bytesNext
     }
-    return elements
+    return portion
   }
 
-  private take(elements: Array<Element<A, number>>, position: number, bytes: number): Refusal | undefined {
+  private take(portion: Columns<A>, position: number, bytes: number): Refusal | undefined {
     if (this.header !== undefined) {
       const { header } = this
       this.header = undefined
@@ -173,7 +173,7 @@ export class CsvCutter<A> implements Cutter<A> {
     }
     const value = this.records.parse(this.cells)
     if (value instanceof Refusal) return value
-    elements.push({ value, position, bytes })
+    portion.add(value, position, bytes)
     return undefined
   }
 

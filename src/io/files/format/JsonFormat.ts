@@ -1,22 +1,20 @@
 /** Values of a schema as JSON: one a line, or as one array. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
-import * as SchemaParser from "effect/SchemaParser"
 import * as JsonText from "../../../concurrency/base/JsonText.ts"
-import { unlessTooDeep } from "../../../concurrency/base/Nesting.ts"
+import { isTooDeep } from "../../../concurrency/base/Nesting.ts"
 import * as JsonReader from "../../text/JsonReader.ts"
 import { type Format, Refusal } from "../Format.ts"
 import { ArrayCutter } from "./ArrayCutter.ts"
 import { LineCutter, type LineOptions } from "./LineCutter.ts"
 import { fixElement } from "./LinesFormat.ts"
-import { misfit } from "./Misfit.ts"
+import { checked, misfit } from "./Misfit.ts"
 
 export const jsonlFormat = <A, I>(schema: Schema.Codec<A, I>, options: LineOptions): Format<A> => {
-  const { parse, print } = jsonOf(schema, fixLine)
+  const { parseIn, print } = jsonOf(schema, fixLine)
   return {
     name: "jsonl",
-    cut: (start) => new LineCutter(start, parse, options),
+    cut: (start) => new LineCutter(start, parseIn, options),
     print,
     ends: "\n",
     layout: { terminator: "\n" }
@@ -33,46 +31,46 @@ export const jsonFormat = <A, I>(schema: Schema.Codec<A, I>, maxElement: number)
   }
 }
 
+interface Json<A> {
+  readonly parse: (text: string) => A | Refusal
+  /** How lines of a text are parsed, all of which is looked at before: that costs a fifth of looking at each. */
+  readonly parseIn: (text: string) => (line: string) => A | Refusal
+  readonly print: (element: A) => string | Refusal
+}
+
 /** From JSON text to a value of the schema and back; `fix` is what to do about text that is none. */
-export const jsonOf = <A, I>(
-  schema: Schema.Codec<A, I>,
-  fix: string
-): { readonly parse: (text: string) => A | Refusal; readonly print: (element: A) => string | Refusal } => {
+export const jsonOf = <A, I>(schema: Schema.Codec<A, I>, fix: string): Json<A> => {
   const codec = Schema.toCodecJson(schema)
-  // Half as fast again; where code may not be generated, as under a strict CSP, the schema is interpreted as ever.
-  SchemaJITCompiler.enable(codec.ast)
-  SchemaJITCompiler.enable(Schema.flip(codec).ast)
   const read = JsonReader.make(codec.ast)
-  const decode = SchemaParser.decodeUnknownResult(codec)
-  const encode = SchemaParser.encodeUnknownResult(codec)
+  const tooDeep = new Refusal("it is nested too deep", fix)
+  const decode = checked<unknown, A>(codec, "decode", (issue, value) => misfit(issue, fix, value), tooDeep)
+  const encode = checked<A, unknown>(codec, "encode", (issue) => misfit(issue, fixElement), deepElement)
+  const parseAs = (text: string, isShort: boolean): A | Refusal => {
+    let value: unknown
+    try {
+      value = read(text, isShort)
+    } catch (error) {
+      if (error instanceof SyntaxError) return new Refusal(`it is not JSON: ${error.message}`, fix)
+      if (isTooDeep(error)) return tooDeep
+      throw error
+    }
+    return decode(value)
+  }
+  const parse = (text: string) => parseAs(text, false)
+  const parseShort = (text: string) => parseAs(text, true)
   return {
-    parse: (text) =>
-      unlessTooDeep(
-        () => {
-          let value: unknown
-          try {
-            value = read(text)
-          } catch (error) {
-            if (!(error instanceof SyntaxError)) throw error
-            return new Refusal(`it is not JSON: ${error.message}`, fix)
-          }
-          const result = decode(value)
-          return Result.isSuccess(result) ? result.success : misfit(result.failure, fix, value)
-        },
-        () => new Refusal("it is nested too deep", fix)
-      ),
-    print: (element) =>
-      unlessTooDeep(
-        () => {
-          const result = encode(element)
-          if (Result.isFailure(result)) return misfit(result.failure, fixElement)
-          const text = JsonText.print(result.success)
-          return Result.isSuccess(text) ? text.success : new Refusal(`it ${text.failure}`, fixElement)
-        },
-        () => new Refusal(`it ${JsonText.tooDeep}`, fixElement)
-      )
+    parse,
+    parseIn: (text) => (JsonText.hasLongInteger(text) ? parse : parseShort),
+    print: (element) => {
+      const value = encode(element)
+      if (value instanceof Refusal) return value
+      const text = JsonText.print(value)
+      return Result.isSuccess(text) ? text.success : new Refusal(`it ${text.failure}`, fixElement)
+    }
   }
 }
+
+const deepElement = new Refusal(`it ${JsonText.tooDeep}`, fixElement)
 
 const fixLine =
   "Correct the line or the schema, or take the file as `Files.lines` and parse it in a step, which may skip bad lines."

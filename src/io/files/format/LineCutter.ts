@@ -3,7 +3,7 @@
  * searching is fastest; a block of plain ASCII has its byte positions in the same places, any other has its newlines found
  * a second time, in the bytes.
  */
-import type { Element } from "../../../pipeline/Source.ts"
+import { Columns } from "../../../pipeline/context/Portion.ts"
 import { type Cutter, type Problem, Refusal, type Start } from "../Format.ts"
 
 export interface LineOptions {
@@ -12,6 +12,9 @@ export interface LineOptions {
   /** The longest line that is accepted, in bytes. */
   readonly maxLine: number
 }
+
+/** What becomes of a line. */
+export type Parse<A> = (line: string) => A | Refusal
 
 export const newline = 10
 export const carriageReturn = 13
@@ -26,7 +29,8 @@ export class LineCutter<A> implements Cutter<A> {
   ended = false
 
   private readonly decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-  private readonly parse: (line: string) => A | Refusal
+  private readonly parseIn: (text: string) => Parse<A>
+  private parse: Parse<A> | undefined
   private readonly options: LineOptions
   private buffer = new Uint8Array(blockSize)
   /** Of the bytes in the buffer: how many there are, and where the first of them stands in the file. */
@@ -40,10 +44,11 @@ export class LineCutter<A> implements Cutter<A> {
   /** The line before had no end when it was read. */
   private isOpen: boolean
 
-  constructor({ at, before }: Start, parse: (line: string) => A | Refusal, options: LineOptions) {
+  /** `parseIn` is given all lines of a block, to see at once what would have to be looked for in each of them. */
+  constructor({ at, before }: Start, parseIn: (text: string) => Parse<A>, options: LineOptions) {
     this.base = at
     this.isOpen = before !== undefined && before !== newline
-    this.parse = parse
+    this.parseIn = parseIn
     this.options = options
   }
 
@@ -77,15 +82,16 @@ export class LineCutter<A> implements Cutter<A> {
     if (complete === 0 && this.filled > this.options.maxLine) this.refuse(tooLong(this.options.maxLine))
   }
 
-  next(): ReadonlyArray<Element<A, number>> {
-    const elements: Array<Element<A, number>> = []
-    const { base, buffer, bytesEnd, parse, text } = this
+  next(): Columns<A> {
+    const portion = new Columns<A>()
+    const { base, buffer, bytesEnd, text } = this
     const { maxLine, skipBlank } = this.options
+    const parse = (this.parse ??= this.parseIn(text))
     const pieceEnd = Math.min(text.length, this.textAt + pieceSize)
     let textAt = this.textAt
     let bytesAt = this.bytesAt
     let problem: Refusal | undefined
-    while (textAt < pieceEnd || (elements.length === 0 && textAt < text.length)) {
+    while (textAt < pieceEnd || (portion.values.length === 0 && textAt < text.length)) {
       const found = text.indexOf("\n", textAt)
       const end = found < 0 ? text.length : found
       // A character is a byte or more: if there is a newline as many bytes ahead, it is the one, and all were ASCII.
@@ -96,15 +102,15 @@ export class LineCutter<A> implements Cutter<A> {
         break
       }
       const start = textAt === 0 && base === 0 && text.charCodeAt(0) === byteOrderMark ? 1 : textAt
-      const line = text.slice(start, end > start && text.charCodeAt(end - 1) === carriageReturn ? end - 1 : end)
+      const stop = end > start && text.charCodeAt(end - 1) === carriageReturn ? end - 1 : end
       const next = found < 0 ? bytesEnd : bytesEnds + 1
-      if (!skipBlank || !isBlank(line)) {
-        const value = parse(line)
+      if (!skipBlank || !isBlank(text, start, stop)) {
+        const value = parse(text.slice(start, stop))
         if (value instanceof Refusal) {
           problem = value
           break
         }
-        elements.push({ value, position: base + next, bytes: next - bytesAt })
+        portion.add(value, base + next, next - bytesAt)
       }
       textAt = end + 1
       bytesAt = next
@@ -112,7 +118,7 @@ export class LineCutter<A> implements Cutter<A> {
     this.textAt = textAt
     this.bytesAt = bytesAt
     if (problem !== undefined) this.refuse(problem)
-    return elements
+    return portion
   }
 
   /** Takes the end of the line before, which must be all that is left of it; gives whether lines follow. */
@@ -136,6 +142,7 @@ export class LineCutter<A> implements Cutter<A> {
   private open(end: number): void {
     this.textAt = 0
     this.bytesEnd = end
+    this.parse = undefined
     try {
       this.text = this.decoder.decode(this.buffer.subarray(0, end))
     } catch {
@@ -180,10 +187,10 @@ const goesOn = new Refusal(
 const byteOrderMark = 0xfeff
 
 /** Looks at the first character first: few lines begin with a space, and all others are decided by it. */
-const isBlank = (line: string): boolean => {
-  if (line === "") return true
-  const first = line.charCodeAt(0)
-  return (first <= 32 || (first >= 0x85 && spaces.test(line.charAt(0)))) && spaces.test(line)
+const isBlank = (text: string, start: number, end: number): boolean => {
+  if (start === end) return true
+  const first = text.charCodeAt(start)
+  return (first <= 32 || (first >= 0x85 && spaces.test(text.charAt(start)))) && spaces.test(text.slice(start, end))
 }
 
 const spaces = /^\p{White_Space}+$/u

@@ -5,9 +5,11 @@ import { LineCutter, type LineOptions } from "./LineCutter.ts"
 
 export const fixElement = "Correct the element in the step before, or the schema."
 
+const same = (line: string): string => line
+
 export const linesFormat = (options: LineOptions): Format<string> => ({
   name: "lines",
-  cut: (start) => new LineCutter(start, (line) => line, options),
+  cut: (start) => new LineCutter(start, () => same, options),
   print: (line) => {
     if (/[\r\n]/.test(line)) {
       return new Refusal(

@@ -74,14 +74,14 @@ const rowsOf = <A>(schema: Schema.Codec<A, unknown>, shape: Struct): Rows<A> => 
   const encoded = SchemaAST.toEncoded(schema.ast)
   SchemaJITCompiler.enable(Schema.flip(schema).ast)
   const encode = SchemaParser.encodeUnknownResult(schema)
-  const { parse, print } = jsonOf(Schema.make<Schema.Codec<Row>>(encoded), fixElement)
+  const { parseIn, print } = jsonOf(Schema.make<Schema.Codec<Row>>(encoded), fixElement)
   const columns = elementsOf(shape).map(({ converted_type, name, repetition_type, type }) =>
     [name, repetition_type, type, converted_type].filter(Boolean).join(" ")
   )
   const lines: Format<Row> = {
     name: "parquet",
     form: { columns },
-    cut: (start) => new LineCutter(start, parse, { skipBlank: false, maxLine: Infinity }),
+    cut: (start) => new LineCutter(start, parseIn, { skipBlank: false, maxLine: Infinity }),
     print,
     layout: { terminator: "\n" }
   }

@@ -1,7 +1,7 @@
 /** Where bytes come from: a file, one that is compressed or in another encoding, the body of an answer. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type { Element } from "../../../pipeline/Source.ts"
+import type { Portion } from "../../../pipeline/context/Portion.ts"
 import type { Cutter, Problem } from "../Format.ts"
 
 export interface Bytes<out E> {
@@ -12,17 +12,17 @@ export interface Bytes<out E> {
   readonly read: (into: Uint8Array) => Effect.Effect<number, E>
 }
 
-export type Chunk<A> = readonly [Element<A, number>, ...Array<Element<A, number>>]
+export type Portions<A, P> = readonly [Portion<A, P>]
 
-/** The elements that a cutter makes of bytes, as `Stream.fromPull` takes them; `refuse` makes the error of a problem. */
+/** The portions that a cutter makes of bytes, as `Stream.fromPull` takes them; `refuse` makes the error of a problem. */
 export const cut = <A, E>(
   bytes: Bytes<E>,
   cutter: Cutter<A>,
   refuse: (problem: Problem) => Effect.Effect<never, E>
-): Effect.Effect<Chunk<A>, E | Cause.Done> => {
-  const pull: Effect.Effect<Chunk<A>, E | Cause.Done> = Effect.suspend(() => {
-    const elements = cutter.next()
-    if (isNonEmpty(elements)) return Effect.succeed(elements)
+): Effect.Effect<Portions<A, number>, E | Cause.Done> => {
+  const pull: Effect.Effect<Portions<A, number>, E | Cause.Done> = Effect.suspend(() => {
+    const portion = cutter.next()
+    if (portion.values.length > 0) return Effect.succeed([portion] as const)
     if (cutter.problem !== undefined) return refuse(cutter.problem)
     return cutter.ended ? Cause.done() : more
   })
@@ -34,5 +34,3 @@ export const cut = <A, E>(
   )
   return pull
 }
-
-const isNonEmpty = <A>(elements: ReadonlyArray<Element<A, number>>): elements is Chunk<A> => elements.length > 0

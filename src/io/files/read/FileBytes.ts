@@ -9,6 +9,7 @@ import { checkEnd, type Opened, openToRead, readAt } from "../TextFile.ts"
 import type { Bytes } from "./Bytes.ts"
 import { charsetOf, type CodingOptions, compressionOf, headSize, transcoded, undone } from "./Coding.ts"
 import type { Marks } from "./Marks.ts"
+import type { Recent } from "./Recent.ts"
 
 /** What is wanted of a file, by whoever opens it. */
 export interface Wanted {
@@ -31,7 +32,8 @@ export const open = (
   path: string,
   coding: CodingOptions,
   wanted: Wanted,
-  marks: Marks
+  marks: Marks,
+  recent?: Recent
 ): Effect.Effect<Readable, FilesError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -46,11 +48,11 @@ export const open = (
             coding.encoding,
             coding.compression !== undefined
           )
-      if (charset === undefined) return yield* plain(fs, path, opened, wanted)
-      const raw = rawOf(fs, path, opened)
+      if (charset === undefined) return yield* plain(fs, path, opened, wanted, recent)
+      const raw = rawOf(fs, path, opened, recent)
       return yield* behind(path, yield* transcoded(path, charset, raw.pull), wanted, marks, raw)
     }
-    const raw = rawOf(fs, path, opened)
+    const raw = rawOf(fs, path, opened, recent)
     const pull = yield* undone(path, compression, raw.pull)
     const text = wanted.isBinary ? pull : yield* texted(path, coding.encoding, pull, true)
     return yield* behind(path, text, wanted, marks, raw)
@@ -94,7 +96,8 @@ const plain = (
   fs: FileSystem.FileSystem,
   path: string,
   opened: Opened,
-  wanted: Wanted
+  wanted: Wanted,
+  recent: Recent | undefined
 ): Effect.Effect<Readable, FilesError> =>
   Effect.gen(function* () {
     const { file, size } = opened
@@ -109,6 +112,7 @@ const plain = (
       file.read(into).pipe(
         Effect.mapError(fromPlatform("read", path)),
         Effect.flatMap((count) => {
+          recent?.add(end, into.subarray(0, count))
           end += count
           // Before the last element is given, which may be half of one where the file was cut.
           return count > 0 ? Effect.succeed(count) : Effect.as(whole(fs, path, opened, end), 0)
@@ -124,12 +128,13 @@ const whole = (fs: FileSystem.FileSystem, path: string, opened: Opened, end: num
 const pieceSize = 256 * 1024
 
 /** The bytes of the file, in pieces that are good until the next one, and how many there were. */
-const rawOf = (fs: FileSystem.FileSystem, path: string, opened: Opened) => {
+const rawOf = (fs: FileSystem.FileSystem, path: string, opened: Opened, recent: Recent | undefined) => {
   const buffer = new Uint8Array(pieceSize)
   let fed = 0
   const pull: Pull<FilesError> = Effect.suspend(() => opened.file.read(buffer)).pipe(
     Effect.mapError(fromPlatform("read", path)),
     Effect.flatMap((count) => {
+      recent?.add(fed, buffer.subarray(0, count))
       fed += count
       return count > 0 ? Effect.succeed(buffer.subarray(0, count)) : Effect.as(whole(fs, path, opened, fed), undefined)
     })

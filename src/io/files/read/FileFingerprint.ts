@@ -6,11 +6,13 @@
 import * as Digest from "effect/crypto/Digest"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import type * as Scope from "effect/Scope"
 import type { Fingerprint } from "../../../pipeline/Source.ts"
 import { builtin } from "../../codec/Builtin.ts"
 import type { FilesError } from "../../FilesError.ts"
 import { carriageReturn, newline } from "../format/LineCutter.ts"
 import { aroundOf, openToRead, readAt, replaced, shrunk } from "../TextFile.ts"
+import type { Recent } from "./Recent.ts"
 
 const block = 64 * 1024
 /** Up to here every block counts; beyond, hashing would delay the start of a run by seconds for each gigabyte. */
@@ -18,43 +20,73 @@ const all = 256
 const atOnce = 1024 * 1024
 
 /**
- * Of the first `upTo` bytes, which were read: fails where they are not there any more, as far as that can be told, since what
- * another content is known by must not be kept for them.
+ * Of the first `upTo` bytes, which were read. What is not among the recent ones is read again: it fails where they are not there any
+ * more, as far as that can be told, since what another content is known by must not be kept for them.
  */
 export const fingerprint = (
   path: string,
   upTo: number,
-  since?: Fingerprint
+  since?: Fingerprint,
+  recent?: Recent
 ): Effect.Effect<Fingerprint, FilesError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { file, size } = yield* openToRead(path)
-    if (size < upTo) return yield* shrunk(path, upTo, size)
-    const bytes = upTo
-    const known = since !== undefined && Number(since["bytes"]) <= bytes
-    let read = new Uint8Array()
-    let readFrom = 0
-    const bytesAt = (from: number, length: number): Effect.Effect<Uint8Array, FilesError> => {
-      const at = from - readFrom
-      if (at >= 0 && at + length <= read.length) return Effect.succeed(read.subarray(at, at + length))
-      // Between two commits there is little, which is read at once.
-      read = new Uint8Array(known && upTo - from <= atOnce ? upTo - from : length)
-      readFrom = from
-      return Effect.map(readAt(file, path, read, from), () => read.subarray(0, length))
+    const known = since === undefined ? undefined : digestsIn(since)
+    const isBuilt = known !== undefined && known.bytes <= upTo
+    // As where many positions rest on the same bytes of a file that is compressed.
+    if (isBuilt && known.bytes === upTo) return known
+    let file: Reread | undefined
+    const bytesAt = (from: number, length: number): Effect.Effect<Uint8Array, FilesError, Needs> => {
+      const kept = recent?.bytes(from, length)
+      if (kept !== undefined) return Effect.succeed(kept)
+      if (file !== undefined) return file(from, length)
+      return Effect.flatMap(reread(path, upTo, isBuilt ? known : undefined), (opened) => {
+        file = opened
+        return opened(from, length)
+      })
     }
-    const lastBlock = (end: number): Effect.Effect<string, FilesError> => {
-      const length = Math.min(end, block)
-      return Effect.flatMap(bytesAt(end - length, length), (last) => sha256("", last))
-    }
-    if (known && (yield* lastBlock(Number(since["bytes"]))) !== since["last"]) {
-      return yield* replaced(path, "what was read of it was changed")
-    }
-    let chain = known ? String(since["chain"]) : ""
-    for (let index = known ? Math.floor(Number(since["bytes"]) / block) : 0; (index + 1) * block <= bytes; index++) {
+    let chain = isBuilt ? known.chain : ""
+    for (let index = isBuilt ? Math.floor(known.bytes / block) : 0; (index + 1) * block <= upTo; index++) {
       if (!isSample(index)) continue
       chain = yield* sha256(chain, yield* bytesAt(index * block, block))
     }
-    return { bytes, chain, last: yield* lastBlock(bytes) }
+    const length = Math.min(upTo, block)
+    return { bytes: upTo, chain, last: yield* sha256("", yield* bytesAt(upTo - length, length)) }
   }).pipe(Effect.scoped)
+
+type Digests = { readonly bytes: number; readonly chain: string; readonly last: string }
+
+/** Not what a source keeps beside them. */
+const digestsIn = ({ bytes, chain, last }: Fingerprint): Digests => ({
+  bytes: Number(bytes),
+  chain: String(chain),
+  last: String(last)
+})
+
+type Needs = FileSystem.FileSystem | Scope.Scope
+type Reread = (from: number, length: number) => Effect.Effect<Uint8Array, FilesError>
+
+/** The bytes of the file as it is now, where the last ones of those that are known are what they were. */
+const reread = (path: string, upTo: number, known: Digests | undefined): Effect.Effect<Reread, FilesError, Needs> =>
+  Effect.gen(function* () {
+    const { file, size } = yield* openToRead(path)
+    if (size < upTo) return yield* shrunk(path, upTo, size)
+    let read = new Uint8Array()
+    let readFrom = 0
+    const bytesAt: Reread = (from, length) => {
+      const at = from - readFrom
+      if (at >= 0 && at + length <= read.length) return Effect.succeed(read.subarray(at, at + length))
+      // Between two commits there is little, which is read at once.
+      read = new Uint8Array(known !== undefined && upTo - from <= atOnce ? upTo - from : length)
+      readFrom = from
+      return Effect.map(readAt(file, path, read, from), () => read.subarray(0, length))
+    }
+    if (known !== undefined) {
+      const length = Math.min(known.bytes, block)
+      const last = yield* bytesAt(known.bytes - length, length)
+      if ((yield* sha256("", last)) !== known.last) return yield* replaced(path, "what was read of it was changed")
+    }
+    return bytesAt
+  })
 
 interface Hash {
   update(data: Uint8Array | string): Hash

@@ -4,6 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { elementsOf } from "../../../pipeline/context/Portion.ts"
 import type { Element, Fingerprint } from "../../../pipeline/Source.ts"
 import { FilesError } from "../../FilesError.ts"
 import { newline } from "../format/LineCutter.ts"
@@ -13,6 +14,7 @@ import type { CodingOptions } from "./Coding.ts"
 import * as FileBytes from "./FileBytes.ts"
 import { changed, fingerprint } from "./FileFingerprint.ts"
 import { Marks } from "./Marks.ts"
+import { Recent } from "./Recent.ts"
 
 type Of<A> = Effect.Effect<A, FilesError, FileSystem.FileSystem>
 
@@ -22,6 +24,7 @@ export class FileSource<in out A> {
   private readonly format: Format<A>
   private readonly coding: CodingOptions
   private readonly marks = new Marks()
+  private readonly recent = new Recent()
   /** Once somebody has looked. */
   private isPlain: boolean | undefined
   /** Where it ended when it was last read to its end. */
@@ -41,11 +44,12 @@ export class FileSource<in out A> {
   }
 
   fingerprint(at: number, since?: Fingerprint): Of<Fingerprint> {
-    return Effect.flatMap(this.rawOf(at), (raw) =>
-      Effect.map(fingerprint(this.path, raw, since), (found) =>
+    return Effect.flatMap(this.rawOf(at), (raw) => {
+      if (raw > 0) this.recent.want()
+      return Effect.map(fingerprint(this.path, raw, since, this.recent), (found) =>
         this.isPlain === false ? { ...found, coded: true } : found
       )
-    )
+    })
   }
 
   changed(kept: Fingerprint, at: number): Of<ReadonlyArray<string>> {
@@ -53,7 +57,8 @@ export class FileSource<in out A> {
   }
 
   read(at: number): Stream.Stream<Element<A, number>, FilesError, FileSystem.FileSystem> {
-    return Effect.gen({ self: this }, function* () {
+    const portions = Effect.gen({ self: this }, function* () {
+      yield* Effect.addFinalizer(() => Effect.sync(() => this.recent.clear()))
       const { bytes, start } = yield* this.open(at)
       const fs = yield* FileSystem.FileSystem
       const refuse = (problem: Problem) =>
@@ -69,12 +74,13 @@ export class FileSource<in out A> {
           })
       }
       return Stream.fromPull(Effect.succeed(cut(noted, cutter, refuse)))
-    }).pipe(Stream.unwrap)
+    })
+    return elementsOf(Stream.unwrap(portions))
   }
 
   private open(at: number): Effect.Effect<FileBytes.Readable, FilesError, FileSystem.FileSystem | Scope.Scope> {
     const wanted = { at, head: this.format.head ?? 0, isBinary: this.format.isBinary === true }
-    return Effect.map(FileBytes.open(this.path, this.coding, wanted, this.marks), (readable) => {
+    return Effect.map(FileBytes.open(this.path, this.coding, wanted, this.marks, this.recent), (readable) => {
       this.isPlain = readable.isPlain
       return readable
     })

@@ -8,12 +8,14 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { elementsOf, placed, type Portion } from "../../../pipeline/context/Portion.ts"
 import type { Element, Fingerprint } from "../../../pipeline/Source.ts"
 import { FilesError, fromPlatform } from "../../FilesError.ts"
 import { inodeOf } from "../FilePlace.ts"
 import type { Format, Start } from "../Format.ts"
 import type { FilePosition } from "../Place.ts"
 import { folderOf, inFolder, nameOf, openToRead, readAt, shrunk, sizeOf } from "../TextFile.ts"
+import type { Portions } from "./Bytes.ts"
 import { charsetOf, compressionOf, headSize } from "./Coding.ts"
 import { changed, fingerprint } from "./FileFingerprint.ts"
 import { bad } from "./FileSource.ts"
@@ -79,7 +81,7 @@ export class FollowedFile<in out A> {
     after: Option.Option<FilePosition>,
     kept?: Fingerprint
   ): Stream.Stream<Element<A, FilePosition>, FilesError, FileSystem.FileSystem> {
-    return Stream.suspend(() => {
+    const portions = Stream.suspend(() => {
       let now: Turn | undefined
       const next = Effect.suspend(() =>
         now !== undefined
@@ -92,6 +94,7 @@ export class FollowedFile<in out A> {
         })
       )
     })
+    return elementsOf(portions)
   }
 
   private firstTurn(after: FilePosition | undefined, isDone: boolean): Of<Turn> {
@@ -130,7 +133,7 @@ export class FollowedFile<in out A> {
   private readTurn(
     turn: Turn,
     opened: (turn: Turn) => void
-  ): Stream.Stream<Element<A, FilePosition>, FilesError, FileSystem.FileSystem> {
+  ): Stream.Stream<Portion<A, FilePosition>, FilesError, FileSystem.FileSystem> {
     return Effect.gen({ self: this }, function* () {
       const fs = yield* FileSystem.FileSystem
       const { path } = turn
@@ -147,12 +150,13 @@ export class FollowedFile<in out A> {
       let given = at
       let isLeft = path !== this.path
       let isCut = false
-      type Elements = readonly [Element<A, FilePosition>, ...Array<Element<A, FilePosition>>]
-      const pull: Effect.Effect<Elements, FilesError | Cause.Done> = Effect.suspend(() => {
-        const [first, ...others] = cutter.next()
-        if (first !== undefined) {
-          given = (others.at(-1) ?? first).position
-          return Effect.succeed([placed(first, id), ...others.map((one) => placed(one, id))])
+      type Pull = Effect.Effect<Portions<A, FilePosition>, FilesError | Cause.Done>
+      const pull: Pull = Effect.suspend(() => {
+        const portion = cutter.next()
+        const { length } = portion.values
+        if (length > 0) {
+          given = portion.positionOf(length - 1)
+          return Effect.succeed([placed(portion, (at): FilePosition => ({ file: id, at }))] as const)
         }
         if (cutter.problem !== undefined) return Effect.fail(bad(this.path, cutter.problem, undefined))
         return isCut || cutter.ended ? this.noteEnd(id, given) : more
@@ -166,7 +170,7 @@ export class FollowedFile<in out A> {
         })
       )
       const atEnd = Effect.suspend(() => this.stateOf(fs, id, end)).pipe(
-        Effect.flatMap((state): Effect.Effect<Elements, FilesError | Cause.Done> => {
+        Effect.flatMap((state): Pull => {
           if (state === "same") return Effect.andThen(Effect.sleep(this.interval), more)
           // Whoever writes to it may do so a little longer, and has by the next look.
           if (state === "left") {
@@ -264,12 +268,6 @@ export class FollowedFile<in out A> {
     })
   }
 }
-
-const placed = <A>({ bytes, position, value }: Element<A, number>, file: string): Element<A, FilePosition> => ({
-  value,
-  position: { file, at: position },
-  bytes
-})
 
 const timeOf = (info: FileSystem.File.Info): number =>
   Option.match(info.mtime, { onNone: () => 0, onSome: (date) => date.getTime() })

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { elementsOf, placed, portionsOf } from "../../../pipeline/context/Portion.ts"
 import type { Element, Fingerprint } from "../../../pipeline/Source.ts"
 import { type FilesError, fromPlatform } from "../../FilesError.ts"
 import { places } from "../FilePlace.ts"
@@ -100,7 +101,7 @@ export class ManyFiles<in out A> {
       this.there = undefined
       return there === undefined ? listed(this.several) : Effect.succeed(there)
     })
-    return Effect.map(files, (files) => {
+    const portions = Effect.map(files, (files) => {
       const isKnown = Option.isSome(after) && kept !== undefined
       this.plan = planOf(files, isKnown ? (kept as Kept) : undefined)
       const done = isKnown || Option.isNone(after) ? 0 : this.plan.indexOf(after.value.file)
@@ -109,15 +110,14 @@ export class ManyFiles<in out A> {
           Effect.map(this.startOf(file, after, isKnown ? filesIn(kept)[file] : undefined), (at) =>
             at === undefined
               ? Stream.empty
-              : Stream.map(this.source(file).read(at), ({ bytes, position, value }) => ({
-                  value,
-                  position: { file, at: position },
-                  bytes
-                }))
+              : Stream.map(portionsOf(this.source(file).read(at)), (portion) =>
+                  placed(portion, (at): FilePosition => ({ file, at }))
+                )
           )
         )
       )
-    }).pipe(Stream.unwrap)
+    })
+    return elementsOf(Stream.unwrap(portions))
   }
 
   /** Where to go on in a file; undefined where all of it was read. */

@@ -4,7 +4,8 @@ import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import type { Element, NoPosition, Source } from "../../../pipeline/Source.ts"
+import { elementsOf, placed } from "../../../pipeline/context/Portion.ts"
+import type { NoPosition, Source } from "../../../pipeline/Source.ts"
 import { builtin } from "../../codec/Builtin.ts"
 import type { Pull as Bytes } from "../../codec/Compression.ts"
 import { type FilesError, fromPlatform } from "../../FilesError.ts"
@@ -37,7 +38,8 @@ export const stdinSource = <A>(
       return Stream.fromPull(Effect.succeed(cut({ read: fromPull(pull) }, cutter, refuse)))
     }).pipe(
       Stream.unwrap,
-      Stream.map(({ bytes, value }): Element<A, NoPosition> => ({ value, position: nowhere, bytes }))
+      Stream.map((portion) => placed(portion, () => nowhere)),
+      elementsOf
     )
 })
 

@@ -7,13 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Alarm from "../base/Alarm.ts"
-import * as Reason from "../base/Reason.ts"
-import { span } from "../base/Span.ts"
-import * as Stack from "../base/Stack.ts"
-import { CurrentTask, type Node } from "../base/TaskNode.ts"
+import * as Alarm from "./Alarm.ts"
+import * as Reason from "./Reason.ts"
+import { span } from "./Span.ts"
+import * as Stack from "./Stack.ts"
+import { CurrentTask, type Node } from "./TaskNode.ts"
 import { DeadlineExceeded, DeadlineOver } from "../DeadlineError.ts"
-import * as Wait from "../base/Wait.ts"
+import * as Wait from "./Wait.ts"
 
 /** The innermost deadline around a fiber. */
 export const Ambient: Context.Reference<Active | undefined> = /* @__PURE__ */ Context.Reference(
@@ -81,7 +81,7 @@ export class Active extends Alarm.Appointment {
   private readonly parent: Fiber.Fiber<unknown, unknown>
   private readonly task: Node<unknown, unknown> | undefined
   private readonly name: string | undefined
-  private readonly since: number
+  protected readonly since: number
   private millis: number
   /** The fiber of the body from its first step on, and once it is off its starter's stack. */
   runner: Fiber.Fiber<unknown, unknown> | undefined
@@ -224,18 +224,18 @@ export class Active extends Alarm.Appointment {
     return this.name === undefined ? {} : { deadline: this.name }
   }
 
-  private finish(): void {
+  protected finish(): void {
     this.over = true
     this.withdraw()
   }
 
-  private cancel(reason: Reason.Reason): void {
+  protected cancel(reason: Reason.Reason): void {
     const { body } = this
     if (body === undefined) return
     Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, Reason.annotate(reason)))
   }
 
-  private wait(until: number): void {
+  protected wait(until: number): void {
     Alarm.of(this.clock).set(this, until, this.parent.cache.scheduler)
   }
 }
@@ -248,6 +248,12 @@ export const reasonOfCode = (deadline: Ambient, task: Node<unknown, unknown> | u
 const withoutInterrupts = <E>(exit: Exit.Exit<unknown, E>): Exit.Exit<void, E> => {
   const failures = Exit.isSuccess(exit) ? [] : exit.cause.reasons.filter((reason) => !Cause.isInterruptReason(reason))
   return failures.length === 0 ? Exit.void : Exit.failCause(Cause.fromReasons(failures))
+}
+
+/** Whether one around a fiber has passed, or passes now: it is to report. */
+export const isOver = (fiber: Fiber.Fiber<unknown, unknown>, now: number): boolean => {
+  const outer = fiber.getRef(Ambient)
+  return outer !== undefined && (earliest(outer, fiber.getRef(Clock.Clock))?.at ?? Infinity) <= now
 }
 
 /** Of a deadline and those around it the first to pass by this clock; at the same moment, the outermost. */
