@@ -1,26 +1,8 @@
 /** What does a browser load for a program with a TaskGroup? */
-import { rolldown } from "rolldown"
-import { fileURLToPath } from "node:url"
-import { gzipSync } from "node:zlib"
+import { bundle } from "../test/support/bundle.ts"
 import type { Group } from "./support/group.ts"
 
-const kilobytes = (program: string) => async () => {
-  const bundle = await rolldown({
-    input: "program.ts",
-    platform: "browser",
-    resolve: { conditionNames: ["skein-source", "browser", "import", "default"] },
-    plugins: [
-      {
-        name: "program",
-        resolveId: (id) => (id === "program.ts" ? fileURLToPath(new URL("program.ts", import.meta.url)) : null),
-        load: (id) => (id.endsWith("bench/program.ts") ? program : null)
-      }
-    ]
-  })
-  const { output } = await bundle.generate({ minify: true })
-  await bundle.close()
-  return gzipSync(output.map((part) => (part.type === "chunk" ? part.code : "")).join("")).length / 1000
-}
+const kilobytes = (program: string) => async () => (await bundle(program)).gzipped / 1000
 
 const effect = `
   import * as Effect from "effect/Effect"

@@ -257,4 +257,4 @@ export class Alarm {
 /** In a millisecond. */
 const nanos = 1_000_000
 
-const ofProcess = new Alarm(Context.get(Context.empty(), Clock.Clock))
+const ofProcess = /* @__PURE__ */ new Alarm(/* @__PURE__ */ Context.get(/* @__PURE__ */ Context.empty(), Clock.Clock))

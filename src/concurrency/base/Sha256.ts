@@ -54,5 +54,5 @@ const fractions = (count: number, root: (n: number) => number): ReadonlyArray<nu
   }
   return found
 }
-const initial = fractions(8, Math.sqrt)
-const constants = fractions(64, Math.cbrt)
+const initial = /* @__PURE__ */ fractions(8, Math.sqrt)
+const constants = /* @__PURE__ */ fractions(64, Math.cbrt)

@@ -16,7 +16,7 @@ const { clearTimeout, setTimeout } = globalThis
 const names = ["clearTimeout", "setTimeout", "clearImmediate", "setImmediate"] as const
 const present = () =>
   Object.fromEntries(names.flatMap((name) => (name in globalThis ? [[name, globalThis[name]]] : [])))
-const real = present()
+const real = /* @__PURE__ */ present()
 
 /** Who tells the time by the timers that the process has at the moment; nobody where they are real. */
 export const teller = (): Teller | undefined => {
