@@ -88,7 +88,8 @@ describe.concurrent("skein fetch", () => {
       const { code, stdout, stderr } = yield* Child.run(["fetch", ...args, ...both], { cwd })
       expect(code).toBe(0)
       expect(stdout).toMatch(/pages: done: 5 items .* 1 written, 4 dead, 1 retries/)
-      expect(stderr.split("\n")).toHaveLength(5)
+      // A slow machine is told how far it is.
+      expect(stderr.split("\n").filter((line) => !line.startsWith("pages: "))).toHaveLength(5)
       const dead = yield* deadIn(cwd)
       const of = (input: string) => dead.find((letter) => letter.input === input)
       expect(of(`${url}/gone`)).toMatchObject({ cause: expect.stringContaining("answered 404"), attempts: 1 })
