@@ -221,6 +221,7 @@ describe("Portions and elements", () => {
       const list = yield* same(() => Source.list(rows, { name: "rows" }), false)
       const middle = yield* byPortions(Source.list(rows, { name: "rows" }), 1020)
       assert.deepStrictEqual(middle.elements, list.elements.slice(1020))
+      for (const [i, { position }] of list.elements.entries()) assert.strictEqual(position, i + 1)
 
       const parquet = Files.parquet(`${folder}/rows.parquet`, Row, { rowGroup: 500 })
       const write = Pipeline.from(rows).pipe(Pipeline.to(parquet))
@@ -279,6 +280,19 @@ describe("Cells of plain fields", () => {
   const names = Object.keys(Plain.fields)
   const pick = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: cells.length - 1 })))
   const shown = (result: unknown) => (result instanceof Refusal ? { ...result } : result)
+
+  it("are, each in turn among others that fit, what they are by the schema's own strings", () => {
+    const fits: ReadonlyArray<Cell> = ["a", "ab", "1", "1", "1", "true"]
+    const quick = new CsvColumns(Plain).decoder(names)
+    const general = new CsvColumns(Schema.toEncoded(Plain).pipe(Schema.decodeTo(Plain)) as never).decoder(names)
+    if (quick instanceof Refusal || general instanceof Refusal) throw new Error("columns")
+    for (const [at] of names.entries()) {
+      for (const cell of cells) {
+        const record = fits.with(at, cell)
+        assert.deepStrictEqual(shown(quick(record)), shown(general(record)), `${names[at]} ${String(cell)}`)
+      }
+    }
+  })
 
   it.prop(
     "are what they are by the schema's own strings, or refused in the same words",

@@ -35,7 +35,7 @@ export const placed = <A, P, Q>(
   place: (position: P) => Q
 ): Portion<A, Q> => ({ values, positionOf: (index) => place(positionOf(index)), bytes })
 
-interface Element<out A, out P> {
+export interface Element<out A, out P> {
   readonly value: A
   readonly position: P
   readonly bytes: number

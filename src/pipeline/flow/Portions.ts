@@ -3,8 +3,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { elementsOf, type Portion } from "../context/Portion.ts"
-import type { Element } from "../Source.ts"
+import { type Element, elementsOf, type Portion } from "../context/Portion.ts"
 import { weigh } from "./Weigh.ts"
 
 const portion = 1024

@@ -6,10 +6,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
-import * as SchemaParser from "effect/SchemaParser"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ColumnMetaData, DecodedArray, ParquetParsers, ParquetScan } from "hyparquet"
@@ -21,7 +18,7 @@ import { Refusal } from "../Format.ts"
 import type { Portions } from "../read/Bytes.ts"
 import { fingerprint } from "../read/FileFingerprint.ts"
 import { checkEnd, readAt } from "../TextFile.ts"
-import { misfit } from "./Misfit.ts"
+import { checked, misfit } from "./Misfit.ts"
 import { decompressors } from "./ParquetCodecs.ts"
 import { damaged, damagedBy, type Footer, library, openFooter } from "./ParquetFooter.ts"
 import type { Shape, Struct } from "./ParquetShape.ts"
@@ -64,8 +61,7 @@ export const parquetSource = <A>(
   shape: Struct,
   maxGroup: number
 ): ParquetSource<A> => {
-  SchemaJITCompiler.enable(schema.ast)
-  const decode = SchemaParser.decodeUnknownResult(schema)
+  const decode = checked<unknown, A>(schema, "decode", (issue) => misfit(issue, fixRow), tooDeep)
   let known: ReadonlyArray<Group> | undefined
   const opening = Effect.tap(open(path, shape), ({ groups }) => Effect.sync(() => (known = groups)))
   const groups = Effect.suspend(() =>
@@ -211,7 +207,7 @@ class Rows<A> {
   private readonly path: string
   private readonly opened: Opened
   private readonly scan: Scan
-  private readonly decode: (row: unknown) => Result.Result<A, Parameters<typeof misfit>[0]>
+  private readonly decode: (row: unknown) => A | Refusal
   private readonly maxGroup: number
   private at: number
   private group: Group | undefined
@@ -305,12 +301,12 @@ class Rows<A> {
         this.problem = unfit(this.path, refusal, this.at)
         break
       }
-      const result = this.decode(row)
-      if (Result.isFailure(result)) {
-        this.problem = unfit(this.path, misfit(result.failure, fixRow), this.at)
+      const value = this.decode(row)
+      if (value instanceof Refusal) {
+        this.problem = unfit(this.path, value, this.at)
         break
       }
-      portion.add(result.success, this.at + 1, bytes)
+      portion.add(value, this.at + 1, bytes)
     }
     if (this.at === group.start + group.rows) {
       this.group = undefined
@@ -319,6 +315,8 @@ class Rows<A> {
     return portion
   }
 }
+
+const tooDeep = new Refusal("it is nested too deep", "Take fewer columns.")
 
 const fixRow = "Correct the file or the schema, or take the column as what it is and convert it in a step."
 
