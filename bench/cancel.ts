@@ -95,13 +95,13 @@ const group: Group = {
     {
       name: "TaskGroup",
       kind: "ours",
-      goal: { limit: 0.7, of: "Fiber.interruptAll" },
+      goal: { limit: 0.9, of: "Fiber.interruptAll" },
       measure: measured(n, taskGroup(n))
     },
     ...[n / 10, n / 100].map((few) => ({
       name: `TaskGroup, ${few.toLocaleString("en")} at a time`,
       kind: "ours" as const,
-      goal: { limit: 1.5, flat: "TaskGroup" },
+      goal: { limit: 1.25, flat: "TaskGroup" },
       measure: measured(few, taskGroup(few), n / few)
     })),
     {

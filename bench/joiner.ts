@@ -1,7 +1,7 @@
 /** What does it cost to go through many effects, few of them at a time? */
 import * as Effect from "effect/Effect"
 import { Joiner } from "skein"
-import { type Group, nanos, scaled, sumBelow, WrongChecksum } from "./support/group.ts"
+import { check, type Group, nanos, scaled, sumBelow, WrongChecksum } from "./support/group.ts"
 import { peer } from "./support/peers.ts"
 
 const n = scaled(100_000)
@@ -15,9 +15,11 @@ const later = async (): Promise<void> => {}
 class Work {
   private running = 0
   private readonly most: number
+  private readonly onHalf: () => void
 
-  constructor(most: number) {
+  constructor(most: number, onHalf = () => {}) {
     this.most = most
+    this.onHalf = onHalf
   }
 
   readonly promise = async (i: number): Promise<number> => {
@@ -39,6 +41,7 @@ class Work {
 
   private end(i: number): number {
     this.running -= 1
+    if (i === n / 2) this.onHalf()
     return i
   }
 }
@@ -55,6 +58,19 @@ const summed = (results: ReadonlyArray<number>): number =>
 const measured = (most: number, run: (work: Work) => Promise<ReadonlyArray<number>>) =>
   nanos({ ops: n, checksum: sumBelow(n), work: async () => summed(await run(new Work(most))) })
 
+const heap = (): number => {
+  globalThis.gc!()
+  return process.memoryUsage().heapUsed
+}
+
+/** All that is held when half of them are done. */
+const megabytes = (prepare: (work: Work) => () => Promise<ReadonlyArray<number>>) => async (): Promise<number> => {
+  let half = 0
+  const run = prepare(new Work(limit, () => void (half = heap())))
+  check(summed(await run()), sumBelow(n))
+  return half / 1e6
+}
+
 const byHand = async (work: Work): Promise<ReadonlyArray<number>> => {
   const results: Array<number> = []
   let next = 0
@@ -68,7 +84,14 @@ const byHand = async (work: Work): Promise<ReadonlyArray<number>> => {
 const forEach = (work: Work) => Effect.runPromise(Effect.forEach(numbers, work.effect, { concurrency: limit }))
 const joiner = (limit?: number) => (work: Work) => Effect.runPromise(Joiner.all(numbers.map(work.effect), { limit }))
 
-const group: Group = {
+const effects =
+  (run: (effects: ReadonlyArray<Effect.Effect<number>>) => Effect.Effect<ReadonlyArray<number>, unknown>) =>
+  (work: Work) => {
+    const given = numbers.map(work.effect)
+    return () => Effect.runPromise(run(given))
+  }
+
+const time: Group = {
   title: `${n.toLocaleString("en")} effects, ${limit} at a time, results in order`,
   unit: "ns an effect",
   better: "less",
@@ -76,7 +99,12 @@ const group: Group = {
   rows: [
     { name: "promises by hand", kind: "floor", measure: measured(limit, byHand) },
     { name: "Effect.forEach", kind: "raw", measure: measured(limit, forEach) },
-    { name: "Joiner.all", kind: "ours", measure: measured(limit, joiner(limit)) },
+    {
+      name: "Joiner.all",
+      kind: "ours",
+      goal: { limit: 1.5, of: "p-map" },
+      measure: measured(limit, joiner(limit))
+    },
     { name: "Joiner.all, no limit", kind: "ours", measure: measured(n, joiner()) },
     {
       name: "p-map",
@@ -85,4 +113,31 @@ const group: Group = {
     }
   ]
 }
-export default group
+
+const memory: Group = {
+  title: "The same: the heap when half of them are done",
+  unit: "MB of heap",
+  better: "less",
+  baseline: "p-map",
+  rows: [
+    {
+      name: "Effect.forEach",
+      kind: "raw",
+      measure: megabytes(effects((given) => Effect.all(given, { concurrency: limit })))
+    },
+    {
+      name: "Joiner.all",
+      kind: "ours",
+      goal: { limit: 1.5, of: "p-map" },
+      measure: megabytes(effects((given) => Joiner.all(given, { limit })))
+    },
+    {
+      name: "p-map",
+      kind: "peer",
+      measure: pMap && megabytes((work) => () => pMap.default(numbers, work.promise, { concurrency: limit }))
+    }
+  ]
+}
+
+const groups: ReadonlyArray<Group> = [time, memory]
+export default groups

@@ -50,14 +50,15 @@ const measured = (n: number, work: (n: number, take: Sum["take"]) => unknown) =>
     }
   })
 
-const skein = (n: number, take: Sum["take"]) =>
-  Pipeline.from(numbers(n)).pipe(
-    Pipeline.map(plain),
-    Pipeline.map((i) => Effect.promise(() => later(i)), { concurrency }),
-    Pipeline.batch(size),
-    Pipeline.to(into(take)),
-    run
-  )
+/** Three kinds of steps, each what a function gives. */
+const steps = {
+  effect: Pipeline.map((i: number) => Effect.promise(() => later(i)), { concurrency }),
+  promise: Pipeline.map(later, { concurrency }),
+  value: Pipeline.map((i: number) => i * 2, { concurrency })
+}
+
+const skein = (step: keyof typeof steps) => (n: number, take: Sum["take"]) =>
+  Pipeline.from(numbers(n)).pipe(Pipeline.map(plain), steps[step], Pipeline.batch(size), Pipeline.to(into(take)), run)
 
 const stream = (n: number, take: Sum["take"]) =>
   Stream.fromIterable(numbers(n)).pipe(
@@ -142,7 +143,18 @@ const group: Group = {
   rows: [
     { name: "16 promise workers, no window", kind: "floor", measure: measured(n, workers) },
     { name: "Stream", kind: "raw", measure: measured(n / 5, stream) },
-    { name: "Pipeline.run", kind: "ours", goal: { limit: 500 }, measure: measured(n, skein) },
+    {
+      name: "Pipeline.run, Effect.promise",
+      kind: "ours",
+      goal: { limit: 1.2, of: "p-map iterable" },
+      measure: measured(n, skein("effect"))
+    },
+    ...(["promise", "value"] as const).map((step) => ({
+      name: `Pipeline.run, a ${step}`,
+      kind: "ours" as const,
+      goal: { limit: 0.5, of: "p-map iterable" },
+      measure: measured(n, skein(step))
+    })),
     { name: "async generators", kind: "peer", measure: measured(n, generators) },
     { name: "Transform, one at a time", kind: "peer", measure: measured(n, nodeTransform) },
     { name: "Readable.map", kind: "peer", measure: measured(n / 10, readableMap) },

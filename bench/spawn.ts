@@ -73,7 +73,7 @@ const group: Group = {
     ...[n / 10, n / 100].map((few) => ({
       name: `TaskGroup, ${few.toLocaleString("en")} at a time`,
       kind: "ours" as const,
-      goal: { limit: 1.5, flat: "TaskGroup" },
+      goal: { limit: 1.25, flat: "TaskGroup" },
       measure: measured(few, taskGroup(few), n / few)
     })),
     {
