@@ -9,7 +9,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     environment: "node",
-    globalSetup: ["test/support/state.ts", "test/support/postgres/shared.ts"],
+    globalSetup: ["test/support/state.ts", "test/support/linked.ts", "test/support/postgres/shared.ts"],
     pool: "forks",
     maxWorkers: Math.max(2, availableParallelism() - 1),
     maxConcurrency: Math.max(2, availableParallelism()),

@@ -1,7 +1,7 @@
 /** What does it cost to go through many effects, few of them at a time? */
 import * as Effect from "effect/Effect"
 import { Joiner } from "skein"
-import { check, type Group, nanos, scaled, sumBelow, WrongChecksum } from "./support/group.ts"
+import { type Group, nanos, scaled, sumBelow, WrongChecksum } from "./support/group.ts"
 import { peer } from "./support/peers.ts"
 
 const n = scaled(100_000)
@@ -15,11 +15,9 @@ const later = async (): Promise<void> => {}
 class Work {
   private running = 0
   private readonly most: number
-  private readonly onHalf: () => void
 
-  constructor(most: number, onHalf = () => {}) {
+  constructor(most: number) {
     this.most = most
-    this.onHalf = onHalf
   }
 
   readonly promise = async (i: number): Promise<number> => {
@@ -41,7 +39,6 @@ class Work {
 
   private end(i: number): number {
     this.running -= 1
-    if (i === n / 2) this.onHalf()
     return i
   }
 }
@@ -58,19 +55,6 @@ const summed = (results: ReadonlyArray<number>): number =>
 const measured = (most: number, run: (work: Work) => Promise<ReadonlyArray<number>>) =>
   nanos({ ops: n, checksum: sumBelow(n), work: async () => summed(await run(new Work(most))) })
 
-const heap = (): number => {
-  globalThis.gc!()
-  return process.memoryUsage().heapUsed
-}
-
-/** All that is held when half of them are done. */
-const megabytes = (prepare: (work: Work) => () => Promise<ReadonlyArray<number>>) => async (): Promise<number> => {
-  let half = 0
-  const run = prepare(new Work(limit, () => void (half = heap())))
-  check(summed(await run()), sumBelow(n))
-  return half / 1e6
-}
-
 const byHand = async (work: Work): Promise<ReadonlyArray<number>> => {
   const results: Array<number> = []
   let next = 0
@@ -82,62 +66,28 @@ const byHand = async (work: Work): Promise<ReadonlyArray<number>> => {
 }
 
 const forEach = (work: Work) => Effect.runPromise(Effect.forEach(numbers, work.effect, { concurrency: limit }))
-const joiner = (limit?: number) => (work: Work) => Effect.runPromise(Joiner.all(numbers.map(work.effect), { limit }))
 
-const effects =
-  (run: (effects: ReadonlyArray<Effect.Effect<number>>) => Effect.Effect<ReadonlyArray<number>, unknown>) =>
-  (work: Work) => {
-    const given = numbers.map(work.effect)
-    return () => Effect.runPromise(run(given))
-  }
+/** Made when their turn comes, as p-map calls its function then. */
+const effects = function* (work: Work) {
+  for (const i of numbers) yield work.effect(i)
+}
+const joiner = (limit?: number) => (work: Work) => Effect.runPromise(Joiner.all(effects(work), { limit }))
 
-const time: Group = {
+const group: Group = {
   title: `${n.toLocaleString("en")} effects, ${limit} at a time, results in order`,
   unit: "ns an effect",
-  better: "less",
-  baseline: "Effect.forEach",
-  rows: [
-    { name: "promises by hand", kind: "floor", measure: measured(limit, byHand) },
-    { name: "Effect.forEach", kind: "raw", measure: measured(limit, forEach) },
-    {
-      name: "Joiner.all",
-      kind: "ours",
-      goal: { limit: 1.5, of: "p-map" },
-      measure: measured(limit, joiner(limit))
-    },
-    { name: "Joiner.all, no limit", kind: "ours", measure: measured(n, joiner()) },
-    {
-      name: "p-map",
-      kind: "peer",
-      measure: pMap && measured(limit, (work) => pMap.default(numbers, work.promise, { concurrency: limit }))
-    }
-  ]
-}
-
-const memory: Group = {
-  title: "The same: the heap when half of them are done",
-  unit: "MB of heap",
   better: "less",
   baseline: "p-map",
   rows: [
     {
-      name: "Effect.forEach",
-      kind: "raw",
-      measure: megabytes(effects((given) => Effect.all(given, { concurrency: limit })))
-    },
-    {
-      name: "Joiner.all",
-      kind: "ours",
-      goal: { limit: 1.5, of: "p-map" },
-      measure: megabytes(effects((given) => Joiner.all(given, { limit })))
-    },
-    {
       name: "p-map",
       kind: "peer",
-      measure: pMap && megabytes((work) => () => pMap.default(numbers, work.promise, { concurrency: limit }))
-    }
+      measure: pMap && measured(limit, (work) => pMap.default(numbers, work.promise, { concurrency: limit }))
+    },
+    { name: "promises by hand", kind: "floor", measure: measured(limit, byHand) },
+    { name: "Effect.forEach", kind: "raw", measure: measured(limit, forEach) },
+    { name: "Joiner.all", kind: "ours", goal: { limit: 1.5, of: "p-map" }, measure: measured(limit, joiner(limit)) },
+    { name: "Joiner.all, no limit", kind: "ours", measure: measured(n, joiner()) }
   ]
 }
-
-const groups: ReadonlyArray<Group> = [time, memory]
-export default groups
+export default group

@@ -9,13 +9,13 @@ export interface Cost {
 
 /** Gives what it has cost since. */
 export const begin = (): (() => Cost) => {
-  const before = children("self")
+  const before = children()
   const cpu = process.cpuUsage()
   const from = performance.now()
   return () => {
     const wall = performance.now() - from
     const { system, user } = process.cpuUsage(cpu)
-    return { wall, cpu: (user + system) / 1000 + children("self") - before }
+    return { wall, cpu: (user + system) / 1000 + children() - before }
   }
 }
 
@@ -27,17 +27,26 @@ export const leaveOut = (pid: number | undefined): void => void apart.add(`${pid
 /** What Linux counts time in; the same on every machine that Node runs on. */
 const tick = 10
 
-/** Milliseconds of CPU time of all that a process has started, at any depth; 0 where the system does not tell. */
-const children = (pid: string): number => {
-  try {
-    const reaped = sum(timesOf(pid).slice(2))
-    const living = readdirSync(`/proc/${pid}/task`)
-      .flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" "))
-      .filter((child) => child !== "" && !apart.has(child))
-    return living.reduce((total, child) => total + sum(timesOf(child).slice(0, 2)) + children(child), reaped)
-  } catch {
-    return 0
+/** Milliseconds of CPU time of all that this process has started, at any depth; 0 where the system does not tell. */
+const children = (): number => {
+  for (let attempt = 0; attempt < 5; attempt++) {
+    try {
+      return below("self")
+    } catch {
+      // One of them has ended meanwhile.
+    }
   }
+  return 0
+}
+
+const below = (pid: string): number => {
+  const reaped = sum(timesOf(pid).slice(2))
+  const living = readdirSync(`/proc/${pid}/task`)
+    .flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" "))
+    .filter((child) => child !== "" && !apart.has(child))
+    .reduce((total, child) => total + sum(timesOf(child).slice(0, 2)) + below(child), 0)
+  if (sum(timesOf(pid).slice(2)) !== reaped) throw new Error("a child was among the living, or is now among the others")
+  return reaped + living
 }
 
 /** In user and kernel, its own and those of the children that it has waited for. */

@@ -12,11 +12,12 @@ import { Files, Journal, Pipeline } from "skein"
 import { begin } from "./cost.ts"
 import { indexed, into, run } from "./jobs.ts"
 
-/** Of a part of the work: nanoseconds an element, and the most megabytes that were resident. */
+/** Of a part of the work: nanoseconds an element, the most megabytes that were resident, and those that were held at its end. */
 export interface Part {
   readonly value: number
   readonly cpu: number
-  readonly megabytes: number
+  readonly resident: number
+  readonly held: number
 }
 
 type Take = (i: number) => void
@@ -110,18 +111,23 @@ await workload(Math.min(300_000, count), () => {})
 const parts: Array<Part> = []
 const ends = [Math.floor(count / 100), Math.floor(count / 10), count]
 const look = Math.max(1, Math.floor(count / 1000))
-let [sum, taken, from, megabytes] = [0, 0, 0, 0]
+const held = (): number => {
+  globalThis.gc!()
+  const { external, heapUsed } = process.memoryUsage()
+  return (heapUsed + external) / 1e6
+}
+let [sum, taken, from, resident] = [0, 0, 0, 0]
 let end = begin()
 const { settled } = await workload(count, (i) => {
   sum += i
   taken += 1
-  if (taken % look === 0) megabytes = Math.max(megabytes, process.memoryUsage.rss() / 1e6)
+  if (taken % look === 0) resident = Math.max(resident, process.memoryUsage.rss() / 1e6)
   if (taken !== ends[parts.length]) return
   const { cpu, wall } = end()
   const each = 1e6 / (taken - from)
-  parts.push({ value: wall * each, cpu: cpu * each, megabytes })
+  parts.push({ value: wall * each, cpu: cpu * each, resident, held: held() })
   from = taken
-  megabytes = 0
+  resident = 0
   end = begin()
 })
 console.log(JSON.stringify({ count, settled, sum, parts }))

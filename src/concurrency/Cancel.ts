@@ -48,14 +48,15 @@ export const shield: <
   options?: O
 ) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
   ? Effect.Effect<A, E | ([O] extends [ShieldOptions] ? Deadline.DeadlineExceeded : never), R>
-  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Deadline.DeadlineExceeded, R> = dual(
-  (args) => Effect.isEffect(args[0]),
-  <A, E, R>(effect: Effect.Effect<A, E, R>, options?: ShieldOptions) =>
-    // S14: its own deadline is inside, where it can cancel.
-    Effect.uninterruptible(
-      Deadline.unbounded(options === undefined ? effect : Deadline.within(effect, options.within, { name: "shield" }))
-    )
-)
+  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Deadline.DeadlineExceeded, R> =
+  /* @__PURE__ */ dual(
+    (args) => Effect.isEffect(args[0]),
+    <A, E, R>(effect: Effect.Effect<A, E, R>, options?: ShieldOptions) =>
+      // S14: its own deadline is inside, where it can cancel.
+      Effect.uninterruptible(
+        Deadline.unbounded(options === undefined ? effect : Deadline.within(effect, options.within, { name: "shield" }))
+      )
+  )
 
 /** A cancel scope in the hand of its body, or of whoever that gives it to. */
 export interface Scope {
@@ -131,7 +132,7 @@ const cancelScope = (active: Active.Active, message: string): Effect.Effect<void
  * ```
  */
 // An operation and not a value: generators take values that are ready without the scheduler seeing it.
-export const checkpoint: Effect.Effect<void> = Effect.suspend(() => Effect.void)
+export const checkpoint: Effect.Effect<void> = /* @__PURE__ */ Effect.suspend(() => Effect.void)
 
 /**
  * Why the task or the deadline's body that runs this is being cancelled: the first reason, where there were several; none
@@ -155,7 +156,7 @@ export const checkpoint: Effect.Effect<void> = Effect.suspend(() => Effect.void)
  * why // => "no longer needed"
  * ```
  */
-export const reason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fiber) =>
+export const reason: Effect.Effect<Option.Option<Reason>> = /* @__PURE__ */ Effect.withFiber((fiber) =>
   Effect.succeed(Option.fromUndefinedOr(Active.reasonOfCode(fiber.getRef(Active.Ambient), fiber.getRef(CurrentTask))))
 )
 
@@ -185,7 +186,7 @@ export const cleanup: {
     effect: Effect.Effect<A, E, R>,
     f: (reason: Option.Option<Reason>) => Effect.Effect<X, never, XR>
   ): Effect.Effect<A, E, R | XR>
-} = dual(
+} = /* @__PURE__ */ dual(
   2,
   <A, E, R, X, XR>(
     effect: Effect.Effect<A, E, R>,
@@ -219,7 +220,7 @@ export const cleanup: {
  * await Effect.runPromise(program) // => "no more requests: a new version is here"
  * ```
  */
-export const stopRequested: Effect.Effect<Reason> = Effect.withFiber((fiber) =>
+export const stopRequested: Effect.Effect<Reason> = /* @__PURE__ */ Effect.withFiber((fiber) =>
   Wait.callback("a request to stop", (resume) => {
     const signal = stopOf(fiber)
     if (signal.reason !== undefined) return resume(Effect.succeed(signal.reason))
@@ -252,7 +253,7 @@ export const stopRequested: Effect.Effect<Reason> = Effect.withFiber((fiber) =>
  * await Effect.runPromise(program) // => 3
  * ```
  */
-export const stopReason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fiber) =>
+export const stopReason: Effect.Effect<Option.Option<Reason>> = /* @__PURE__ */ Effect.withFiber((fiber) =>
   Effect.succeed(Option.fromUndefinedOr(stopOf(fiber).reason))
 )
 

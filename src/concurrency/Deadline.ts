@@ -52,7 +52,7 @@ export const within: {
     duration: Duration.Input,
     options?: Options
   ): Effect.Effect<A, E | DeadlineExceeded, R>
-} = dual(
+} = /* @__PURE__ */ dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(
     effect: Effect.Effect<A, E, R>,
@@ -98,7 +98,7 @@ export const at: {
     moment: number | DateTime.DateTime,
     options?: Options
   ): Effect.Effect<A, E | DeadlineExceeded, R>
-} = dual(
+} = /* @__PURE__ */ dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(
     effect: Effect.Effect<A, E, R>,
@@ -140,7 +140,7 @@ export const moveOn: {
     duration: Duration.Input,
     options?: Options
   ): Effect.Effect<Option.Option<A>, E, R>
-} = dual(
+} = /* @__PURE__ */ dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(
     effect: Effect.Effect<A, E, R>,
@@ -213,7 +213,7 @@ export const open = <A, E, R>(
  * await Effect.runPromise(isShort.pipe(Deadline.within("1 second"))) // => true
  * ```
  */
-export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = Effect.withFiber((fiber) =>
+export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = /* @__PURE__ */ Effect.withFiber((fiber) =>
   Effect.succeed(Active.remaining(fiber))
 )
 

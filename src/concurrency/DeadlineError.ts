@@ -1,5 +1,5 @@
 /** What can go wrong with a deadline: it passes, or it cannot be moved any more. */
-import * as Duration from "effect/Duration"
+import { span } from "./base/Span.ts"
 import { TaggedError } from "./base/TaggedError.ts"
 
 /** The work was not done in time: `deadline` is the name given, `duration` the milliseconds, `task` who waited. */
@@ -26,8 +26,5 @@ export class DeadlineOver extends TaggedError("DeadlineOver")<{
     return `${named(this.deadline)} was not rescheduled: ${why}. Only a deadline that is active can be moved`
   }
 }
-
-/** A length of time as messages give it. */
-export const span = (millis: number): string => Duration.format(Duration.millis(millis))
 
 const named = (name: string | undefined): string => (name === undefined ? "Deadline" : `Deadline "${name}"`)

@@ -190,7 +190,7 @@ export const quorum: {
     k: number,
     options?: O
   ): Joined<T, Array<Value<T>>, O>
-} = dual(
+} = /* @__PURE__ */ dual(
   (args) => typeof args[0] !== "number",
   <const T extends Effects, const O extends Options = {}>(
     effects: T,
@@ -246,7 +246,7 @@ export const until: {
     predicate: (value: Value<T>) => boolean,
     options?: O
   ): Joined<T, Array<Value<T>>, O>
-} = dual(
+} = /* @__PURE__ */ dual(
   (args) => typeof args[0] !== "function",
   <const T extends Effects, const O extends Options = {}>(
     effects: T,
@@ -377,7 +377,7 @@ export const hedge: {
     options: O
   ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Late<O>, R>
   <A, E, R, const O extends HedgeOptions>(effect: Effect.Effect<A, E, R>, options: O): Effect.Effect<A, E | Late<O>, R>
-} = dual(
+} = /* @__PURE__ */ dual(
   2,
   <A, E, R, const O extends HedgeOptions>(
     effect: Effect.Effect<A, E, R>,

@@ -13,6 +13,7 @@ import { ConcurrencyLimiter } from "./limiter/ConcurrencyLimiter.ts"
 import type { Keyed, Limiter, Resizable } from "./limiter/Contract.ts"
 import { KeyedLimiter } from "./limiter/KeyedLimiter.ts"
 import { RateLimiter } from "./limiter/RateLimiter.ts"
+import { span } from "./base/Span.ts"
 
 export type { Keyed, Limiter, Resizable, Stats } from "./limiter/Contract.ts"
 export { AlreadyHeld, TooManyPermits } from "./LimiterError.ts"
@@ -82,7 +83,7 @@ export const rate = (options: {
       : Effect.die(
           new RangeError(
             `Limiter.rate: limit and per must be positive and finite, burst at least 1 and finite; ` +
-              `got limit ${options.limit}, per ${Duration.format(Duration.millis(per))}, burst ${burst}`
+              `got limit ${options.limit}, per ${span(per)}, burst ${burst}`
           )
         )
   })

@@ -71,7 +71,7 @@ export const make = (...listeners: ReadonlyArray<Listener>): Registry => {
  * await Effect.runPromise(program) // => true
  * ```
  */
-export const Registry: Context.Reference<Registry> = Context.Reference("skein/Registry", {
+export const Registry: Context.Reference<Registry> = /* @__PURE__ */ Context.Reference("skein/Registry", {
   defaultValue: (): Registry => make()
 })
 

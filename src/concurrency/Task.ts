@@ -55,7 +55,7 @@ export interface Task<out A, out E = never> {
  * await Effect.runPromise(name) // => Option.none()
  * ```
  */
-export const current: Effect.Effect<Option.Option<Task<unknown, unknown>>> = Effect.withFiber((fiber) =>
+export const current: Effect.Effect<Option.Option<Task<unknown, unknown>>> = /* @__PURE__ */ Effect.withFiber((fiber) =>
   Effect.succeed(Option.fromUndefinedOr(fiber.getRef(CurrentTask)))
 )
 

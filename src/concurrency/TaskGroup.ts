@@ -15,6 +15,7 @@ import * as Rejection from "./base/Rejection.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
 import type { RestartOptions } from "./group/Restart.ts"
 import { inGroup, type Ready, type SpawnOptions, startIn, untilReady } from "./group/Start.ts"
+import { supervising } from "./group/Unhandled.ts"
 import { nameOf } from "./base/TaskNode.ts"
 import type * as Task from "./Task.ts"
 import type { GroupCancelled } from "./TaskGroupError.ts"
@@ -57,7 +58,7 @@ export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions, cons
   ? Effect.Effect<A, E | Failures<R> | Deadline.Late<O>, Exclude<R, TaskGroup<any>>>
   : <A, E, R>(
       body: Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | Failures<R> | Deadline.Late<Arg>, Exclude<R, TaskGroup<any>>> = dual(
+    ) => Effect.Effect<A, E | Failures<R> | Deadline.Late<Arg>, Exclude<R, TaskGroup<any>>> = /* @__PURE__ */ dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(body: Effect.Effect<A, E, R>, options: OpenOptions = {}) => {
     const opened = Effect.withFiber((parent) => {
@@ -128,11 +129,12 @@ export const spawn: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
   options?: SpawnOptions
 ) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
   ? Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>>
-  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> = dual(
-  (args) => Effect.isEffect(args[0]),
-  <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
-    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, "owned")))
-)
+  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A>, never, R | TaskGroup<E>> =
+  /* @__PURE__ */ dual(
+    (args) => Effect.isEffect(args[0]),
+    <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
+      inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, "owned")))
+  )
 
 /**
  * Gives a function that runs effects in the group of here, or in none where there is none, whatever group they are run from: for
@@ -154,7 +156,7 @@ export const spawn: <Arg extends Effect.Effect<any, any, any> | SpawnOptions>(
  * ```
  */
 export const capture: Effect.Effect<<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>> =
-  Effect.contextWith((context: Context.Context<never>) => {
+  /* @__PURE__ */ Effect.contextWith((context: Context.Context<never>) => {
     const group = Context.getOption(context, CurrentGroup)
     const here = <R>(inner: Context.Context<R>): Context.Context<R> =>
       // The group is in nobody's types but its own.
@@ -162,7 +164,7 @@ export const capture: Effect.Effect<<A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return Effect.succeed(<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.updateContext(effect, here<R>))
   })
 
-const without = Context.omit(CurrentGroup) as <R>(context: Context.Context<R>) => Context.Context<R>
+const without = /* @__PURE__ */ Context.omit(CurrentGroup) as <R>(context: Context.Context<R>) => Context.Context<R>
 
 /**
  * As `spawn`, but for a group that takes no more tasks it gives none, and the effect is not started.
@@ -214,11 +216,14 @@ export const supervise: <Arg extends Effect.Effect<any, any, any> | SpawnOptions
   options?: SpawnOptions
 ) => [Arg] extends [Effect.Effect<infer A, infer E, infer R>]
   ? Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>>
-  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> = dual(
-  (args) => Effect.isEffect(args[0]),
-  <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
-    inGroup(options, (group, fiber) => Effect.succeed(startIn(group, fiber, effect, options, "supervised")))
-)
+  : <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Task.Task<A, E>, never, R | TaskGroup<never>> =
+  /* @__PURE__ */ dual(
+    (args) => Effect.isEffect(args[0]),
+    <A, E, R>(effect: Effect.Effect<A, E, R>, options?: SpawnOptions) =>
+      inGroup(options, (group, fiber) =>
+        Effect.succeed(startIn(supervising(group), fiber, effect, options, "supervised"))
+      )
+  )
 
 /**
  * For calling the function of a `start` directly: nobody waits for it.
@@ -278,7 +283,10 @@ export const superviseStart = <A, E, R, V>(
   f: (ready: Ready<V>) => Effect.Effect<A, E, R>,
   options?: Omit<SpawnOptions, keyof RestartOptions>
 ): Effect.Effect<readonly [task: Task.Task<A, E>, value: V], E, R | TaskGroup<never>> =>
-  untilReady(f, options, "supervised")
+  Effect.withFiber((fiber) => {
+    supervising(Context.getUnsafe(fiber.context, CurrentGroup))
+    return untilReady(f, options, "supervised")
+  })
 
 /**
  * Ends the innermost group early: body and tasks are cancelled, and where nothing fails meanwhile the group fails with
@@ -390,4 +398,4 @@ export const current = <E = never>(): Effect.Effect<Handle<E>, never, TaskGroup<
  * await Effect.runPromise(program) // => ["body main: running", "task nap: running"]
  * ```
  */
-export const tree: Effect.Effect<Tree> = Effect.map(Registry, treeOf)
+export const tree: Effect.Effect<Tree> = /* @__PURE__ */ Effect.map(Registry, treeOf)

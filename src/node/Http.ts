@@ -70,22 +70,22 @@ export const layer = (options?: Options): Layer.Layer<HttpClient.HttpClient> => 
 
 const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const wayOf = yield* Ways.make({ connections: options.connections ?? 256, tls: tlsOf(options.tls) })
+    const ways = yield* Ways.make({ connections: options.connections ?? 256, tls: tlsOf(options.tls) })
     const client =
       options.spans === true
-        ? HttpClient.make((request, url, _, fiber) => send(wayOf(fiber.getRef(Wire.Wire)), request, url))
+        ? HttpClient.make((request, url, _, fiber) => send(ways, fiber.getRef(Wire.Wire), request, url))
         : HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
             Effect.flatMap((request) =>
               Effect.withFiber((fiber) => {
                 const url = Url.make(request.url, request.urlParams, Option.getOrUndefined(request.hash))
                 return Result.isSuccess(url)
-                  ? send(wayOf(fiber.getRef(Wire.Wire)), request, url.success)
+                  ? send(ways, fiber.getRef(Wire.Wire), request, url.success)
                   : failed(new HttpClientError.InvalidUrlError({ request, cause: url.failure }))
               })
             ),
             Effect.succeed
           )
-    if (options.spans !== true) Direct.offered(client, direct(wayOf))
+    if (options.spans !== true) Direct.offered(client, direct(ways))
     return Wire.enforced(client)
   })
 
@@ -114,7 +114,11 @@ type Sending = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientEr
 const failed = (reason: HttpClientError.HttpClientErrorReason): Sending =>
   Effect.fail(new HttpClientError.HttpClientError({ reason }))
 
-const send = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: URL): Sending => {
+const send = (ways: Ways.Ways, wire: Wire.Wire, request: HttpClientRequest.HttpClientRequest, url: URL): Sending => {
+  return Effect.flatMap(ways.find(wire), (way) => sendBy(way, request, url))
+}
+
+const sendBy = (way: Ways.Way, request: HttpClientRequest.HttpClientRequest, url: URL): Sending => {
   const { body, headers } = request
   if (headers["upgrade"] !== undefined) return upgrade(way, request)
   switch (body._tag) {
@@ -182,14 +186,16 @@ const start = (
   return started
 }
 
-/** Bodies that are there, and no other protocol. */
+/** Bodies that are there, no other protocol, and not the first request of all. */
 const direct =
-  (wayOf: (wire: Wire.Wire) => Ways.Way): Direct.Direct =>
+  (ways: Ways.Ways): Direct.Direct =>
   (request, url, wire, receiver) => {
     const { body, headers } = request
+    const way = ways.get(wire)
+    if (way === undefined) return undefined
     if ((body._tag !== "Empty" && body._tag !== "Uint8Array") || headers["upgrade"] !== undefined) return undefined
     const bytes = body._tag === "Empty" ? null : body.body
-    const started = start(wayOf(wire), request, url, headers, bytes, receiver)
+    const started = start(way, request, url, headers, bytes, receiver)
     return () => started.abort()
   }
 

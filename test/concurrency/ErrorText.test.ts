@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import * as ErrorText from "../../src/concurrency/base/ErrorText.ts"
-import * as Log from "../../src/concurrency/base/Log.ts"
+import * as FailureLog from "../../src/concurrency/base/FailureLog.ts"
 
 class Gone extends Data.TaggedError("Gone")<{ readonly id: number }> {}
 class Refused extends Schema.TaggedError<Refused>()("Refused", { id: Schema.Number, by: Schema.String }) {}
@@ -134,7 +134,10 @@ describe("a log", () => {
     const lines: Array<unknown> = []
     const logger = Logger.make<unknown, void>(({ message }) => void lines.push(message))
     await Effect.runPromise(
-      Effect.provide(Log.error("Unhandled", Cause.fail(error)), Logger.layer([logger], { mergeWithExisting: false }))
+      Effect.provide(
+        FailureLog.error("Unhandled", Cause.fail(error)),
+        Logger.layer([logger], { mergeWithExisting: false })
+      )
     )
     return lines.flat()
   }

@@ -299,7 +299,7 @@ describe("P16 inside of an element", () => {
           Pipeline.map((n) => after(10, n)),
           Pipeline.to(store.table)
         )
-      valueOf(given(Effect.timeoutOption(Pipeline.run(job(upTo(9)), { name: "n" }), 35)))
+      valueOf(given(Effect.timeoutOption(Pipeline.run(job(upTo(9)), { name: "n", commitEvery: 0 }), 35)))
       expect(store.rows).toEqual([1, 2, 3])
       const error = errorOf(given(Pipeline.run(job(of === sourced ? [1, 5, 3, 4] : [1, 2]), { name: "n" })))
       expect(error).toMatchObject({ _tag: "SourceChanged", source: name })
@@ -407,7 +407,7 @@ describe("P16 inside of an element", () => {
     )
     const seen: Array<Pipeline.Progress> = []
     const progress = { interval: 55, on: (now: Pipeline.Progress) => Effect.sync(() => void seen.push(now)) }
-    valueOf(inMemory(Pipeline.run(job, { name: "n", progress })))
+    valueOf(inMemory(Pipeline.run(job, { name: "n", commitEvery: 0, progress })))
     expect(seen[0]).toMatchObject({ settled: 0, written: 5, inFlight: 2, lag: 2 })
     expect(seen[2]).toMatchObject({ settled: 1, written: 16, inFlight: 1, lag: 1 })
   })

@@ -159,9 +159,10 @@ describe("P10 a run whose lease was taken by another", () => {
       const store = Store.make<number>()
       const [stopped, other] = [watched(store.file), watched(store.file)]
       const run = (sink: Sink.Sink<number, never, never, Sink.Guarantee>, step: typeof slow) =>
-        Pipeline.run(Pipeline.from(numbers(6)).pipe(Pipeline.map(step), Pipeline.to(sink)), { name: "l" }).pipe(
-          Effect.provideService(Journal.Journal, store.journal)
-        )
+        Pipeline.run(Pipeline.from(numbers(6)).pipe(Pipeline.map(step), Pipeline.to(sink)), {
+          name: "l",
+          commitEvery: 0
+        }).pipe(Effect.provideService(Journal.Journal, store.journal))
       const first = yield* Effect.forkChild(run(stopped.sink, slow))
       yield* Effect.sleep(15)
       store.free()
@@ -221,7 +222,7 @@ describe("P10 a run whose lease was taken by another", () => {
           guard: (work) => Effect.suspend(() => (renewals < 3 ? lease.guard(work) : lost))
         }))
     }
-    const run = Pipeline.run(Pipeline.from(numbers(3)).pipe(Pipeline.to(sink)), { name: "l" })
+    const run = Pipeline.run(Pipeline.from(numbers(3)).pipe(Pipeline.to(sink)), { name: "l", commitEvery: 0 })
     const [took, error] = valueOf(Effect.timed(Effect.flip(Effect.provideService(run, Journal.Journal, journal))))
     expect(error).toBeInstanceOf(Pipeline.LeaseLost)
     expect(Duration.toSeconds(took)).toBe(15)
@@ -389,7 +390,7 @@ describe("a run that was started", () => {
       const job = Pipeline.from(numbers(4)).pipe(Pipeline.map(slow), Pipeline.to(sink))
       let cut!: Pipeline.Run<unknown>
       const cutting = Effect.gen(function* () {
-        cut = yield* Pipeline.start(job, { name: "c" })
+        cut = yield* Pipeline.start(job, { name: "c", commitEvery: 0 })
         yield* Effect.sleep(15)
         yield* TaskGroup.cancel("enough")
       })

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type Batch, Fate, type Refused } from "../../src/pipeline/fate/Fate.ts"
+import type { Block } from "../../src/pipeline/fate/Block.ts"
 import type { Unit } from "../../src/pipeline/fate/Unit.ts"
 import type { Open, Settled, Window } from "../../src/pipeline/fate/Window.ts"
 import type { Counts, DeadLetter } from "../../src/pipeline/Journal.ts"
@@ -26,10 +27,13 @@ const Spec = Schema.Struct({
       what: Schema.Literals([
         "admit",
         "admit",
-        "admit",
-        "admit",
-        "run",
-        "run",
+        "block",
+        "block",
+        "single",
+        "write",
+        "write",
+        "drop",
+        "join",
         "fanOut",
         "fanOut",
         "merge",
@@ -88,6 +92,13 @@ interface Together {
   state: "open" | "complete" | "taken" | "settled"
 }
 
+/** An element that a range has. */
+interface Loose {
+  readonly block: Block
+  readonly index: number
+  readonly element: Element
+}
+
 /** An element on its way: the unit that `Fate` gave, and the element in the model. */
 interface Way {
   readonly unit: Unit
@@ -113,6 +124,8 @@ const play = (spec: Spec): void => {
 
   const elements: Array<Element> = []
   const ways: Array<Way> = []
+  /** In the order in which they came. */
+  const loose: Array<Loose> = []
   const settledBefore = new Set(ahead.map((index) => start + index))
   /** Those that are complete, in the order in which they became so. */
   let ready: Array<Together> = []
@@ -170,6 +183,42 @@ const play = (spec: Spec): void => {
       togethers().filter(({ state }) => state === "settled"),
       settledRefused
     )
+
+  const fresh = (): Together => ({
+    elements: [],
+    live: 1,
+    rows: [],
+    filtered: 0,
+    skipped: 0,
+    dead: 0,
+    letters: 0,
+    bytes: 0,
+    state: "open"
+  })
+
+  /** Takes elements of one block out of those that ranges have, between which there are only such as are gone from them. */
+  const neighbours = (pick: number, much: number): ReadonlyArray<Loose> => {
+    const first = loose[pick % (loose.length + 1)]
+    if (first === undefined) return []
+    const { block } = first
+    const at = loose.indexOf(first)
+    let end = at + 1
+    for (; end <= at + much && loose[end]?.block === block; end++) {
+      const [before, next] = [loose[end - 1]!.index + 1, loose[end]!.index]
+      if (block.live(before, next) < next) break
+    }
+    return loose.splice(at, end - at)
+  }
+
+  const joined = (some: ReadonlyArray<Loose>): Together => {
+    const together = fresh()
+    for (const { element } of some) {
+      together.elements.push(element)
+      together.bytes += element.bytes
+      element.fate = together
+    }
+    return together
+  }
 
   const ended = (one: Together): void => {
     one.live -= 1
@@ -240,66 +289,89 @@ const play = (spec: Spec): void => {
         const position = start + elements.length + 1
         const bytes = pick % 10
         const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
-        const unit = fate.admit(window0, { value: position, position, bytes, ...replays })
+        const one = { values: [position], positionOf: () => position, bytes: [bytes], ...replays }
+        const block = fate.admit(window0, one, 0, 1)
+        const unit = block.live(0, 1) < 1 ? fate.single(block, 0) : undefined
         const element: Element = { position, bytes, fate: undefined as never }
         const known = settledBefore.has(position)
-        element.fate = {
-          elements: known ? [] : [element],
-          live: 1,
-          rows: [],
-          filtered: 0,
-          skipped: 0,
-          dead: 0,
-          letters: spec.replay ? 1 : 0,
-          bytes: known ? 0 : bytes,
-          state: "open"
-        }
+        element.fate = fresh()
+        element.fate.letters = spec.replay ? 1 : 0
+        if (!known) Object.assign(element.fate, { elements: [element], bytes })
         elements.push(element)
         expect(unit === undefined).toBe(known)
         if (unit !== undefined) ways.push({ unit, element })
         return
       }
-      case "run": {
-        if (fate.isFull || closed) return
+      case "block": {
+        if (fate.isFull || closed || spec.replay) return
         const read = start + elements.length
-        const arrivals = Array.from({ length: 1 + (pick % 6) }, (_, i) => {
-          const position = read + 1 + i
-          const replays = spec.replay ? { replays: { letter: position, step: "step", path: "", at: 0 } } : {}
-          return { value: rows + 1 + i, position, bytes: (pick + i) % 10, ...replays }
-        })
-        const taken = fate.admitRun(window0, arrivals, 0)
-        if (spec.replay || [...settledBefore].some((position) => position > read)) return expect(taken).toBe(0)
-        // As far as one after the other would be taken in, and not beyond the end of a batch.
-        const toWrite = ready.reduce((sum, one) => sum + one.rows.length, 0)
-        let [size, bytes, count] = [window().length, held(), 0]
-        do {
-          size += 1
-          bytes += arrivals[count]!.bytes
-          count += 1
-        } while (
-          count < arrivals.length &&
-          size < spec.items &&
-          bytes < spec.bytes / 2 &&
-          (toWrite + count) % spec.maxRows !== 0
-        )
-        expect(taken).toBe(count)
-        const together: Together = {
-          elements: arrivals
-            .slice(0, count)
-            .map(({ bytes, position }) => ({ bytes, position, fate: undefined as never })),
-          live: 0,
-          rows: arrivals.slice(0, count).map(({ value }) => value),
-          filtered: 0,
-          skipped: 0,
-          dead: 0,
-          letters: 0,
-          bytes: arrivals.slice(0, count).reduce((sum, { bytes }) => sum + bytes, 0),
-          state: "complete"
+        const some = Array.from({ length: 2 + (pick % 6) }, (_, i) => ({ position: read + i, bytes: (pick + i) % 10 }))
+        const arrivals = {
+          values: some.map(({ position }) => 1000 + position),
+          positionOf: (i: number) => some[i]!.position,
+          bytes: some.map(({ bytes }) => bytes)
         }
-        for (const element of together.elements) element.fate = together
-        elements.push(...together.elements)
-        rows += count
-        ready.push(together)
+        // The first of them is what came before.
+        const taken = window0.fits(arrivals, 1, much + 1)
+        let [size, bytes, count] = [window().length, held(), 0]
+        while (
+          count < some.length - 1 &&
+          count <= much &&
+          size < spec.items &&
+          (size === 0 || bytes < spec.bytes / 2)
+        ) {
+          size += 1
+          count += 1
+          bytes += some[count]!.bytes
+        }
+        expect(taken).toBe(count)
+        if (count === 0) return
+        const block = fate.admit(window0, arrivals, 1, count)
+        for (const [i, { bytes, position }] of some.slice(1, 1 + count).entries()) {
+          const known = settledBefore.has(position)
+          const element: Element = { position, bytes, fate: fresh() }
+          if (!known) Object.assign(element.fate, { elements: [element], bytes })
+          elements.push(element)
+          expect(block.live(i, i + 1) > i).toBe(known)
+          if (!known) loose.push({ block, index: i, element })
+        }
+        return
+      }
+      case "single": {
+        const [one] = loose.splice(pick % (loose.length + 1), 1)
+        if (one !== undefined) ways.push({ unit: fate.single(one.block, one.index), element: one.element })
+        return
+      }
+      case "write": {
+        const some = neighbours(pick, much)
+        if (some.length === 0) return
+        let room = spec.maxRows - (ready.reduce((sum, one) => sum + one.rows.length, 0) % spec.maxRows)
+        fate.write(some[0]!.block, some[0]!.index, some.at(-1)!.index + 1)
+        // Never across the end of a batch.
+        for (let at = 0; at < some.length; room = spec.maxRows) {
+          const together = joined(some.slice(at, at + room))
+          at += room
+          together.rows = together.elements.map(({ position }) => 1000 + position)
+          together.live = 0
+          together.state = "complete"
+          ready.push(together)
+        }
+        return
+      }
+      case "drop": {
+        for (const { block, element, index } of neighbours(pick, much)) {
+          fate.drop(block, index, index + 1)
+          element.fate.filtered += 1
+          ended(element.fate)
+        }
+        return
+      }
+      case "join": {
+        const some = [...neighbours(pick, much), ...neighbours(pick + much, 1)]
+        if (some.length === 0) return
+        const ranges = some.map(({ block, index }) => ({ block, from: index, to: index + 1 }))
+        joined(some).live = 1
+        ways.push({ unit: fate.join(ranges), element: some[0]!.element })
         return
       }
       case "fanOut": {
@@ -417,6 +489,7 @@ const play = (spec: Spec): void => {
     compare()
   }
   // To the end: all that is under way is written, and all is settled.
+  while (loose.length > 0) happen({ what: "write", pick: 0, much: 3 })
   while (ways.length > 0) happen({ what: "output", pick: 0, much: 0 })
   happen({ what: "settle", pick: 0, much: 0 })
   closed = true
@@ -444,7 +517,7 @@ const Tree = Schema.Struct({
         "admit",
         "admit",
         "admit",
-        "run",
+        "block",
         "open",
         "open",
         "end",
@@ -582,22 +655,30 @@ const playTree = ({ events, items, maxRows, sources }: typeof Tree.Type): void =
       case "admit": {
         if (strand.real.isFull) return
         const position = strand.leaves.length + 1
-        const unit = fate.admit(strand.real, { value: 0, position, bytes: 1 })!
+        const one = { values: [0], positionOf: () => position, bytes: [1] }
+        const unit = fate.single(fate.admit(strand.real, one, 0, 1), 0)
         ways.push({ unit, leaf: Object.assign(enter(strand, fresh()), { unit }) })
         return
       }
-      case "run": {
+      case "block": {
         if (strand.real.isFull) return
-        const position = strand.leaves.length
-        const arrivals = [1, 2, 3].map((i) => ({ value: ++rows, position: position + i, bytes: 1 }))
-        const taken = fate.admitRun(strand.real, arrivals, 0)
+        const position = strand.leaves.length + 1
+        const values = [1, 2, 3].map(() => ++rows)
+        const arrivals = { values, positionOf: (i: number) => position + i, bytes: [1, 1, 1] }
+        const taken = strand.real.fits(arrivals, 0, 3)
         expect(taken).toBeGreaterThan(0)
-        const group = { ...fresh(), live: 0 }
-        for (const { value } of arrivals.slice(0, taken)) {
-          enter(strand, group)
-          group.rows.push(value)
+        fate.write(fate.admit(strand.real, arrivals, 0, taken), 0, taken)
+        // Never across the end of a batch.
+        let room = maxRows - (ready.reduce((sum, one) => sum + one.rows.length, 0) % maxRows)
+        for (let at = 0; at < taken; room = maxRows) {
+          const group = { ...fresh(), live: 0 }
+          for (const value of values.slice(at, Math.min(taken, at + room))) {
+            enter(strand, group)
+            group.rows.push(value)
+          }
+          at += room
+          completed(group)
         }
-        completed(group)
         return
       }
       case "open": {

@@ -39,18 +39,18 @@ export interface Options {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Half of a start is the sources becoming code, which is the same each time. */
-const compiled = { NODE_COMPILE_CACHE: join(process.env["XDG_STATE_HOME"] ?? tmpdir(), "skein-compiled") }
+/** What Node gets before a program: `skein` and `skein/node` are the sources, linked (`linked.ts`). */
+export const flags = ["--conditions=skein-source", `--import=${join(import.meta.dirname, "linked-hooks.ts")}`]
 
 /** Starts Node, with `skein` and `skein/node` from the sources; it is killed with the scope. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const command = [process.execPath, "--conditions=skein-source", ...args]
+      const command = [process.execPath, ...flags, ...args]
       const [file = "", ...rest] = options.sh === undefined ? command : ["sh", "-c", options.sh, "sh", ...command]
       const child = spawn(file, rest, {
         cwd: options.cwd,
-        env: { ...compiled, ...process.env, ...options.env },
+        env: { ...process.env, ...options.env },
         stdio: ["ignore", "pipe", "pipe"]
       })
       let stdout = ""

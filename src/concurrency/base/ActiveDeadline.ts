@@ -9,15 +9,19 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
 import * as Reason from "./Reason.ts"
+import { span } from "./Span.ts"
 import * as Stack from "./Stack.ts"
 import { CurrentTask, type Node } from "./TaskNode.ts"
-import { DeadlineExceeded, DeadlineOver, span } from "../DeadlineError.ts"
+import { DeadlineExceeded, DeadlineOver } from "../DeadlineError.ts"
 import * as Wait from "./Wait.ts"
 
 /** The innermost deadline around a fiber. */
-export const Ambient: Context.Reference<Active | undefined> = Context.Reference("skein/Deadline/Ambient", {
-  defaultValue: (): Active | undefined => undefined
-})
+export const Ambient: Context.Reference<Active | undefined> = /* @__PURE__ */ Context.Reference(
+  "skein/Deadline/Ambient",
+  {
+    defaultValue: (): Active | undefined => undefined
+  }
+)
 
 export type Ambient = Active | undefined
 

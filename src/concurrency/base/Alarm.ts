@@ -61,7 +61,7 @@ const alarms = new WeakMap<Clock.Clock, Alarm>()
 export const now = (clock: Clock.Clock): number => of(clock).now
 
 /** The same as an effect: what durations are measured with. */
-export const moment: Effect.Effect<number> = Effect.clockWith((clock) => Effect.sync(() => now(clock)))
+export const moment: Effect.Effect<number> = /* @__PURE__ */ Effect.clockWith((clock) => Effect.sync(() => now(clock)))
 
 export class Alarm {
   readonly clock: Clock.Clock

@@ -1,65 +1,91 @@
-/** S27: what this floor logs of the failures of others: a cause that cannot be printed breaks nothing. */
+/**
+ * What this floor says to whoever reads the log. The loggers of a program are looked up by their key, as Effect does with its
+ * tracer, so that those of Effect, with all that formats for them, are in no bundle for that: where a program has none of its own,
+ * the console and the span around the code get what Effect's would give them.
+ */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as ErrorText from "./ErrorText.ts"
+import type { Logger, Options } from "effect/Logger"
+import type { LogLevel } from "effect/LogLevel"
+import * as References from "effect/References"
 import * as Foreign from "./Foreign.ts"
 
-export const warning = (message: string, cause?: Cause.Cause<unknown>): Effect.Effect<void> =>
-  safely(Effect.logWarning, message, cause)
+/** What a line is about, for loggers, for the console, and for loggers that choke on it. */
+export interface Subject {
+  readonly cause: Cause.Cause<unknown>
+  readonly pretty: string
+  readonly words: () => string
+}
 
-export const error = (message: string, cause?: Cause.Cause<unknown>): Effect.Effect<void> =>
-  safely(Effect.logError, message, cause)
+export const warning = (message: string): Effect.Effect<void> => line("Warn", message)
 
-/** A logger of the program may choke on a cause all the same: then it gets the words alone. */
-const safely = (log: typeof Effect.logError, message: string, cause?: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    if (cause === undefined) return log(message)
-    const shown = printable(cause)
-    const left = leftOut(cause, pretty(shown))
-    return log(left === "" ? message : `${message}: ${left}`, shown)
-  }).pipe(
-    Effect.catchDefect(() => (cause === undefined ? Effect.void : log(`${message}: ${inWords(cause)}`))),
-    Effect.catchDefect(() => Effect.void)
-  )
+export const error = (message: string): Effect.Effect<void> => line("Error", message)
 
-const inWords = (cause: Cause.Cause<unknown>): string =>
-  cause.reasons.flatMap((reason) => (Cause.isInterruptReason(reason) ? [] : [ErrorText.of(of(reason))])).join("; ")
+/** S27: that something of the program has thrown where nothing can fail. */
+export const thrown = (message: string, error: unknown): Effect.Effect<void> => {
+  const words = () => Foreign.describe(error)
+  const stack = Foreign.get(error, "stack")
+  return line("Error", message, {
+    cause: Cause.die(error),
+    pretty: typeof stack === "string" ? stack : words(),
+    words
+  })
+}
 
-/** What stacks do not show: the fields of an error, and those that it is made of. */
-const leftOut = (cause: Cause.Cause<unknown>, shown: string): string =>
-  inWords(cause)
-    .split("; caused by ")
-    .every((link) => shown.includes(link))
-    ? ""
-    : inWords(cause)
+/** S27: a logger that chokes on what it is about gets the words alone, and one that chokes on those breaks nothing either. */
+export const line = (logLevel: "Warn" | "Error", message: string, about?: Subject): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    if (levels.indexOf(fiber.cache.minimumLogLevel) > levels.indexOf(logLevel)) return Effect.void
+    // @effect-diagnostics-next-line globalDate:off -- what loggers take
+    const date = new Date(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
+    const of = { date, fiber, logLevel }
+    const loggers = Context.getOrUndefined(fiber.context, CurrentLoggers) ?? [undefined]
+    for (const logger of loggers) {
+      const cause = about?.cause ?? Cause.empty
+      try {
+        if (logger === undefined) byDefault({ ...of, cause, message }, about?.pretty)
+        else logger.log({ ...of, cause, message: [message] })
+      } catch {
+        const words = about && [`${message}: ${about.words()}`]
+        if (words !== undefined)
+          Foreign.attempt(() => logger?.log({ ...of, cause: Cause.empty, message: words }), undefined)
+      }
+    }
+    return Effect.void
+  })
 
-/** As `Cause.pretty`, of any cause. */
-export const pretty = (cause: Cause.Cause<unknown>): string =>
-  Foreign.attempt(() => Cause.pretty(cause), undefined) ?? Cause.pretty(inert(cause))
+const levels: ReadonlyArray<LogLevel> = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"]
 
-const printable = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
-  Foreign.attempt(() => Cause.pretty(cause), undefined) === undefined ? inert(cause) : cause
+// By their names alone: what they are by default comes with all of it.
+const CurrentLoggers: Context.Service<
+  "loggers",
+  ReadonlySet<Logger<unknown, unknown>>
+> = /* @__PURE__ */ Context.Service("effect/Logger/CurrentLoggers")
+const LogToStderr: Context.Service<"stderr", boolean> = /* @__PURE__ */ Context.Service("effect/Logger/LogToStderr")
 
-/** The cause with errors of ours in the place of those of others. */
-const inert = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
-  Cause.fromReasons(
-    cause.reasons.map((reason) => {
-      if (Cause.isInterruptReason(reason)) return reason
-      const made = remade(of(reason))
-      const instead = Cause.isFailReason(reason) ? Cause.makeFailReason(made) : Cause.makeDieReason(made)
-      return instead.annotate(Cause.reasonAnnotations(reason))
-    })
-  )
-
-/** An error that says the same, and so do the first of its causes. */
-const remade = (foreign: unknown): Error | undefined =>
-  [...Foreign.chain(foreign, 8)].reduceRight<Error | undefined>((cause, one) => {
-    const error = new Error(Foreign.messageOf(one), cause && { cause })
-    const stack = Foreign.get(one, "stack")
-    error.name = Foreign.nameOf(one) ?? error.name
-    error.stack = typeof stack === "string" ? stack : Foreign.describe(one)
-    return error
-  }, undefined)
-
-const of = (reason: Cause.Fail<unknown> | Cause.Die): unknown =>
-  Cause.isFailReason(reason) ? reason.error : reason.defect
+/** As `Logger.defaultLogger` and `Logger.tracerLogger` have it. */
+const byDefault = ({ date, fiber, logLevel, message }: Options<string>, pretty: string | undefined): void => {
+  const level = logLevel.toUpperCase()
+  const annotations = fiber.getRef(References.CurrentLogAnnotations)
+  const spans = fiber
+    .getRef(References.CurrentLogSpans)
+    .map(([label, since]) => ` ${label.replace(/[\s="]/g, "_")}=${date.getTime() - since}ms`)
+  const time = `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`
+  const parts: Array<unknown> = [`[${time}] ${level} (#${fiber.id})${spans.join("")}:`, message]
+  if (pretty !== undefined) parts.push(pretty)
+  if (Object.keys(annotations).length > 0) parts.push(annotations)
+  const console = fiber.getRef(Console.Console)
+  const toStderr = Context.getOrUndefined(fiber.context, LogToStderr) === true
+  console[toStderr ? "error" : "log"](...parts)
+  const { span } = fiber.cache
+  if (span === undefined || span._tag === "ExternalSpan" || span.status._tag === "Ended") return
+  span.event(message, fiber.getRef(Clock.Clock).currentTimeNanosUnsafe(), {
+    ...annotations,
+    "effect.fiberId": fiber.id,
+    "effect.logLevel": level,
+    ...(pretty !== undefined && { "effect.cause": pretty })
+  })
+}

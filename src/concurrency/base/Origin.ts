@@ -11,7 +11,7 @@ export interface Origin {
   readonly path: ReadonlyArray<string>
 }
 
-const Annotation: Context.Service<Origin, Origin> = Context.Service("skein/TaskGroup/Origin")
+const Annotation: Context.Service<Origin, Origin> = /* @__PURE__ */ Context.Service("skein/TaskGroup/Origin")
 
 /** Marks a failure with its task, unless it comes from a group further in, which has said so. */
 export const mark = <E>(reason: Cause.Reason<E>, task: Node<unknown, unknown>): Cause.Reason<E> =>

@@ -21,7 +21,7 @@ import { type Orphan, Registry } from "../Registry.ts"
  * await Effect.runPromise(program) // => ["promise upload"]
  * ```
  */
-export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = Effect.withFiber((fiber) =>
+export const orphans: Effect.Effect<ReadonlyArray<Orphan>> = /* @__PURE__ */ Effect.withFiber((fiber) =>
   Effect.succeed(Array.from(fiber.getRef(Registry)["~skein/Registry"].orphans))
 )
 

@@ -12,7 +12,7 @@ export interface Reason {
   readonly cause?: unknown
 }
 
-const Annotation: Context.Service<Reason, Reason> = Context.Service("skein/Cancel/Reason")
+const Annotation: Context.Service<Reason, Reason> = /* @__PURE__ */ Context.Service("skein/Cancel/Reason")
 
 /**
  * The annotations that give `fiber.interruptUnsafe` its reason.

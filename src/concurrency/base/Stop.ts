@@ -84,6 +84,9 @@ class Listener extends Waiter {
 }
 
 /** That of the program: what groups outside of any task listen to. `Main.run` provides its own. */
-export const ProgramStop: Context.Reference<StopSignal> = Context.Reference("skein/Cancel/ProgramStop", {
-  defaultValue: (): StopSignal => new StopSignal()
-})
+export const ProgramStop: Context.Reference<StopSignal> = /* @__PURE__ */ Context.Reference(
+  "skein/Cancel/ProgramStop",
+  {
+    defaultValue: (): StopSignal => new StopSignal()
+  }
+)

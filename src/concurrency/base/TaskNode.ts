@@ -280,9 +280,12 @@ export class Node<A, E> {
   }
 }
 
-export const CurrentTask: Context.Reference<Node<any, any> | undefined> = Context.Reference("skein/Task/Current", {
-  defaultValue: (): Node<any, any> | undefined => undefined
-})
+export const CurrentTask: Context.Reference<Node<any, any> | undefined> = /* @__PURE__ */ Context.Reference(
+  "skein/Task/Current",
+  {
+    defaultValue: (): Node<any, any> | undefined => undefined
+  }
+)
 
 /** The name of the task a fiber runs, for messages. */
 export const nameOf = (fiber: Fiber.Fiber<unknown, unknown>): string =>

@@ -9,6 +9,7 @@ import { type Reason, reasonOf } from "../base/Reason.ts"
 import * as Rejection from "../base/Rejection.ts"
 import { cancellation } from "../base/TaskNode.ts"
 import { GroupClosed } from "../TaskGroupError.ts"
+import { supervising } from "./Unhandled.ts"
 import { CurrentGroup, type Group, type Launch, type TaskGroup } from "./Group.ts"
 import { Iteration } from "./Iteration.ts"
 
@@ -73,7 +74,7 @@ class Way<R> implements Bridge<R> {
 
   constructor(context: Context.Context<R | TaskGroup<never>>) {
     this.context = context as Context.Context<never>
-    this.group = Context.getUnsafe(context, CurrentGroup)
+    this.group = supervising(Context.getUnsafe(context, CurrentGroup))
   }
 
   readonly run = <A, E, R1 extends R>(effect: Effect.Effect<A, E, R1>, options: RunOptions = {}): Promise<A> => {

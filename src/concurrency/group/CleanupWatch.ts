@@ -8,6 +8,7 @@ import { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
 import * as Log from "../base/Log.ts"
 import * as Orphans from "../base/Orphans.ts"
+import { span } from "../base/Span.ts"
 import type { Node } from "../base/TaskNode.ts"
 
 /** What is watched. */
@@ -60,25 +61,26 @@ export class CleanupWatch {
   }
 
   private name(late: ReadonlyArray<Node<unknown, unknown>>, now: number): Effect.Effect<void> {
-    const names = late.map((task) => `"${task.name}" for ${since(now - task.cancelled!.moment)}`)
+    const names = late.map((task) => `"${task.name}" for ${span(Math.round(now - task.cancelled!.moment))}`)
     const message = `Group "${this.group.name}" waits for cancelled tasks to clean up: ${names.join(", ")}`
     const { abandon } = this.group
     return abandon === undefined
       ? Log.warning(message)
       : Effect.andThen(
           Log.warning(`${message}. It stops waiting and leaves them as orphans`),
-          Effect.forEach(late, (task) => this.giveUp(task, abandon), { discard: true })
+          Effect.withFiber((fiber) => {
+            for (const task of late) if (task.fiber!.pollUnsafe() === undefined) this.giveUp(fiber, task, abandon)
+            return Effect.void
+          })
         )
   }
 
-  private giveUp(task: Node<unknown, unknown>, abandon: (task: Node<unknown, unknown>) => void): Effect.Effect<void> {
-    return Effect.withFiber((fiber) => {
-      if (task.fiber!.pollUnsafe() !== undefined) return Effect.void
-      task.fiber!.addObserver(Orphans.list(fiber, `${this.group.name} / ${task.name}`, "group"))
-      abandon(task)
-      return Effect.void
-    })
+  private giveUp(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    task: Node<unknown, unknown>,
+    abandon: (task: Node<unknown, unknown>) => void
+  ): void {
+    task.fiber!.addObserver(Orphans.list(fiber, `${this.group.name} / ${task.name}`, "group"))
+    abandon(task)
   }
 }
-
-const since = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

@@ -96,4 +96,4 @@ export class Ledger {
 export const dropped = <E>(cause: Cause.Cause<E>): number =>
   Math.max(0, ...cause.reasons.map((reason) => (reason.annotations.get(Dropped.key) as number | undefined) ?? 0))
 
-const Dropped: Context.Service<number, number> = Context.Service("skein/TaskGroup/Dropped")
+const Dropped: Context.Service<number, number> = /* @__PURE__ */ Context.Service("skein/TaskGroup/Dropped")

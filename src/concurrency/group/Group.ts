@@ -29,7 +29,7 @@ import * as Stack from "../base/Stack.ts"
 import { ProgramStop, StopSignal } from "../base/Stop.ts"
 import { cancellation, CurrentTask, Node, type Owner } from "../base/TaskNode.ts"
 import { Turns } from "./Turns.ts"
-import { Unhandled } from "./Unhandled.ts"
+import type { Unhandled } from "./Unhandled.ts"
 import { GroupCancelled } from "../TaskGroupError.ts"
 import { TaskCancelled, TaskFailed } from "../TaskError.ts"
 import * as Wait from "../base/Wait.ts"
@@ -42,7 +42,9 @@ export interface TaskGroup<out E> {
 /** The failures that an effect's tasks put into its environment. */
 export type Failures<R> = R extends TaskGroup<infer E> ? E : never
 
-export const CurrentGroup: Context.Service<TaskGroup<any>, Group<any, any>> = Context.Service("skein/TaskGroup")
+export const CurrentGroup: Context.Service<TaskGroup<any>, Group<any, any>> = /* @__PURE__ */ Context.Service(
+  "skein/TaskGroup"
+)
 
 export interface GroupOptions {
   /** Shown in messages and in the tree of tasks. */
@@ -73,7 +75,7 @@ export class Group<A, E> implements Owner, Listed {
   readonly stopping: StopSignal
   state: GroupInfo["state"] = "open"
   /** Of whoever opened it; not that fiber itself, which would keep what it ended with for as long as a handle is kept. */
-  private readonly context: Context.Context<never>
+  readonly context: Context.Context<never>
   private readonly options: GroupOptions
   readonly clock: Clock.Clock
   private readonly deadline: Ambient
@@ -84,7 +86,8 @@ export class Group<A, E> implements Owner, Listed {
   private bodyExit: Exit.Exit<A, E> | undefined
   private readonly tasks = new Roster()
   private readonly live: { [K in Kind]: number } = { body: 0, task: 0, daemon: 0, service: 0 }
-  private unhandled: Unhandled | undefined
+  /** Where what nobody looks at is told; set by whoever supervises. */
+  unhandled: Unhandled | undefined
   private spawning: ReturnType<Group<A, E>["spawningFrom"]>
   private windingDown = false
   private sweeping = 0
@@ -157,11 +160,8 @@ export class Group<A, E> implements Owner, Listed {
     })
   }
 
-  /** Completes when the body ends. */
-  get closing(): Effect.Effect<void> {
-    return Wait.callback("the body of its group", (resume) =>
-      Effect.sync(this.body.fiber!.addObserver(() => resume(Effect.void)))
-    )
+  whenClosing(f: () => void): () => void {
+    return this.body.fiber!.addObserver(f)
   }
 
   outcome(): Effect.Effect<A, E> {
@@ -275,15 +275,10 @@ export class Group<A, E> implements Owner, Listed {
     if (Exit.isSuccess(exit)) return
     if (task.supervised) {
       const failed = exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")
-      if (failed && !task.observed) this.leaveUnhandled(task)
+      if (failed && !task.observed) this.unhandled?.add(task)
     } else if (this.ledger.add(task, exit.cause, this.isOwnCancellation)) {
       this.cancel({ kind: "sibling", by: task.name, message: `task "${task.name}" failed` })
     }
-  }
-
-  private leaveUnhandled(task: Node<unknown, unknown>): void {
-    this.unhandled ??= new Unhandled(this.clock, Context.get(this.context, Scheduler), (report) => this.log(report))
-    this.unhandled.add(task)
   }
 
   noticed(task: Node<unknown, unknown>): void {
@@ -305,11 +300,11 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   complain(thrown: unknown): void {
-    this.log(Log.error("A listener of the registry threw, and is told nothing any more", Cause.die(thrown)))
+    this.log(Log.thrown("A listener of the registry threw, and is told nothing any more", thrown))
   }
 
   /** What nobody waits for, under the loggers of whoever opened the group. */
-  private log(message: Effect.Effect<void>): void {
+  log(message: Effect.Effect<void>): void {
     Effect.runForkWith(this.outside)(message)
   }
 

@@ -3,15 +3,25 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import * as Alarm from "../base/Alarm.ts"
 import { checkDuration, checkWhole } from "../base/Options.ts"
+import * as Wait from "../base/Wait.ts"
 
 export interface RestartOptions {
   /** When a failed task starts again, counted from its end; its own end is the end of restarting. */
   readonly restart: Schedule.Schedule<unknown, unknown>
   /** How many restarts there may be in any stretch of `per`; one more fails. Default: any number. */
   readonly maxRestarts?: { readonly times: number; readonly per: Duration.Input } | undefined
+}
+
+/** The group of a task that restarts. */
+interface Restarting {
+  readonly state: string
+  /** Calls `f` when its body ends; the function it gives takes that back. */
+  readonly whenClosing: (f: () => void) => () => void
 }
 
 /**
@@ -21,22 +31,22 @@ export interface RestartOptions {
 export const restarting = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   options: RestartOptions,
-  group: { readonly state: string; readonly closing: Effect.Effect<void> }
+  group: Restarting
 ): Effect.Effect<A, E, R> => {
   checkWhole("TaskGroup: maxRestarts.times", options.maxRestarts?.times, 0, "unlimited")
   checkDuration("TaskGroup: maxRestarts.per", options.maxRestarts?.per)
-  return Effect.flatMap(
-    Effect.zip(Schedule.toStep(options.restart), Clock.clockWith(Effect.succeed)),
-    ([step, clock]) => {
-      // A schedule counts from the first moment it is given. A step of the wall clock would move all that comes after it.
-      const epoch = clock.currentTimeMillisUnsafe() - Alarm.now(clock)
-      const recent: Array<number> = []
-      const isOverBudget = (now: number): boolean => {
-        if (options.maxRestarts === undefined) return false
-        const since = now - Duration.toMillis(options.maxRestarts.per)
-        while (recent.length > 0 && recent[0]! <= since) recent.shift()
-        return recent.push(now) > options.maxRestarts.times
-      }
+  return Effect.withFiber((fiber) => {
+    const clock = fiber.getRef(Clock.Clock)
+    // A schedule counts from the first moment it is given. A step of the wall clock would move all that comes after it.
+    const epoch = clock.currentTimeMillisUnsafe() - Alarm.now(clock)
+    const recent: Array<number> = []
+    const isOverBudget = (now: number): boolean => {
+      if (options.maxRestarts === undefined) return false
+      const since = now - Duration.toMillis(options.maxRestarts.per)
+      while (recent.length > 0 && recent[0]! <= since) recent.shift()
+      return recent.push(now) > options.maxRestarts.times
+    }
+    return Effect.flatMap(Schedule.toStep(options.restart), (step) => {
       const attempt: Effect.Effect<A, E, R> = Effect.catchCause(effect, (cause) => {
         const last = Effect.failCause(cause)
         if (Cause.hasInterrupts(cause)) return last
@@ -46,12 +56,35 @@ export const restarting = <A, E, R>(
           : Effect.flatMap(Effect.exit(step(epoch + now, Cause.squash(cause))), (next) =>
               next._tag === "Failure"
                 ? last
-                : Effect.flatMap(Effect.raceFirst(Effect.sleep(next.value[1]), group.closing), () =>
+                : Effect.flatMap(pause(fiber, clock, next.value[1], group), () =>
                     group.state === "open" ? attempt : last
                   )
             )
       })
       return attempt
-    }
-  )
+    })
+  })
 }
+
+/** Waits so long, or until the body of the group has ended. */
+const pause = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  clock: Clock.Clock,
+  duration: Duration.Duration,
+  group: Restarting
+): Effect.Effect<void> =>
+  Wait.callback("its restart", (resume) => {
+    let stop = constVoid
+    const end = () => {
+      appointment.withdraw()
+      stop()
+    }
+    const appointment = Alarm.appointment(() => over())
+    const over = () => {
+      end()
+      resume(Effect.void)
+    }
+    Alarm.of(clock).set(appointment, Alarm.now(clock) + Duration.toMillis(duration), fiber.cache.scheduler)
+    stop = group.whenClosing(over)
+    return Effect.sync(end)
+  })

@@ -3,12 +3,28 @@
  * as the group may never close, and forgotten.
  */
 import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Scheduler } from "effect/Scheduler"
+import { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
+import * as FailureLog from "../base/FailureLog.ts"
 import * as Log from "../base/Log.ts"
 import type { Node } from "../base/TaskNode.ts"
+
+/** A group whose tasks are supervised. */
+interface Supervised {
+  readonly clock: Clock.Clock
+  readonly context: Context.Context<never>
+  readonly log: (report: Effect.Effect<void>) => void
+  unhandled: Unhandled | undefined
+}
+
+/** Call before something is supervised in this group: a program that does not has none of this, in a browser not even loaded. */
+export const supervising = <G extends Supervised>(group: G): G => {
+  group.unhandled ??= new Unhandled(group.clock, Context.get(group.context, Scheduler), (report) => group.log(report))
+  return group
+}
 
 export class Unhandled {
   private readonly clock: Clock.Clock
@@ -69,7 +85,7 @@ const patience = 10_000
 const most = 100
 
 const reportAll = (tasks: ReadonlyArray<Node<unknown, unknown>>): Effect.Effect<void> => {
-  const each = Effect.forEach(tasks.slice(0, most), report, { discard: true })
+  const each = tasks.slice(0, most).reduce((before, task) => Effect.andThen(before, report(task)), Effect.void)
   if (tasks.length <= most) return each
   return Effect.andThen(each, Log.error(`${tasks.length - most} more supervised tasks failed unhandled`))
 }
@@ -77,6 +93,6 @@ const reportAll = (tasks: ReadonlyArray<Node<unknown, unknown>>): Effect.Effect<
 const report = (task: Node<unknown, unknown>): Effect.Effect<void> => {
   const exit = task.fiber!.pollUnsafe()
   return exit !== undefined && Exit.isFailure(exit)
-    ? Log.error(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
+    ? FailureLog.error(`Unhandled failure of supervised task "${task.name}"`, exit.cause)
     : Effect.void
 }

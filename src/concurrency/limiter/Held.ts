@@ -14,7 +14,7 @@ export interface Held {
   outer: Held | undefined
 }
 
-export const Held: Context.Reference<Held | undefined> = Context.Reference("skein/Limiter/Held", {
+export const Held: Context.Reference<Held | undefined> = /* @__PURE__ */ Context.Reference("skein/Limiter/Held", {
   defaultValue: (): Held | undefined => undefined
 })
 

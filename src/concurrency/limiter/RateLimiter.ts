@@ -1,6 +1,5 @@
 /** The limiter behind `Limiter.rate`: a bucket of tokens that fills at an even pace; a permit is a token, spent for good. */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
@@ -15,6 +14,7 @@ import { OwnLimiter, type Use } from "./OwnLimiter.ts"
 import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
+import { span } from "../base/Span.ts"
 
 export class RateLimiter extends OwnLimiter implements Spending {
   private readonly limit: number
@@ -71,10 +71,7 @@ export class RateLimiter extends OwnLimiter implements Spending {
   private wait(fiber: Fiber.Fiber<unknown, unknown>, permits: number): Effect.Effect<void> {
     return Wait.callback("permits of a limiter", (resume) => {
       if (this.spend(fiber, permits)) return resume(Effect.void)
-      const woken = waiting(
-        fiber,
-        () => `${permits} of ${this.limit} permits in ${Duration.format(Duration.millis(this.per))}`
-      )
+      const woken = waiting(fiber, () => `${permits} of ${this.limit} permits in ${span(this.per)}`)
       const turn = new Turn(fiber, permits, (effect) => {
         woken()
         resume(effect)

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import type { Limiter } from "../limiter/Contract.ts"
 import * as Foreign from "../base/Foreign.ts"
 import { offloadError, OffloadError } from "../OffloadError.ts"
-import * as Log from "../base/Log.ts"
+import * as FailureLog from "../base/FailureLog.ts"
 import * as Orphans from "../base/Orphans.ts"
 import { reasonOf } from "../base/Reason.ts"
 import { waiting } from "../base/TaskNode.ts"
@@ -104,7 +104,7 @@ export class Work<A> {
         const end = (exit: Exit.Exit<A, OffloadError>) => {
           ended()
           if (!hasFailed(exit)) return
-          Effect.runForkWith(context)(Log.warning(`Abandoned promise "${this.name}" failed`, exit.cause))
+          Effect.runForkWith(context)(FailureLog.warning(`Abandoned promise "${this.name}" failed`, exit.cause))
         }
         if (this.exit !== undefined) return end(this.exit)
         this.settled = end

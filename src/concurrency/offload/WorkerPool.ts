@@ -42,7 +42,7 @@ export interface Threads {
  * await Effect.runPromise(Effect.provide(hasThreads, Workers.layer)) // => true
  * ```
  */
-export const Threads: Context.Service<Threads, Threads> = Context.Service("skein/Offload/Threads")
+export const Threads: Context.Service<Threads, Threads> = /* @__PURE__ */ Context.Service("skein/Offload/Threads")
 
 export interface Settings {
   readonly module: URL

@@ -37,37 +37,54 @@ export interface Way {
 }
 
 /** All ways of one client; their connections are closed with the scope. */
-export const make = (options: Options): Effect.Effect<(wire: Wire) => Way, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const undici = yield* Effect.promise(() => import("@effect/platform-node/Undici"))
-    const lookup = yield* Lookup
-    const ways = yield* Effect.acquireRelease(
-      Effect.sync(() => new Ways(undici, options, lookup)),
+export const make = (options: Options): Effect.Effect<Ways, never, Scope.Scope> =>
+  Effect.flatMap(Lookup, (lookup) =>
+    Effect.acquireRelease(
+      Effect.sync(() => new Ways(options, lookup)),
       (made) => Effect.promise(() => made.close())
     )
-    return (wire) => ways.of(wire)
-  })
+  )
 
 type Connect = Undici.buildConnector.connector | Undici.buildConnector.BuildOptions
 
-class Ways {
-  private readonly undici: typeof Undici
+export class Ways {
+  /** Loaded with the first request: it is more than half of what a program loads, and many send nothing. */
+  private undici!: typeof Undici
+  private isLoaded = false
   private readonly options: Options
   private readonly lookup: PublicNetwork.Lookup
   private readonly environment = ProxySettings.fromEnvironment(process.env)
   private readonly agents = new Map<string, Undici.Agent>()
   private readonly opening = new Set<ClientRequest>()
-  private readonly known = new WeakMap<Wire, Way>()
+  private readonly made = new WeakMap<Wire, Way>()
 
-  constructor(undici: typeof Undici, options: Options, lookup: PublicNetwork.Lookup) {
-    this.undici = undici
+  constructor(options: Options, lookup: PublicNetwork.Lookup) {
     this.options = options
     this.lookup = lookup
   }
 
-  of(wire: Wire): Way {
-    let way = this.known.get(wire)
-    if (way === undefined) this.known.set(wire, (way = this.make(wire)))
+  /** The way as `wire` says. */
+  find(wire: Wire): Effect.Effect<Way> {
+    const way = this.get(wire)
+    if (way !== undefined) return Effect.succeed(way)
+    return Effect.map(
+      Effect.promise(() => import("@effect/platform-node/Undici")),
+      (undici) => {
+        this.undici = undici
+        this.isLoaded = true
+        return this.known(wire)
+      }
+    )
+  }
+
+  /** The same, where it is there at once. */
+  get(wire: Wire): Way | undefined {
+    return this.isLoaded ? this.known(wire) : undefined
+  }
+
+  private known(wire: Wire): Way {
+    let way = this.made.get(wire)
+    if (way === undefined) this.made.set(wire, (way = this.make(wire)))
     return way
   }
 

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as ErrorText from "../../concurrency/base/ErrorText.ts"
 import * as Foreign from "../../concurrency/base/Foreign.ts"
-import * as Log from "../../concurrency/base/Log.ts"
+import * as FailureLog from "../../concurrency/base/FailureLog.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import { failedAt, placeOf } from "../../pipeline/RunError.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
@@ -18,7 +18,7 @@ export interface Options {
 /** A line for each failure, with the name of its task where it comes from one; with `debug`, the whole cause too. */
 export const make = (cause: Cause.Cause<unknown>, { debug, hint }: Options): ReadonlyArray<string> => {
   if (!Foreign.attempt(() => Runtime.getErrorReported(Cause.squash(cause)), true)) return []
-  const details = debug ? [Log.pretty(cause)] : []
+  const details = debug ? [FailureLog.pretty(cause)] : []
   const failures = TaskGroup.failures(cause)
   if (failures.length === 0) {
     const reason = Option.map(Cancel.reasonOf(cause), ({ message }) => `: ${message}`)

@@ -5,7 +5,9 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { none } from "../fate/Counts.ts"
-import type { Arrival, Begins } from "../fate/Fate.ts"
+import { portionsOf } from "../context/Portion.ts"
+import type { Arrivals } from "../fate/Block.ts"
+import type { Begins } from "../fate/Fate.ts"
 import type { Keep, Open, Settled } from "../fate/Window.ts"
 import type { Checkpoint, Inside, JournalError, KeptDeadLetter } from "../Journal.ts"
 import { SourceChanged } from "../RunError.ts"
@@ -20,7 +22,7 @@ export type Places = Spot & Pick<Checkpoint, "inputs" | "replaying" | "finished"
 
 /** What comes in by one source. */
 export interface Inlet extends Begins {
-  readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
+  readonly arrivals: Stream.Stream<Arrivals, unknown, unknown>
   readonly keep: (settled: Settled) => Effect.Effect<Spot, unknown, unknown>
   /** Where the source keeps account of each element by itself. */
   readonly account?: Pick<Account<unknown, unknown, unknown, Position>, "settle" | "settled" | "mayPass"> | undefined
@@ -35,7 +37,7 @@ export interface Parts {
   readonly resume: Settled
   /** Parts before the first that comes. */
   readonly count: number
-  readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
+  readonly arrivals: Stream.Stream<Arrivals, unknown, unknown>
   readonly keep: Keep
 }
 
@@ -49,6 +51,8 @@ export interface Intake {
   readonly size: Option.Option<number>
   /** Whether, at the end of what comes in, there are no more elements. Default true. */
   readonly ends?: boolean | undefined
+  /** Whether it is dead letters. Default false. */
+  readonly replays?: boolean | undefined
   readonly keep: (settled: ReadonlyArray<Settled>, finished: boolean) => Effect.Effect<Places, unknown, unknown>
 }
 
@@ -96,7 +100,7 @@ const byAccount = <E, R>(source: Source<unknown, E, R, Position>): Effect.Effect
       resume: unsettled,
       // Who takes an element again after a crash may be another run, which knows nothing of what was inside.
       isWhole: true,
-      arrivals: account.elements,
+      arrivals: portionsOf(account.elements),
       account,
       waits: true,
       settled: () => Effect.void,
@@ -104,14 +108,15 @@ const byAccount = <E, R>(source: Source<unknown, E, R, Position>): Effect.Effect
     }
   })
 
-const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Spot): Inlet => {
+const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Spot, before = 0): Inlet => {
   let last = { position: start.position, fingerprint: start.fingerprint }
   let told: Option.Option<Position> = Option.none()
   const known = (upTo: Option.Option<Position>): Effect.Effect<Fingerprint, E, R> =>
     source.fingerprint(upTo, Option.isSome(last.position) ? last.fingerprint : undefined)
+  const elements = source.read(start.position, start.fingerprint)
   return {
     resume: { ...start, reach: Option.map(start.reach, ({ position }) => position) },
-    arrivals: source.read(start.position, start.fingerprint),
+    arrivals: portionsOf(before === 0 ? elements : Stream.drop(elements, before)),
     waits: source.settled !== undefined,
     settled: (position) => {
       if (source.settled === undefined || Option.isNone(position) || isSame(position, told)) return Effect.void
@@ -161,13 +166,13 @@ export const ofElement = (
     const start = kept === undefined ? nowhere : spotIn(kept.place)
     const changes = yield* sourceChanges(source, start)
     if (changes.length > 0) return yield* new SourceChanged({ pipeline, source: source.name, changes })
-    const { arrivals, keep, resume } = byPosition(source, start)
     const count = kept?.count ?? 0
+    // Of a dead letter it is only known how many parts came before it.
+    const { arrivals, keep, resume } = byPosition(source, start, Option.isSome(start.position) ? 0 : count)
     return {
       resume,
       count,
-      // Of a dead letter it is only known how many parts came before it.
-      arrivals: Option.isSome(start.position) ? arrivals : Stream.drop(arrivals, count),
+      arrivals,
       keep: (settled) => Effect.map(keep(settled), placeOf)
     }
   })
@@ -189,7 +194,7 @@ export const ofLetters = (
   const sources = sourcesOf(branch)
   // A step works until all that flows into it has ended.
   const sourceOf = ({ step }: KeptDeadLetter) => firstBefore(step, branch) ?? sources[0]!
-  const arrivalOf = (letter: KeptDeadLetter): Effect.Effect<ReadonlyArray<Arrival>, never, unknown> => {
+  const arrivalOf = (letter: KeptDeadLetter): Effect.Effect<ReadonlyArray<Arrivals>, never, unknown> => {
     const step = steps.find(({ name }) => name === letter.step)
     if (step === undefined || typeof step.onError === "string") {
       const names = steps.map(({ name }) => name).join(", ")
@@ -200,7 +205,8 @@ export const ofLetters = (
     const replays = { letter: letter.id, step: letter.step, path, at: letter.at, inside }
     const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(step.onError.deadLetter))
     return Effect.matchEffect(decode(letter.input), {
-      onSuccess: (value) => Effect.succeed([{ value, position: letter.position, bytes: 0, replays }]),
+      onSuccess: (value) =>
+        Effect.succeed([{ values: [value], positionOf: () => letter.position, bytes: [0], replays }]),
       onFailure: (error) => Effect.sync(() => (unread.add(letter, error.message), []))
     })
   }
@@ -226,6 +232,7 @@ export const ofLetters = (
     resumed: false,
     size: Option.none(),
     ends: start.finished,
+    replays: true,
     keep: (settled) => {
       const inside = settled.flatMap(({ inside }) => inside ?? [])
       if (inside.length === 0 && start.replaying === undefined) return Effect.succeed(start)
@@ -277,7 +284,7 @@ export const unkept = (branch: Branch): Intake => ({
   inlets: inputsOf(branch).map(({ name, source }) => ({
     name,
     resume: unsettled,
-    arrivals: source.read(Option.none()),
+    arrivals: portionsOf(source.read(Option.none())),
     settled: () => Effect.void,
     keep: () => Effect.succeed(nowhere)
   })),

@@ -69,8 +69,11 @@ export const through = <A, P, E, R, E2, R2>(
 const elementsIn = <A, P>({ bytes, positionOf, values }: Portion<A, P>): Arr.NonEmptyArray<Element<A, P>> =>
   Arr.map(values as Arr.NonEmptyReadonlyArray<A>, (value, i) => ({ value, position: positionOf(i), bytes: bytes[i]! }))
 
-const portionOf = <A, P>(elements: ReadonlyArray<Element<A, P>>): Portion<A, P> => ({
-  values: elements.map(({ value }) => value),
-  positionOf: (index) => elements[index]!.position,
-  bytes: elements.map(({ bytes }) => bytes)
-})
+const portionOf = <A, P>(elements: ReadonlyArray<Element<A, P>>): Portion<A, P> => {
+  const positions = elements.map(({ position }) => position)
+  return {
+    values: elements.map(({ value }) => value),
+    positionOf: (index) => positions[index]!,
+    bytes: elements.map(({ bytes }) => bytes)
+  }
+}

@@ -5,29 +5,13 @@
 import type { Work } from "../context/Attempt.ts"
 import type { Counts, DeadLetter, Inside, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import { apart, type Arrivals, Block, gone, type Range } from "./Block.ts"
 import { Budget, Quota } from "./Budget.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
 import { blockOf, type Succession, type Stand, type Turn } from "./Succession.ts"
 import { Signal } from "./Signal.ts"
 import { type Home, noParts, type Parts, Unit } from "./Unit.ts"
 import { type Limits, type Settled, Window, type Within } from "./Window.ts"
-
-/** An element on its way in: at the first step, or, where a dead letter is run again, at the step it failed in. */
-export interface Arrival {
-  readonly value: unknown
-  readonly position: Position
-  readonly bytes: number
-  /** `at` is when the letter was given up. */
-  readonly replays?:
-    | {
-        readonly letter: number
-        readonly step: string
-        readonly path: string
-        readonly at: number
-        readonly inside?: ReadonlyArray<Inside> | undefined
-      }
-    | undefined
-}
 
 /** What one commit makes durable. */
 export interface Batch {
@@ -97,10 +81,12 @@ export class Fate {
   /** What is ready, in rows and in elements. */
   private readyRows = 0
   private readyCount = 0
-  /** Units that are not complete. */
+  /** Elements in ranges, and units, that are not complete. */
   private underway = 0
   /** Complete units that have nothing to write: the next batch takes them along, at the latest when the window is full. */
   private quiet: Array<Unit> = []
+  /** That of them which all elements are that were filtered out of ranges. */
+  private dropped: Unit | undefined
   /** Those of the commit that is under way. */
   private quietTaken: ReadonlyArray<Unit> = []
   private committing = false
@@ -119,39 +105,93 @@ export class Fate {
     this.before = counts
   }
 
-  /** Takes an element of a source in; none when an earlier run has settled it already. */
-  admit(window: Window, { bytes, position, replays }: Arrival): Unit | undefined {
-    const unit = window.admit(position, bytes, replays?.letter, replays?.inside)
-    if (unit !== undefined) this.underway += 1
+  /** Takes in elements of a source, as many as the window has room for; those are at once settled that an earlier run has settled. */
+  admit(window: Window, arrivals: Arrivals, from: number, count: number): Block {
+    const block = window.admit(arrivals, from, count)
+    this.underway += block.n - block.settled
+    return block
+  }
+
+  /** From now on an element that ranges have is a unit of its own. */
+  single(block: Block, index: number): Unit {
+    block.leave(index, apart)
+    return this.unitOf(block, index)
+  }
+
+  /** The unit that it will be, of an element that a range still has. */
+  unitOf(block: Block, index: number): Unit {
+    return new Unit(block, index, index + 1)
+  }
+
+  /** These elements become one, which goes on. */
+  join(ranges: ReadonlyArray<Range>): Unit {
+    const unit = Unit.of(ranges)
+    this.underway -= unit.count - 1
     return unit
   }
 
-  /**
-   * Takes in elements from `from` on that are written as they are, as many as a window that is not full has room for, and gives how
-   * many; none where each may have a fate of its own.
-   */
-  admitRun(window: Window, arrivals: ReadonlyArray<Arrival>, from: number): number {
-    if (window.isAhead) return 0
-    // Never across the end of a batch, so that batches are as full as they would be of single elements.
-    const toBatch = this.maxRows - (this.readyRows % this.maxRows)
-    const end = Math.min(arrivals.length, from + Math.min(window.left, longestRun, toBatch))
-    const { left } = this.budget
-    const values: Array<unknown> = []
-    const places: Array<Position> = []
-    let bytes = 0
-    for (let at = from; at < end; at++) {
-      const arrival = arrivals[at]!
-      if (arrival.replays !== undefined || (at > from && bytes >= left)) break
-      values.push(arrival.value)
-      places.push(arrival.position)
-      bytes += arrival.bytes
+  /** Elements of a range are written as they are: so many of them as a batch has room for settle together. */
+  write(block: Block, from: number, to: number): void {
+    for (let at = block.live(from, to); at < to;) {
+      // Never across the end of a batch, so that batches are as full as they would be of single elements.
+      let room = this.maxRows - (this.readyRows % this.maxRows)
+      const ranges: Array<Range> = []
+      let values: Array<unknown> = []
+      while (at < to && room > 0) {
+        const end = Math.min(block.liveUntil(at, to), at + room)
+        ranges.push({ block, from: at, to: end })
+        const some = block.take(at, end)
+        values = ranges.length === 1 ? some : values.concat(some)
+        room -= end - at
+        at = block.live(end, to)
+      }
+      this.underway -= values.length
+      this.ready.push(Unit.run(ranges, values))
+      this.readyRows += values.length
+      this.readyCount += values.length
+      this.wakeCommitter()
     }
-    if (values.length === 0) return 0
-    this.ready.push(window.admitRun(values, places, bytes))
-    this.readyRows += values.length
-    this.readyCount += values.length
+  }
+
+  /** Elements of a range are filtered out. */
+  drop(block: Block, from: number, to: number): void {
+    for (let at = from; at < to; at++) {
+      block.values[at] = undefined
+      if (block.states[at]! < gone) block.leave(at, apart)
+      else block.states[at] = apart
+    }
+    if (block.work !== undefined) return this.dropEach(block, from, to)
+    const range = { block, from, to }
+    if (this.dropped === undefined) {
+      this.dropped = Unit.of([range])
+      this.dropped.live = 0
+      this.quiet.push(this.dropped)
+    } else this.dropped.cover(range)
+    this.dropped.filtered += to - from
+    this.underway -= to - from
     this.wakeCommitter()
-    return values.length
+  }
+
+  /** What they have added to frontiers is written with each. */
+  private dropEach(block: Block, from: number, to: number): void {
+    for (let at = from; at < to; at++) {
+      const unit = new Unit(block, at, at + 1)
+      this.filter(unit)
+      this.end(unit)
+    }
+  }
+
+  /** What an element of a range became takes so much more memory. */
+  growIn(block: Block, index: number, bytes: number): void {
+    block.bytes[index]! += bytes
+    this.budget.bytes += bytes
+  }
+
+  /** A step that an element of a range has passed has added to frontiers. */
+  addWorkIn(block: Block, index: number, work: ReadonlyArray<Work>): void {
+    block.work ??= new Map()
+    block.work.set(index, [...(block.work.get(index) ?? []), ...work])
+    this.growIn(block, index, weightOf(work))
   }
 
   /** What has nothing to write is committed for the room that it takes, where there is none left. */
@@ -175,12 +215,12 @@ export class Fate {
    * would wait for the other to settle.
    */
   isWhole(unit: Unit, step: string, path: string, may: boolean): boolean {
-    const { apart, parts, whole, window } = unit
+    const { apart, block, parts, whole } = unit
     const flag = this.flagOf(step)
     const isApart =
       (apart & flag) !== 0 || (may && (whole & flag) === 0) || parts?.before.some((one) => one.step === step) === true
     // Who is in a batch is another one in the next run.
-    if (isApart && !window.isWhole && !path.includes("+")) {
+    if (isApart && !block.home.isWhole && !path.includes("+")) {
       // Said now, as what is to be read may have to wait for its turn.
       unit.apart |= flag
       return false
@@ -261,12 +301,8 @@ export class Fate {
 
   /** A step that the unit has passed has added to frontiers. */
   addWork(unit: Unit, work: ReadonlyArray<Work>): void {
-    let bytes = 0
-    for (const one of work) {
-      unit.root.addWork(one)
-      for (const { item } of one.items) bytes += 128 + item.length
-    }
-    this.grow(unit, bytes)
+    for (const one of work) unit.root.addWork(one)
+    this.grow(unit, weightOf(work))
   }
 
   /** One descendant is the first of its key: others of that key are dropped once the unit has settled. */
@@ -282,10 +318,8 @@ export class Fate {
 
   /** A unit of no element of the source, for what a step gives when there are no more. */
   append(position: Position): Unit {
-    const unit = new Unit(position, 0, undefined, nowhere)
-    unit.count = 0
     this.underway += 1
-    return unit
+    return new Unit(new Block(nowhere, { values: [], bytes: [], positionOf: () => position }, 0, 0), 0, 0)
   }
 
   /** One descendant has reached the sink. */
@@ -427,8 +461,9 @@ export class Fate {
     const units: Array<Unit> = this.quiet.length === 0 ? complete : [...this.quiet, ...complete]
     this.quietTaken = this.quiet
     this.quiet = []
+    this.dropped = undefined
     this.committing = true
-    for (const unit of units) unit.taken = true
+    for (const unit of units) unit.take()
     if (this.parts.held > 0) for (const unit of units) this.leave(unit, units)
     return { units, rows: rowsOf(units, rows) }
   }
@@ -470,17 +505,17 @@ export class Fate {
 
   /** A unit is in a commit, and with it all that has no other parts than those that are. */
   private leave(unit: Unit, units: Array<Unit>): void {
-    for (const { window } of unit.all) {
-      const home = window as Window
+    for (const { block, from, to } of unit.ranges) {
+      const home = block.home as Window
       if (home.parent === undefined) continue
-      home.pending -= 1
+      home.pending -= to - from
       if (!home.ended || home.pending > 0) continue
       const { root } = home.parent
       this.partsOf(root).open -= 1
       if (root.isOpen) continue
       if (root.writes || root.turns.length > 0 || root.inTurn) this.leaves(root)
       else {
-        root.taken = true
+        root.take()
         units.push(root)
       }
     }
@@ -492,7 +527,11 @@ export class Fate {
   }
 
   private partsOf(unit: Unit): Parts {
-    return (unit.parts ??= { ...noParts })
+    const { block, from } = unit
+    const parts = (unit.parts ??= { ...noParts })
+    block.parts ??= new Map()
+    block.parts.set(from, parts)
+    return parts
   }
 
   private wakeCommitter(): void {
@@ -504,8 +543,12 @@ export class Fate {
   }
 }
 
-/** Elements, as many as are taken in at once. */
-const longestRun = 1024
+/** How much memory it takes to keep what is added to frontiers. */
+const weightOf = (work: ReadonlyArray<Work>): number => {
+  let bytes = 0
+  for (const { items } of work) for (const { item } of items) bytes += 128 + item.length
+  return bytes
+}
 
 /** Takes back what was to be written and was not. */
 const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
@@ -517,10 +560,10 @@ const retract = (counts: Tally, refused: ReadonlyArray<Refused>): void => {
 }
 
 /** Of units that are in no window. */
-const nowhere: Home = { nameOf: (position) => position, isWhole: true, parent: undefined }
+const nowhere: Home = { nameOf: (position) => position, isWhole: true, parent: undefined, path: undefined }
 
 const advanceParts = (unit: Unit): void => {
-  for (const { window } of unit.all) if (window.parent !== undefined) (window as Window).advance()
+  for (const { block } of unit.ranges) if (block.home.parent !== undefined) (block.home as Window).advance()
 }
 
 const successionsOf = ({ turns }: Unit): Array<Succession<Unit>> => turns.map(({ succession }) => succession)

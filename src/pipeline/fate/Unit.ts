@@ -2,14 +2,17 @@
 import type { Work } from "../context/Attempt.ts"
 import type { DeadLetter, Inside, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import type { Block, Range } from "./Block.ts"
 import { later, type Turn } from "./Succession.ts"
 
-/** What a unit knows of the window that it is in. */
+/** What an element knows of the window that it is in. */
 export interface Home {
   /** Which source element stands there, as messages, dead letters and keys have it. */
   readonly nameOf: (position: Position) => Position
   /** What a step reads as its parts, where it is no source element. */
   readonly parent: Unit | undefined
+  /** What the paths of such parts begin with. */
+  readonly path: string | undefined
   /** Whether what is in it settles as a whole, as nothing is kept of what is inside of it. */
   readonly isWhole: boolean
 }
@@ -25,16 +28,17 @@ export interface Parts {
 }
 
 /**
- * A source element with all it became; or several, where a batch brought them together. What it became is written in
- * one transaction, so that no crash can split it, whatever a step would give when it is run again. Only `Fate` writes to it.
+ * A source element with all it became; or several, where they are written one after the other or a batch brought them together. What it
+ * became is written in one transaction, so that no crash can split it, whatever a step would give when it is run again. Only `Fate`
+ * writes to it.
  */
-export class Unit {
+export class Unit implements Range {
   /** The elements still on their way, descendants of these source elements. */
   live = 1
   /** How many elements it is. */
-  count = 1
+  count: number
   /** Those of them that are parts of others, and no source elements. */
-  inner = 0
+  inner: number
   /** Flags of the steps that made several whole elements of some of it, which settle with it. */
   whole = 0
   /** Flags of the steps that made parts of some of it, which settle by themselves. */
@@ -45,12 +49,13 @@ export class Unit {
   settled = false
   /** It is in the commit that is under way. */
   taken = false
-  bytes: number
+  bytes = 0
   /** Bytes of its source elements, as the source measures them. */
-  read: number
-  readonly position: Position
-  /** The window that it is in: what it absorbed may be in others. */
-  readonly window: Home
+  read = 0
+  /** Its elements, or the first of them: others are its members. */
+  readonly block: Block
+  readonly from: number
+  readonly to: number
   outputs: ReadonlyArray<unknown> = nothing
   dead: ReadonlyArray<DeadLetter> = nothing
   /** The dead letters that its source elements are the replays of. */
@@ -65,28 +70,56 @@ export class Unit {
   turns: ReadonlyArray<Turn<Unit>> = nothing
   /** It must not settle before what is complete already. */
   inTurn = false
-  private members: ReadonlyArray<Unit> = nothing
-  /** Of a run: where each of its source elements is, which are its outputs as well. */
-  private places: ReadonlyArray<Position> = nothing
+  private members: ReadonlyArray<Range> = nothing
+  /** Whether each of its elements is one of its outputs. */
+  private isRun = false
   private merged: Unit | undefined
 
-  constructor(position: Position, bytes: number, letter: number | undefined, window: Home) {
-    this.position = position
-    this.window = window
-    this.bytes = bytes
-    this.read = bytes
-    if (window.parent !== undefined) this.isPart()
-    if (letter !== undefined) this.letters = [letter]
+  constructor(block: Block, from: number, to: number) {
+    this.block = block
+    this.from = from
+    this.to = to
+    this.count = to - from
+    this.inner = block.home.parent === undefined ? 0 : this.count
+    this.weigh(block, from, to)
+    if (block.replays !== undefined) this.letters = [block.replays.letter]
+    if (this.count === 1 && block.parts !== undefined) this.parts = block.parts.get(from)
   }
 
-  /** Elements in a row that are written as they are: each of them settles with the others, and costs no unit of its own. */
-  static run(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number, window: Home): Unit {
-    const unit = new Unit(places.at(-1)!, bytes, undefined, window)
-    unit.count = values.length
-    if (unit.inner > 0) unit.inner = unit.count
-    unit.outputs = values
-    unit.places = places
+  /** What settles together of several ranges. */
+  static of(ranges: ReadonlyArray<Range>): Unit {
+    const { block, from, to } = ranges[0]!
+    const unit = new Unit(block, from, to)
+    for (let i = 1; i < ranges.length; i++) unit.cover(ranges[i]!)
     return unit
+  }
+
+  /** Elements that are written as they are: each of them settles with the others, and costs no unit of its own. */
+  static run(ranges: ReadonlyArray<Range>, values: ReadonlyArray<unknown>): Unit {
+    const unit = Unit.of(ranges)
+    unit.live = 0
+    unit.outputs = values
+    unit.isRun = true
+    return unit
+  }
+
+  /** It is these elements as well. */
+  cover(range: Range): void {
+    const { block, from, to } = range
+    const count = to - from
+    this.count += count
+    if (block.home.parent !== undefined) this.inner += count
+    this.weigh(block, from, to)
+    this.members = appended(this.members, range)
+  }
+
+  private weigh(block: Block, from: number, to: number): void {
+    for (let i = from; i < to; i++) {
+      this.bytes += block.bytes[i]!
+      this.read += block.readOf(i)
+    }
+    if (block.work === undefined) return
+    for (let i = from; i < to; i++) for (const work of block.work.get(i) ?? nothing) this.addWork(work)
   }
 
   /** Whether something of it is on its way, or in no commit yet. */
@@ -99,24 +132,29 @@ export class Unit {
     return this.outputs.length > 0 || this.dead.length > 0 || this.letters.length > 0 || this.work.length > 0
   }
 
-  /** Those that it absorbed are at their own places. */
-  get all(): ReadonlyArray<Unit> {
+  /** All its elements. */
+  get ranges(): ReadonlyArray<Range> {
     return this.members === nothing ? [this] : [this, ...this.members]
   }
 
-  /** How many elements it is on its way through the window: what it absorbed is there by itself. */
-  get span(): number {
-    return this.places === nothing ? 1 : this.places.length
+  /** Where the first of its elements is. */
+  get position(): Position {
+    return this.block.positionOf(this.from)
   }
 
-  /** Which source element it is, as messages, dead letters and keys have it. */
+  /** Which source element that is, as messages, dead letters and keys have it. */
   get name(): Position {
-    return this.window.nameOf(this.position)
+    return this.block.nameOf(this.from)
   }
 
   /** The same of what became this output. */
   nameOf(output: number): Position {
-    return this.places === nothing ? this.name : this.window.nameOf(this.places[output]!)
+    let at = this.isRun ? output : 0
+    for (const { block, from, to } of this.ranges) {
+      if (at < to - from) return block.nameOf(from + at)
+      at -= to - from
+    }
+    return this.name
   }
 
   /** The unit that this one became part of. */
@@ -169,29 +207,32 @@ export class Unit {
       // A step looks at the parts of the one that its element is of: only what is open matters to both.
       this.parts = { before, windows, open: open + other.parts.open }
     }
-    this.members = appended(this.members, other)
-    for (const member of other.members) this.members = appended(this.members, member)
+    for (const range of other.ranges) this.members = appended(this.members, range)
     other.merged = this
   }
 
-  /** Those of all its source elements, as their sources have them; or only of those that came by one window. */
+  /** Where all its source elements are, as their sources have them; or only those that came by one window. */
   positionsIn(window?: Home): ReadonlyArray<Position> {
-    const { parent } = this.window
+    const { parent } = this.block.home
     if (window === undefined && parent !== undefined) return parent.root.positionsIn()
-    const isThere = (unit: Unit) => window === undefined || unit.window === window
-    if (this.places !== nothing) return isThere(this) ? this.places : nothing
-    return this.all.filter(isThere).map(({ position }) => position)
+    const all: Array<Position> = []
+    for (const { block, from, to } of this.ranges) {
+      if (window !== undefined && block.home !== window) continue
+      for (let i = from; i < to; i++) all.push(block.positionOf(i))
+    }
+    return all
   }
 
-  private isPart(): void {
-    this.inner = 1
-    this.read = 0
+  /** It is in a commit, with all it absorbed. */
+  take(): void {
+    this.taken = true
+    for (const { block, from, to } of this.ranges) block.enter(from, to)
   }
 
   /** Its fate is known, and that of all it absorbed. */
   settle(): void {
     this.settled = true
-    for (const member of this.members) member.settled = true
+    for (const { block, from, to } of this.ranges) block.settle(from, to)
   }
 }
 

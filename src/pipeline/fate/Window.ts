@@ -3,9 +3,10 @@ import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Inside, Place } from "../Journal.ts"
 import type { Position } from "../Source.ts"
+import { type Arrivals, Block, settled, taken } from "./Block.ts"
 import type { Budget, Quota } from "./Budget.ts"
 import { Queue } from "./Queue.ts"
-import { type Home, noParts, Unit } from "./Unit.ts"
+import { type Home, noParts, type Parts, type Unit } from "./Unit.ts"
 
 export interface Limits {
   readonly items: number
@@ -69,8 +70,12 @@ export class Window implements Home {
   private readonly name: string | undefined
   private readonly budget: Budget
   private readonly quota: Quota
-  private readonly units = new Queue<Unit>()
+  private readonly blocks = new Queue<Block>()
   private watermark: Option.Option<Position>
+  /** The element that was last asked for, as positions are compared by who they are. */
+  private last:
+    | { readonly block: Block; readonly index: number; readonly position: Option.Option<Position> }
+    | undefined
   private readonly settledBefore: Set<number>
   private readonly reachBefore: Option.Option<Position>
   private readonly insideBefore: Map<number, ReadonlyArray<Inside>>
@@ -96,14 +101,15 @@ export class Window implements Home {
     return this.size > 0 && (this.quota.held >= this.quota.most || this.budget.left <= 0)
   }
 
-  /** Whether an element may have been settled by an earlier run, all of it or some. */
-  get isAhead(): boolean {
-    return this.settledBefore.size > 0 || this.insideBefore.size > 0
-  }
-
-  /** How many elements there is room for, as long as they are light. */
-  get left(): number {
-    return this.quota.most - this.quota.held
+  /** How many of these elements, from one on, there is room for; so many at the most. */
+  fits({ bytes, values }: Arrivals, from: number, most: number): number {
+    if (this.isFull) return 0
+    const end = Math.min(values.length, from + Math.max(1, Math.min(most, this.quota.most - this.quota.held)))
+    let { left } = this.budget
+    let at = from
+    do left -= bytes[at++]!
+    while (at < end && left > 0)
+    return at - from
   }
 
   /** How many parts of its element came before the one that is taken in next. */
@@ -111,72 +117,93 @@ export class Window implements Home {
     return this.within!.count + this.read
   }
 
+  /** Of the elements that it holds at once, how many may come in as one block: several, so that no commit waits for one of them. */
+  get portion(): number {
+    return Math.max(1, Math.min(mostAtOnce, this.quota.most >> 2))
+  }
+
+  get path(): string | undefined {
+    return this.within?.path
+  }
+
   nameOf(position: Position): Position {
     if (this.parent !== undefined) return this.parent.name
     return this.name === undefined ? position : { [this.name]: position }
   }
 
-  /** Takes in elements that settle together. */
-  admitRun(values: ReadonlyArray<unknown>, places: ReadonlyArray<Position>, bytes: number): Unit {
-    const run = Unit.run(values, places, bytes, this)
-    this.enter(run)
-    this.open(run, bytes)
-    return run
-  }
-
-  /** Takes an element in; none when an earlier run has settled it already. */
-  admit(position: Position, bytes: number, letter?: number, inside?: ReadonlyArray<Inside>): Unit | undefined {
-    const unit = new Unit(position, bytes, letter, this)
-    this.enter(unit)
-    if (this.settledBefore.size > 0 && this.settledBefore.delete(this.read)) {
-      unit.settled = true
-      this.advance()
-      return undefined
-    }
-    if (inside !== undefined) unit.parts = { ...noParts, before: inside }
-    else if (this.insideBefore.size > 0) this.recall(unit)
-    this.open(unit, bytes)
-    return unit
+  /** Takes elements in; what an earlier run has settled of them is settled. */
+  admit(arrivals: Arrivals, from: number, count: number): Block {
+    const block = new Block(this, arrivals, from, count, this.within === undefined ? 0 : this.within.count + this.read)
+    const { replays } = arrivals
+    if (replays?.inside !== undefined) block.parts = new Map([[0, { ...noParts, before: replays.inside }]])
+    this.recall(block)
+    const open = count - block.settled
+    this.blocks.push(block)
+    this.size += count
+    this.read += count
+    this.quota.held += count
+    this.pending += open
+    this.budget.read += count
+    this.budget.open += this.parent === undefined ? open : 0
+    for (let i = 0; i < count; i++) if (block.states[i] !== settled) this.budget.bytes += block.bytes[i]!
+    if (open < count) this.advance()
+    return block
   }
 
   /** Moves the watermark over what is settled. */
   advance(): void {
-    let last: Unit | undefined
+    const { blocks } = this
     let passed = 0
-    while (this.units.at(0)?.settled === true) {
-      last = this.units.take()!
-      passed += last.span
+    for (let block = blocks.at(0); block !== undefined; block = blocks.at(0)) {
+      const end = block.settled === block.n ? block.n : endOf(block, settled)
+      if (end > block.from) this.watermark = this.at(block, end - 1)
+      passed += end - block.from
+      block.from = end
+      if (end < block.n) break
+      blocks.take()
     }
-    if (last === undefined) return
     this.size -= passed
     this.quota.held -= passed
-    this.watermark = Option.some(last.position)
   }
 
   /** What will be settled once the units that are taken are. */
   after(): Settled {
-    const { units } = this
-    let first = 0
+    const { blocks } = this
+    let position = this.watermark
     let passed = 0
-    let last: Unit | undefined
-    for (; first < units.length && willBe(units.at(first)!); first++) {
-      last = units.at(first)!
-      passed += last.span
+    let first = 0
+    let from = 0
+    for (; first < blocks.length; first++) {
+      const block = blocks.at(first)!
+      from = block.taken === block.n ? block.n : endOf(block, taken)
+      passed += from - block.from
+      if (from > block.from) position = this.at(block, from - 1)
+      if (from < block.n) break
     }
-    const position = last === undefined ? this.watermark : Option.some(last.position)
     const ahead: Array<number> = []
     const inside: Array<Open | Inside> = []
-    let furthest: Unit | undefined
+    let furthest: Block | undefined
+    let furthestAt = 0
     let beyond = 0
-    for (let i = first; i < units.length; i++) {
-      const unit = units.at(i)!
-      if (willBe(unit)) {
-        for (let each = 1; each <= unit.span; each++) ahead.push(beyond + each)
-        furthest = unit
-      } else if (unit.parts !== undefined) inside.push(...insideOf(unit, beyond + 1))
-      beyond += unit.span
+    for (let i = first; i < blocks.length; i++) {
+      const block = blocks.at(i)!
+      const start = i === first ? from : 0
+      if (block.taken > start) {
+        for (let at = start; at < block.n; at++) {
+          if (block.states[at]! < taken) continue
+          ahead.push(beyond + at - start + 1)
+          furthest = block
+          furthestAt = at
+        }
+      }
+      if (block.parts !== undefined) {
+        for (const [at, parts] of [...block.parts].sort(([one], [other]) => one - other)) {
+          if (block.states[at]! < taken) inside.push(...insideOf(parts, block, beyond + at - start + 1))
+        }
+      }
+      beyond += block.n - start
     }
-    const reach = Option.map(Option.fromUndefinedOr(furthest), ({ position }) => position)
+    const reach = furthest === undefined ? Option.none() : Option.some(furthest.positionOf(furthestAt))
     // What an earlier run settled and this one has not read yet is still true.
     const before = this.read - this.size + passed
     for (const index of this.settledBefore) ahead.push(index - before)
@@ -190,38 +217,53 @@ export class Window implements Home {
   /** Elements up to where the watermark will be. */
   get passed(): number {
     let passed = this.read - this.size
-    for (let i = 0; i < this.units.length && willBe(this.units.at(i)!); i++) passed += this.units.at(i)!.span
+    for (let i = 0; i < this.blocks.length; i++) {
+      const block = this.blocks.at(i)!
+      const end = endOf(block, taken)
+      passed += end - block.from
+      if (end < block.n) break
+    }
     return passed
   }
 
-  private enter(unit: Unit): void {
-    const { span } = unit
-    this.units.push(unit)
-    this.size += span
-    this.read += span
-    this.quota.held += span
-    this.budget.read += span
+  private at(block: Block, index: number): Option.Option<Position> {
+    if (this.last?.block !== block || this.last.index !== index) {
+      this.last = { block, index, position: Option.some(block.positionOf(index)) }
+    }
+    return this.last.position
   }
 
-  private open(unit: Unit, bytes: number): void {
-    this.pending += 1
-    this.budget.bytes += bytes
-    this.budget.open += unit.count - unit.inner
-  }
-
-  private recall(unit: Unit): void {
-    const before = this.insideBefore.get(this.read)
-    if (before === undefined) return
-    this.insideBefore.delete(this.read)
-    unit.parts = { ...noParts, before }
+  private recall(block: Block): void {
+    const { insideBefore, settledBefore } = this
+    if (settledBefore.size === 0 && insideBefore.size === 0) return
+    for (let i = 0; i < block.n; i++) {
+      const index = this.read + i + 1
+      if (settledBefore.delete(index)) {
+        block.enter(i, i + 1)
+        block.settle(i, i + 1)
+        block.gone += 1
+      }
+      const before = insideBefore.get(index)
+      if (before === undefined) continue
+      insideBefore.delete(index)
+      block.parts ??= new Map()
+      block.parts.set(i, { ...noParts, before })
+    }
   }
 }
 
-const willBe = (unit: Unit): boolean => unit.settled || unit.root.taken
+/** Elements: what is known of a block is forgotten once all of it is settled. */
+const mostAtOnce = 256
 
-const insideOf = (unit: Unit, index: number): ReadonlyArray<Open | Inside> => {
-  const { before, windows } = unit.parts!
-  const [letter] = unit.letters
+/** How far all elements from the watermark on are in this state, or further. */
+const endOf = ({ from, n, states }: Block, state: number): number => {
+  let end = from
+  while (end < n && states[end]! >= state) end += 1
+  return end
+}
+
+const insideOf = ({ before, windows }: Parts, { replays }: Block, index: number): ReadonlyArray<Open | Inside> => {
+  const letter = replays?.letter
   return [
     ...(windows as ReadonlyArray<Window>).map((window): Open => {
       const { count, ...within } = window.within!

@@ -4,8 +4,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
 import { Tally } from "../context/Tally.ts"
+import type { Block, Range } from "../fate/Block.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Signal } from "../fate/Signal.ts"
+import type { Unit } from "../fate/Unit.ts"
 import { StepDefect } from "../RunError.ts"
 import type { Batch } from "../Step.ts"
 import { Item } from "./Lane.ts"
@@ -15,14 +17,20 @@ import { weigh } from "./Weigh.ts"
 /** A batch that is not full. */
 interface Partial {
   readonly key: unknown
-  readonly items: Array<Item>
+  readonly values: Array<unknown>
+  /** Of those that came by themselves. */
+  readonly units: Array<Unit>
+  /** Of those that came in ranges. */
+  readonly ranges: Array<Range>
+  /** Of the first of them. */
+  readonly path: string
   bytes: number
   /** When its first item came; none before anybody looks at the time. */
   since: number | undefined
 }
 
 export class Batcher implements Station {
-  readonly isEnd = false
+  readonly take: Station["take"]
   /** Items in a partial batch are at rest: only more items, time or the end move them. */
   readonly isIdle = true
   readonly working = 0
@@ -45,6 +53,9 @@ export class Batcher implements Station {
     this.pipeline = pipeline
     this.next = next
     this.fate = fate
+    const { bytes, key } = step
+    // What has to be looked at comes one by one.
+    if (key === undefined && bytes === Infinity) this.take = (block, from, to) => this.takeRange(block, from, to)
   }
 
   crew(): ReadonlyArray<Effect.Effect<void>> {
@@ -54,11 +65,26 @@ export class Batcher implements Station {
   accept(item: Item): void {
     const { bytes, key, size } = this.step
     this.tallies[0].taken += 1
-    const batch = this.batchOf(key === undefined ? undefined : this.keyOf(item, key))
-    batch.items.push(item)
+    const batch = this.batchOf(key === undefined ? undefined : this.keyOf(item, key), item.path)
+    batch.values.push(item.value)
+    batch.units.push(item.unit)
     this.waiting += 1
     if (bytes < Infinity) batch.bytes += weigh(item.value)
-    if (batch.items.length >= size || batch.bytes >= bytes) this.send(batch)
+    if (batch.values.length >= size || batch.bytes >= bytes) this.send(batch)
+  }
+
+  private takeRange(block: Block, from: number, to: number): void {
+    const { size } = this.step
+    for (let at = block.live(from, to); at < to;) {
+      const batch = this.batchOf(undefined, block.pathOf(at))
+      const end = Math.min(block.liveUntil(at, to), at + size - batch.values.length)
+      this.tallies[0].taken += end - at
+      this.waiting += end - at
+      batch.ranges.push({ block, from: at, to: end })
+      for (const value of block.take(at, end)) batch.values.push(value)
+      at = block.live(end, to)
+      if (batch.values.length >= size) this.send(batch)
+    }
   }
 
   close(): void {
@@ -71,10 +97,11 @@ export class Batcher implements Station {
     for (const batch of this.partial.values()) this.send(batch)
   }
 
-  private batchOf(key: unknown): Partial {
+  private batchOf(key: unknown, path: string): Partial {
     let batch = this.partial.get(key)
     if (batch === undefined) {
-      batch = { key, items: [], bytes: 0, since: this.clock && Alarm.now(this.clock) }
+      const since = this.clock && Alarm.now(this.clock)
+      batch = { key, values: [], units: [], ranges: [], path, bytes: 0, since }
       this.partial.set(key, batch)
       if (this.partial.size === 1) this.changed.wakeAll()
     }
@@ -90,16 +117,15 @@ export class Batcher implements Station {
     }
   }
 
-  private send({ items, key }: Partial): void {
+  private send({ key, path, ranges, units, values }: Partial): void {
     this.partial.delete(key)
-    this.waiting -= items.length
+    this.waiting -= values.length
     this.tallies[0].given += 1
     this.changed.wakeAll()
-    this.fate.merge(items.map((item) => item.unit))
-    const values = items.map((item) => item.value)
+    if (units.length > 0) this.fate.merge(units)
     // It is called after its first member, which is in no other batch; the position of what they merged into may be in many.
-    const { path, unit } = items[0]!
-    this.next.accept(new Item(values, unit, `${path}+${items.length}`))
+    const unit = units[0] ?? this.fate.join(ranges)
+    this.next.accept(new Item(values, unit, `${path}+${values.length}`))
   }
 
   /** Sends on what has waited so many milliseconds, the oldest first. */

@@ -8,11 +8,12 @@ import type { Task } from "../../concurrency/Task.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { reading, type StepReading } from "../context/Counted.ts"
 import type { Meter } from "../context/Meter.ts"
-import type { Arrival } from "../fate/Fate.ts"
+import { type Arrivals, gone } from "../fate/Block.ts"
 import { type Branch, type Each, isMeeting, type Range, sourcesOf, type Step, stepsOf } from "../Step.ts"
 import { type Stand, Succession } from "../fate/Succession.ts"
 import type { Unit } from "../fate/Unit.ts"
 import { Batcher } from "./Batcher.ts"
+import { Belt } from "./Belt.ts"
 import { checkConcurrency } from "./Described.ts"
 import { Parts, type Resume } from "./Parts.ts"
 import { type Entrance, Reader, Valve } from "./Reader.ts"
@@ -28,6 +29,8 @@ export interface FlowOptions extends Omit<Surroundings, "parts">, Branch {
   readonly known: Known
   /** Whether the end of what is read is that of all elements. */
   readonly ends: boolean
+  /** Whether what comes in may be dead letters, each of which begins with a step of its own. */
+  readonly replays: boolean
   readonly resume: Resume
   /** What a dead letter of the sink is called after. */
   readonly sink: string
@@ -80,8 +83,10 @@ export class Flow {
     const hall = { fate, room, valve, entrances }
     const around = { ...options, parts: new Parts(hall, options.resume) }
     const windows = [...fate.windows]
-    const armOf = ({ source, steps }: Branch, next: Station, side?: Side): Arm => {
-      const named = stationsOf(steps, side ?? next, around, entrances)
+    const mayBelt = !options.replays && options.trace === undefined
+    const armOf = (branch: Branch, next: Station, side?: Side): Arm => {
+      const { source } = branch
+      const named = stationsOf(branch, side ?? next, around, entrances, mayBelt)
       const first = named[0]?.station ?? side ?? next
       if (!isMeeting(source)) {
         const reader = new Reader(hall, windows.shift()!, first)
@@ -125,7 +130,7 @@ export class Flow {
   }
 
   /** Reads the arrivals of each source and works on them until each is at its end, or the first failure. */
-  process(arrivals: ReadonlyArray<Stream.Stream<Arrival, unknown, unknown>>): Effect.Effect<void, unknown, unknown> {
+  process(arrivals: ReadonlyArray<Stream.Stream<Arrivals, unknown, unknown>>): Effect.Effect<void, unknown, unknown> {
     const { outside, pipeline } = this.options
     return TaskGroup.open(
       Effect.gen({ self: this }, function* () {
@@ -208,7 +213,7 @@ export class Flow {
     return Effect.map(stopped, () => {
       for (const arm of this.leaves) {
         const first = arm.named[0]?.station
-        if (first instanceof Stage && first.dropWaiting()) this.cut.add(arm)
+        if (first?.dropWaiting?.() === true) this.cut.add(arm)
       }
       this.options.fate.room.wakeAll()
     })
@@ -223,7 +228,7 @@ export class Flow {
         checkConcurrency(concurrency)
         const station = this.named.find(({ names }) => names.includes(step))?.station
         const takesOne = stepsOf(this.options).some(({ _tag, name }) => _tag === "Scan" && name === step)
-        if (station instanceof Stage && !takesOne) return Effect.asVoid(this.hire(station, station.set(concurrency)))
+        if (station?.set !== undefined && !takesOne) return Effect.asVoid(this.hire(station, station.set(concurrency)))
         const { pipeline } = this.options
         const names = stepsOf(this.options).flatMap(({ _tag, name }) => (_tag === "Each" ? [`"${name}"`] : []))
         throw new RangeError(
@@ -253,15 +258,17 @@ const namedOf = ({ inputs, named, side }: Arm): ReadonlyArray<Named> => [
 
 /** From the last to the first, as each knows the next one. */
 const stationsOf = (
-  steps: ReadonlyArray<Step>,
+  branch: Branch,
   last: Station,
   around: Surroundings & Pick<FlowOptions, "stands" | "known">,
-  entrances: Map<string, Entrance>
+  entrances: Map<string, Entrance>,
+  mayBelt: boolean
 ): ReadonlyArray<Named> => {
-  const groups = grouped(steps)
+  const groups = grouped(branch.steps)
   const named: Array<Named> = []
+  const { behind, belts } = mayBelt ? beltsOf(branch) : noBelts
   let next = last
-  for (const steps of groups.toReversed()) {
+  for (const [place, steps] of [...groups.entries()].toReversed()) {
     const [first] = steps
     let work = steps as ReadonlyArray<Each>
     if (first._tag === "Scan") {
@@ -275,13 +282,42 @@ const stationsOf = (
         ? new Batcher(first, next, around)
         : first._tag === "Unique"
           ? new Unique(first, next, around)
-          : new Stage(work, next, around)
+          : place < belts
+            ? new Belt(work, next, around, behind + place + 1)
+            : new Stage(work, next, around)
     for (const [from, step] of steps.entries()) if ("onError" in step) entrances.set(step.name, { station, from })
     named.unshift({ names: steps.map(({ name }) => name), station })
     next = station
   }
   return named
 }
+
+const noBelts = { belts: 0, behind: 0, isWhole: false }
+
+/**
+ * How many of the first stations of a branch are belts: those that nothing but ranges comes to. `behind` how many others, and whether
+ * all of its stations are.
+ */
+const beltsOf = ({ source, steps }: Branch): typeof noBelts => {
+  const inputs = isMeeting(source) ? source.inputs.map(beltsOf) : []
+  const behind = Math.max(0, ...inputs.map(({ behind, belts }) => behind + belts))
+  if (isMeeting(source) && (source._tag === "Zip" || inputs.some(({ isWhole }) => !isWhole))) return noBelts
+  const groups = grouped(steps)
+  const others = groups.findIndex((group) => !group.every(isPlain))
+  const belts = Math.min(others < 0 ? groups.length : others, mostBelts - behind)
+  return { belts, behind, isWhole: belts === groups.length }
+}
+
+/** As many as there are states for. */
+const mostBelts = gone - 1
+
+/** Whether it needs nothing of an element but its value. */
+const isPlain = (step: Step): boolean =>
+  step._tag === "Each" &&
+  step.kind !== "flatMap" &&
+  step.policy === undefined &&
+  step.key === undefined &&
+  !(typeof step.onError === "object" && step.onError.parkKey === true)
 
 /** Steps that share their workers, or a batch. */
 export type Neighbours = readonly [Step, ...Array<Step>]

@@ -25,7 +25,7 @@ const sample = 16
 export class Observer {
   private readonly clock: Clock.Clock
   private readonly tallies: ReadonlyArray<Tally>
-  private readonly trace: Trace | undefined
+  readonly trace: Trace | undefined
   /** How many are still to begin before one is timed, which then stands for `weight`. */
   private untilTimed = 0
   private weight = 1
@@ -38,15 +38,10 @@ export class Observer {
     this.trace = trace
   }
 
-  begin(
-    effect: Effect.Effect<unknown, unknown, unknown>,
-    step: number,
-    observed: () => Observed
-  ): Effect.Effect<unknown, unknown, unknown> {
+  begin(step: number): void {
     this.step = step
     if (this.untilTimed === 0) this.startedAt = Alarm.now(this.clock)
     else this.untilTimed -= 1
-    return this.trace === undefined ? effect : this.trace(effect, observed())
   }
 
   end(): void {

@@ -1,6 +1,7 @@
 /** When an item that is done leaves its stage (P4). */
 import { Queue } from "../fate/Queue.ts"
 import type { Fate } from "../fate/Fate.ts"
+import type { Block } from "../fate/Block.ts"
 import { Item } from "./Lane.ts"
 import type { Station } from "./Station.ts"
 
@@ -19,6 +20,19 @@ export class Leaving {
   constructor(next: Station, fate: Fate) {
     this.next = next
     this.fate = fate
+  }
+
+  /** Sends on what is left of a range: each element by itself to a station that takes no ranges. */
+  pass(block: Block, from: number, to: number): void {
+    const { fate, next } = this
+    if (next.take !== undefined) {
+      if (block.live(from, to) < to) next.take(block, from, to)
+      return
+    }
+    for (let at = block.live(from, to); at < to; at = block.live(at + 1, to)) {
+      const path = block.pathOf(at)
+      next.accept(new Item(block.takeOne(at), fate.single(block, at), path))
+    }
   }
 
   leave(item: Item): void {

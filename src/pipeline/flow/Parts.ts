@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Arrival } from "../fate/Fate.ts"
+import type { Arrivals } from "../fate/Block.ts"
 import type { Keep, Settled } from "../fate/Window.ts"
 import type { Inside } from "../Journal.ts"
 import { SourceChanged } from "../RunError.ts"
@@ -19,7 +19,7 @@ type Work = Effect.Effect<unknown, unknown, unknown>
 export interface Resumed {
   readonly resume: Settled
   readonly count: number
-  readonly arrivals: Stream.Stream<Arrival, unknown, unknown>
+  readonly arrivals: Stream.Stream<Arrivals, unknown, unknown>
   readonly keep: Keep
 }
 
@@ -57,7 +57,7 @@ export class Parts {
     const { fate, room, valve } = this.hall
     return Effect.flatMap(this.resume(source, fate.insideOf(unit, step, path)), ({ arrivals, count, keep, resume }) => {
       const window = fate.open(unit, { step, path, count, keep }, resume)
-      const reader = new Reader(this.hall, window, next, { path, blocked })
+      const reader = new Reader(this.hall, window, next, blocked)
       // It is no failure of the step, which cannot mend it.
       const read = Effect.catchIf(reader.read(arrivals), isChange, Effect.succeed)
       const guarded = Effect.flatMap(

@@ -25,6 +25,11 @@ export class Places {
     this.change(concurrency)
   }
 
+  /** Whether it looks at how long calls take. */
+  get learns(): boolean {
+    return this.gradient !== undefined
+  }
+
   change(concurrency: number | Range): void {
     this.gradient =
       typeof concurrency === "number" ? undefined : new Gradient({ ...concurrency, tolerance: 1, backoff: 0.9 })

@@ -1,10 +1,12 @@
 /** Takes elements in as the window has room for them. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { Arrival, Fate } from "../fate/Fate.ts"
+import type { Arrivals } from "../fate/Block.ts"
+import type { Fate } from "../fate/Fate.ts"
 import { Signal } from "../fate/Signal.ts"
 import type { Window } from "../fate/Window.ts"
 import { Item } from "./Lane.ts"
+import { Leaving } from "./Order.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
 
@@ -71,56 +73,50 @@ export interface Hall {
   readonly entrances: ReadonlyMap<string, Entrance>
 }
 
-/** Of the parts of an item. */
-interface Within {
-  readonly path: string
-  /** Holds the window while its reader waits for room. */
-  readonly blocked: Set<unknown>
-}
-
 export class Reader {
   private readonly hall: Hall
   private readonly window: Window
-  private readonly first: Station
+  private readonly first: Leaving
+  /** Of the parts of an item: holds the window while its reader waits for room. */
+  private readonly blocked: Set<unknown> | undefined
   /** Elements that were taken in since others had their turn. */
   private taken = 0
 
-  private readonly within: Within | undefined
-
-  constructor(hall: Hall, window: Window, first: Station, within?: Within) {
+  constructor(hall: Hall, window: Window, first: Station, blocked?: Set<unknown>) {
     this.hall = hall
     this.window = window
-    this.first = first
-    this.within = within
+    this.first = new Leaving(first, hall.fate)
+    this.blocked = blocked
   }
 
-  read<E, R>(arrivals: Stream.Stream<Arrival, E, R>): Effect.Effect<void, E, R> {
-    const { first, window } = this
+  read<E, R>(arrivals: Stream.Stream<Arrivals, E, R>): Effect.Effect<void, E, R> {
+    const { window } = this
     const { fate, room, valve } = this.hall
-    const { isEnd } = first
-    const read = Stream.runForEachArray(arrivals, (chunk) => {
+    const read = Stream.runForEach(arrivals, (some) => {
+      const { length } = some.values
       let next = 0
       return Effect.whileLoop({
-        while: () => next < chunk.length,
+        while: () => next < length,
         body: () => {
           if (valve.isShut) return valve.wait()
-          while (next < chunk.length && this.taken < turn && !window.isFull) {
-            const run = isEnd ? fate.admitRun(window, chunk, next) : 0
-            if (run === 0) this.enter(chunk[next]!)
-            next += Math.max(1, run)
-            this.taken += Math.max(1, run)
+          while (next < length && this.taken < turn && !valve.isShut) {
+            const count = window.fits(some, next, Math.min(window.portion, turn - this.taken))
+            if (count === 0) break
+            this.enter(some, next, count)
+            next += count
+            this.taken += count
           }
           fate.press()
           if (this.taken >= turn) {
             this.taken = 0
             return Effect.yieldNow
           }
-          if (next === chunk.length) return Effect.void
-          this.within?.blocked.add(window)
+          if (next === length || valve.isShut) return Effect.void
+          this.blocked?.add(window)
           return room.waitToRead(window)
         },
         step: () => {
-          this.within?.blocked.delete(window)
+          this.blocked?.delete(window)
           room.goOnReading(window)
         }
       })
@@ -128,14 +124,13 @@ export class Reader {
     return Effect.suspend(() => room.reading(window, read))
   }
 
-  private enter(arrival: Arrival): void {
+  private enter(arrivals: Arrivals, from: number, count: number): void {
     const { entrances, fate } = this.hall
-    const own = this.within === undefined ? undefined : `${this.within.path}/${this.window.place}`
-    const unit = fate.admit(this.window, arrival)
-    if (unit === undefined) return
-    const { replays, value } = arrival
+    const block = fate.admit(this.window, arrivals, from, count)
+    const { replays } = arrivals
     const entrance = replays && entrances.get(replays.step)
-    const station = entrance?.station ?? this.first
-    station.accept(new Item(value, unit, own ?? replays?.path ?? "", entrance?.from ?? 0, replays?.at))
+    if (entrance === undefined) return this.first.pass(block, 0, count)
+    const item = new Item(block.takeOne(0), fate.single(block, 0), block.pathOf(0), entrance.from, replays!.at)
+    entrance.station.accept(item)
   }
 }

@@ -10,7 +10,6 @@ import { Leaving } from "./Order.ts"
 import type { Station } from "./Station.ts"
 
 export class Scan implements Station {
-  readonly isEnd = false
   readonly isIdle = true
   readonly waiting = 0
   readonly working = 0

@@ -2,7 +2,6 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as Wait from "../../concurrency/base/Wait.ts"
 import { Attempt } from "../context/Attempt.ts"
 import { Meter } from "../context/Meter.ts"
 import { Tally } from "../context/Tally.ts"
@@ -20,6 +19,7 @@ import { Completion, Input, Leaving, type Order } from "./Order.ts"
 import { Observer, StepMeter, type Trace } from "./Observer.ts"
 import { mostOf, Places } from "./Places.ts"
 import { left, numbered, type Parts, sourceOf, valuesOf } from "./Parts.ts"
+import { broken, effectOf } from "./Promised.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
 import { weigh } from "./Weigh.ts"
@@ -53,7 +53,6 @@ type Work = Effect.Effect<void, unknown, unknown>
 type Call = Effect.Effect<unknown, unknown, unknown>
 
 export class Stage implements Station {
-  readonly isEnd = false
   /** Items that were begun and are not at their end. */
   working = 0
   /** Those of them that hold no worker: they wait for their next attempt. */
@@ -482,7 +481,7 @@ export class Stage implements Station {
   }
 }
 
-const isAnyFailure = (reason: Cause.Reason<unknown>): reason is Cause.Fail<unknown> | Cause.Die =>
+export const isAnyFailure = (reason: Cause.Reason<unknown>): reason is Cause.Fail<unknown> | Cause.Die =>
   !Cause.isInterruptReason(reason)
 
 const none = (): number => 0
@@ -505,23 +504,3 @@ const callOf = (step: Each, value: unknown): Effect.Effect<unknown, unknown, unk
     const given = called(step, value)
     return effectOf(step, given) ?? Effect.succeed(given)
   })
-
-/** What has to be waited for: an effect, or a promise as one. None for a value. */
-const effectOf = (step: Each, given: unknown): Effect.Effect<unknown, unknown, unknown> | undefined => {
-  if (typeof given !== "object" || given === null) return undefined
-  // As `Effect.isEffect`, which costs as much as the rest of a step.
-  if (Effect.TypeId in given) return given as Effect.Effect<unknown, unknown, unknown>
-  return "then" in given && typeof given.then === "function" ? promised(step, given as PromiseLike<unknown>) : undefined
-}
-
-const promised = (step: Each, promise: PromiseLike<unknown>): Effect.Effect<unknown, unknown> =>
-  Wait.callback("a promise that its step gave", (resume) => {
-    Promise.resolve(promise).then(
-      (value) => resume(Effect.succeed(value)),
-      (reason) => resume(broken(step, reason))
-    )
-  })
-
-/** An effect, so that a `catch` that throws is a defect of the step. */
-const broken = ({ catch: make }: Each, reason: unknown): Effect.Effect<never, unknown> =>
-  make === undefined ? Effect.die(reason) : Effect.suspend(() => Effect.fail(make(reason)))

@@ -1,7 +1,9 @@
 /** A place that items come to and are sent on from. */
 import type * as Effect from "effect/Effect"
 import { Tally } from "../context/Tally.ts"
+import type { Block } from "../fate/Block.ts"
 import type { Fate } from "../fate/Fate.ts"
+import type { Range } from "../Step.ts"
 import type { Item } from "./Lane.ts"
 
 export interface Station {
@@ -22,12 +24,16 @@ export interface Station {
   /** Items that one of its steps works on; none where it has no workers. */
   readonly workingAt?: (step: number) => number
   readonly accept: (item: Item) => void
-  /** Whether what comes here is written as it is. */
-  readonly isEnd: boolean
+  /** Takes elements of a range, some of which may not be in it any more. Default: an item is made of each. */
+  readonly take?: ((block: Block, from: number, to: number) => void) | undefined
   /** Sends on what only waits for more. */
   readonly flush: () => void
   /** No more items will come. */
   readonly close: () => void
+  /** Forgets what nobody has begun; tells whether there was any. Default: all is begun that comes. */
+  readonly dropWaiting?: () => boolean
+  /** From now on so many may be worked on at once; gives what has to run for that. Default: it is always the same. */
+  readonly set?: (concurrency: number | Range) => ReadonlyArray<Effect.Effect<void, unknown, unknown>>
   /** Gives what is left, once all that came has gone on and there is no more in the source. Default: nothing is. */
   readonly finish?: () => void
   /** What has to run for the station to work; ends after `close`. */
@@ -36,7 +42,6 @@ export interface Station {
 
 /** Behind the last step: what comes here is written. */
 export class Exit implements Station {
-  readonly isEnd = true
   readonly isIdle = true
   readonly waiting = 0
   readonly working = 0
@@ -51,6 +56,10 @@ export class Exit implements Station {
 
   accept(item: Item): void {
     this.fate.output(item.unit, item.value)
+  }
+
+  take(block: Block, from: number, to: number): void {
+    this.fate.write(block, from, to)
   }
 
   flush(): void {}

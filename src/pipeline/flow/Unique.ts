@@ -27,7 +27,6 @@ export interface Around {
 const most = 1000
 
 export class Unique implements Station {
-  readonly isEnd = false
   working = 0
   readonly resting = 0
   readonly concurrency = 1

@@ -30,12 +30,19 @@ export class Worker implements Attempt {
 
   /** P15. No part can hold what separates it from the next one. */
   get key(): string | undefined {
-    if (this.item === undefined) return undefined
-    const { path, unit } = this.item
-    const prefix = this.prefix(unit.name)
+    const { element } = this
+    if (element === undefined) return undefined
+    const { name, path } = element
+    const prefix = this.prefix(name)
     if (prefix === undefined) return undefined
-    const parts = [this.step!.name, JSON.stringify(unit.name)].map(encodeURIComponent)
+    const parts = [this.step!.name, JSON.stringify(name)].map(encodeURIComponent)
     return `${prefix}:${parts.join(":")}${path}`
+  }
+
+  /** What it works on. */
+  protected get element(): { readonly name: Position; readonly path: string } | undefined {
+    const { item } = this
+    return item && { name: item.unit.name, path: item.path }
   }
 
   get positions(): ReadonlyArray<Position> | undefined {
@@ -67,10 +74,13 @@ export class Worker implements Attempt {
   start(next: Effect.Effect<unknown, unknown, unknown>): Effect.Effect<unknown, unknown, unknown> {
     this.next = undefined
     this.waits = true
-    return this.observer === undefined ? next : this.observer.begin(next, this.index, this.observed)
+    const { observer } = this
+    if (observer === undefined) return next
+    observer.begin(this.index)
+    return observer.trace === undefined ? next : observer.trace(next, this.observed())
   }
 
-  private readonly observed = (): Observed => {
+  private observed(): Observed {
     const { path, unit } = this.item!
     return { unit, path, step: this.step!, attempt: this.count }
   }

@@ -48,7 +48,6 @@ export class Zip {
 
 /** The end of one of the branches. */
 export class Side implements Station {
-  readonly isEnd = false
   /** What waits here is at rest: only the other side moves it. */
   readonly isIdle = true
   readonly working = 0

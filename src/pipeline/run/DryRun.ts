@@ -9,6 +9,7 @@ import { inputsOf, nowhere, positionOf, spotOf } from "../commit/Inputs.ts"
 import { type Inlet, type Intake, unkept } from "../commit/Intake.ts"
 import { apart, type Known } from "../commit/Resume.ts"
 import type { NewItem } from "../context/FrontierStore.ts"
+import { portionsOf } from "../context/Portion.ts"
 import { write as writeWork } from "../frontier/Adding.ts"
 import type { Delivery } from "../Guarantee.ts"
 import {
@@ -134,12 +135,14 @@ const someOf = (branch: Branch, start: Checkpoint, first: number) => {
     return {
       name,
       resume: { position, ahead, reach: Option.map(reach, ({ position }) => position) },
-      arrivals: source.read(position, fingerprint).pipe(
-        Stream.take(count),
-        Stream.map((element) => {
-          left[i]! -= 1
-          return element
-        })
+      arrivals: portionsOf(
+        source.read(position, fingerprint).pipe(
+          Stream.take(count),
+          Stream.map((element) => {
+            left[i]! -= 1
+            return element
+          })
+        )
       ),
       settled: () => Effect.void,
       keep: () => Effect.succeed(nowhere)

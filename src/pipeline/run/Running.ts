@@ -105,6 +105,7 @@ export const open = (
       stands: states.stands,
       known: lease.seen,
       ends: intake.ends ?? true,
+      replays: intake.replays === true,
       sink: sinkStep.name,
       outside,
       trace: insight.trace

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { isTooDeep, unlessTooDeep } from "../../../concurrency/base/Nesting.ts"
 import type { FetchError } from "../../FetchError.ts"
@@ -15,6 +16,8 @@ export const decoder = <S extends Schema.Constraint>(
   schema: S
 ): ((answer: Answer) => Effect.Effect<S["Type"], FetchError, S["DecodingServices"]>) => {
   const codec = Schema.toCodecJson(schema)
+  // Half as fast again; where code may not be generated, as under a strict CSP, the schema is interpreted as ever.
+  SchemaJITCompiler.enable(codec.ast)
   const read = JsonReader.make(codec.ast)
   const decode = Schema.decodeUnknownEffect(codec, { reportInput: true })
   return (answer) => {

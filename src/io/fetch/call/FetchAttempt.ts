@@ -222,15 +222,19 @@ export class Attempt<B> {
   }
 
   /** Whether an answer with this head is one to take as a whole, with nothing else to be done about it. */
-  wantsWhole({ request }: Outgoing, status: number, headers: Received): boolean {
+  wantsWhole({ request }: Outgoing, status: number, headers: Received, sent: Sent): boolean {
     if (status === 204 || (status >= 300 && status < 400) || status === partial || request.method === "HEAD")
       return false
+    if (status === tooMany || headers["retry-after"] !== undefined || !Body.isBounded(headers, this.limits))
+      return false
     try {
-      return Body.isBounded(headers, this.limits) && this.limits.accept(status)
+      if (!this.limits.accept(status)) return false
     } catch {
       // It throws again where that can be told.
       return false
     }
+    this.host.pace.took(this.clock, sent.at)
+    return true
   }
 
   private look(outgoing: Outgoing): Effect.Effect<HttpCache.Place | undefined> {
@@ -341,6 +345,16 @@ export class Attempt<B> {
       const detail = `answered ${status}, which is for a range, and none was asked for`
       return Effect.andThen(Body.release(response), Effect.fail(this.error(outgoing, "Protocol", detail, { status })))
     }
+    return this.accepted(outgoing, response, sent, place)
+  }
+
+  /** Takes an answer that is one, as a whole or as it arrives. */
+  accepted(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    place: HttpCache.Place | undefined
+  ): Effect.Effect<Answer<B>, FetchError> {
     const { cache } = this.around
     return Effect.matchEffect(this.take(this, outgoing, response, sent.scope), {
       onFailure: (error) => Effect.fail(this.unread(outgoing, error)),

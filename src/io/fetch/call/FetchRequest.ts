@@ -127,7 +127,8 @@ const request = (
   body: HttpBody.HttpBody
 ): HttpClientRequest.HttpClientRequest => {
   const { username, password } = url
-  url.hash = ""
+  // To set it, empty or not, makes the URL anew.
+  if (url.href.includes("#")) url.hash = ""
   if (username === "" && password === "") {
     return HttpClientRequest.makeWith(method, url.href, UrlParams.empty, Option.none(), headers, body)
   }

@@ -65,6 +65,7 @@ class Short<B> extends Active.Active implements Receiver {
   private resume: (answer: Answering<B>) => void = constVoid
   private leave: (() => void) | undefined
   private abort: (() => void) | undefined
+  private isAccepted = false
 
   constructor(
     asking: Asking<B>,
@@ -94,7 +95,9 @@ class Short<B> extends Active.Active implements Receiver {
   }
 
   wantsWhole(status: number, headers: Received): boolean {
-    return this.asking.attempt.wantsWhole(this.asking.outgoing, status, headers)
+    const { attempt, outgoing } = this.asking
+    this.isAccepted = attempt.wantsWhole(outgoing, status, headers, this.sent)
+    return this.isAccepted
   }
 
   receive(answer: Exit.Exit<Response, HttpClientError>, isWhole: boolean): void {
@@ -102,16 +105,22 @@ class Short<B> extends Active.Active implements Receiver {
     if (this.over) return
     const { attempt, general, outgoing } = this.asking
     this.finish()
+    const now = Alarm.now(this.clock)
+    // A busy program reaches this before the timer does.
+    if (!isWhole && this.at <= now) return this.cancel()
+    this.abort = undefined
     if (isWhole && answer._tag === "Success") {
       this.release()
-      return this.resume(attempt.keep(outgoing, answer.value, this.sent, 0, undefined))
+      return this.resume(attempt.accepted(outgoing, answer.value, this.sent, undefined))
     }
     const taken = Effect.matchEffect(answer, {
       onFailure: (error) => Effect.fail(attempt.broken(outgoing, error)),
-      onSuccess: (response) => attempt.keep(outgoing, response, this.sent, 0, undefined)
+      onSuccess: (response) =>
+        this.isAccepted
+          ? attempt.accepted(outgoing, response, this.sent, undefined)
+          : attempt.keep(outgoing, response, this.sent, 0, undefined)
     })
-    const left = attempt.limits.timeout - (Alarm.now(this.clock) - this.sent.at)
-    const timed = Attempt.within(taken, left, () => attempt.tooLate(outgoing))
+    const timed = Attempt.within(taken, attempt.limits.timeout - (now - this.sent.at), () => attempt.tooLate(outgoing))
     // Its slots are held until the body has been read.
     this.resume(general(Effect.onExitPrimitive(timed, () => this.release())))
   }

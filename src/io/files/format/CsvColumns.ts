@@ -15,6 +15,7 @@ import { Refusal } from "../Format.ts"
 import { type Cell, quotedEmpty } from "./CsvCutter.ts"
 import { fixElement } from "./LinesFormat.ts"
 import { misfit } from "./Misfit.ts"
+import { cellOf, type Kind, kindOf, unusual, valueOf } from "./PlainCells.ts"
 
 interface Column {
   readonly name: string
@@ -25,6 +26,10 @@ interface Column {
   /** Whether it may be null, and nothing tells that from being undefined or left out. */
   readonly confusesNull: boolean
   readonly isNumber: boolean
+  /** Where it is one of them, besides being null or undefined. */
+  readonly kind: Kind | undefined
+  /** What stands for a value that is not there. */
+  readonly absent: null | undefined
 }
 
 type Fields = { readonly [name: string]: unknown }
@@ -38,6 +43,10 @@ export class CsvColumns<A> {
   /** Undefined where the element has the fields itself. */
   private readonly toFields: ((element: A) => Result.Result<Fields, SchemaIssue.Issue>) | undefined
   private readonly toRow: (fields: Fields) => Result.Result<Row, SchemaIssue.Issue>
+  /** Where all columns are of some kind: these check only, and throw. */
+  private readonly plain:
+    | { readonly decode: (fields: Fields) => A; readonly encode: (element: A) => Fields }
+    | undefined
 
   constructor(schema: Schema.Codec<A, unknown>) {
     const encoded = SchemaAST.toEncoded(schema.ast)
@@ -56,7 +65,14 @@ export class CsvColumns<A> {
       ? (cells as Schema.Codec<A, unknown>)
       : Schema.decodeTo(schema as Schema.Codec<A, object>)(cells)
     // Half as fast again; where code may not be generated, as under a strict CSP, the schema is interpreted as ever.
-    for (const { ast } of [codec, Schema.flip(schema), Schema.flip(cells)]) SchemaJITCompiler.enable(ast)
+    for (const { ast } of [codec, schema, Schema.flip(schema), Schema.flip(cells)]) SchemaJITCompiler.enable(ast)
+    this.plain =
+      isPlain && this.columns.every(({ confusesNull, kind }) => kind !== undefined && !confusesNull)
+        ? {
+            decode: SchemaParser.decodeUnknownSync(schema),
+            encode: SchemaParser.encodeUnknownSync(schema) as (element: A) => Fields
+          }
+        : undefined
     this.fromRow = SchemaParser.decodeUnknownResult(codec)
     this.toFields = isPlain ? undefined : (SchemaParser.encodeUnknownResult(schema) as CsvColumns<A>["toFields"])
     this.toRow = SchemaParser.encodeUnknownResult(cells) as CsvColumns<A>["toRow"]
@@ -81,9 +97,12 @@ export class CsvColumns<A> {
       return new Refusal(`it has two columns ${shown(twice.name)}`, "Rename one, or name the columns in `header`.")
     }
     const width = names.length
-    const { fromRow } = this
+    const { fromRow, plain } = this
+    const atOnce = plain && plainly(wanted, plain.decode)
     return (cells) => {
       if (cells.length !== width) return wrongWidth(cells.length, width)
+      const element = atOnce === undefined ? unusual : atOnce(cells)
+      if (element !== unusual) return element
       const row: Row = {}
       for (const { at, empty, hasEmptyText, isNumber, name } of wanted) {
         const cell = cells[at]!
@@ -101,10 +120,13 @@ export class CsvColumns<A> {
 
   /** The cells of an element in a file with columns of these names, which must be right for `decoder`. */
   encoder(names: ReadonlyArray<string>): (element: A) => ReadonlyArray<Cell> | Refusal {
-    const { columns, toFields, toRow } = this
+    const { columns, plain, toFields, toRow } = this
     const width = names.length
     const placed = columns.map((column) => ({ ...column, at: names.indexOf(column.name) }))
+    const atOnce = plain && plainCells(placed, width, plain.encode)
     return (element) => {
+      const found = atOnce === undefined ? unusual : atOnce(element)
+      if (found !== unusual) return found
       const encoded = toFields?.(element)
       if (encoded !== undefined && Result.isFailure(encoded)) return misfit(encoded.failure, fixElement)
       const fields = encoded === undefined ? (element as Fields) : encoded.success
@@ -128,6 +150,54 @@ export class CsvColumns<A> {
     return names.length === 1 && (only === undefined || only.empty !== "text" || only.hasEmptyText)
   }
 }
+
+interface Placed extends Column {
+  /** Less than 0 where the file has no such column. */
+  readonly at: number
+}
+
+/** An element of cells that are as most are; what is wrong with others is for those to say who take any. */
+const plainly =
+  <A>(wanted: ReadonlyArray<Placed>, decode: (fields: Fields) => A) =>
+  (cells: ReadonlyArray<Cell>): A | typeof unusual => {
+    const fields: { [name: string]: unknown } = {}
+    for (const { absent, at, empty, hasEmptyText, kind, name } of wanted) {
+      const cell = cells[at]!
+      if (cell === "" || cell === quotedEmpty) {
+        if (empty === "text" || (cell === quotedEmpty && hasEmptyText)) fields[name] = ""
+        else if (empty === "undefined") fields[name] = absent
+      } else {
+        const value = valueOf(kind!, cell)
+        if (value === unusual) return unusual
+        fields[name] = value
+      }
+    }
+    try {
+      return decode(fields)
+    } catch {
+      return unusual
+    }
+  }
+
+const plainCells =
+  <A>(placed: ReadonlyArray<Placed>, width: number, encode: (element: A) => Fields) =>
+  (element: A): ReadonlyArray<Cell> | typeof unusual => {
+    let fields: Fields
+    try {
+      fields = encode(element)
+    } catch {
+      return unusual
+    }
+    const cells: Array<Cell> = Array.from<Cell>({ length: width }).fill("")
+    for (const { at, empty, name } of placed) {
+      const value = Object.hasOwn(fields, name) ? fields[name] : undefined
+      if (value === undefined || value === null) continue
+      const cell = at < 0 ? unusual : cellOf(value)
+      if (cell === unusual) return unusual
+      cells[at] = cell === "" && empty !== "text" ? quotedEmpty : cell
+    }
+    return cells
+  }
 
 /** The strings of a row, with what is null left out of it. */
 const cellsOf = (encoded: SchemaAST.Objects): Schema.Codec<object, unknown> => {
@@ -169,6 +239,7 @@ const columnsOf = (encoded: SchemaAST.Objects, cells: Schema.Codec<object, unkno
       )
     }
     const members = membersOf(type)
+    const present = members.filter((member) => !SchemaAST.isNull(member) && !SchemaAST.isUndefined(member))
     const isOptional = SchemaAST.isOptional(type)
     const mayBeUndefined = members.some(SchemaAST.isUndefined)
     const mayBeNull = members.some(SchemaAST.isNull)
@@ -177,7 +248,9 @@ const columnsOf = (encoded: SchemaAST.Objects, cells: Schema.Codec<object, unkno
       empty: isOptional ? "missing" : mayBeUndefined || mayBeNull ? "undefined" : "text",
       hasEmptyText: Result.isSuccess(SchemaParser.decodeUnknownResult(Schema.make<Schema.Codec<unknown>>(text))("")),
       confusesNull: mayBeNull && (isOptional || mayBeUndefined),
-      isNumber: members.some(SchemaAST.isNumber)
+      isNumber: members.some(SchemaAST.isNumber),
+      kind: present.length === 1 ? kindOf(present[0]!) : undefined,
+      absent: mayBeNull ? null : undefined
     }
   })
 }

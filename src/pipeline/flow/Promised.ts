@@ -1,0 +1,30 @@
+/** What the function of a step gives, where it is no plain value. */
+import * as Effect from "effect/Effect"
+import * as Wait from "../../concurrency/base/Wait.ts"
+import type { Each } from "../Step.ts"
+
+export const isEffect = (given: object): given is Effect.Effect<unknown, unknown, unknown> =>
+  // As `Effect.isEffect`, which costs as much as the rest of a step.
+  Effect.TypeId in given
+
+export const isPromise = (given: object): given is PromiseLike<unknown> =>
+  "then" in given && typeof given.then === "function"
+
+/** What has to be waited for: an effect, or a promise as one. None for a value. */
+export const effectOf = (step: Each, given: unknown): Effect.Effect<unknown, unknown, unknown> | undefined => {
+  if (typeof given !== "object" || given === null) return undefined
+  if (isEffect(given)) return given
+  return isPromise(given) ? promised(step, given) : undefined
+}
+
+export const promised = (step: Each, promise: PromiseLike<unknown>): Effect.Effect<unknown, unknown> =>
+  Wait.callback("a promise that its step gave", (resume) => {
+    Promise.resolve(promise).then(
+      (value) => resume(Effect.succeed(value)),
+      (reason) => resume(broken(step, reason))
+    )
+  })
+
+/** An effect, so that a `catch` that throws is a defect of the step. */
+export const broken = ({ catch: make }: Each, reason: unknown): Effect.Effect<never, unknown> =>
+  make === undefined ? Effect.die(reason) : Effect.suspend(() => Effect.fail(make(reason)))
