@@ -50,15 +50,32 @@ const measured = (n: number, work: (n: number, take: Sum["take"]) => unknown) =>
     }
   })
 
-/** Three kinds of steps, each what a function gives. */
-const steps = {
-  effect: Pipeline.map((i: number) => Effect.promise(() => later(i)), { concurrency }),
-  promise: Pipeline.map(later, { concurrency }),
-  value: Pipeline.map((i: number) => i * 2, { concurrency })
-}
+const ofEffects = (n: number, take: Sum["take"]) =>
+  Pipeline.from(numbers(n)).pipe(
+    Pipeline.map(plain),
+    Pipeline.map((i) => Effect.promise(() => later(i)), { concurrency }),
+    Pipeline.batch(size),
+    Pipeline.to(into(take)),
+    run
+  )
 
-const skein = (step: keyof typeof steps) => (n: number, take: Sum["take"]) =>
-  Pipeline.from(numbers(n)).pipe(Pipeline.map(plain), steps[step], Pipeline.batch(size), Pipeline.to(into(take)), run)
+const ofPromises = (n: number, take: Sum["take"]) =>
+  Pipeline.from(numbers(n)).pipe(
+    Pipeline.map(plain),
+    Pipeline.map(later, { concurrency }),
+    Pipeline.batch(size),
+    Pipeline.to(into(take)),
+    run
+  )
+
+const ofValues = (n: number, take: Sum["take"]) =>
+  Pipeline.from(numbers(n)).pipe(
+    Pipeline.map(plain),
+    Pipeline.map((i) => i * 2, { concurrency }),
+    Pipeline.batch(size),
+    Pipeline.to(into(take)),
+    run
+  )
 
 const stream = (n: number, take: Sum["take"]) =>
   Stream.fromIterable(numbers(n)).pipe(
@@ -147,14 +164,20 @@ const group: Group = {
       name: "Pipeline.run, Effect.promise",
       kind: "ours",
       goal: { limit: 1.2, of: "p-map iterable" },
-      measure: measured(n, skein("effect"))
+      measure: measured(n, ofEffects)
     },
-    ...(["promise", "value"] as const).map((step) => ({
-      name: `Pipeline.run, a ${step}`,
-      kind: "ours" as const,
+    {
+      name: "Pipeline.run, a promise",
+      kind: "ours",
       goal: { limit: 0.5, of: "p-map iterable" },
-      measure: measured(n, skein(step))
-    })),
+      measure: measured(n, ofPromises)
+    },
+    {
+      name: "Pipeline.run, a value",
+      kind: "ours",
+      goal: { limit: 0.5, of: "p-map iterable" },
+      measure: measured(n, ofValues)
+    },
     { name: "async generators", kind: "peer", measure: measured(n, generators) },
     { name: "Transform, one at a time", kind: "peer", measure: measured(n, nodeTransform) },
     { name: "Readable.map", kind: "peer", measure: measured(n / 10, readableMap) },
