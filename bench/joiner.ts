@@ -1,7 +1,7 @@
 /** What does it cost to go through many effects, few of them at a time? */
 import * as Effect from "effect/Effect"
 import { Joiner } from "skein"
-import { type Group, nanos, scaled, sumBelow, WrongChecksum } from "./support/group.ts"
+import { check, type Group, nanos, scaled, sumBelow, WrongChecksum } from "./support/group.ts"
 import { peer } from "./support/peers.ts"
 
 const n = scaled(100_000)
@@ -15,9 +15,11 @@ const later = async (): Promise<void> => {}
 class Work {
   private running = 0
   private readonly most: number
+  private readonly onHalf: () => void
 
-  constructor(most: number) {
+  constructor(most: number, onHalf = () => {}) {
     this.most = most
+    this.onHalf = onHalf
   }
 
   readonly promise = async (i: number): Promise<number> => {
@@ -39,6 +41,7 @@ class Work {
 
   private end(i: number): number {
     this.running -= 1
+    if (i === n / 2) this.onHalf()
     return i
   }
 }
@@ -52,8 +55,21 @@ const summed = (results: ReadonlyArray<number>): number =>
     return sum + result
   }, 0)
 
-const measured = (most: number, run: (work: Work) => Promise<ReadonlyArray<number>>) =>
+type Run = (work: Work) => Promise<ReadonlyArray<number>>
+
+const measured = (most: number, run: Run) =>
   nanos({ ops: n, checksum: sumBelow(n), work: async () => summed(await run(new Work(most))) })
+
+/** All that is held when half of them are done. */
+const megabytes = (run: Run) => async (): Promise<number> => {
+  let held = 0
+  const look = () => {
+    globalThis.gc!()
+    held = process.memoryUsage().heapUsed / 1e6
+  }
+  check(summed(await run(new Work(limit, look))), sumBelow(n))
+  return held
+}
 
 const byHand = async (work: Work): Promise<ReadonlyArray<number>> => {
   const results: Array<number> = []
@@ -73,21 +89,33 @@ const effects = function* (work: Work) {
 }
 const joiner = (limit?: number) => (work: Work) => Effect.runPromise(Joiner.all(effects(work), { limit }))
 
-const group: Group = {
+const withPMap: Run | undefined = pMap && ((work) => pMap.default(numbers, work.promise, { concurrency: limit }))
+
+const time: Group = {
   title: `${n.toLocaleString("en")} effects, ${limit} at a time, results in order`,
   unit: "ns an effect",
   better: "less",
   baseline: "p-map",
   rows: [
-    {
-      name: "p-map",
-      kind: "peer",
-      measure: pMap && measured(limit, (work) => pMap.default(numbers, work.promise, { concurrency: limit }))
-    },
+    { name: "p-map", kind: "peer", measure: withPMap && measured(limit, withPMap) },
     { name: "promises by hand", kind: "floor", measure: measured(limit, byHand) },
     { name: "Effect.forEach", kind: "raw", measure: measured(limit, forEach) },
     { name: "Joiner.all", kind: "ours", goal: { limit: 1.5, of: "p-map" }, measure: measured(limit, joiner(limit)) },
     { name: "Joiner.all, no limit", kind: "ours", measure: measured(n, joiner()) }
   ]
 }
-export default group
+
+const memory: Group = {
+  title: "The same: the heap when half of them are done",
+  unit: "MB",
+  better: "less",
+  baseline: "p-map",
+  rows: [
+    { name: "p-map", kind: "peer", measure: withPMap && megabytes(withPMap) },
+    { name: "Effect.forEach", kind: "raw", measure: megabytes(forEach) },
+    { name: "Joiner.all", kind: "ours", goal: { limit: 1.5, of: "p-map" }, measure: megabytes(joiner(limit)) }
+  ]
+}
+
+const groups: ReadonlyArray<Group> = [time, memory]
+export default groups

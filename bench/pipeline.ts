@@ -50,10 +50,28 @@ const measured = (n: number, work: (n: number, take: Sum["take"]) => unknown) =>
     }
   })
 
-const skein = (n: number, take: Sum["take"]) =>
+const ofEffects = (n: number, take: Sum["take"]) =>
   Pipeline.from(numbers(n)).pipe(
     Pipeline.map(plain),
     Pipeline.map((i) => Effect.promise(() => later(i)), { concurrency }),
+    Pipeline.batch(size),
+    Pipeline.to(into(take)),
+    run
+  )
+
+const ofPromises = (n: number, take: Sum["take"]) =>
+  Pipeline.from(numbers(n)).pipe(
+    Pipeline.map(plain),
+    Pipeline.map(later, { concurrency }),
+    Pipeline.batch(size),
+    Pipeline.to(into(take)),
+    run
+  )
+
+const ofValues = (n: number, take: Sum["take"]) =>
+  Pipeline.from(numbers(n)).pipe(
+    Pipeline.map(plain),
+    Pipeline.map((i) => i * 2, { concurrency }),
     Pipeline.batch(size),
     Pipeline.to(into(take)),
     run
@@ -142,7 +160,24 @@ const group: Group = {
   rows: [
     { name: "16 promise workers, no window", kind: "floor", measure: measured(n, workers) },
     { name: "Stream", kind: "raw", measure: measured(n / 5, stream) },
-    { name: "Pipeline.run", kind: "ours", goal: { limit: 500 }, measure: measured(n, skein) },
+    {
+      name: "Pipeline.run, Effect.promise",
+      kind: "ours",
+      goal: { limit: 1.2, of: "p-map iterable" },
+      measure: measured(n, ofEffects)
+    },
+    {
+      name: "Pipeline.run, a promise",
+      kind: "ours",
+      goal: { limit: 0.5, of: "p-map iterable" },
+      measure: measured(n, ofPromises)
+    },
+    {
+      name: "Pipeline.run, a value",
+      kind: "ours",
+      goal: { limit: 0.5, of: "p-map iterable" },
+      measure: measured(n, ofValues)
+    },
     { name: "async generators", kind: "peer", measure: measured(n, generators) },
     { name: "Transform, one at a time", kind: "peer", measure: measured(n, nodeTransform) },
     { name: "Readable.map", kind: "peer", measure: measured(n / 10, readableMap) },
