@@ -1,7 +1,9 @@
 /** What is read once, from its beginning. */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { elementsOf } from "../context/Portion.ts"
 import type { NoPosition, Source } from "../Source.ts"
 import { portions } from "./Portions.ts"
 import { weigh } from "./Weigh.ts"
@@ -12,7 +14,10 @@ export const unpositioned = <A, E, R>(stream: Stream.Stream<A, E, R>): Source<A,
   resumable: false,
   size: Effect.succeed(Option.none()),
   fingerprint: () => Effect.succeed({}),
-  read: () => Stream.map(stream, (value) => ({ value, position: nowhere, bytes: weigh(value) }))
+  read: () =>
+    elementsOf(
+      Stream.mapArray(stream, (values) => Arr.of({ values, positionOf: () => nowhere, bytes: values.map(weigh) }))
+    )
 })
 
 /** Closes a generator that is not read to its end, as `for … of` does. */
