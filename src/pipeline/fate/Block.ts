@@ -3,7 +3,7 @@ import type { Work } from "../context/Attempt.ts"
 import type { Portion } from "../context/Portion.ts"
 import type { Inside } from "../Journal.ts"
 import type { Position } from "../Source.ts"
-import type { Home, Parts, Unit } from "./Unit.ts"
+import type { Home, Parts } from "./Home.ts"
 
 /** A dead letter that is run again, at the step it failed in. */
 export interface Replay {
@@ -62,8 +62,6 @@ export class Block {
   gone = 0
   /** What is settled inside of some of them, by their index. */
   parts: Map<number, Parts> | undefined
-  /** Those that a step failed on, until it is their turn. */
-  failed: Map<number, Unit> | undefined
   /** What steps have added to frontiers. */
   work: Map<number, Array<Work>> | undefined
   /** Of parts of another element: how many came before. */

@@ -7,10 +7,11 @@ import type { Counts, DeadLetter, Inside, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { apart, type Arrivals, Block, gone, type Range } from "./Block.ts"
 import { Budget, Quota } from "./Budget.ts"
+import { type Home, noParts, type Parts } from "./Home.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
 import { blockOf, type Succession, type Stand, type Turn } from "./Succession.ts"
 import { Signal } from "./Signal.ts"
-import { type Home, noParts, type Parts, Unit } from "./Unit.ts"
+import { Unit } from "./Unit.ts"
 import { type Limits, type Settled, Window, type Within } from "./Window.ts"
 
 /** What one commit makes durable. */

@@ -1,31 +1,10 @@
 /** What is settled together. */
 import type { Work } from "../context/Attempt.ts"
-import type { DeadLetter, Inside, Seen } from "../Journal.ts"
+import type { DeadLetter, Seen } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import type { Block, Range } from "./Block.ts"
+import { noParts, type Home, type Parts } from "./Home.ts"
 import { later, type Turn } from "./Succession.ts"
-
-/** What an element knows of the window that it is in. */
-export interface Home {
-  /** Which source element stands there, as messages, dead letters and keys have it. */
-  readonly nameOf: (position: Position) => Position
-  /** What a step reads as its parts, where it is no source element. */
-  readonly parent: Unit | undefined
-  /** What the paths of such parts begin with. */
-  readonly path: string | undefined
-  /** Whether what is in it settles as a whole, as nothing is kept of what is inside of it. */
-  readonly isWhole: boolean
-}
-
-/** What a unit is that has parts of its own: those settle, and are kept, by themselves. */
-export interface Parts {
-  /** The windows whose parts are not all in a commit yet. */
-  open: number
-  /** All of them, until the unit is settled. */
-  windows: ReadonlyArray<Home>
-  /** What an earlier run has settled inside of it, where this one has not come to it. */
-  before: ReadonlyArray<Inside>
-}
 
 /**
  * A source element with all it became; or several, where they are written one after the other or a batch brought them together. What it
@@ -238,8 +217,6 @@ export class Unit implements Range {
 
 /** Most units have one output and none of the rest: they share this array until there is something to keep. */
 const nothing: ReadonlyArray<never> = []
-
-export const noParts: Parts = { open: 0, windows: nothing, before: nothing }
 
 const appended = <A>(list: ReadonlyArray<A>, item: A): ReadonlyArray<A> => {
   if (list === nothing) return [item]

@@ -5,8 +5,9 @@ import type { Inside, Place } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { type Arrivals, Block, settled, taken } from "./Block.ts"
 import type { Budget, Quota } from "./Budget.ts"
+import { type Home, noParts, type Parts } from "./Home.ts"
 import { Queue } from "./Queue.ts"
-import { type Home, noParts, type Parts, type Unit } from "./Unit.ts"
+import type { Unit } from "./Unit.ts"
 
 export interface Limits {
   readonly items: number

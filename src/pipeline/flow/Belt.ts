@@ -12,6 +12,7 @@ import { apart, type Block, failed, filtered, type Range as Elements } from "../
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Queue } from "../fate/Queue.ts"
+import type { Unit } from "../fate/Unit.ts"
 import { explained } from "../RunError.ts"
 import type { Each, Range } from "../Step.ts"
 import { Hand, type Stretch } from "./Hand.ts"
@@ -58,6 +59,8 @@ export class Belt implements Station {
   private done: Array<{ readonly block: Block; readonly from: number; to: number }> = []
   private readonly hands: Array<Hand> = []
   private readonly free: Array<Hand> = []
+  /** Elements that a step failed on, by their index: each of them ends once it is its turn. */
+  private readonly failures = new WeakMap<Block, Map<number, Unit>>()
   private closed = false
   /** Whether the run is, and what promises give comes to nothing. */
   private over = false
@@ -439,8 +442,7 @@ export class Belt implements Station {
           fate.drop(block, start, at + 1)
         } else if (block.states[at] === failed) {
           block.states[at] = apart
-          fate.end(block.failed!.get(at)!)
-          block.failed!.delete(at)
+          fate.end(this.failures.get(block)!.get(at)!)
         }
       }
     }
@@ -469,8 +471,8 @@ export class Belt implements Station {
       return Effect.map(
         this.letters.failed(step, unit, { input: value, position: name, path, error, attempts: count }),
         () => {
-          block.failed ??= new Map()
-          block.failed.set(at, unit)
+          const failures = this.failures.get(block) ?? new Map<number, Unit>()
+          this.failures.set(block, failures.set(at, unit))
           return gone
         }
       )

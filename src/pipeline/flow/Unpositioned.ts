@@ -5,7 +5,6 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { elementsOf } from "../context/Portion.ts"
 import type { NoPosition, Source } from "../Source.ts"
-import { elementsOf } from "../context/Portion.ts"
 import { slices } from "./Portions.ts"
 import { weigh } from "./Weigh.ts"
 
