@@ -22,8 +22,9 @@ interface Partial {
   readonly units: Array<Unit>
   /** Of all, as long as they came in ranges. */
   readonly ranges: Array<Range>
-  /** Of the first of them. */
+  /** Of the first of them, and whether that came in a range: of branches that meet, one may give those, and another not. */
   readonly path: string
+  readonly inRange: boolean
   bytes: number
   /** When its first item came; none before anybody looks at the time. */
   since: number | undefined
@@ -65,7 +66,7 @@ export class Batcher implements Station {
   accept(item: Item): void {
     const { bytes, key, size } = this.step
     this.tallies[0].taken += 1
-    const batch = this.batchOf(key === undefined ? undefined : this.keyOf(item, key), item.path)
+    const batch = this.batchOf(key === undefined ? undefined : this.keyOf(item, key), item.path, false)
     batch.values.push(item.value)
     if (batch.ranges.length > 0) batch.units.push(this.fate.join(batch.ranges.splice(0)))
     batch.units.push(item.unit)
@@ -77,7 +78,7 @@ export class Batcher implements Station {
   private takeRange(block: Block, from: number, to: number): void {
     const { size } = this.step
     for (let at = block.live(from, to); at < to;) {
-      const batch = this.batchOf(undefined, block.pathOf(at))
+      const batch = this.batchOf(undefined, block.pathOf(at), true)
       const end = Math.min(block.liveUntil(at, to), at + size - batch.values.length)
       this.tallies[0].taken += end - at
       this.waiting += end - at
@@ -100,11 +101,11 @@ export class Batcher implements Station {
     for (const batch of this.partial.values()) this.send(batch)
   }
 
-  private batchOf(key: unknown, path: string): Partial {
+  private batchOf(key: unknown, path: string, inRange: boolean): Partial {
     let batch = this.partial.get(key)
     if (batch === undefined) {
       const since = this.clock && Alarm.now(this.clock)
-      batch = { key, values: [], units: [], ranges: [], path, bytes: 0, since }
+      batch = { key, values: [], units: [], ranges: [], path, inRange, bytes: 0, since }
       this.partial.set(key, batch)
       if (this.partial.size === 1) this.changed.wakeAll()
     }
@@ -120,15 +121,16 @@ export class Batcher implements Station {
     }
   }
 
-  private send({ key, path, ranges, units, values }: Partial): void {
+  private send({ inRange, key, path, ranges, units, values }: Partial): void {
     this.partial.delete(key)
     this.waiting -= values.length
     this.tallies[0].given += 1
     this.changed.wakeAll()
-    if (units.length > 0) this.fate.merge(units)
+    const joined = ranges.length === 0 ? [] : [this.fate.join(ranges)]
+    const together = inRange ? [...joined, ...units] : [...units, ...joined]
+    if (together.length > 1) this.fate.merge(together)
     // It is called after its first member, which is in no other batch; the position of what they merged into may be in many.
-    const unit = units[0] ?? this.fate.join(ranges)
-    this.next.accept(new Item(values, unit, `${path}+${values.length}`))
+    this.next.accept(new Item(values, together[0]!, `${path}+${values.length}`))
   }
 
   /** Sends on what has waited so many milliseconds, the oldest first. */

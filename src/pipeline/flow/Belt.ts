@@ -172,11 +172,17 @@ export class Belt implements Station {
     })
     return begun.pipe(
       Effect.catchCause((cause) => Effect.failCause(this.explained(cause, hand))),
-      // A hand that does not come to its end is one of a run that is over.
-      Effect.onError(() => Effect.sync(() => void (this.over = true))),
+      // A hand that does not come to its end is one of a run that is over: what is done by then is still written.
+      Effect.onError(() => Effect.sync(() => this.endAll())),
       Effect.provideService(Attempt, hand),
       Effect.provideService(Meter, new StepMeter(hand, this.tallies))
     )
+  }
+
+  private endAll(): void {
+    if (this.over) return
+    this.over = true
+    if (this.defect === undefined) this.passOn()
   }
 
   private tellAll(): void {
