@@ -18,9 +18,9 @@ import { weigh } from "./Weigh.ts"
 interface Partial {
   readonly key: unknown
   readonly values: Array<unknown>
-  /** Of all, in order, where one came by itself. */
+  /** Of those that came by themselves. */
   readonly units: Array<Unit>
-  /** Of all, as long as they came in ranges. */
+  /** Of those that came in ranges. */
   readonly ranges: Array<Range>
   /** Of the first of them, and whether that came in a range: of branches that meet, one may give those, and another not. */
   readonly path: string
@@ -68,7 +68,6 @@ export class Batcher implements Station {
     this.tallies[0].taken += 1
     const batch = this.batchOf(key === undefined ? undefined : this.keyOf(item, key), item.path, false)
     batch.values.push(item.value)
-    if (batch.ranges.length > 0) batch.units.push(this.fate.join(batch.ranges.splice(0)))
     batch.units.push(item.unit)
     this.waiting += 1
     if (bytes < Infinity) batch.bytes += weigh(item.value)
@@ -82,9 +81,7 @@ export class Batcher implements Station {
       const end = Math.min(block.liveUntil(at, to), at + size - batch.values.length)
       this.tallies[0].taken += end - at
       this.waiting += end - at
-      const range = { block, from: at, to: end }
-      if (batch.units.length > 0) batch.units.push(this.fate.join([range]))
-      else batch.ranges.push(range)
+      batch.ranges.push({ block, from: at, to: end })
       for (const value of block.take(at, end)) batch.values.push(value)
       at = block.live(end, to)
       if (batch.values.length >= size) this.send(batch)
