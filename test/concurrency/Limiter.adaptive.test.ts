@@ -229,6 +229,28 @@ describe("Limiter.adaptive", () => {
     expect(simulate(few)).toEqual([3, 3])
   })
 
+  it("goes on from an overload that comes before anything was measured, and from calls that take no time", () => {
+    for (const tolerance of [1, 2, Infinity]) {
+      for (const millis of [0, 5]) {
+        const { limit, served } = simulate(
+          Effect.gen(function* () {
+            const limiter = yield* Limiter.adaptive({ min: 1, max: 8, tolerance })
+            yield* Effect.exit(limiter.withPermit(Effect.fail("too much")))
+            const calls = Effect.forEach(
+              Array.from({ length: 500 }),
+              () => limiter.withPermit(millis === 0 ? Effect.yieldNow : Effect.sleep(millis)),
+              { concurrency: 16 }
+            )
+            return { served: (yield* calls).length, limit: yield* limitOf(limiter) }
+          })
+        )
+        expect(served).toBe(500)
+        expect(limit).toBeGreaterThanOrEqual(1)
+        expect(limit).toBeLessThanOrEqual(8)
+      }
+    }
+  })
+
   it("learns nothing from what was cancelled, nor from errors that are no overload", () => {
     const program = Effect.gen(function* () {
       const limiter = yield* grown({ tolerance: 1, overloaded: (error) => error !== "404" })

@@ -147,7 +147,7 @@ describe("P11 of each step", () => {
     )
     valueOf(
       Effect.gen(function* () {
-        const run = yield* Pipeline.start(job, { name: "stands" })
+        const run = yield* Pipeline.start(job, { name: "stands", commitEvery: 0 })
         yield* Effect.sleep(15)
         expect(yield* run.steps).toMatchObject([
           { name: "slow", waiting: 6, working: 2, taken: 4, given: 2 },
@@ -194,8 +194,8 @@ describe("P11 metrics", () => {
         yield* Pipeline.run(work(), { name: "metered", restart: true })
         yield* TaskGroup.open(
           Effect.gen(function* () {
-            const failing = yield* Pipeline.start(job, { name: "beside", partition: "a" })
-            const other = yield* Pipeline.start(job, { name: "beside", partition: "b" })
+            const failing = yield* Pipeline.start(job, { name: "beside", partition: "a", commitEvery: 0 })
+            const other = yield* Pipeline.start(job, { name: "beside", partition: "b", commitEvery: 0 })
             yield* Effect.sleep(15)
             const now = yield* PrometheusMetrics.format()
             const slow = `pipeline="beside",partition="a",step="slow"`
@@ -260,7 +260,7 @@ describe("P11 spans", () => {
       Pipeline.map((n) => after(10, n)),
       Pipeline.to(store.table)
     )
-    const run = Pipeline.run(job, { name: "spans", partition: "p" })
+    const run = Pipeline.run(job, { name: "spans", partition: "p", commitEvery: 0 })
     valueOf(Effect.provideService(Effect.provide(run, Journal.memory), Tracer.Tracer, tracer))
     expect(new Set(spans.map(({ name }) => name))).toEqual(new Set(["pipeline spans", "commit"]))
     const [whole] = named("pipeline spans")

@@ -162,7 +162,7 @@ describe("P7 rows that a sink refuses", () => {
         Pipeline.map((n) => after(1, n)),
         Pipeline.to(sink, { name: "out", onError: { ...kept, maxDead } })
       )
-    const error = errorOf(Store.given(store)(Pipeline.run(job(3), { name: "r" })))
+    const error = errorOf(Store.given(store)(Pipeline.run(job(3), { name: "r", commitEvery: 0 })))
     expect(error).toBeInstanceOf(Pipeline.TooManyDeadLetters)
     expect(error).toMatchObject({ step: "out", dead: 4, budget: "3", last: "poison" })
     expect(store.letters.map(({ input }) => input)).toEqual([2, 4, 6])

@@ -67,7 +67,9 @@ export class Gradient {
       this.batches = 0
     } else if (isFull) {
       // Of a limit that was not reached nothing is known.
-      const allowed = this.unloaded! * this.settings.tolerance
+      const { tolerance } = this.settings
+      // What takes no time at all may take any number of times as long.
+      const allowed = tolerance === Infinity ? Infinity : this.unloaded! * tolerance
       const gradient = millis <= allowed ? 1 : Math.max(0.5, allowed / millis)
       if (gradient < 0.8) this.isNew = false
       this.become(this.isNew ? this.right * 1.5 : this.right * gradient + Math.sqrt(this.right) / 2)
@@ -79,7 +81,9 @@ export class Gradient {
     // What started before the last cut ran under the limit before it.
     if (start < this.lastCut) return
     this.lastCut = now
-    this.isNew = this.isProbing = false
+    this.isNew = false
+    // Nothing can be held against what was never measured.
+    if (this.unloaded !== undefined) this.isProbing = false
     this.become(this.right * this.settings.backoff)
     this.batch = this.next()
   }

@@ -280,12 +280,12 @@ export class Belt implements Station {
       let given: unknown
       try {
         given = step.f(hand.value)
+        if (typeof given === "object" && given !== null) {
+          if (isEffect(given)) return this.leave(hand, i, given)
+          if (isPromise(given)) return this.hold(hand, i, given)
+        }
       } catch (thrown) {
         return this.leave(hand, i, broken(step, thrown))
-      }
-      if (typeof given === "object" && given !== null) {
-        if (isEffect(given)) return this.leave(hand, i, given)
-        if (isPromise(given)) return this.hold(hand, i, given)
       }
       if (!this.apply(hand, i, given)) return true
     }
