@@ -1,5 +1,6 @@
 /** What the function of a step gives, where it is no plain value. */
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import type { Each } from "../Step.ts"
 
@@ -17,13 +18,17 @@ export const effectOf = (step: Each, given: unknown): Effect.Effect<unknown, unk
   return isPromise(given) ? promised(step, given) : undefined
 }
 
-export const promised = (step: Each, promise: PromiseLike<unknown>): Effect.Effect<unknown, unknown> =>
-  Wait.callback("a promise that its step gave", (resume) => {
-    Promise.resolve(promise).then(
+export const promised = (step: Each, promise: PromiseLike<unknown>): Effect.Effect<unknown, unknown> => {
+  const given = Promise.resolve(promise)
+  // Heard now: whoever waits for it may come when the process has ended for want of anybody.
+  given.catch(constVoid)
+  return Wait.callback("a promise that its step gave", (resume) => {
+    given.then(
       (value) => resume(Effect.succeed(value)),
       (reason) => resume(broken(step, reason))
     )
   })
+}
 
 /** An effect, so that a `catch` that throws is a defect of the step. */
 export const broken = ({ catch: make }: Each, reason: unknown): Effect.Effect<never, unknown> =>
