@@ -90,7 +90,7 @@ export const measure = async (group: Group): Promise<Report> => {
 }
 
 /** Nothing where there is nothing to hold the value against. */
-export const judged = (
+const judged = (
   { above, by, flat, limit, of }: Goal,
   { better }: Pick<Group, "better">,
   own: ReadonlyArray<Sample>,

@@ -12,8 +12,6 @@ export const spread = (values: ReadonlyArray<number>): Spread => {
   return { low: quantile(sorted, 0.25), median: quantile(sorted, 0.5), high: quantile(sorted, 0.75) }
 }
 
-export const median = (values: ReadonlyArray<number>): number => spread(values).median
-
 /** Whether half of the values lie further apart than a tenth of the one in the middle. */
 export const isNoisy = ({ high, low, median }: Spread): boolean => high - low > 0.1 * Math.abs(median)
 

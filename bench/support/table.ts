@@ -42,7 +42,7 @@ const lines = ({ goals = [], kind, measured, name, ratio, reason, status }: Resu
 }
 
 /** As in "MISSED by CPU: 0.71 (0.66–0.75)". */
-export const verdict = ({ by, found, reached }: Verdict): string =>
+const verdict = ({ by, found, reached }: Verdict): string =>
   `${reached ? "reached" : "MISSED"}${by === "cpu" ? " by CPU" : ""}: ${shown((found as Measured<Spread>)[by])}`
 
 /** The median, and the quartiles where they are not the same. */

@@ -123,8 +123,8 @@ const resultOf = async (spec: JobSpec, isTraced: boolean) => {
     counts: { dead, filtered, settled, skipped, written },
     rows: inOrder ? rows : sorted(rows),
     letters: sorted(
-      store.letters.map(({ attempts, error, input, path, position, step }) =>
-        isBatched && !inOrder ? [step, input, error, attempts] : [step, input, error, attempts, position, path]
+      store.letters.map(({ attempts, cause, input, path, position, step }) =>
+        isBatched && !inOrder ? [step, input, cause, attempts] : [step, input, cause, attempts, position, path]
       )
     ),
     told: isBatched && !inOrder ? told.size : sorted([...told]),
