@@ -108,7 +108,7 @@ describe("S27 a hostile value", () => {
     }
   })
 
-  property("that a supervised task fails with is logged, and the group keeps its value", (value) => {
+  const isLogged = (value: unknown): void => {
     const logged: Array<unknown> = []
     const careful = Logger.map(Logger.formatLogFmt, (line) => void logged.push(line))
     const careless = Logger.make(({ cause, message }) => void logged.push(`${message} ${Cause.squash(cause)}`))
@@ -116,6 +116,18 @@ describe("S27 a hostile value", () => {
       const group = TaskGroup.open(Effect.as(TaskGroup.supervise(Effect.fail(value), { name: "odd" }), "kept"))
       expect(Effect.runSync(Effect.provide(group, Logger.layer([logger])))).toBe("kept")
       expect(String(logged.pop())).toContain("odd")
+    }
+  }
+
+  property("that a supervised task fails with is logged, and the group keeps its value", isLogged)
+
+  it("that can be printed a few times only is logged as well", () => {
+    for (let times = 0; times < 8; times++) {
+      let looks = 0
+      const again = () => {
+        throw new Error("looked at again")
+      }
+      isLogged({ toString: () => (++looks > times ? { toString: again } : "odd") })
     }
   })
 })

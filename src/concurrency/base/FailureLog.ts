@@ -13,8 +13,7 @@ export const error = (message: string, cause: Cause.Cause<unknown>): Effect.Effe
 
 const line = (level: "Warn" | "Error", message: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const shown = printable(cause)
-    const pretty = Cause.pretty(shown)
+    const { pretty, shown } = printed(cause)
     const left = leftOut(cause, pretty)
     const words = () => inWords(cause)
     return Log.line(level, left === "" ? message : `${message}: ${left}`, { cause: shown, pretty, words })
@@ -31,11 +30,15 @@ const leftOut = (cause: Cause.Cause<unknown>, shown: string): string =>
     : inWords(cause)
 
 /** As `Cause.pretty`, of any cause. */
-export const pretty = (cause: Cause.Cause<unknown>): string =>
-  Foreign.attempt(() => Cause.pretty(cause), undefined) ?? Cause.pretty(inert(cause))
+export const pretty = (cause: Cause.Cause<unknown>): string => printed(cause).pretty
 
-const printable = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
-  Foreign.attempt(() => Cause.pretty(cause), undefined) === undefined ? inert(cause) : cause
+/** Looked at once: what can be printed may throw when it is printed again. */
+const printed = (cause: Cause.Cause<unknown>): { readonly shown: Cause.Cause<unknown>; readonly pretty: string } => {
+  const given = Foreign.attempt(() => Cause.pretty(cause), undefined)
+  if (given !== undefined) return { shown: cause, pretty: given }
+  const shown = inert(cause)
+  return { shown, pretty: Cause.pretty(shown) }
+}
 
 /** The cause with errors of ours in the place of those of others. */
 const inert = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
