@@ -106,11 +106,11 @@ describe("P2 a sink that prefers a batch", () => {
   })
 
   it("gets more than single elements though the steps are slower than the source, and the window always full", () => {
-    const { sink } = run(numbers(400), 2000, { window: { items: 100 } }, (n) => after(10, n), 10)
+    const { sink } = run(numbers(400), 2000, { window: { items: 100 } }, (n) => after(9, n), 10)
     expect(
       sizes(sink)
         .slice(0, -1)
-        .every((size) => size >= 10)
+        .every((size) => size >= 20)
     ).toBe(true)
   })
 

@@ -18,5 +18,6 @@ export const TaggedError = <Tag extends string>(tag: Tag): TaggedError<Tag> => {
     }
   }
   Tagged.prototype.name = tag
+  // A class takes no type of its fields that each call of its constructor says anew.
   return Tagged as unknown as TaggedError<Tag>
 }
