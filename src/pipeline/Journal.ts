@@ -85,6 +85,8 @@ export interface Inside {
   /** Parts up to the watermark inside of it. */
   readonly count: number
   readonly place: Place
+  /** The keys that steps before had let it pass for: to others they are seen, as parts of it may be written; to it they are its own. */
+  readonly seen?: ReadonlyArray<SeenBy> | undefined
 }
 
 export interface SinkState {
@@ -110,6 +112,11 @@ export interface Seen {
   readonly key: string
 }
 
+/** Which descendant of an element it was that was let pass. */
+export interface SeenBy extends Seen {
+  readonly path: string
+}
+
 /** What one commit keeps: all of it or nothing. */
 export interface Commit {
   readonly checkpoint: Checkpoint
@@ -118,7 +125,7 @@ export interface Commit {
   readonly untold?: boolean | undefined
   /** The dead letters that a replay has settled. */
   readonly replayed: ReadonlyArray<number>
-  /** The keys of what became settled. */
+  /** The keys of what became settled, and of what has parts that did. */
   readonly seen: ReadonlyArray<Seen>
   /** The pipeline starts over: dead letters and keys that were kept are forgotten, as their elements are read again. */
   readonly restart: boolean

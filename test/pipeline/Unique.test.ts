@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { Journal, Pipeline, Sink, Source } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import { after, causeOf, errorOf, valueOf } from "../support/jobs.ts"
@@ -227,6 +228,50 @@ describe("unique", () => {
       expect(store.seen.toSorted()).toEqual(["a", "b", "c", "d", "e"].map((letter) => `unique s${letter}`))
     }
     Effect.runSync(Sim.explore(start, { schedules: 60, check, stop: "kill" }))
+  })
+
+  it("P1 P16 gives a key to the element that it let pass, of which parts are written, though another comes first in the next run", () => {
+    let store!: Store.Store<string>
+    let runs = 0
+    const comesLater = (word: string) => word.endsWith(runs % 2 === 0 ? "1" : "2")
+    const partsOf = (word: string) =>
+      Stream.fromIterable([1, 2, 3]).pipe(
+        Stream.rechunk(1),
+        Stream.mapEffect((n) => after(1, `${word}.${n}`))
+      )
+    const job = () =>
+      Pipeline.from(words(["a1", "a2", "b1", "b2", "a3"])).pipe(
+        Pipeline.map((word) => after(comesLater(word) ? 5 : 0, word), { concurrency: 3, order: "completion" }),
+        Pipeline.flatMap((word) => [word, word.toUpperCase()], { name: "both" }),
+        Pipeline.unique((word) => word[0]!),
+        Pipeline.flatMap(partsOf, { name: "parts", concurrency: 4, order: "completion" }),
+        Pipeline.flatMap((part) => Stream.make(`${part}.1`, `${part}.2`), { name: "smaller" }),
+        Pipeline.to(store.table)
+      )
+    const run = () =>
+      Effect.suspend(() => {
+        runs += 1
+        return Store.given(store)(Pipeline.run(job(), { name: "once", maxRows: 1, commitEvery: 0 }))
+      })
+    const start = Effect.suspend(() => {
+      store = Store.make<string>()
+      runs = 0
+      return run()
+    })
+    let resumed = 0
+    const check = () => {
+      if (store.rows.length % 6 > 0) resumed += 1
+      finish(store, run())
+      const written = (letter: string) => store.rows.filter((word) => word.startsWith(letter)).toSorted()
+      for (const letter of ["a", "A", "b", "B"]) {
+        const word = written(letter)[0]!.slice(0, 2)
+        expect(written(letter)).toEqual([1, 2, 3].flatMap((n) => [`${word}.${n}.1`, `${word}.${n}.2`]))
+      }
+      expect(store.seen.toSorted()).toEqual(["A", "B", "a", "b"].map((letter) => `unique s${letter}`))
+      expect(store.checkpoint).toMatchObject({ finished: true, ahead: [], counts: { settled: 5, written: 24 } })
+    }
+    Effect.runSync(Sim.explore(start, { schedules: 200, check, stop: "kill" }))
+    expect(resumed, "runs that were killed between two parts").toBeGreaterThan(20)
   })
 
   it("P5 lets a dead letter from behind it go on where it failed, and one from before it pass as if it came now", () => {

@@ -33,7 +33,10 @@ const Inside = Schema.Struct({
   step: Schema.String,
   path: Schema.String,
   count: Schema.Number,
-  place: Schema.Struct(place)
+  place: Schema.Struct(place),
+  seen: Schema.optionalKey(
+    Schema.Array(Schema.Struct({ step: Schema.String, key: Schema.String, path: Schema.String }))
+  )
 })
 
 const Kept = Schema.Struct({

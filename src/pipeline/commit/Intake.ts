@@ -150,10 +150,11 @@ const byPosition = <E, R>(source: Source<unknown, E, R, Position>, start: Spot, 
 /** As a checkpoint has it. */
 const keepInside = (all: ReadonlyArray<Open | Inside>): Effect.Effect<ReadonlyArray<Inside>, unknown, unknown> =>
   Effect.forEach(all, (one) => {
-    const { count, index, path, step } = one
+    const { count, index, path, seen, step } = one
+    const kept = { index, step, path, count, ...(seen !== undefined && { seen }) }
     return "place" in one
-      ? Effect.succeed({ index, step, path, count, place: one.place })
-      : Effect.map(one.keep(one.settled), (place) => ({ index, step, path, count, place }))
+      ? Effect.succeed({ ...kept, place: one.place })
+      : Effect.map(one.keep(one.settled), (place) => ({ ...kept, place }))
   })
 
 /** The parts of an element, behind what an earlier run has settled of them. */

@@ -3,11 +3,11 @@
  * commit takes what is complete and settles it once that is durable; nobody else changes a `Unit`.
  */
 import type { Work } from "../context/Attempt.ts"
-import type { Counts, DeadLetter, Inside, Seen } from "../Journal.ts"
+import type { Counts, DeadLetter, Inside, SeenBy } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { apart, type Arrivals, Block, gone, type Range } from "./Block.ts"
 import { Budget, Quota } from "./Budget.ts"
-import { type Home, noParts, type Parts } from "./Home.ts"
+import { type Home, type Mark, noParts, type Parts } from "./Home.ts"
 import { none, sum, type Tally, tally } from "./Counts.ts"
 import { blockOf, type Succession, type Stand, type Turn } from "./Succession.ts"
 import { Signal } from "./Signal.ts"
@@ -93,6 +93,7 @@ export class Fate {
   private committing = false
   private closed = false
   private replayed = 0
+  private hasMarks = false
 
   constructor({ counts, eager = false, maxRows, sources, window }: FateOptions) {
     const budget = new Budget(window.bytes)
@@ -241,7 +242,8 @@ export class Fate {
   open(unit: Unit, within: Within, resume: Settled): Window {
     const parts = this.partsOf(unit)
     const { root } = unit
-    const window = new Window({ budget: this.budget, quota: this.parts, resume, parent: unit, within })
+    const marks = root.seen.filter((mark) => mark.unit === unit && isBelow(within.path, mark.path))
+    const window = new Window({ budget: this.budget, quota: this.parts, resume, parent: unit, within, marks })
     parts.windows = [...parts.windows, window]
     parts.before = parts.before.filter(({ path, step }) => step !== within.step || path !== within.path)
     this.partsOf(root).open += 1
@@ -306,9 +308,21 @@ export class Fate {
     this.grow(unit, weightOf(work))
   }
 
-  /** One descendant is the first of its key: others of that key are dropped once the unit has settled. */
-  mark(unit: Unit, seen: Seen): void {
-    unit.root.mark(seen)
+  /** One descendant is the first of its key: others of that key are dropped once the unit has settled, or a part of it. */
+  mark(unit: Unit, seen: SeenBy, isKept: boolean): void {
+    this.hasMarks = true
+    unit.root.mark({ ...seen, unit, kept: isKept })
+  }
+
+  /** Whether it was this descendant that an earlier run let pass for the key, and wrote parts of. */
+  isOwn({ parts }: Unit, { key, path, step }: SeenBy): boolean {
+    const isThis = (one: SeenBy) => one.key === key && one.path === path && one.step === step
+    return parts?.before.some(({ seen }) => seen?.some(isThis)) === true
+  }
+
+  /** The keys that are kept with the batch. */
+  marksIn({ units }: Batch): ReadonlyArray<Mark> {
+    return this.hasMarks ? [...new Set(units.flatMap(marksOf))].filter(({ kept }) => !kept) : []
   }
 
   /** One descendant went through the step that a succession is of. */
@@ -487,8 +501,10 @@ export class Fate {
   }
 
   /** The batch is durable (P13). */
-  settle({ units }: Batch, refused: ReadonlyArray<Refused> = []): void {
+  settle(batch: Batch, refused: ReadonlyArray<Refused> = []): void {
     const { budget, settled } = this
+    const { units } = batch
+    for (const mark of this.marksIn(batch)) mark.kept = true
     for (const unit of units) {
       unit.settle()
       budget.bytes -= unit.bytes
@@ -566,6 +582,22 @@ const nowhere: Home = { nameOf: (position) => position, isWhole: true, parent: u
 const advanceParts = (unit: Unit): void => {
   for (const { block } of unit.ranges) if (block.home.parent !== undefined) (block.home as Window).advance()
 }
+
+/** Of the unit, and of what its elements are parts of. */
+const marksOf = (unit: Unit): ReadonlyArray<Mark> => {
+  const marks = [...unit.seen]
+  for (const { block } of unit.ranges) {
+    for (let home: Home | undefined = block.home; home?.parent !== undefined;) {
+      const window = home as Window
+      marks.push(...window.marks)
+      home = window.parent!.block.home
+    }
+  }
+  return marks
+}
+
+/** Whether what has a path is a descendant of what has the other, or the same. */
+const isBelow = (path: string, above: string): boolean => path === above || path.startsWith(`${above}/`)
 
 const successionsOf = ({ turns }: Unit): Array<Succession<Unit>> => turns.map(({ succession }) => succession)
 

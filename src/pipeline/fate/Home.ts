@@ -1,5 +1,5 @@
 /** Where elements are: among those of a source, or inside of another element. */
-import type { Inside } from "../Journal.ts"
+import type { Inside, SeenBy } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 
 /** What is read as parts. */
@@ -17,6 +17,14 @@ export interface Home {
   readonly path: string | undefined
   /** Whether what is in it settles as a whole, as nothing is kept of what is inside of it. */
   readonly isWhole: boolean
+}
+
+/** The key of a descendant that a step let pass. */
+export interface Mark extends SeenBy {
+  /** The unit of which it is, whatever that was merged into since. */
+  readonly unit: unknown
+  /** Whether the journal has it. */
+  kept: boolean
 }
 
 /** What a unit is that has parts of its own: those settle, and are kept, by themselves. */

@@ -1,9 +1,9 @@
 /** What is settled together. */
 import type { Work } from "../context/Attempt.ts"
-import type { DeadLetter, Seen } from "../Journal.ts"
+import type { DeadLetter } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import type { Block, Range } from "./Block.ts"
-import { noParts, type Home, type Parts } from "./Home.ts"
+import { noParts, type Home, type Mark, type Parts } from "./Home.ts"
 import { later, type Turn } from "./Succession.ts"
 
 /**
@@ -44,7 +44,7 @@ export class Unit implements Range {
   filtered = 0
   skipped = 0
   /** The keys that it was the first to have. */
-  seen: ReadonlyArray<Seen> = nothing
+  seen: ReadonlyArray<Mark> = nothing
   /** Where it stands in the successions of steps with a state. */
   turns: ReadonlyArray<Turn<Unit>> = nothing
   /** It must not settle before what is complete already. */
@@ -156,8 +156,8 @@ export class Unit implements Range {
     this.filtered += work.tooDeep
   }
 
-  mark(seen: Seen): void {
-    this.seen = appended(this.seen, seen)
+  mark(mark: Mark): void {
+    this.seen = appended(this.seen, mark)
   }
 
   turn(turn: Turn<Unit>): void {
@@ -176,7 +176,7 @@ export class Unit implements Range {
     for (const letter of other.dead) this.bury(letter)
     for (const work of other.work) this.work = appended(this.work, work)
     for (const letter of other.letters) this.letters = appended(this.letters, letter)
-    for (const seen of other.seen) this.mark(seen)
+    for (const mark of other.seen) this.mark(mark)
     if (other.turns !== nothing) this.turns = later(this.turns, other.turns)
     this.inTurn ||= other.inTurn
     this.filtered += other.filtered

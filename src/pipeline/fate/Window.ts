@@ -1,11 +1,11 @@
 /** The elements of one source, or the parts of one element, between the watermark and the reader (P2). */
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Inside, Place } from "../Journal.ts"
+import type { Inside, Place, SeenBy } from "../Journal.ts"
 import type { Position } from "../Source.ts"
 import { type Arrivals, Block, settled, taken } from "./Block.ts"
 import type { Budget, Quota } from "./Budget.ts"
-import { type Home, noParts, type Parts } from "./Home.ts"
+import { type Home, type Mark, noParts, type Parts } from "./Home.ts"
 import { Queue } from "./Queue.ts"
 import type { Unit } from "./Unit.ts"
 
@@ -55,6 +55,7 @@ export interface WindowOptions {
   readonly isWhole?: boolean | undefined
   readonly parent?: Unit | undefined
   readonly within?: Within | undefined
+  readonly marks?: ReadonlyArray<Mark> | undefined
 }
 
 export class Window implements Home {
@@ -67,6 +68,8 @@ export class Window implements Home {
   readonly isWhole: boolean
   readonly parent: Unit | undefined
   readonly within: Within | undefined
+  /** The keys for which its element was let pass: they are kept with the first of its parts. */
+  readonly marks: ReadonlyArray<Mark>
   private read = 0
   private readonly name: string | undefined
   private readonly budget: Budget
@@ -81,13 +84,14 @@ export class Window implements Home {
   private readonly reachBefore: Option.Option<Position>
   private readonly insideBefore: Map<number, ReadonlyArray<Inside>>
 
-  constructor({ budget, isWhole = false, name, parent, quota, resume, within }: WindowOptions) {
+  constructor({ budget, isWhole = false, marks = [], name, parent, quota, resume, within }: WindowOptions) {
     this.name = name
     this.budget = budget
     this.quota = quota
     this.isWhole = isWhole
     this.parent = parent
     this.within = within
+    this.marks = marks
     this.watermark = resume.position
     this.settledBefore = new Set(resume.ahead)
     this.reachBefore = resume.reach
@@ -268,8 +272,11 @@ const insideOf = ({ before, windows }: Parts, { replays }: Block, index: number)
   return [
     ...(windows as ReadonlyArray<Window>).map((window): Open => {
       const { count, ...within } = window.within!
-      return { ...within, index, letter, count: count + window.passed, settled: window.after() }
+      const seen = window.marks.length === 0 ? {} : { seen: window.marks.map(seenBy) }
+      return { ...within, index, letter, count: count + window.passed, settled: window.after(), ...seen }
     }),
     ...before.map((one) => ({ ...one, index, letter }))
   ]
 }
+
+const seenBy = ({ key, path, step }: Mark): SeenBy => ({ step, key, path })

@@ -110,11 +110,12 @@ export class Unique implements Station {
 
   private pass(key: string, item: Item, isKnown: boolean): void {
     const { fate } = this.around
-    const { unit } = item
+    const { path, unit } = item
     const earlier = this.passed.get(key)
-    if (earlier === undefined && !isKnown) {
+    const seen = { step: this.step.name, key, path }
+    if (earlier === undefined && (!isKnown || fate.isOwn(unit, seen))) {
       this.passed.set(key, unit)
-      fate.mark(unit, { step: this.step.name, key })
+      fate.mark(unit, seen, isKnown)
       this.tallies[0].given += 1
       return this.next.accept(item)
     }
