@@ -362,7 +362,7 @@ describe("Postgres: interruption", () => {
   interrupted("a statement in a transaction", sleeps, (sql) =>
     sql.withTransaction(Effect.andThen(sql`INSERT INTO t VALUES (1)`, sql`SELECT pg_sleep(600)`))
   )
-  interrupted("a COPY", "query LIKE 'COPY%' AND state = 'active'", (sql) =>
+  interrupted("a COPY", "query LIKE '%COPY t FROM STDIN' AND state = 'active'", (sql) =>
     sql.withTransaction(copyIn({ sql }, "COPY t FROM STDIN", endless(0)))
   )
   interrupted("a COPY that is not asked for rows yet", sleeps, (sql) =>
