@@ -479,7 +479,10 @@ describe("Postgres: a transaction", () => {
 
   const isolationsOf = (sql: SqlClient) => {
     const isolation = sql.withTransaction(
-      Effect.map(sql<{ readonly is: string }>`SELECT current_setting('transaction_isolation') AS is`, ([row]) => row!.is)
+      Effect.map(
+        sql<{ readonly is: string }>`SELECT current_setting('transaction_isolation') AS is`,
+        ([row]) => row!.is
+      )
     )
     return Effect.all([
       isolation,
@@ -494,7 +497,9 @@ describe("Postgres: a transaction", () => {
         sql: "SELECT 1 AS n; SELECT 2 AS n",
         check: (rows: ReadonlyArray<unknown>) => {
           assert.deepEqual(rows, [{ n: 1 }, { n: 2 }])
-          return n === 2 ? undefined : new SqlError({ reason: new UnknownError({ cause: undefined, message: "not so" }) })
+          return n === 2
+            ? undefined
+            : new SqlError({ reason: new UnknownError({ cause: undefined, message: "not so" }) })
         }
       })
       const copied = (n: number) => copyIn({ sql }, "COPY t (n) FROM STDIN", [Buffer.from(`${n}\n`)], first(n))

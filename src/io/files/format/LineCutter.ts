@@ -20,12 +20,12 @@ export const newline = 10
 export const carriageReturn = 13
 
 /** Read at a time. */
-const blockSize = 1024 * 1024
+export const blockSize = 1024 * 1024
 /**
  * Converted at a time: between two of these pieces, others run and a cancel is seen. The text of one that is larger than 128 kB has memory
  * of its own, and to map that takes thirty times as long as to decode it.
  */
-const pieceSize = 64 * 1024
+export const pieceSize = 64 * 1024
 
 export class LineCutter<A> implements Cutter<A> {
   problem: Problem | undefined
