@@ -430,23 +430,21 @@ describe("Postgres: a transaction", () => {
   it.live("is begun with its first statement, also where that fails or is a script or a COPY", () =>
     Effect.gen(function* () {
       const { sql, url } = yield* opened
-      const first = {
-        statement: wrong(sql),
-        script: Effect.ignore(sql`SELECT 1 / 0`.unprepared),
-        copy: Effect.ignore(copyIn({ sql }, "COPY t FROM STDIN", [Buffer.from("x\n")]))
-      }
-      for (const fails of Object.values(first)) {
+      for (const fails of [
+        wrong(sql),
+        Effect.ignore(sql`SELECT 1 / 0`.unprepared),
+        Effect.ignore(copyIn({ sql }, "COPY t FROM STDIN", [Buffer.from("x\n")]))
+      ]) {
         const tried = Effect.flip(sql.withTransaction(Effect.andThen(fails, insert(sql, 1))))
         assert.include((yield* tried).message, "current transaction is aborted")
         assert.include((yield* Effect.flip(sql.withTransaction(fails))).message, "rolled all of it back")
       }
-      const rows = [Buffer.from("2\tx\n")]
-      const given = {
-        statement: insert(sql, 1),
-        script: sql`INSERT INTO t VALUES (1)`.unprepared,
-        copy: copyIn({ sql }, "COPY t FROM STDIN", rows)
-      }
-      for (const written of Object.values(given)) {
+      const given: ReadonlyArray<Effect.Effect<unknown, SqlError>> = [
+        insert(sql, 1),
+        sql`INSERT INTO t VALUES (1)`.unprepared,
+        copyIn({ sql }, "COPY t FROM STDIN", [Buffer.from("2\tx\n")])
+      ]
+      for (const written of given) {
         yield* Effect.flip(sql.withTransaction(Effect.andThen(written, Effect.fail("no"))))
       }
       assert.deepEqual(yield* there(url), [])
@@ -456,7 +454,7 @@ describe("Postgres: a transaction", () => {
   it.live("in another is undone alone, whatever of it was sent", () =>
     Effect.gen(function* () {
       const { sql, url } = yield* opened
-      const undone = (work: Effect.Effect<unknown, unknown>) =>
+      const undone = (work: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> =>
         Effect.flip(sql.withTransaction(Effect.andThen(work, Effect.fail("no"))))
       yield* sql.withTransaction(
         Effect.gen(function* () {
