@@ -1,8 +1,13 @@
 /** The client's side of `COPY … FROM STDIN`: chunks are pulled as the socket takes them. */
 import type { SqlError } from "effect/sql/SqlError"
-import type { First } from "../../io/db/CopyConnection.ts"
 import type { Exchange, Field, Wire } from "./Pg.ts"
 import * as Values from "./Values.ts"
+
+/** What runs before it in the same message, and what is wrong with what that gave. */
+export interface First {
+  readonly sql: string
+  readonly check: (rows: ReadonlyArray<unknown>) => SqlError | undefined
+}
 
 export class CopyIn implements Exchange {
   private readonly sql: string
