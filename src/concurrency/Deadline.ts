@@ -177,10 +177,10 @@ export interface Handle {
  * import * as Effect from "effect/Effect"
  * import { Deadline } from "skein"
  *
- * // Not more than 40 milliseconds without a sign of life.
- * const program = Deadline.open("40 millis", (deadline) =>
+ * // Not more than 5 seconds without a sign of life.
+ * const program = Deadline.open("5 seconds", (deadline) =>
  *   Effect.forEach([1, 2, 3], (chunk) =>
- *     Effect.sleep("20 millis").pipe(Effect.andThen(deadline.reschedule("40 millis")), Effect.as(chunk))
+ *     Effect.sleep("20 millis").pipe(Effect.andThen(deadline.reschedule("5 seconds")), Effect.as(chunk))
  *   )
  * )
  *
