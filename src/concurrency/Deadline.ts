@@ -3,12 +3,15 @@
  * everything inside of it: nested ones only ever shorten the time.
  */
 import type * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Active from "./base/ActiveDeadline.ts"
+import * as OfDeadline from "./base/DeadlineHandle.ts"
+import { millisOf } from "./base/Lasting.ts"
+import * as Time from "./base/Time.ts"
 import type { DeadlineExceeded } from "./DeadlineError.ts"
 
 export { DeadlineExceeded, DeadlineOver } from "./DeadlineError.ts"
@@ -59,7 +62,7 @@ export const within: {
     duration: Duration.Input,
     options?: Options
   ): Effect.Effect<A, E | DeadlineExceeded, R> => {
-    const millis = Duration.toMillis(duration)
+    const millis = millisOf(duration)
     return isFree(effect, millis)
       ? effect
       : Effect.withFiber((fiber) => Active.start(fiber, () => effect, millis, options?.name, exceeded))
@@ -105,9 +108,9 @@ export const at: {
     moment: number | DateTime.DateTime,
     options?: Options
   ): Effect.Effect<A, E | DeadlineExceeded, R> =>
-    Effect.clockWith((clock) => {
+    Effect.withFiber((fiber) => {
       const epoch = typeof moment === "number" ? moment : moment.epochMilliseconds
-      return within(effect, Duration.millis(epoch - clock.currentTimeMillisUnsafe()), options)
+      return within(effect, epoch - Time.of(fiber).currentTimeMillisUnsafe(), options)
     })
 )
 
@@ -147,7 +150,7 @@ export const moveOn: {
     duration: Duration.Input,
     options?: Options
   ): Effect.Effect<Option.Option<A>, E, R> => {
-    const millis = Duration.toMillis(duration)
+    const millis = millisOf(duration)
     const some = Effect.asSome(effect)
     return isFree(effect, millis)
       ? some
@@ -192,8 +195,10 @@ export const open = <A, E, R>(
   body: (deadline: Handle) => Effect.Effect<A, E, R>,
   options?: Options
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
-  const millis = Duration.toMillis(duration)
-  return Effect.withFiber((fiber) => Active.start(fiber, body, millis, options?.name, exceeded))
+  const millis = millisOf(duration)
+  return Effect.withFiber((fiber) =>
+    Active.start(fiber, (active) => body(new OfDeadline.DeadlineHandle(active)), millis, options?.name, exceeded)
+  )
 }
 
 /**
@@ -202,7 +207,7 @@ export const open = <A, E, R>(
  *
  * @example
  * ```ts
- * import * as Duration from "effect/Duration"
+ * import type * as Duration from "effect/Duration"
  * import * as Effect from "effect/Effect"
  * import * as Option from "effect/Option"
  * import { Deadline } from "skein"
@@ -214,7 +219,7 @@ export const open = <A, E, R>(
  * ```
  */
 export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = /* @__PURE__ */ Effect.withFiber((fiber) =>
-  Effect.succeed(Active.remaining(fiber))
+  Effect.succeed(OfDeadline.remaining(fiber))
 )
 
 /**

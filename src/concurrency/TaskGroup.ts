@@ -10,6 +10,7 @@ import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Deadline from "./Deadline.ts"
 import { CurrentGroup, type Failures, Group, type GroupOptions, type TaskGroup } from "./group/Group.ts"
+import { infoOf } from "./base/Entries.ts"
 import { annotate } from "./base/Reason.ts"
 import * as Rejection from "./base/Rejection.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
@@ -371,7 +372,7 @@ export const current = <E = never>(): Effect.Effect<Handle<E>, never, TaskGroup<
     const group = Context.getUnsafe(fiber.context, CurrentGroup)
     return Effect.succeed({
       name: group.name,
-      info: Effect.sync(() => group.info),
+      info: Effect.sync(() => infoOf([group])[0]!),
       spawn: <A, E1 extends E, R>(effect: Effect.Effect<A, E1, R>, options?: SpawnOptions) =>
         Effect.provideService(spawn(effect, options), CurrentGroup, group) as Effect.Effect<Task.Task<A>, never, R>,
       stop: (message?: string) => Effect.provideService(stop(message), CurrentGroup, group)

@@ -7,8 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import { annotate, type Reason, reasonOf } from "./Reason.ts"
+import { annotate, type Reason, reasonIn } from "./Reason.ts"
 
 export type Interrupt = (fiber: Fiber.Fiber<unknown, unknown>) => void
 
@@ -61,7 +60,7 @@ export const isRight = (way: Way): boolean => {
   const isInterrupted = (fiber: Fiber.Fiber<void>): boolean => {
     const exit = fiber.pollUnsafe()
     if (exit === undefined || Exit.isSuccess(exit) || exit.cause.reasons.length !== 1) return false
-    return Option.getOrUndefined(reasonOf(exit.cause)) === reason
+    return reasonIn(exit.cause.reasons) === reason
   }
   try {
     const waits = start(Effect.never)

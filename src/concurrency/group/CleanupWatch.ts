@@ -1,20 +1,21 @@
 /** S13, S22: watches how long the cancelled tasks of a group take to clean up; names the slow ones, or gives them up. */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
+import { millisOf } from "../base/Lasting.ts"
 import * as Log from "../base/Log.ts"
 import * as Orphans from "../base/Orphans.ts"
 import { span } from "../base/Span.ts"
 import type { Node } from "../base/TaskNode.ts"
+import type { Time } from "../base/Time.ts"
 
 /** What is watched. */
 export interface Watched {
   readonly name: string
-  readonly clock: Clock.Clock
+  readonly clock: Time
   /** The tasks that were cancelled and have not ended. */
   readonly stuck: () => ReadonlyArray<Node<unknown, unknown>>
   /** Stops waiting for a task; absent where the group waits for all of them, however long they take. */
@@ -32,7 +33,7 @@ export class CleanupWatch {
 
   constructor(group: Watched, patience: Duration.Input, context: Context.Context<never>) {
     this.group = group
-    this.patience = Duration.toMillis(patience)
+    this.patience = millisOf(patience)
     this.context = context
   }
 

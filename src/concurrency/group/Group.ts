@@ -4,14 +4,12 @@
  */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
-import * as Option from "effect/Option"
 import { Scheduler } from "effect/Scheduler"
 import { Ambient, reasonOfCode } from "../base/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
@@ -21,13 +19,14 @@ import { Held } from "../limiter/Held.ts"
 import { checkDuration, checkWhole } from "../base/Options.ts"
 import * as Foreign from "../base/Foreign.ts"
 import * as Log from "../base/Log.ts"
-import { type Reason, reasonOf } from "../base/Reason.ts"
-import { type Entered, type Entries, infoOf, type Listed } from "../base/Entries.ts"
+import { type Reason, reasonIn } from "../base/Reason.ts"
+import { type Entered, type Entries, type Listed } from "../base/Entries.ts"
 import { type GroupInfo, type Kind, Registry } from "../Registry.ts"
 import { Roster } from "./Roster.ts"
 import * as Stack from "../base/Stack.ts"
 import { ProgramStop, StopSignal } from "../base/Stop.ts"
 import { cancellation, CurrentTask, Node, type Owner } from "../base/TaskNode.ts"
+import * as Time from "../base/Time.ts"
 import { Turns } from "./Turns.ts"
 import type { Unhandled } from "./Unhandled.ts"
 import { GroupCancelled } from "../TaskGroupError.ts"
@@ -77,7 +76,7 @@ export class Group<A, E> implements Owner, Listed {
   /** Of whoever opened it; not that fiber itself, which would keep what it ended with for as long as a handle is kept. */
   readonly context: Context.Context<never>
   private readonly options: GroupOptions
-  readonly clock: Clock.Clock
+  readonly clock: Time.Time
   private readonly deadline: Ambient
   private readonly siblings: Set<Listed>
   private readonly turns: Turns | undefined
@@ -102,7 +101,7 @@ export class Group<A, E> implements Owner, Listed {
     const outer = parent.getRef(CurrentTask)
     this.context = parent.context
     this.options = options
-    this.clock = parent.getRef(Clock.Clock)
+    this.clock = Time.of(parent)
     this.entries = parent.getRef(Registry)["~skein/Registry"]
     this.stopping = new StopSignal(outer?.stopping ?? parent.getRef(ProgramStop))
     this.deadline = parent.getRef(Ambient)
@@ -124,10 +123,6 @@ export class Group<A, E> implements Owner, Listed {
   each(f: (task: Entered) => void): void {
     f(this.body)
     this.tasks.forEach(f)
-  }
-
-  get info(): GroupInfo {
-    return infoOf([this])[0]!
   }
 
   /** S1: completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
@@ -152,7 +147,7 @@ export class Group<A, E> implements Owner, Listed {
     this.cancelledFromOutside = true
     const message = `group "${this.name}" was cancelled from outside`
     // Effect's own concurrency cancels its fibers without handing on why.
-    const known = Option.getOrUndefined(reasonOf(cause)) ?? reasonOfCode(this.deadline, this.body.spawner)
+    const known = reasonIn(cause.reasons) ?? reasonOfCode(this.deadline, this.body.spawner)
     this.cancel(known ?? { kind: "parent", by: "outside", message })
     return Wait.callback<void>("the tasks of its group", (resume) => {
       if (this.state === "closed") return resume(Effect.void)
@@ -309,7 +304,7 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   private get outside(): Context.Context<never> {
-    return Context.omit(CurrentTask)(this.context) as Context.Context<never>
+    return Context.add(this.context, CurrentTask, undefined)
   }
 
   /** Cancels everything; that alone is not a failure of the group. */
