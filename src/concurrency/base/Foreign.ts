@@ -44,12 +44,22 @@ export const messageOf = (value: unknown): string => {
 }
 
 /** A value in one phrase: an error by name and message. */
-export const describe = (value: unknown): string => {
-  const message = messageOf(value)
-  if (!isError(value)) return message
-  const name = nameOf(value) ?? "Error"
-  if (message === "") return name
+export const describe = (value: unknown): string => (isError(value) ? named(value) : messageOf(value))
+
+/** An error by name and message. */
+export const named = (error: object): string => {
+  const name = nameOf(error) ?? "Error"
+  const message = get(error, "message")
+  if (typeof message !== "string" || message === "") return name
   return name === "Error" ? message : `${name}: ${message}`
+}
+
+/** A value in fewer words than `describe` has, without all that it takes: what is no error by the names of its fields alone. */
+export const brief = (value: unknown): string => {
+  if (isError(value)) return named(value)
+  if (typeof value === "string") return value
+  if (typeof value !== "object" || value === null) return attempt(() => String(value), "a function")
+  return attempt(() => `{ ${Object.keys(value).join(", ")} }`, "a value that cannot be shown")
 }
 
 /** A value and its causes, the outermost first: each once, and no more than `most`, as an endless chain grows by being looked at. */

@@ -54,7 +54,7 @@ export const isRight = (way: Way): boolean => {
   const interrupt = way(reason)
   const steps: Array<string> = []
   const step = (name: string) => Effect.sync(() => void steps.push(name))
-  const start = (effect: Effect.Effect<void>) => Effect.runFork(Effect.ensuring(effect, step("ended")))
+  const start = (effect: Effect.Effect<void>) => Effect.runFork(Effect.onExitPrimitive(effect, () => step("ended")))
   const itself = Effect.withFiber((fiber) => Effect.sync(() => interrupt(fiber)))
   const shielded = Effect.uninterruptible(Effect.andThen(itself, step("shielded")))
   const isInterrupted = (fiber: Fiber.Fiber<void>): boolean => {

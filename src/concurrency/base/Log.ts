@@ -26,7 +26,7 @@ export const error = (message: string): Effect.Effect<void> => line("Error", mes
 
 /** S27: that something of the program has thrown where nothing can fail. */
 export const thrown = (message: string, error: unknown): Effect.Effect<void> => {
-  const words = () => Foreign.describe(error)
+  const words = () => Foreign.brief(error)
   const stack = Foreign.get(error, "stack")
   return line("Error", message, {
     cause: Cause.die(error),

@@ -3,6 +3,7 @@
  * neither over a limit nor under it, so that retries would never end and bodies have no bound.
  */
 import type * as Duration from "effect/Duration"
+import { format } from "effect/Formatter"
 import * as Foreign from "./Foreign.ts"
 import { millisOf } from "./Lasting.ts"
 
@@ -42,4 +43,4 @@ export const checkDuration = (option: string, value: Duration.Input | undefined)
 }
 
 /** Types are checked by the compiler, which a program in JavaScript does not have. */
-const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : Foreign.describe(value))
+const shown = (value: unknown): string => format(value)

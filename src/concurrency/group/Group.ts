@@ -29,7 +29,6 @@ import { cancellation, CurrentTask, Node, type Owner } from "../base/TaskNode.ts
 import * as Time from "../base/Time.ts"
 import { Turns } from "./Turns.ts"
 import type { Unhandled } from "./Unhandled.ts"
-import { GroupCancelled } from "../TaskGroupError.ts"
 import { TaskCancelled, TaskFailed } from "../TaskError.ts"
 import * as Wait from "../base/Wait.ts"
 
@@ -95,7 +94,8 @@ export class Group<A, E> implements Owner, Listed {
   private orphans: Set<Node<any, any>> | undefined
   private end: (() => void) | undefined
   private cancelledFromOutside = false
-  private cancelledByRequest: Reason | undefined
+  /** What it fails with where it was asked to end early. */
+  private requested: object | undefined
 
   constructor(parent: Fiber.Fiber<unknown, unknown>, options: GroupOptions) {
     const outer = parent.getRef(CurrentTask)
@@ -174,9 +174,8 @@ export class Group<A, E> implements Owner, Listed {
     // A cancellation from outside is pending in the parent and fires when this region ends, so no value is ever seen:
     // adding the cancellation of the body would make it two.
     if (this.cancelledFromOutside) return Exit.succeed(undefined as A)
-    if (this.cancelledByRequest !== undefined) {
-      const cancelled = new GroupCancelled({ group: this.name, reason: this.cancelledByRequest.message })
-      ledger.add(this.body, Cause.fail(cancelled), () => false)
+    if (this.requested !== undefined) {
+      ledger.add(this.body, Cause.fail(this.requested), () => false)
       // `TaskGroup.cancel` put it into E.
       return Exit.failCause(ledger.cause() as Cause.Cause<E>)
     }
@@ -211,14 +210,10 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   /** S24: ends the group early; what it was asked for once, it is not asked for again. */
-  request(by: string, message: string): void {
+  request(reason: Reason, failure: object): void {
     if (!this.isOpen) return
-    this.cancelledByRequest = { kind: "explicit", by, message }
-    this.cancel(this.cancelledByRequest)
-  }
-
-  requestStop(by: string, message: string): void {
-    this.stopping.request({ kind: "explicit", by, message })
+    this.requested = failure
+    this.cancel(reason)
   }
 
   whenSwept(f: () => void): void {
@@ -366,20 +361,12 @@ export class Group<A, E> implements Owner, Listed {
 
   watchCleanup(): void {
     if (this.state === "closed" || (this.watch === undefined && this.stuck().length === 0)) return
-    this.watch ??= new CleanupWatch(
-      {
-        name: this.name,
-        clock: this.clock,
-        stuck: () => this.stuck(),
-        abandon: this.options.abandon === true ? (task) => this.abandon(task) : undefined
-      },
-      this.options.cleanup ?? "10 seconds",
-      this.outside
-    )
+    const { abandon, cleanup } = this.options
+    this.watch ??= new CleanupWatch(this, cleanup ?? "10 seconds", abandon === true, this.outside)
     this.watch.start()
   }
 
-  private stuck(): ReadonlyArray<Node<any, any>> {
+  stuck(): ReadonlyArray<Node<any, any>> {
     const stuck: Array<Node<any, any>> =
       this.body.cancelled !== undefined && this.bodyExit === undefined ? [this.body] : []
     this.tasks.forEach((task) => {
@@ -389,7 +376,7 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   /** Goes on as if the task had ended; nobody hears of it when it does. */
-  private abandon(task: Node<any, any>): void {
+  abandon(task: Node<any, any>): void {
     this.orphans ??= new Set()
     this.orphans.add(task)
     this.live[task.kind] -= 1
