@@ -66,7 +66,10 @@ export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions, cons
     const opened = Effect.withFiber((parent) => {
       const group = new Group<A, E | Failures<R>>(parent, options)
       return Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.exit(restore(group.run(body))), () => group.outcome())
+        Effect.flatMap(
+          Effect.catchCause(restore(group.run(body)), () => Effect.void),
+          () => group.outcome()
+        )
       )
     })
     return options.within === undefined ? opened : Deadline.within(opened, options.within, { name: options.name })

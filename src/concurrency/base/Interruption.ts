@@ -56,7 +56,7 @@ export const isRight = (way: Way): boolean => {
   const step = (name: string) => Effect.sync(() => void steps.push(name))
   const start = (effect: Effect.Effect<void>) => Effect.runFork(Effect.onExitPrimitive(effect, () => step("ended")))
   const itself = Effect.withFiber((fiber) => Effect.sync(() => interrupt(fiber)))
-  const shielded = Effect.uninterruptible(Effect.andThen(itself, step("shielded")))
+  const shielded = Effect.uninterruptibleMask(() => Effect.andThen(itself, step("shielded")))
   const isInterrupted = (fiber: Fiber.Fiber<void>): boolean => {
     const exit = fiber.pollUnsafe()
     if (exit === undefined || Exit.isSuccess(exit) || exit.cause.reasons.length !== 1) return false

@@ -12,9 +12,19 @@ export const millisOf = (input: Duration.Input): number => {
   return rounded(millis)
 }
 
-/** A duration of so many milliseconds, which are finite: for clocks, which take nothing else. */
-export const lasting = (millis: number): Duration.Duration =>
-  new Lasting(rounded(millis)) as unknown as Duration.Duration
+/** A duration of so many milliseconds, which are finite: for clocks, which take nothing else. It is one to the functions of `Duration`. */
+export const lasting = (given: number): Duration.Duration => {
+  const millis = rounded(given)
+  const duration = {
+    [typeId]: typeId,
+    value: { _tag: "Millis", millis },
+    toString: () => `${millis} millis`,
+    pipe() {
+      return pipeArguments(this, arguments)
+    }
+  }
+  return duration as unknown as Duration.Duration
+}
 
 /** NaN is zero, as for Effect. */
 const rounded = (millis: number): number =>
@@ -62,24 +72,3 @@ const measured = (input: Duration.Input): number | undefined => {
 }
 
 const typeId = "~effect/Duration"
-
-/** A `Duration` to its functions, which is what clocks use. */
-class Lasting {
-  readonly value: Duration.DurationValue
-
-  constructor(millis: number) {
-    this.value = { _tag: "Millis", millis }
-  }
-
-  get [typeId](): string {
-    return typeId
-  }
-
-  toString(): string {
-    return `${measured(this as unknown as Duration.Duration)} millis`
-  }
-
-  pipe(): unknown {
-    return pipeArguments(this, arguments)
-  }
-}

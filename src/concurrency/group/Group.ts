@@ -380,7 +380,7 @@ export class Group<A, E> implements Owner, Listed {
     this.orphans ??= new Set()
     this.orphans.add(task)
     this.live[task.kind] -= 1
-    if (task === this.body) this.bodyEnded(Exit.interrupt())
+    if (task === this.body) this.bodyEnded(Exit.failCause(Cause.interrupt()))
     else this.tasks.remove(task)
     this.advance()
   }

@@ -54,12 +54,12 @@ export const restarting = <A, E, R>(
         const now = Alarm.now(clock)
         return isOverBudget(now)
           ? last
-          : Effect.flatMap(Effect.exit(step(epoch + now, Cause.squash(cause))), (next) =>
-              next._tag === "Failure"
-                ? last
-                : Effect.flatMap(pause(fiber, clock, next.value[1], group), () =>
-                    group.state === "open" ? attempt : last
-                  )
+          : Effect.flatMap(
+              Effect.catchCause(step(epoch + now, Cause.squash(cause)), () => Effect.succeed(undefined)),
+              (next) =>
+                next === undefined
+                  ? last
+                  : Effect.flatMap(pause(fiber, clock, next[1], group), () => (group.state === "open" ? attempt : last))
             )
       })
       return attempt
