@@ -61,12 +61,7 @@ export const within: {
     effect: Effect.Effect<A, E, R>,
     duration: Duration.Input,
     options?: Options
-  ): Effect.Effect<A, E | DeadlineExceeded, R> => {
-    const millis = millisOf(duration)
-    return isFree(effect, millis)
-      ? effect
-      : Effect.withFiber((fiber) => Active.start(fiber, () => effect, millis, options?.name, exceeded))
-  }
+  ): Effect.Effect<A, E | DeadlineExceeded, R> => Active.within(effect, millisOf(duration), options?.name)
 )
 
 /**
@@ -152,7 +147,7 @@ export const moveOn: {
   ): Effect.Effect<Option.Option<A>, E, R> => {
     const millis = millisOf(duration)
     const some = Effect.asSome(effect)
-    return isFree(effect, millis)
+    return Active.isFree(effect, millis)
       ? some
       : Effect.withFiber((fiber) => Active.start(fiber, () => some, millis, options?.name, none))
   }
@@ -197,7 +192,7 @@ export const open = <A, E, R>(
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const millis = millisOf(duration)
   return Effect.withFiber((fiber) =>
-    Active.start(fiber, (active) => body(new OfDeadline.DeadlineHandle(active)), millis, options?.name, exceeded)
+    Active.start(fiber, (active) => body(new OfDeadline.DeadlineHandle(active)), millis, options?.name, Active.exceeded)
   )
 }
 
@@ -240,11 +235,5 @@ export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = /* @__
  */
 export const unbounded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Active.Ambient, undefined)
-
-/** Whether it takes no watching: nothing to wait for, or nothing that ends the wait. */
-const isFree = (effect: Effect.Effect<unknown, unknown, unknown>, millis: number): boolean =>
-  millis === Infinity || (millis > 0 && Exit.isExit(effect))
-
-const exceeded = (deadline: Active.Active): Exit.Exit<never, DeadlineExceeded> => Exit.fail(deadline.error())
 
 const none = (): Exit.Exit<Option.Option<never>> => Exit.succeed(Option.none())

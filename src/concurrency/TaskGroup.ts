@@ -9,9 +9,11 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Deadline from "./Deadline.ts"
+import type * as Deadline from "./Deadline.ts"
 import { CurrentGroup, type Failures, Group, type GroupOptions, type TaskGroup } from "./group/Group.ts"
+import * as Active from "./base/ActiveDeadline.ts"
 import { infoOf } from "./base/Entries.ts"
+import { millisOf } from "./base/Lasting.ts"
 import { annotate, type Reason } from "./base/Reason.ts"
 import * as Rejection from "./base/Rejection.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
@@ -72,7 +74,7 @@ export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions, cons
         )
       )
     })
-    return options.within === undefined ? opened : Deadline.within(opened, options.within, { name: options.name })
+    return options.within === undefined ? opened : Active.within(opened, millisOf(options.within), options.name)
   }
 )
 

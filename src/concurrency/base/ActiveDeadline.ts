@@ -40,10 +40,7 @@ export const start = <A, E, R, A2, E2>(
   if (first !== undefined && first.at <= Alarm.now(clock)) {
     // A busy program reaches this before the timer does. Where that deadline cancels this fiber, nothing is started.
     first.expire()
-    return Effect.andThen(
-      Effect.yieldNow,
-      Effect.suspend(() => start(parent, body, millis, name, ended))
-    )
+    return Effect.flatMap(Effect.yieldNow, () => start(parent, body, millis, name, ended))
   }
   const deadline = new Active(parent, clock, outer, millis, name)
   if (millis <= 0) return ended(deadline)
@@ -60,6 +57,20 @@ export const start = <A, E, R, A2, E2>(
     (exit) => (Exit.isFailure(exit) ? deadline.abandon(exit.cause) : undefined)
   )
 }
+
+/** The effect with a deadline that it fails with. */
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  millis: number,
+  name: string | undefined
+): Effect.Effect<A, E | DeadlineExceeded, R> =>
+  isFree(effect, millis) ? effect : Effect.withFiber((fiber) => start(fiber, () => effect, millis, name, exceeded))
+
+/** Whether it takes no watching: nothing to wait for, or nothing that ends the wait. */
+export const isFree = (effect: Effect.Effect<unknown, unknown, unknown>, millis: number): boolean =>
+  millis === Infinity || (millis > 0 && Exit.isExit(effect))
+
+export const exceeded = (deadline: Active): Exit.Exit<never, DeadlineExceeded> => Exit.fail(deadline.error())
 
 /** S15: a deadline from the start of its body to the end. */
 export class Active extends Alarm.Appointment {

@@ -35,15 +35,11 @@ export abstract class Appointment {
 export const appointment = (ring: () => void): Appointment => new Calling(ring)
 
 class Calling extends Appointment {
-  private readonly f: () => void
+  override readonly ring: () => void
 
-  constructor(f: () => void) {
+  constructor(ring: () => void) {
     super()
-    this.f = f
-  }
-
-  override ring(): void {
-    this.f()
+    this.ring = ring
   }
 }
 

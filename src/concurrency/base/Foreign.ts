@@ -55,12 +55,13 @@ export const named = (error: object): string => {
 }
 
 /** A value in fewer words than `describe` has, without all that it takes: what is no error by the names of its fields alone. */
-export const brief = (value: unknown): string => {
-  if (isError(value)) return named(value)
-  if (typeof value === "string") return value
-  if (typeof value !== "object" || value === null) return attempt(() => String(value), "a function")
-  return attempt(() => `{ ${Object.keys(value).join(", ")} }`, "a value that cannot be shown")
-}
+export const brief = (value: unknown): string =>
+  isError(value)
+    ? named(value)
+    : attempt(
+        () => (value === Object(value) ? `{ ${Object.keys(value as object).join(", ")} }` : String(value)),
+        "a value that cannot be shown"
+      )
 
 /** A value and its causes, the outermost first: each once, and no more than `most`, as an endless chain grows by being looked at. */
 export function* chain(value: unknown, most = 1000): Generator<unknown, void> {

@@ -59,8 +59,7 @@ export const isRight = (way: Way): boolean => {
   const shielded = Effect.uninterruptibleMask(() => Effect.andThen(itself, step("shielded")))
   const isInterrupted = (fiber: Fiber.Fiber<void>): boolean => {
     const exit = fiber.pollUnsafe()
-    if (exit === undefined || Exit.isSuccess(exit) || exit.cause.reasons.length !== 1) return false
-    return reasonIn(exit.cause.reasons) === reason
+    return exit?._tag === "Failure" && exit.cause.reasons.length === 1 && reasonIn(exit.cause.reasons) === reason
   }
   try {
     const waits = start(Effect.never)

@@ -61,9 +61,8 @@ const measured = (input: Duration.Input): number | undefined => {
     return value._tag === "Nanos" ? Number(value.nanos) / nanos : value._tag === "Infinity" ? Infinity : -Infinity
   }
   if (Array.isArray(input)) {
-    const [seconds, rest] = input as ReadonlyArray<unknown>
-    const isTime = input.length === 2 && typeof seconds === "number" && typeof rest === "number"
-    return isTime ? seconds * 1000 + rest / nanos : undefined
+    const isTime = input.length === 2 && input.every((part) => typeof part === "number")
+    return isTime ? input[0] * 1000 + input[1] / nanos : undefined
   }
   return units.reduce((sum, [name, size]) => {
     const many = (input as Record<string, number | undefined>)[size < 1000 ? `${name}seconds` : `${name}s`]

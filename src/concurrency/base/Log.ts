@@ -82,7 +82,10 @@ const byDefault = ({ date, fiber, logLevel, message }: Options<string>, pretty: 
   console[toStderr ? "error" : "log"](...parts)
   const { span } = fiber.cache
   if (span === undefined || span._tag === "ExternalSpan" || span.status._tag === "Ended") return
-  span.event(message, Time.of(fiber).currentTimeNanosUnsafe(), {
+  // That of the process is no finer than a millisecond.
+  const at = Time.of(fiber).currentTimeNanosUnsafe()
+  const { startTime } = span.status
+  span.event(message, at < startTime ? startTime : at, {
     ...annotations,
     "effect.fiberId": fiber.id,
     "effect.logLevel": level,
