@@ -69,7 +69,7 @@ export class Node<A, E> {
   readonly spawner: Node<any, any> | undefined
   readonly kind: Kind
   readonly startedAt: number
-  private readonly givenName: string | undefined
+  private readonly givenName: string | number | undefined
   /** Whether the holder of the handle, and not the group, owns the failure. */
   supervised: boolean
   /** Whether anyone took notice of how the task ended, or will. */
@@ -87,7 +87,7 @@ export class Node<A, E> {
     owner: Owner,
     spawner: Node<any, any> | undefined,
     kind: Kind,
-    name: string | undefined,
+    name: string | number | undefined,
     supervised: boolean
   ) {
     this.id = ++owner.entries.tasks
@@ -104,7 +104,8 @@ export class Node<A, E> {
   }
 
   get name(): string {
-    return this.givenName ?? (this.kind === "body" ? `group-${this.id}` : `task-${this.id}`)
+    const { givenName, id, kind } = this
+    return givenName === undefined ? (kind === "body" ? `group-${id}` : `task-${id}`) : String(givenName)
   }
 
   get parent(): Option.Option<Node<unknown, unknown>> {
