@@ -27,6 +27,8 @@ interface Inside {
   _interruptedCause: Cause.Cause<never> | undefined
   _deferredInterrupt: boolean
   readonly evaluate: (exit: Exit.Exit<never>) => void
+  readonly _observers: ReadonlyArray<unknown> | undefined
+  readonly _children: ReadonlySet<unknown> | undefined
 }
 
 /** As `interruptUnsafe` does it, but for the cause, and what a fiber that only waits goes on with: these they have in common. */
@@ -72,3 +74,17 @@ export const isRight = (way: Way): boolean => {
 }
 
 export const interrupting: Way = /* @__PURE__ */ isRight(together) ? together : apart
+
+/**
+ * Whether nothing hangs on the end of this fiber but one observer: no other observer, no child, no interruption that it is behind
+ * with. Says no where a version of Effect keeps that elsewhere.
+ */
+export const isAlone = (fiber: Fiber.Fiber<unknown, unknown>): boolean => {
+  const { _children, _interruptedCause, _observers } = fiber as unknown as Inside
+  return (
+    _observers?.length === 1 &&
+    (_children === undefined ? "_children" in fiber : _children.size === 0) &&
+    _interruptedCause === undefined &&
+    "_interruptedCause" in fiber
+  )
+}

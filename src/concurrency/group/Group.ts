@@ -58,14 +58,17 @@ export interface GroupOptions {
 }
 
 export interface Launch {
-  readonly name: string | undefined
+  /** A number is put into words when it is asked for. */
+  readonly name: string | number | undefined
   readonly kind: Kind
   readonly supervised: boolean
   /** Whether somebody takes notice of how it ends, whenever that is. */
   readonly observed?: boolean
-  /** Called when the task has ended, before the group takes its next step. */
+  /** Called when the fiber of the task has ended; it tells the group, by `ended`. Default: that alone. */
   readonly onEnd?: ((task: Node<any, any>, exit: Exit.Exit<any, any>) => void) | undefined
 }
+
+type Spawner = Pick<Fiber.Fiber<unknown, unknown>, "context">
 
 export class Group<A, E> implements Owner, Listed {
   readonly name: string
@@ -184,18 +187,39 @@ export class Group<A, E> implements Owner, Listed {
 
   /** S10: call only while the group is open. */
   start<A, E>(
-    { context }: Pick<Fiber.Fiber<unknown, unknown>, "context">,
+    spawner: Spawner,
     effect: Effect.Effect<A, E>,
     { kind, name, observed = false, onEnd, supervised }: Launch
+  ): Node<A, E> {
+    const task = this.enter<A, E>(spawner, kind, name, supervised, observed)
+    const limited = kind === "task" && this.turns !== undefined ? this.turns.take(task, effect) : effect
+    this.launch(task, limited, this.spawning.given, onEnd)
+    if (kind === "daemon" && this.windingDown) task.interrupt(cancellation(this.shutdown(), this.clock))
+    return task
+  }
+
+  /** As `start`, of a task whose failure is seen, and which goes on in the fiber of another one that has ended. */
+  follow<A, E>(spawner: Spawner, fiber: Fiber.Fiber<A, E>, name: string | number): Node<A, E> {
+    const task = this.enter<A, E>(spawner, "task", name, true, true)
+    this.live.task += 1
+    fiber.setContext(Context.add(this.spawning.given, CurrentTask, task))
+    task.fiber = fiber
+    task.tell("started")
+    return task
+  }
+
+  private enter<A, E>(
+    { context }: Spawner,
+    kind: Kind,
+    name: string | number | undefined,
+    supervised: boolean,
+    observed: boolean
   ): Node<A, E> {
     if (context !== this.spawning.context) this.spawning = this.spawningFrom(context)
     const task = new Node<A, E>(this, this.spawning.task, kind, name, supervised)
     task.observed = observed
     this.tasks.add(task)
     task.tell("spawned")
-    const limited = kind === "task" && this.turns !== undefined ? this.turns.take(task, effect) : effect
-    this.launch(task, limited, this.spawning.given, onEnd)
-    if (kind === "daemon" && this.windingDown) task.interrupt(cancellation(this.shutdown(), this.clock))
     return task
   }
 
@@ -417,10 +441,7 @@ const ender =
   (exit: Exit.Exit<any, any>): void =>
     (task.owner as Group<any, any>).ended(task, exit)
 
-/** One observer for both: a fiber has room for one, and a second takes as much as the task. */
 const enderWith =
   (task: Node<any, any>, onEnd: NonNullable<Launch["onEnd"]>) =>
-  (exit: Exit.Exit<any, any>): void => {
+  (exit: Exit.Exit<any, any>): void =>
     onEnd(task, exit)
-    ;(task.owner as Group<any, any>).ended(task, exit)
-  }
