@@ -53,6 +53,11 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     this.receiver = receiver
   }
 
+  /** Whether nobody wants its answer any more: then it is not begun. */
+  get isGivenUp(): boolean {
+    return this.aborted
+  }
+
   onRequestStart(controller: Undici.Dispatcher.DispatchController): void {
     this.controller = controller
     if (this.aborted) controller.abort(interrupted)
