@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -189,17 +190,43 @@ describe("Http: connections", () => {
     )
   )
 
-  it.effect("are made again where the other side has closed them meanwhile", () =>
+  it.effect("are not lost to requests that nobody waits for any more", () =>
     withHttp(
       Effect.gen(function* () {
-        const sockets = new Set<Socket>()
+        const answer = yield* Deferred.make<void>()
+        const server = yield* serve((_, response) => {
+          void Effect.runPromise(Deferred.await(answer)).then(() => response.end("ok"))
+        })
+        const get = Effect.flatMap(HttpClient.get(server.url), (response) => response.text)
+        const [first, second, third] = yield* Effect.all([get, get, get].map((each) => Effect.forkChild(each)))
+        yield* turn
+        yield* Fiber.interrupt(second!)
+        yield* Deferred.succeed(answer, undefined)
+        assert.strictEqual(yield* Fiber.join(first!), "ok")
+        assert.strictEqual(yield* Fiber.join(third!), "ok")
+        assert.strictEqual(server.connections(), 1)
+      }),
+      { connections: 1 }
+    )
+  )
+
+  it.effect("are made again where the other side has closed them all", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const sockets: Array<Socket> = []
         const server = yield* serve(({ socket }, response) => {
-          sockets.add(socket)
+          sockets.push(socket)
           response.end("ok")
         })
         const get = Effect.flatMap(HttpClient.get(server.url), (response) => response.text)
         for (let round = 1; round <= 3; round++) {
           assert.deepEqual(yield* Effect.all([get, get], { concurrency: 2 }), ["ok", "ok"])
+          assert.strictEqual(server.connections(), 2 * round)
+          // The one that was used last: the other one is still there.
+          yield* get
+          sockets.at(-1)!.destroy()
+          for (let turns = 0; turns < 50; turns++) yield* turn
+          yield* get
           assert.strictEqual(server.connections(), 2 * round)
           sockets.forEach((socket) => socket.destroy())
           for (let turns = 0; turns < 50; turns++) yield* turn
