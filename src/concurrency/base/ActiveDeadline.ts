@@ -95,7 +95,8 @@ export class Active extends Alarm.Appointment {
     clock: Clock.Clock,
     outer: Ambient,
     millis: number,
-    name: string | undefined
+    name: string | undefined,
+    since: number = Alarm.now(clock)
   ) {
     super()
     this.parent = parent
@@ -104,8 +105,8 @@ export class Active extends Alarm.Appointment {
     this.outer = outer
     this.name = name
     this.millis = millis
-    this.since = Alarm.now(clock)
-    this.at = this.since + millis
+    this.since = since
+    this.at = since + millis
   }
 
   get remaining(): Effect.Effect<Option.Option<Duration.Duration>> {
