@@ -97,7 +97,8 @@ export class Active extends Alarm.Appointment {
     clock: Time.Time,
     outer: Ambient,
     millis: number,
-    name: string | undefined
+    name: string | undefined,
+    since: number = Alarm.now(clock)
   ) {
     super()
     this.parent = parent
@@ -106,8 +107,8 @@ export class Active extends Alarm.Appointment {
     this.outer = outer
     this.name = name
     this.millis = millis
-    this.since = Alarm.now(clock)
-    this.at = this.since + millis
+    this.since = since
+    this.at = since + millis
   }
 
   /** Passes in so many milliseconds instead; tells whether it has not passed by that. */
