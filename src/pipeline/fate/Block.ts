@@ -76,7 +76,9 @@ export class Block {
     this.n = count
     this.values = values.slice(offset, offset + count)
     this.states = new Uint8Array(count)
-    this.bytes = Array.prototype.slice.call(bytes, offset, offset + count)
+    this.bytes = Array.isArray(bytes)
+      ? bytes.slice(offset, offset + count)
+      : Array.from({ length: count }, (_, i) => bytes[offset + i]!)
     this.replays = replays
     this.offset = offset
     this.read = bytes

@@ -2,7 +2,7 @@
  * Neighbouring steps that need nothing of an element but its value: they take ranges of blocks, and hands that go from one element to
  * the next. A plain value costs no more than a loop, and a promise no fiber.
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { Attempt } from "../context/Attempt.ts"
 import { Meter } from "../context/Meter.ts"
@@ -11,7 +11,6 @@ import { type Block, failed, filtered, gone as out } from "../fate/Block.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Queue } from "../fate/Queue.ts"
-import { explained } from "../RunError.ts"
 import type { Each, Range } from "../Step.ts"
 import { Hand } from "./Hand.ts"
 import { Handover, type Stretch } from "./Handover.ts"
@@ -20,12 +19,9 @@ import { Leaving } from "./Order.ts"
 import { mostOf, Places } from "./Places.ts"
 import { broken, isEffect, isOwn, isPromise, promised } from "./Promised.ts"
 import type { Room } from "./Room.ts"
-import { isAnyFailure, type Surroundings } from "./Stage.ts"
 import type { Station } from "./Station.ts"
+import { type Call, caught, explainedBy, gone, type Surroundings, type Work } from "./Surroundings.ts"
 import { weigh } from "./Weigh.ts"
-
-type Work = Effect.Effect<void, unknown, unknown>
-type Call = Effect.Effect<unknown, unknown, unknown>
 
 /** How many elements a hand takes in one go before it lets others run. */
 const burst = 128
@@ -395,7 +391,7 @@ export class Belt implements Station {
     const { places } = this
     const step = this.steps[index]!
     const watched = places.learns ? places.watch(effect, step, () => this.working >= places.limit) : effect
-    hand.leave(step, index, step.onError === "fail" ? watched : this.caught(watched, step, hand))
+    hand.leave(step, index, this.caught(watched, step, hand))
   }
 
   private fulfilled(hand: Hand, value: unknown): void {
@@ -423,15 +419,11 @@ export class Belt implements Station {
 
   /** Gives `gone` where the policy of the step has dealt with its failure. */
   private caught(effect: Call, step: Each, hand: Hand): Call {
-    const { onError } = step
-    const takes = typeof onError === "object" && onError.defects === true ? isAnyFailure : Cause.isFailReason
-    return Effect.catchCause(effect, (cause) => {
-      const failure = cause.reasons.find(takes)
-      if (failure === undefined || !cause.reasons.every(takes)) return Effect.failCause(cause)
+    if (step.onError === "fail") return effect
+    return caught(effect, step, (error) => {
       const { at, count, stretch, value } = hand
       const { block } = stretch!
       const unit = this.fate.unitOf(block, at)
-      const error = Cause.isFailReason(failure) ? failure.error : failure.defect
       const { name, path } = hand.element!
       return Effect.map(
         this.letters.failed(step, unit, { input: value, position: name, path, error, attempts: count }),
@@ -444,11 +436,6 @@ export class Belt implements Station {
   }
 
   private explained(cause: Cause.Cause<unknown>, { element, step, value }: Hand): Cause.Cause<unknown> {
-    if (element === undefined || step === undefined) return cause
-    const { pipeline } = this.around
-    return explained(cause, { pipeline, step: step.name, position: element.name, input: value })
+    return element === undefined ? cause : explainedBy(cause, this.around, step, element.name, value)
   }
 }
-
-/** What the effect of a step gives when it failed and the run goes on. */
-const gone = Symbol("gone")

@@ -1,5 +1,5 @@
 /** Neighbouring steps with the same concurrency and order, run by the same long-lived workers. */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Attempt } from "../context/Attempt.ts"
@@ -10,34 +10,20 @@ import type { Fate } from "../fate/Fate.ts"
 import { Parked } from "../fate/Parked.ts"
 import { Queue } from "../fate/Queue.ts"
 import { Signal } from "../fate/Signal.ts"
-import { explained } from "../RunError.ts"
 import type { Each, Range } from "../Step.ts"
 import { away, Calls } from "./Calls.ts"
 import { Keyed, NoKey, WithinKey } from "./Keyed.ts"
 import { InTurn, type Item, type Lane } from "./Lane.ts"
 import { Completion, Input, Leaving, type Order } from "./Order.ts"
-import { Observer, StepMeter, type Trace } from "./Observer.ts"
+import { Observer, StepMeter } from "./Observer.ts"
 import { mostOf, Places } from "./Places.ts"
 import { left, numbered, type Parts, sourceOf, valuesOf } from "./Parts.ts"
 import { broken, effectOf } from "./Promised.ts"
 import type { Room } from "./Room.ts"
 import type { Station } from "./Station.ts"
+import { type Call, caught, explainedBy, gone, type Surroundings, type Work } from "./Surroundings.ts"
 import { weigh } from "./Weigh.ts"
-import { type KeyPrefix, Worker } from "./Worker.ts"
-
-/** What all stages of a flow share. */
-export interface Surroundings {
-  readonly pipeline: string
-  readonly keys: KeyPrefix
-  readonly fate: Fate
-  readonly letters: DeadLetters
-  /** What earlier runs have parked, by the name of the step. */
-  readonly parked: ReadonlyMap<string, Parked>
-  readonly room: Room
-  readonly parts: Parts
-  /** None where no element is looked at. */
-  readonly trace?: Trace | undefined
-}
+import { Worker } from "./Worker.ts"
 
 /** How many elements a worker takes in one go before it lets others run. */
 const burst = 128
@@ -48,9 +34,6 @@ interface Aside {
   readonly source: Parameters<Parts["read"]>[0]
   readonly count: number
 }
-
-type Work = Effect.Effect<void, unknown, unknown>
-type Call = Effect.Effect<unknown, unknown, unknown>
 
 export class Stage implements Station {
   /** Items that were begun and are not at their end. */
@@ -328,15 +311,10 @@ export class Stage implements Station {
     worker: Worker,
     parts: () => number = none
   ): Effect.Effect<unknown, unknown, unknown> {
-    const { onError } = step
-    if (onError === "fail") return effect
-    const takes = typeof onError === "object" && onError.defects === true ? isAnyFailure : Cause.isFailReason
-    return Effect.catchCause(effect, (cause) => {
-      const failure = cause.reasons.find(takes)
-      if (failure === undefined || !cause.reasons.every(takes)) return Effect.failCause(cause)
+    if (step.onError === "fail") return effect
+    return caught(effect, step, (error) => {
       const { line, path, since, unit, value } = item
       const parked = this.parked.get(step)
-      const error = Cause.isFailReason(failure) ? failure.error : failure.defect
       const failed = {
         input: value,
         position: unit.name,
@@ -358,13 +336,7 @@ export class Stage implements Station {
   }
 
   private explained(cause: Cause.Cause<unknown>, { item, step }: Worker): Cause.Cause<unknown> {
-    if (item === undefined || step === undefined) return cause
-    return explained(cause, {
-      pipeline: this.around.pipeline,
-      step: step.name,
-      position: item.unit.name,
-      input: item.value
-    })
+    return item === undefined ? cause : explainedBy(cause, this.around, step, item.unit.name, item.value)
   }
 
   /** Whether the item goes on to the next step; it ended here otherwise. */
@@ -481,13 +453,7 @@ export class Stage implements Station {
   }
 }
 
-export const isAnyFailure = (reason: Cause.Reason<unknown>): reason is Cause.Fail<unknown> | Cause.Die =>
-  !Cause.isInterruptReason(reason)
-
 const none = (): number => 0
-
-/** What the effect of a step gives when it failed and the run goes on. */
-const gone = Symbol("gone")
 
 /** What a step's function gives; one that throws gives the effect that fails as it did. */
 const called = (step: Each, value: unknown): unknown => {
