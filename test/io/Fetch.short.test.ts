@@ -81,7 +81,7 @@ describe("Fetch by the short way", () => {
       yield* Fetch.text()(url)
       const { body, text } = yield* Fetch.page()(url)
       for (const bytes of [body, yield* Fetch.bytes()(url)]) {
-        assert.strictEqual(new TextDecoder().decode(bytes.buffer), text)
+        assert.strictEqual(new TextDecoder().decode(new Uint8Array(bytes.buffer)), text)
         assert.strictEqual(Object.getPrototypeOf(bytes), Uint8Array.prototype)
       }
     }).pipe(Effect.provide([Http.layer(), shared]))
