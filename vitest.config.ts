@@ -11,6 +11,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     environment: "node",
     globalSetup: ["test/support/state.ts", "test/support/linked.ts", "test/support/postgres/shared.ts"],
+    setupFiles: ["test/support/seed.ts"],
     pool: "forks",
     sequence: { sequencer: LongestFirst },
     maxWorkers: Math.max(2, availableParallelism() - 1),

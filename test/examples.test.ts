@@ -99,7 +99,7 @@ describe.concurrent("docs/examples/crawler.ts", () => {
       child.on("close", (_, signal) => done(signal))
     })
   const found = (cwd: string) => {
-    const database = new DatabaseSync(join(cwd, "crawl.db"))
+    const database = new DatabaseSync(join(cwd, "crawl.db"), { timeout: 10_000 })
     const rows = database.prepare("SELECT url, status, title FROM pages").all()
     database.close()
     return rows

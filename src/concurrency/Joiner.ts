@@ -24,6 +24,7 @@ import {
   type Value,
   type Values
 } from "./joiner/Inputs.ts"
+import { Results } from "./joiner/Results.ts"
 import { TooFewEffects } from "./JoinerError.ts"
 import { isCount } from "./base/Options.ts"
 
@@ -57,17 +58,17 @@ export const all = <const T extends Effects, const O extends Options = {}>(
 ): Joined<T, Values<T>, O> =>
   gather("all", options, () => {
     const inputs = inputsOf(effects)
-    const values: Array<unknown> = []
+    const values = new Results()
     return {
       inputs,
-      isEnough: ({ exit, index }) => {
-        if (Exit.isSuccess(exit)) put(values, index, exit.value)
+      isEnough: (exit, index) => {
+        if (Exit.isSuccess(exit)) values.put(index, exit.value)
         return Exit.isFailure(exit)
       },
       conclude: (gathered) =>
         verdict(
           gathered,
-          Effect.map(gathered.failures, () => inputs.inShape(values) as Values<T>),
+          Effect.map(gathered.failures, () => inputs.inShape(values.all()) as Values<T>),
           failsFast
         )
     }
@@ -98,18 +99,18 @@ export const settle = <const T extends Effects>(
 ): Effect.Effect<Exits<T>, never, ServicesOf<T>> => {
   const settled = gather("settle", options, () => {
     const inputs = countedInputsOf(effects)
-    const exits: Array<unknown> = []
-    const keep = ({ exit, index }: Ended<unknown, unknown>) => put(exits, index, exit)
+    const results = new Results()
     return {
       inputs,
-      isEnough: (end) => {
-        keep(end)
+      isEnough: (exit, index) => {
+        results.put(index, exit)
         return false
       },
-      isLate: keep,
+      isLate: (exit, index) => results.put(index, exit),
       conclude: (gathered: Gathered<unknown>) => {
         const late = Exit.isFailure(gathered.exit) ? gathered.exit.cause.reasons.find(Cause.isFailReason) : undefined
         const result = Effect.sync(() => {
+          const exits = results.all()
           // Where no time was left, it was not started.
           for (let index = 0; index < inputs.count; index++) exits[index] ??= notStarted(late)
           return inputs.inShape(exits) as Exits<T>
@@ -161,7 +162,7 @@ export const first = <const T extends Effects, const O extends Options = {}>(
   options?: O
 ): Joined<T, Value<T>, O> =>
   gather("first", options, () =>
-    oneOf("first", { inputs: inputsOf(effects), isEnough: ({ exit }) => Exit.isSuccess(exit) })
+    oneOf("first", { inputs: inputsOf(effects), isEnough: (exit) => Exit.isSuccess(exit) })
   )
 
 /**
@@ -207,7 +208,7 @@ export const quorum: {
       let failed = 0
       return {
         inputs,
-        isEnough: ({ exit }) => {
+        isEnough: (exit) => {
           if (Exit.isSuccess(exit)) values.push(exit.value)
           else failed += 1
           return values.length === k || failed > inputs.count - k
@@ -258,7 +259,7 @@ export const until: {
       let hasFailed = false
       return {
         inputs: inputsOf(effects),
-        isEnough: ({ exit }) => {
+        isEnough: (exit) => {
           if (Exit.isSuccess(exit)) values.push(exit.value)
           else hasFailed = true
           return Exit.isFailure(exit) || predicate(exit.value)
@@ -332,9 +333,11 @@ export const by = <
     type Result = Effect.Effect<Effect.Success<X | Y>, Effect.Error<X | Y>, Effect.Services<X | Y>>
     const ended: Array<Ended<Value<T>, ErrorOf<T>>> = []
     let result: X | undefined
+    const inputs = inputsOf(effects)
     return {
-      inputs: inputsOf(effects),
-      isEnough: (end) => {
+      inputs,
+      isEnough: (exit, index) => {
+        const end = { index, name: String(inputs.nameOf(index)), exit }
         ended.push(end)
         result = decide(end, ended)
         return result !== undefined
@@ -390,7 +393,11 @@ export const hedge: {
       let due = 0
       let failed = 0
       return oneOf("hedge", {
-        inputs: { effects: { next: () => ({ value: effect }) }, nameOf: String, inShape: (results) => results },
+        inputs: {
+          effects: { next: () => ({ value: effect }) },
+          nameOf: (index) => index,
+          inShape: (results) => results
+        },
         pace: (start) =>
           Effect.gen(function* () {
             for (let attempt = 0; attempt < max; attempt++) {
@@ -399,7 +406,7 @@ export const hedge: {
               yield* start(1)
             }
           }),
-        isEnough: ({ exit }) => Exit.isSuccess(exit) || ++failed === due
+        isEnough: (exit) => Exit.isSuccess(exit) || ++failed === due
       })
     })
   }
@@ -431,7 +438,7 @@ export const completed = <const T extends Effects, const O extends Options = {}>
       const queue = yield* Queue.unbounded<Value<T>, ErrorOf<T> | Late<O> | Cause.Done>()
       const pushing = gather("completed", options, () => ({
         inputs: inputsOf(effects),
-        isEnough: ({ exit }) => {
+        isEnough: (exit) => {
           if (Exit.isSuccess(exit)) Queue.offerUnsafe(queue, exit.value)
           return Exit.isFailure(exit)
         },
@@ -470,12 +477,6 @@ const notStarted = (late: Cause.Fail<DeadlineExceeded> | undefined): Exit.Exit<n
 
 const failsFast = { failsFast: true }
 
-/** Keeps what came of number `index`: in the order of ending, which leaves few gaps, and none at the end. */
-const put = (results: Array<unknown>, index: number, result: unknown): void => {
-  while (results.length < index) results.push(undefined)
-  results[index] = result
-}
-
 /** For joiners that wait for one task alone: a success is always enough. */
 const oneOf = <A, E, R>(
   joiner: string,
@@ -484,9 +485,9 @@ const oneOf = <A, E, R>(
   let won: Exit.Success<A, E> | undefined
   return {
     ...plan,
-    isEnough: (end) => {
-      if (Exit.isSuccess(end.exit)) won = end.exit
-      return isEnough(end)
+    isEnough: (exit, index) => {
+      if (Exit.isSuccess(exit)) won = exit
+      return isEnough(exit, index)
     },
     conclude: (gathered) => {
       const nothing = Effect.die(new TooFewEffects({ joiner, needed: 1, given: 0 }))

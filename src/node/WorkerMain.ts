@@ -7,7 +7,7 @@ const port = parentPort!
 
 const receive = serve({
   import: (module) => import(module).catch((error) => loadBuilt(module, error)),
-  send: (message, transfers) => port.postMessage([1, message], transfers as ReadonlyArray<Transferable>)
+  send: (message, transfers) => port.postMessage(message, transfers as ReadonlyArray<Transferable>)
 })
 
 /** A program that was built has `.js` files where its source says `.ts`. */
@@ -17,8 +17,4 @@ const loadBuilt = (module: string, error: unknown): Promise<object> => {
   return import(module.replace(/ts$/, "js"))
 }
 
-// The framing of `effect/workers`: 0 says that the thread is ready, 1 that data follows; of what comes, 0 is data.
-port.on("message", ([kind, message]) => {
-  if (kind === 0) receive(message)
-})
-port.postMessage([0])
+port.on("message", receive)

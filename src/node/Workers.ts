@@ -1,12 +1,7 @@
 /** Worker threads of Node, for `Offload.pool`. */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
-import * as Worker from "effect/workers/Worker"
-import { WorkerError, WorkerReceiveError, WorkerUnknownError } from "effect/workers/WorkerError"
 import * as Threads from "node:worker_threads"
-import * as Foreign from "../concurrency/base/Foreign.ts"
 import * as Offload from "../concurrency/Offload.ts"
 
 /**
@@ -30,32 +25,37 @@ import * as Offload from "../concurrency/Offload.ts"
  */
 export const layer: Layer.Layer<Offload.Threads> = Layer.sync(Offload.Threads)(() => {
   const code = new URL(import.meta.url.endsWith(".ts") ? "./WorkerMain.ts" : "./WorkerMain.js", import.meta.url)
-  const spawner = Worker.Spawner.of((id) => new Threads.Worker(code, { name: `skein-${id}` }))
-  return { spawn: (id) => Effect.provideService(platform.spawn(id), Worker.Spawner, spawner) }
+  return { spawn: (id) => new Thread(() => new Threads.Worker(code, { name: `skein-${id}` })) }
 })
 
-const platform = Worker.makePlatform<Threads.Worker>()({
-  // What runs in it was cancelled and given its time before: the thread ends at once.
-  setup: ({ scope, worker }) =>
-    Effect.as(
-      Scope.addFinalizer(
-        scope,
-        Effect.promise(() => worker.terminate())
-      ),
-      worker
-    ),
-  listen: ({ deferred, emit, port }) =>
-    Effect.sync(() => {
-      const end = (reason: WorkerError["reason"]) =>
-        Deferred.doneUnsafe(deferred, Effect.fail(new WorkerError({ reason })))
-      // What a function posts by itself comes the same way, and is nobody's: the pool drops what is not its own.
-      port.on("message", (message) => {
-        if (Array.isArray(message)) emit(message)
-      })
-      port.on("messageerror", (cause) => end(new WorkerReceiveError({ message: "a message could not be read", cause })))
-      port.on("error", (cause: unknown) => end(unknown(cause)))
-      port.on("exit", (code) => end(unknown(new Error(`the thread exited with code ${code}`))))
-    })
-})
+type Channel = ReturnType<Offload.Threads["spawn"]>
 
-const unknown = (cause: unknown) => new WorkerUnknownError({ message: Foreign.describe(cause), cause })
+class Thread implements Channel {
+  private readonly start: () => Threads.Worker
+  private worker: Threads.Worker | undefined
+
+  constructor(start: () => Threads.Worker) {
+    this.start = start
+  }
+
+  run(first: unknown, receive: (message: unknown) => void): Effect.Effect<never, unknown> {
+    return Effect.acquireUseRelease(
+      Effect.sync(() => (this.worker = this.start())),
+      (worker) =>
+        Effect.callback<never, unknown>((resume) => {
+          const end = (cause: unknown) => resume(Effect.fail(cause))
+          worker.on("message", receive)
+          worker.on("messageerror", end)
+          worker.on("error", end)
+          worker.on("exit", (code) => end(new Error(`the thread exited with code ${code}`)))
+          this.send(first)
+        }),
+      // What runs in it was cancelled and given its time before: it ends at once.
+      (worker) => Effect.promise(() => worker.terminate())
+    )
+  }
+
+  send(message: unknown, transfers?: ReadonlyArray<object>): void {
+    this.worker!.postMessage(message, transfers as ReadonlyArray<Threads.Transferable>)
+  }
+}

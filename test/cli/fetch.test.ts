@@ -9,7 +9,7 @@ import * as Child from "../support/child.ts"
 import * as Origin from "../support/origin.ts"
 
 const pagesIn = (file: string): ReadonlyArray<Record<string, unknown>> => {
-  const database = new DatabaseSync(file)
+  const database = new DatabaseSync(file, { timeout: 10_000 })
   const rows = database.prepare("SELECT * FROM pages ORDER BY url").all()
   database.close()
   return rows

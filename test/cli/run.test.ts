@@ -78,7 +78,7 @@ describe.concurrent("skein run", () => {
           /^the-repos: done: 1 item in .*1 written/
         )
       }
-      const database = new DatabaseSync(join(cwd, "own.db"))
+      const database = new DatabaseSync(join(cwd, "own.db"), { timeout: 10_000 })
       expect(database.prepare("SELECT * FROM repos").all()).toEqual([{ id: 1, owner: '{"name":"ada"}' }])
       database.close()
       const twice = yield* Child.run(["run", "repos.ts", "--db", "other.db"], { cwd })
@@ -97,7 +97,7 @@ describe.concurrent("skein run", () => {
       expect(stderr).toContain("owner.name")
       const debug = yield* Child.run(["run", "repos.ts", "--db", "repos.db", "--debug"], { cwd })
       expect(debug.stderr).toMatch(/\n +at /)
-      const database = new DatabaseSync(join(cwd, "repos.db"))
+      const database = new DatabaseSync(join(cwd, "repos.db"), { timeout: 10_000 })
       expect(database.prepare("SELECT id FROM repos").all()).toEqual([{ id: 1 }])
       database.close()
     })
@@ -127,7 +127,7 @@ describe.concurrent("skein run", () => {
       const replayed = yield* Child.run(["dead", "repos", "--replay"], { cwd })
       expect(replayed).toMatchObject({ code: 0, stdout: expect.stringContaining("1 written, 0 dead") })
       expect((yield* Child.run(["dead", "repos"], { cwd })).stdout).toBe("repos: no dead letters\n")
-      const database = new DatabaseSync(join(cwd, "data.db"))
+      const database = new DatabaseSync(join(cwd, "data.db"), { timeout: 10_000 })
       expect(database.prepare("SELECT id FROM repos ORDER BY id").all()).toEqual([{ id: 1 }, { id: 2 }])
       database.close()
     })

@@ -1,7 +1,7 @@
 import { describe, expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -896,76 +896,78 @@ describe("Offload.pool, cancelled at every operation", () => {
 
   /** The other side of a pool in virtual time: what a real thread runs, with a message a step in each direction. */
   const virtualThreads = (counts: Counts): Offload.Threads => ({
-    spawn: () =>
-      Effect.contextWith((context: Context.Context<never>) => {
-        let isAlive = false
-        const running = new Set<Fiber.Fiber<unknown, unknown>>()
-        const fork = (effect: Effect.Effect<void>): Fiber.Fiber<void> => {
-          const fiber = Effect.runForkWith(context)(effect)
-          running.add(fiber)
-          fiber.addObserver(() => running.delete(fiber))
-          return fiber
-        }
-        const channel = <M>() => {
-          const queue: Array<M> = []
-          let listener: ((message: M) => void) | undefined
-          const deliver: Effect.Effect<void> = Effect.suspend(() => {
-            if (!isAlive || queue.length === 0) return Effect.void
-            listener!(queue.shift()!)
-            return Effect.andThen(Effect.yieldNow, deliver)
-          })
-          const start = () => void (isAlive && queue.length === 1 && fork(Effect.andThen(Effect.yieldNow, deliver)))
-          return {
-            send: (message: M) => {
-              queue.push(message)
-              start()
-            },
-            listen: (to: (message: M) => void) => {
-              listener = to
-              if (queue.length > 0) fork(Effect.andThen(Effect.yieldNow, deliver))
-            }
+    spawn: () => {
+      let context = Context.empty()
+      let isAlive = false
+      const running = new Set<Fiber.Fiber<unknown, unknown>>()
+      const fork = (effect: Effect.Effect<void>): Fiber.Fiber<void> => {
+        const fiber = Effect.runForkWith(context)(effect)
+        running.add(fiber)
+        fiber.addObserver(() => running.delete(fiber))
+        return fiber
+      }
+      const channel = <M>() => {
+        const queue: Array<M> = []
+        let listener: ((message: M) => void) | undefined
+        const deliver: Effect.Effect<void> = Effect.suspend(() => {
+          if (!isAlive || queue.length === 0) return Effect.void
+          listener!(queue.shift()!)
+          return Effect.andThen(Effect.yieldNow, deliver)
+        })
+        const start = () => void (isAlive && queue.length === 1 && fork(Effect.andThen(Effect.yieldNow, deliver)))
+        return {
+          send: (message: M) => {
+            queue.push(message)
+            start()
+          },
+          listen: (to: (message: M) => void) => {
+            listener = to
+            if (queue.length > 0) fork(Effect.andThen(Effect.yieldNow, deliver))
           }
         }
-        const toThread = channel<ToThread>()
-        const fromThread = channel<FromThread>()
-        const take = (millis: number, deaf: boolean, _moved: ArrayBuffer | undefined, signal: AbortSignal) => {
-          counts.begun += 1
-          const fiber = fork(Effect.sleep(millis))
-          if (!deaf) signal.addEventListener("abort", () => fiber.interruptUnsafe())
-          return thenable<number>((ok, fail) => {
-            fiber.addObserver((exit) => {
-              counts.ended += 1
-              if (!isAlive) return
-              if (Exit.isSuccess(exit)) ok?.(millis)
-              else fail?.(new DOMException("stopped", "AbortError"))
-            })
-            return undefined as never
+      }
+      const toThread = channel<ToThread>()
+      const fromThread = channel<FromThread>()
+      const take = (millis: number, deaf: boolean, _moved: ArrayBuffer | undefined, signal: AbortSignal) => {
+        counts.begun += 1
+        const fiber = fork(Effect.sleep(millis))
+        if (!deaf) signal.addEventListener("abort", () => fiber.interruptUnsafe())
+        return thenable<number>((ok, fail) => {
+          fiber.addObserver((exit) => {
+            counts.ended += 1
+            if (!isAlive) return
+            if (Exit.isSuccess(exit)) ok?.(millis)
+            else fail?.(new DOMException("stopped", "AbortError"))
           })
-        }
-        return Effect.succeed({
-          send: (message, transfer = []) =>
-            Effect.sync(() => toThread.send(structuredClone(message, { transfer: [...(transfer as [])] }))),
-          run: (handler) =>
-            Effect.acquireUseRelease(
-              Effect.sync(() => {
-                counts.threads += 1
-                isAlive = true
-              }),
-              () =>
-                Effect.callback<never>(() => {
-                  fromThread.listen((message) => Effect.runFork(handler(message) as Effect.Effect<unknown>))
-                  const module = thenable<object>((ok) => ok?.({ take }) as never)
-                  toThread.listen(serve({ import: () => module, send: (message) => fromThread.send(message) }))
-                }),
-              () =>
-                Effect.suspend(() => {
-                  counts.threads -= 1
-                  isAlive = false
-                  return Fiber.interruptAll(running)
-                })
-            )
+          return undefined as never
         })
-      })
+      }
+      return {
+        send: (message, transfer = []) => toThread.send(structuredClone(message, { transfer: [...(transfer as [])] })),
+        run: (first, receive) =>
+          Effect.acquireUseRelease(
+            Effect.contextWith((own: Context.Context<never>) => {
+              context = own
+              counts.threads += 1
+              isAlive = true
+              return Effect.void
+            }),
+            () =>
+              Effect.callback<never>(() => {
+                fromThread.listen(receive)
+                toThread.send(first)
+                const module = thenable<object>((ok) => ok?.({ take }) as never)
+                toThread.listen(serve({ import: () => module, send: (message) => fromThread.send(message) }))
+              }),
+            () =>
+              Effect.suspend(() => {
+                counts.threads -= 1
+                isAlive = false
+                return Fiber.interruptAll(running)
+              })
+          )
+      }
+    }
   })
 
   const moved = () => {
@@ -1014,6 +1016,23 @@ describe("Offload.pool, cancelled at every operation", () => {
     },
     { schedules: 300, check: (run) => Effect.andThen(run.exit, Leaks.check(run)) }
   )
+
+  it("S26 no call waits behind a slow one as long as others are served, also where those that come after it never end", () => {
+    const counts: Counts = { begun: 0, ended: 0, threads: 0 }
+    const program = Effect.gen(function* () {
+      const jobs = Offload.define<{ readonly take: Take }>(new URL("virtual:jobs"))
+      const { take } = yield* Offload.pool(jobs, { size: 2 })
+      const slow = yield* fork(take(1_000_000, false, undefined))
+      const behind = yield* Effect.forEach(Array.from({ length: 150 }), () => fork(take(1, false, undefined)))
+      const more = yield* Effect.forEach([1, 2, 3], () => fork(Effect.forever(take(1, false, undefined))))
+      yield* Effect.forEach(behind, Fiber.await)
+      const took = yield* Clock.currentTimeMillis
+      yield* Effect.forEach([slow, ...more], Fiber.interrupt)
+      return took
+    }).pipe(Effect.scoped, Effect.provideService(Offload.Threads, virtualThreads(counts)))
+    const { exit } = Effect.runSync(Effect.tap(Sim.run(program), Leaks.check))
+    expect(Exit.isSuccess(exit) ? exit.value < 1000 : exit).toBe(true)
+  })
 
   it("S15 a thread that does not answer is ended when its grace is over, or a deadline around it passes before that", () => {
     const endsAfter = (outer: number) => {

@@ -77,7 +77,8 @@ const takeOver = (scene: Scene, more: Words): Effect.Effect<"done" | "locked"> =
 const stopped = (scene: Scene, child: Child.Child, more: Words, list?: ReadonlyArray<number>) =>
   Effect.gen(function* () {
     const other = yield* takeOver(scene, more)
-    const before = scene.all
+    // Who is stopped with the database locked keeps readers out as well, where it was about to leave.
+    const before = other === "done" ? scene.all : undefined
     if (other === "done") exact(scene, list)
     child.kill("SIGCONT")
     const woken = yield* endOf(child)

@@ -28,7 +28,7 @@ const sales: ReadonlyArray<Sale> = Array.from({ length: total }, (_, i) => i + 1
 
 const makeShop = (cwd: string): string => {
   const file = join(cwd, "shop.db")
-  const shop = new DatabaseSync(file)
+  const shop = new DatabaseSync(file, { timeout: 10_000 })
   shop.exec(`
     CREATE TABLE rates (currency TEXT PRIMARY KEY, euros REAL NOT NULL);
     INSERT INTO rates VALUES ('EUR', 1), ('GBP', 1.25);
@@ -87,7 +87,7 @@ describe.concurrent("docs/examples/copy.ts", () => {
         yield* Programs.run("copy", cwd, [shop, reports])
         expect(yield* Effect.promise(() => inPostgres(reports))).toEqual(sales)
 
-        const database = new DatabaseSync(shop)
+        const database = new DatabaseSync(shop, { timeout: 10_000 })
         database.exec(`UPDATE orders SET cents = 1, changed = '${minutes(total + 1)}' WHERE id IN (7, 8)`)
         database.close()
         expect(yield* Programs.run("copy", cwd, [shop, reports])).toMatch(/^2 orders copied, 0 not\.$/m)

@@ -7,8 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import { annotate, type Reason, reasonOf } from "./Reason.ts"
+import { annotate, type Reason, reasonIn } from "./Reason.ts"
 
 export type Interrupt = (fiber: Fiber.Fiber<unknown, unknown>) => void
 
@@ -28,6 +27,8 @@ interface Inside {
   _interruptedCause: Cause.Cause<never> | undefined
   _deferredInterrupt: boolean
   readonly evaluate: (exit: Exit.Exit<never>) => void
+  readonly _observers: ReadonlyArray<unknown> | undefined
+  readonly _children: ReadonlySet<unknown> | undefined
 }
 
 /** As `interruptUnsafe` does it, but for the cause, and what a fiber that only waits goes on with: these they have in common. */
@@ -55,13 +56,12 @@ export const isRight = (way: Way): boolean => {
   const interrupt = way(reason)
   const steps: Array<string> = []
   const step = (name: string) => Effect.sync(() => void steps.push(name))
-  const start = (effect: Effect.Effect<void>) => Effect.runFork(Effect.ensuring(effect, step("ended")))
+  const start = (effect: Effect.Effect<void>) => Effect.runFork(Effect.onExitPrimitive(effect, () => step("ended")))
   const itself = Effect.withFiber((fiber) => Effect.sync(() => interrupt(fiber)))
-  const shielded = Effect.uninterruptible(Effect.andThen(itself, step("shielded")))
+  const shielded = Effect.uninterruptibleMask(() => Effect.andThen(itself, step("shielded")))
   const isInterrupted = (fiber: Fiber.Fiber<void>): boolean => {
     const exit = fiber.pollUnsafe()
-    if (exit === undefined || Exit.isSuccess(exit) || exit.cause.reasons.length !== 1) return false
-    return Option.getOrUndefined(reasonOf(exit.cause)) === reason
+    return exit?._tag === "Failure" && exit.cause.reasons.length === 1 && reasonIn(exit.cause.reasons) === reason
   }
   try {
     const waits = start(Effect.never)
@@ -74,3 +74,17 @@ export const isRight = (way: Way): boolean => {
 }
 
 export const interrupting: Way = /* @__PURE__ */ isRight(together) ? together : apart
+
+/**
+ * Whether nothing hangs on the end of this fiber but one observer: no other observer, no child, no interruption that it is behind
+ * with. Says no where a version of Effect keeps that elsewhere.
+ */
+export const isAlone = (fiber: Fiber.Fiber<unknown, unknown>): boolean => {
+  const { _children, _interruptedCause, _observers } = fiber as unknown as Inside
+  return (
+    _observers?.length === 1 &&
+    (_children === undefined ? "_children" in fiber : _children.size === 0) &&
+    _interruptedCause === undefined &&
+    "_interruptedCause" in fiber
+  )
+}

@@ -3,7 +3,6 @@
  */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,12 +11,13 @@ import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
 import { type Interrupt, interrupting } from "./Interruption.ts"
-import { type Reason, reasonOf } from "./Reason.ts"
+import { type Reason, reasonIn } from "./Reason.ts"
 import type { Entries, Listed } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
 import { StopSignal } from "./Stop.ts"
 import { TaskCancelled, TaskFailed, TurnDeadlock } from "../TaskError.ts"
 import type { Change, Kind, State, TaskInfo } from "./TaskInfo.ts"
+import type { Time } from "./Time.ts"
 import * as Wait from "./Wait.ts"
 import { Waiter, WaitList } from "./WaitList.ts"
 
@@ -25,7 +25,7 @@ import { Waiter, WaitList } from "./WaitList.ts"
 export interface Owner {
   readonly name: string
   readonly entries: Entries
-  readonly clock: Clock.Clock
+  readonly clock: Time
   /** What its tasks are asked to stop by. */
   readonly stopping: StopSignal
   /** Runs `f` now, or at the end of the cancellation that is going through the tasks of the group. */
@@ -55,7 +55,7 @@ export interface Cancellation {
   readonly moment: number
 }
 
-export const cancellation = (reason: Reason, clock: Clock.Clock): Cancellation => ({
+export const cancellation = (reason: Reason, clock: Time): Cancellation => ({
   reason,
   interrupt: interrupting(reason),
   at: clock.currentTimeMillisUnsafe(),
@@ -69,7 +69,7 @@ export class Node<A, E> {
   readonly spawner: Node<any, any> | undefined
   readonly kind: Kind
   readonly startedAt: number
-  private readonly givenName: string | undefined
+  private readonly givenName: string | number | undefined
   /** Whether the holder of the handle, and not the group, owns the failure. */
   supervised: boolean
   /** Whether anyone took notice of how the task ended, or will. */
@@ -87,7 +87,7 @@ export class Node<A, E> {
     owner: Owner,
     spawner: Node<any, any> | undefined,
     kind: Kind,
-    name: string | undefined,
+    name: string | number | undefined,
     supervised: boolean
   ) {
     this.id = ++owner.entries.tasks
@@ -104,7 +104,8 @@ export class Node<A, E> {
   }
 
   get name(): string {
-    return this.givenName ?? (this.kind === "body" ? `group-${this.id}` : `task-${this.id}`)
+    const { givenName, id, kind } = this
+    return givenName === undefined ? (kind === "body" ? `group-${id}` : `task-${id}`) : String(givenName)
   }
 
   get parent(): Option.Option<Node<unknown, unknown>> {
@@ -164,17 +165,17 @@ export class Node<A, E> {
     return all.size > most ? `${told} and ${all.size - most} more` : told
   }
 
-  /** Notes that one of its fibers waits; the function it gives says that this one waits no more. */
-  waitFor(what: () => string): () => void {
-    const known = new Known(what)
+  /** Notes that one of its fibers waits. */
+  suspended(by: Known): void {
     this.waits ??= new WaitList()
-    this.waits.add(known)
+    this.waits.add(by)
     this.tell("suspended")
-    return () => {
-      if (!known.waits) return
-      this.waits!.remove(known)
-      this.tell("resumed")
-    }
+  }
+
+  resumed(by: Known): void {
+    if (!by.waits) return
+    this.waits!.remove(by)
+    this.tell("resumed")
   }
 
   /** What this task is asked to stop by: for a body that is what its group is asked by. */
@@ -273,7 +274,7 @@ export class Node<A, E> {
   joined(exit: Exit.Exit<A, E>): Exit.Exit<A, E> {
     if (Exit.isSuccess(exit)) return exit
     if (Cause.hasInterruptsOnly(exit.cause)) {
-      const reason = Option.getOrUndefined(reasonOf(exit.cause))
+      const reason = reasonIn(exit.cause.reasons)
       return Exit.die(new TaskCancelled({ task: this.name, reason: reason?.message ?? "it interrupted itself" }))
     }
     return this.supervised ? exit : Exit.die(new TaskFailed({ task: this.name, cause: Cause.squash(exit.cause) }))
@@ -292,11 +293,20 @@ export const nameOf = (fiber: Fiber.Fiber<unknown, unknown>): string =>
   fiber.getRef(CurrentTask)?.name ?? `fiber ${fiber.id}`
 
 /** Notes what the task of this fiber waits for; the function it gives says that it waits no more. */
-export const waiting = (fiber: Fiber.Fiber<unknown, unknown>, what: () => string): (() => void) =>
-  fiber.getRef(CurrentTask)?.waitFor(what) ?? constVoid
+export const waiting = (fiber: Fiber.Fiber<unknown, unknown>, what: () => string): (() => void) => {
+  const task = fiber.getRef(CurrentTask)
+  if (task === undefined) return constVoid
+  const known = new Told(what)
+  task.suspended(known)
+  return () => task.resumed(known)
+}
 
 /** Something that a fiber waits for. */
-class Known extends Waiter {
+export interface Known extends Waiter {
+  readonly what: () => string
+}
+
+class Told extends Waiter implements Known {
   readonly what: () => string
 
   constructor(what: () => string) {

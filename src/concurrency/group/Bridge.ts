@@ -111,7 +111,7 @@ class Way<R> implements Bridge<R> {
 
   private start<A, E, R1 extends R>(
     effect: Effect.Effect<A, E, R1>,
-    launch: Pick<Launch, "kind" | "name" | "observed">,
+    launch: Pick<Launch, "kind" | "observed"> & { readonly name: string | undefined },
     end: Rejection.End<A, E>
   ): Rejection.Stop {
     const { group } = this
@@ -122,7 +122,10 @@ class Way<R> implements Bridge<R> {
     const task = group.start(this, effect as Effect.Effect<A, E>, {
       ...launch,
       supervised: true,
-      onEnd: (_, exit) => end(exit)
+      onEnd: (task, exit) => {
+        end(exit)
+        group.ended(task, exit)
+      }
     })
     return (reason) => {
       task.interrupt(cancellation(reason, group.clock))

@@ -14,6 +14,7 @@ import { Ledger } from "../group/Failures.ts"
 import { CurrentGroup } from "../group/Group.ts"
 import * as TaskGroup from "../TaskGroup.ts"
 import type { Inputs } from "./Inputs.ts"
+import { Lane } from "./Lane.ts"
 import { Starter } from "./Starter.ts"
 
 export interface Options {
@@ -52,9 +53,9 @@ export interface Plan<A, E, R, B, E2, R2> {
   /** Says how many may be started, and when. Default: all of them, at once. */
   readonly pace?: (start: (count: number) => Effect.Effect<void>) => Effect.Effect<void>
   /** Asked once for each effect that ends while nothing is decided. */
-  readonly isEnough: (end: Ended<A, E>) => boolean
+  readonly isEnough: (exit: Exit.Exit<A, E>, index: number) => boolean
   /** Told of each that ends after that. */
-  readonly isLate?: (end: Ended<A, E>) => void
+  readonly isLate?: (exit: Exit.Exit<A, E>, index: number) => void
   readonly conclude: (gathered: Gathered<E>) => Effect.Effect<B, E2 | DeadlineExceeded, R2>
 }
 
@@ -81,10 +82,9 @@ export const gather = <A, E, R, B, E2, R2, O extends Options = {}>(
             ? Context.omit(CurrentGroup)(fiber.context)
             : Context.add(fiber.context, CurrentGroup, outer)
       }
-      const ended = (task: Node<A, E>, index: number, exit: Exit.Exit<A, E>): void => {
-        const end = { index, name: task.name, exit }
+      const ended = (task: Node<A, E>, index: number, exit: Exit.Exit<A, E>, free?: Lane<A, E>): void => {
         if (!group.isOpen) {
-          isLate?.(end)
+          isLate?.(exit, index)
           if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) late.push({ task, cause: exit.cause })
           return
         }
@@ -92,7 +92,7 @@ export const gather = <A, E, R, B, E2, R2, O extends Options = {}>(
         const joined = task.joined(exit)
         if (Exit.isFailure(joined)) failed.add(task, joined.cause, () => false)
         try {
-          if (!isEnough(end)) return starter.hasEnded(fiber)
+          if (!isEnough(exit, index)) return starter.hasEnded(fiber, free)
           decided = Exit.void
         } catch (error) {
           const thrown = new Ledger(1)
@@ -102,18 +102,11 @@ export const gather = <A, E, R, B, E2, R2, O extends Options = {}>(
         const what = Exit.isSuccess(exit) ? "was enough" : "failed"
         group.cancel({ kind: "sibling", by: task.name, message: `task "${task.name}" ${what}` })
       }
-      const starter = new Starter<Effect.Effect<A, E, R>>(inputs.effects, limit, {
+      const road = { group, spawner, nameOf: inputs.nameOf, ended, isLong: limit !== Infinity }
+      const starter = new Starter<Effect.Effect<A, E, R>, Lane<A, E>>(inputs.effects, limit, {
         isOpen: () => group.isOpen,
-        run: (effect, index) => {
-          // It needs what the joiner needs, and its failure is the joiner's.
-          group.start(spawner, effect as Effect.Effect<A, E>, {
-            name: inputs.nameOf(index),
-            kind: "task",
-            supervised: true,
-            observed: true,
-            onEnd: (task, exit) => ended(task, index, exit)
-          })
-        }
+        // It needs what the joiner needs, and its failure is the joiner's.
+        run: (effect, index, free = new Lane(road)) => free.run(effect as Effect.Effect<A, E>, index)
       })
       const start = (count: number) => starter.start(fiber, count)
       return pace === undefined ? start(Infinity) : pace(start)

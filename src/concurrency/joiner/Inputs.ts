@@ -42,7 +42,7 @@ export type Exits<T> =
 export interface Inputs<A, E, R> {
   readonly effects: Iterator<Effect.Effect<A, E, R>>
   /** The index of an effect, or its key. */
-  readonly nameOf: (index: number) => string
+  readonly nameOf: (index: number) => string | number
   /** Puts what came of each, in the order of the effects, into their shape. */
   readonly inShape: (results: ReadonlyArray<unknown>) => unknown
 }
@@ -58,7 +58,7 @@ export const inputsOf = <T extends Effects>(effects: T): Inputs<Value<T>, ErrorO
   }
   return {
     effects: iterator as Iterator<Effect.Effect<Value<T>, ErrorOf<T>, ServicesOf<T>>>,
-    nameOf: (index) => keys?.[index] ?? String(index),
+    nameOf: (index) => keys?.[index] ?? index,
     inShape: (results) =>
       keys === undefined ? results : Object.fromEntries(keys.map((key, index) => [key, results[index]]))
   }

@@ -4,17 +4,20 @@ import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import * as Wait from "../base/Wait.ts"
 
-export interface Steps<X> {
+export interface Steps<X, L> {
   /** Whether anything may be started still. */
   readonly isOpen: () => boolean
-  /** Runs the effect as number `index`; calls `hasEnded` of the starter when it has ended, be it at once. */
-  readonly run: (effect: X, index: number) => void
+  /**
+   * Runs the effect as number `index`, on a lane that has become free if there is one; calls `hasEnded` of the starter when it has
+   * ended, be it at once.
+   */
+  readonly run: (effect: X, index: number, free: L | undefined) => void
 }
 
-export class Starter<X> {
+export class Starter<X, L> {
   private readonly effects: Iterator<X>
   private readonly limit: number
-  private readonly steps: Steps<X>
+  private readonly steps: Steps<X, L>
   private started = 0
   private running = 0
   private wanted = 0
@@ -25,7 +28,7 @@ export class Starter<X> {
   private answered: ((then: Effect.Effect<void>) => void) | undefined
   private resume: (effect: Effect.Effect<void>) => void = constVoid
 
-  constructor(effects: Iterator<X>, limit: number, steps: Steps<X>) {
+  constructor(effects: Iterator<X>, limit: number, steps: Steps<X, L>) {
     this.effects = effects
     this.limit = limit
     this.steps = steps
@@ -41,13 +44,14 @@ export class Starter<X> {
     })
   }
 
-  hasEnded(by: Fiber.Fiber<unknown, unknown>): void {
+  /** `free` is where the one that has ended ran, if the next may be run there. */
+  hasEnded(by: Fiber.Fiber<unknown, unknown>, free?: L): void {
     this.running -= 1
-    this.next(by)
+    this.next(by, free)
   }
 
   /** Effects may end while they are started: that goes on in the loop that started them, and not deeper on the stack. */
-  private next(by: Fiber.Fiber<unknown, unknown>): void {
+  private next(by: Fiber.Fiber<unknown, unknown>, free?: L): void {
     if (this.isBusy) return
     this.isBusy = true
     for (let count = 0; this.wanted > 0 && this.running < this.limit && this.steps.isOpen(); count++) {
@@ -58,13 +62,13 @@ export class Starter<X> {
           this.next(by)
         }, 0)
       }
-      this.startNext()
+      this.startNext(count === 0 ? free : undefined)
     }
     this.isBusy = false
     if (this.wanted === 0) this.resume(Effect.void)
   }
 
-  private startNext(): void {
+  private startNext(free: L | undefined): void {
     let next: IteratorResult<X>
     this.isAsking = true
     try {
@@ -79,7 +83,7 @@ export class Starter<X> {
     if (next.done === true) return void (this.wanted = 0)
     this.wanted -= 1
     this.running += 1
-    this.steps.run(next.value, this.started++)
+    this.steps.run(next.value, this.started++, free)
   }
 
   /** Tells the iterator that no more is wanted. One that has cancelled its joiner while it was asked has to answer first. */

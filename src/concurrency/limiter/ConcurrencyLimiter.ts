@@ -2,11 +2,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import { constVoid } from "effect/Function"
 import type * as Option from "effect/Option"
 import { Gate, Pass } from "../base/Gate.ts"
 import { checkWhole } from "../base/Options.ts"
-import { nameOf, waiting } from "../base/TaskNode.ts"
+import { CurrentTask, type Known, nameOf, type Node } from "../base/TaskNode.ts"
+import { Waiter } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 import { AlreadyHeld, TooManyPermits } from "../LimiterError.ts"
 import type { Resizable, Stats } from "./Contract.ts"
@@ -29,9 +29,10 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
         const permit = new Permit(this.gate, fiber, permits)
         const refusal = this.refusal(permit)
         if (refusal !== undefined) return Effect.die(refusal)
-        const wait = () => this.wait(permit, effect)
         return Effect.onExitPrimitive(
-          this.gate.isOpenTo(permit) ? Effect.suspend(() => (this.gate.enter(permit) ? effect : wait())) : wait(),
+          this.gate.isOpenTo(permit)
+            ? Effect.suspend(() => (this.gate.enter(permit) ? effect : this.wait(permit, effect)))
+            : this.wait(permit, effect),
           () => this.leave(permit, fiber)
         )
       })
@@ -68,7 +69,7 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
       const refusal = this.refusal(permit)
       if (refusal !== undefined) {
         gate.waiting.remove(permit)
-        permit.resume(Effect.die(refusal))
+        permit.resume!(Effect.die(refusal))
       }
       permit = next
     }
@@ -100,8 +101,7 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
     return Wait.callback<A, E, R>("permits of a limiter", (resume) => {
       // Somebody may have left since it was asked for.
       if (this.gate.enter(permit)) return resume(effect)
-      permit.woken = waiting(permit.fiber!, () => `${permit.places} of ${this.gate.limit} permits`)
-      permit.resume = (refusal) => resume(refusal ?? effect)
+      permit.wait(effect, resume as Resume)
       this.gate.waiting.add(permit)
     })
   }
@@ -130,12 +130,16 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
   }
 }
 
+type Resume = (effect: Effect.Effect<unknown, unknown, unknown>) => void
+
 class Permit extends Pass implements Held {
   readonly gate: Gate<Permit>
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   outer: Held | undefined
-  resume: (refusal?: Effect.Effect<never>) => void = constVoid
-  woken: () => void = constVoid
+  /** Of who waits for it: what it goes on with, and how. */
+  private effect: Effect.Effect<unknown, unknown, unknown> | undefined
+  resume: Resume | undefined
+  private waiting: PermitWait | undefined
   private context: Context.Context<never> | undefined
 
   constructor(gate: Gate<Permit>, fiber: Fiber.Fiber<unknown, unknown>, permits: number) {
@@ -146,18 +150,45 @@ class Permit extends Pass implements Held {
     this.outer = fiber.getRef(Held)
   }
 
+  wait(effect: Effect.Effect<unknown, unknown, unknown>, resume: Resume): void {
+    this.effect = effect
+    this.resume = resume
+    const task = this.fiber!.getRef(CurrentTask)
+    if (task !== undefined) task.suspended((this.waiting = new PermitWait(task, this)))
+  }
+
   override entered(): void {
     const fiber = this.fiber!
     this.context = fiber.context
     fiber.setContext(Context.add(this.context, Held, this))
-    this.woken()
-    this.resume()
+    this.waiting?.over()
+    this.resume?.(this.effect!)
   }
 
   /** Gives the code around the permit its environment back; code that was started under it may keep it, not the fiber. */
   end(): void {
-    this.woken()
+    this.waiting?.over()
     if (this.context !== undefined) this.fiber!.setContext(this.context)
     this.context = this.fiber = undefined
+  }
+}
+
+/** S31: what a task waits for here. A closure for it, and one that ends it, would be a tenth of a wait. */
+class PermitWait extends Waiter implements Known {
+  private readonly task: Node<unknown, unknown>
+  private readonly permit: Permit
+
+  constructor(task: Node<unknown, unknown>, permit: Permit) {
+    super()
+    this.task = task
+    this.permit = permit
+  }
+
+  what(): string {
+    return `${this.permit.places} of ${this.permit.gate.limit} permits`
+  }
+
+  over(): void {
+    this.task.resumed(this)
   }
 }

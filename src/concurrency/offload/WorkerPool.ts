@@ -10,11 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type { Worker } from "effect/workers/Worker"
-import { isWorkerError, type WorkerError } from "effect/workers/WorkerError"
 import * as Foreign from "../base/Foreign.ts"
 import { offloadError, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
-import { remaining } from "../base/ActiveDeadline.ts"
+import { remaining } from "../base/DeadlineHandle.ts"
 import { CurrentTask, waiting } from "../base/TaskNode.ts"
 import { type Transferable, transfersOf } from "./Transfer.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
@@ -23,7 +21,18 @@ import * as Wait from "../base/Wait.ts"
 
 /** What starts worker threads that answer the calls of a pool; `Workers.layer` of `skein/node` is the one for Node. */
 export interface Threads {
-  readonly spawn: (id: number) => Effect.Effect<Worker<Protocol.FromThread, Protocol.ToThread>, WorkerError>
+  readonly spawn: (id: number) => Channel
+}
+
+/** The way to one thread. No effects, which would cost more than most messages. */
+export interface Channel {
+  /**
+   * Starts the thread with this message, runs as long as it does, and fails with why it has ended. Interrupted, it ends the thread,
+   * and waits until that is so.
+   */
+  readonly run: (first: Protocol.ToThread, receive: (message: unknown) => void) => Effect.Effect<never, unknown>
+  /** Called once the thread has answered. Throws where the message cannot be sent. */
+  readonly send: (message: Protocol.ToThread, transfers?: ReadonlyArray<Transferable>) => void
 }
 
 /**
@@ -53,8 +62,11 @@ export interface Settings {
 
 type Ended = Exit.Exit<unknown, OffloadError | WorkerCrashed>
 
-/** How many calls a thread has at most: one that it runs, and those that keep it from waiting for the next. */
-const ahead = 8
+/**
+ * How many calls a thread has at most: one that it runs, and those that keep it from waiting for the next. To wake a thread costs
+ * more than a small call: with 8 of them a call took twice as long as with 64.
+ */
+const ahead = 64
 
 export class WorkerPool {
   private readonly settings: Settings
@@ -64,6 +76,8 @@ export class WorkerPool {
   private readonly queue = new WaitList<Call>()
   private functions: ReadonlyArray<string> = []
   private closed = false
+  /** How many calls were answered so far. */
+  private answers = 0
   private opened: ((exit: Exit.Exit<ReadonlyArray<string>, WorkerCrashed>) => void) | undefined
 
   constructor(settings: Settings, platform: Threads, context: Context.Context<never>) {
@@ -143,12 +157,14 @@ export class WorkerPool {
   }
 
   private send(thread: Thread, call: Call): void {
+    if (thread.load === 0) thread.heard = this.answers
     const slot = thread.take(call)
-    const message: Protocol.ToThread = [Protocol.call, slot, call.id, call.job, call.args]
-    const exit = Effect.runSyncExit(thread.worker!.send(message, call.transfers))
-    if (Exit.isSuccess(exit)) return
-    thread.release(slot, call.id)
-    call.end(Exit.fail(offloadError(call.job, causeOf(exit.cause))))
+    try {
+      thread.channel.send([Protocol.call, slot, call.id, call.job, call.args], call.transfers)
+    } catch (error) {
+      thread.release(slot, call.id)
+      call.end(Exit.fail(offloadError(call.job, error)))
+    }
   }
 
   private receive(thread: Thread, message: unknown): void {
@@ -162,48 +178,46 @@ export class WorkerPool {
       return thread.end()
     } else {
       const call = thread.release(message[1], message[2])
+      thread.heard = ++this.answers
       if (message[0] === Protocol.succeeded) call?.end(Exit.succeed(message[3]))
       if (message[0] === Protocol.failed) {
         call?.end(Exit.fail(offloadError(call.job, Protocol.decode(message[3]))))
       }
     }
+    // It may have been given the next by whom it has answered.
+    if (thread.state === "ready" && thread.load < ahead) this.relieve(thread, 1, ahead)
     this.dispatch()
-    if (thread.state === "ready" && thread.load === 0) this.relieve(thread)
+    if (thread.state === "ready" && thread.load === 0) this.relieve(thread, ahead, 0)
   }
 
-  /** Gives a thread that has nothing to do a call that waits behind another one elsewhere. */
-  private relieve(idle: Thread): void {
+  /**
+   * Gives a thread some of the calls that wait behind another one elsewhere, and no more than half of them; from where nothing
+   * has come while so many calls were answered.
+   */
+  private relieve(by: Thread, most: number, silence: number): void {
     for (const thread of this.threads) {
-      if (thread.load < 2) continue
-      const slot = thread.calls.findIndex(
-        (call, slot) => call !== undefined && call.transfers === undefined && thread.takeBack(slot)
-      )
-      if (slot >= 0) return this.send(idle, thread.drop(slot))
+      if (thread === by || thread.load < 2 || this.answers - thread.heard < silence) continue
+      const taken = thread.takeBackFirst(Math.min(most, thread.load >> 1))
+      for (const call of taken) this.send(by, call)
+      if (taken.length > 0) return
     }
   }
 
   private start(id: number): void {
-    const thread = new Thread()
+    const thread = new Thread(this.platform.spawn(id))
     this.threads[id] = thread
     thread.fiber = Effect.runForkWith(this.context)(
-      Effect.flatMap(this.platform.spawn(id), (worker) => {
-        thread.worker = worker
-        return Effect.andThen(
-          worker.send([Protocol.load, this.settings.module.href, thread.memory]),
-          worker.run((message) => {
-            this.receive(thread, message)
-            return Effect.void
-          })
-        )
-      })
+      thread.channel.run([Protocol.load, this.settings.module.href, thread.memory], (message) =>
+        this.receive(thread, message)
+      )
     )
     thread.fiber.addObserver((exit) => this.ended(thread, id, exit))
   }
 
-  private ended(thread: Thread, id: number, exit: Exit.Exit<never, WorkerError>): void {
+  private ended(thread: Thread, id: number, exit: Exit.Exit<never, unknown>): void {
     thread.state = "down"
     if (this.closed) return
-    const problem = thread.problem ?? { cause: Exit.isFailure(exit) ? causeOf(exit.cause) : undefined }
+    const problem = thread.problem ?? { cause: Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined }
     const { cause } = problem
     // One that crashes before it is given anything would do so again: the next call tries.
     if (thread.isUsed) this.start(id)
@@ -252,7 +266,7 @@ export class WorkerPool {
         timer.interruptUnsafe()
         resume(afterCancel(exit))
       }
-      Effect.runSyncExit(thread.worker!.send([Protocol.cancel, slot]))
+      thread.channel.send([Protocol.cancel, slot])
     })
   }
 }
@@ -262,11 +276,6 @@ const afterCancel = (exit: Ended | undefined): Exit.Exit<void, OffloadError> => 
   if (exit === undefined || Exit.isSuccess(exit)) return Exit.void
   const error = Cause.squash(exit.cause)
   return Foreign.isA(error, OffloadError) && !Foreign.isAbort(error.cause) ? Exit.fail(error) : Exit.void
-}
-
-const causeOf = (cause: Cause.Cause<WorkerError>): unknown => {
-  const error = Cause.squash(cause)
-  return isWorkerError(error) ? (error.reason.cause ?? error.reason) : error
 }
 
 class Call extends Waiter {
@@ -298,8 +307,10 @@ class Call extends Waiter {
 class Thread {
   state: "loading" | "ready" | "ending" | "down" = "loading"
   isUsed = false
-  worker: Worker<Protocol.FromThread, Protocol.ToThread> | undefined
-  fiber: Fiber.Fiber<never, WorkerError> | undefined
+  /** How many calls of the pool were answered when the last one here was, or when it was given the first. */
+  heard = 0
+  readonly channel: Channel
+  fiber: Fiber.Fiber<never, unknown> | undefined
   /** Why its module could not be loaded. */
   problem: { readonly cause: unknown } | undefined
   readonly memory = new SharedArrayBuffer(ahead * Int32Array.BYTES_PER_ELEMENT)
@@ -309,6 +320,10 @@ class Thread {
   /** Of the call that each slot is in use for, also after the call was dropped; 0 where it is free. */
   private readonly ids = Array.from({ length: ahead }, () => 0)
   private sent = 0
+
+  constructor(channel: Channel) {
+    this.channel = channel
+  }
 
   end(): void {
     this.state = "ending"
@@ -333,6 +348,17 @@ class Thread {
   /** Makes sure that the call never starts here, and tells whether it had not yet. */
   takeBack(slot: number): boolean {
     return Atomics.compareExchange(this.slots, slot, Protocol.sent, Protocol.cancelled) === Protocol.sent
+  }
+
+  /** Takes back so many of those that have not started, the first first; what was moved here stays. */
+  takeBackFirst(count: number): ReadonlyArray<Call> {
+    const calls = this.calls.filter((call) => call !== undefined && call.transfers === undefined) as Array<Call>
+    const taken: Array<Call> = []
+    for (const { id, slot } of calls.toSorted((one, other) => one.id - other.id)) {
+      if (taken.length === count) break
+      if (this.ids[slot] === id && this.takeBack(slot)) taken.push(this.drop(slot))
+    }
+    return taken
   }
 
   /** Forgets a call that was taken back; its slot is free when the thread has said so, too. */
