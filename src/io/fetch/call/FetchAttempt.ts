@@ -1,5 +1,4 @@
 /** One request: sends it, as often as it is told to, follows where it leads, and takes the answer if its status and size will do. */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -12,32 +11,21 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse as Response } from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as Alarm from "../../../concurrency/base/Alarm.ts"
-import * as Deadline from "../../../concurrency/Deadline.ts"
 import { Meter } from "../../../pipeline/context/Meter.ts"
-import { FetchError, type Reason } from "../../FetchError.ts"
+import type { FetchError, Reason } from "../../FetchError.ts"
 import * as Body from "../body/FetchBody.ts"
 import * as Cookies from "./Cookies.ts"
-import * as FetchCause from "./FetchCause.ts"
 import { excerpt } from "./FetchExcerpt.ts"
 import type { Host, Hosts } from "../policy/FetchHosts.ts"
 import type { Pass, Renewal } from "../policy/FetchRenewal.ts"
+import { Asked, type Limits, type More } from "./Asked.ts"
+import { within } from "./FetchTime.ts"
 import { type Outgoing, redirected } from "./FetchRequest.ts"
-import { shown } from "./ShownUrl.ts"
 import * as HttpCache from "../cache/HttpCache.ts"
 import type { Received } from "../../context/Direct.ts"
 import * as Wire from "../../context/Wire.ts"
-
-export interface Limits extends Body.Bounds {
-  readonly redirects: number
-  readonly accept: (status: number) => boolean
-  /** Milliseconds for one attempt. */
-  readonly timeout: number
-  /** What the transport is told; undefined where that is nothing. */
-  readonly wire: Wire.Wire | undefined
-  readonly cookies: Cookies.Choice | undefined
-}
 
 /** An answer whose status is accepted, with its body as `B`. */
 export interface Answer<B = Uint8Array> {
@@ -56,9 +44,6 @@ export interface Answer<B = Uint8Array> {
 
 /** The body as it arrives, undone of its content codings. */
 export type Arriving = Stream.Stream<Uint8Array, FetchError>
-
-/** What only some reasons have. */
-export type More = Partial<Pick<FetchError, "retryable" | "status" | "retryAfter" | "limit" | "excerpt" | "cause">>
 
 /** What stands before the requests of a call, where its policy says so. */
 export interface Around {
@@ -86,15 +71,11 @@ interface Unauthorized {
   readonly pass: Pass | undefined
 }
 
-export class Attempt<B> {
-  /** How many times it was sent. */
-  count = 0
+export class Attempt<B> extends Asked {
   /** The last answer with 401 of an origin that there are new headers for. */
   unauthorized: Unauthorized | undefined
   isRenewed = false
-  waitsForSlot = false
   readonly host: Host
-  readonly limits: Limits
   private readonly client: HttpClient.HttpClient
   private readonly hosts: Hosts
   private readonly take: Take<B>
@@ -103,9 +84,6 @@ export class Attempt<B> {
   private found: { readonly outgoing: Outgoing; readonly place: HttpCache.Place | undefined } | undefined
   private readonly outer: Scope.Scope | undefined
   private readonly meter: Meter
-  readonly clock: Clock.Clock
-  /** When it was asked for. */
-  readonly asked: number
 
   /** What is kept for the body of an answer is kept in `outer`. */
   constructor(
@@ -118,21 +96,14 @@ export class Attempt<B> {
     outer: Scope.Scope | undefined,
     context: Context.Context<never>
   ) {
+    super(limits, Context.get(context, Clock.Clock))
     this.client = client
     this.hosts = hosts
-    this.limits = limits
     this.take = take
     this.around = around
     this.outer = outer
     this.meter = Context.get(context, Meter)
-    this.clock = Context.get(context, Clock.Clock)
-    this.asked = Alarm.now(this.clock)
     this.host = hosts.of(outgoing.url.host, this.asked, this.clock)
-  }
-
-  /** Milliseconds since it was asked for. */
-  get elapsed(): number {
-    return Alarm.now(this.clock) - this.asked
   }
 
   /** The answer that need not be asked for. */
@@ -166,56 +137,6 @@ export class Attempt<B> {
         Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void
       )
     })
-  }
-
-  error(outgoing: Outgoing, reason: Reason, detail: string, more?: More): FetchError {
-    return new FetchError({
-      reason,
-      method: outgoing.request.method,
-      url: shown(outgoing.url.href, outgoing.secret),
-      detail,
-      retryable: false,
-      attempt: this.count,
-      elapsed: Math.round(this.elapsed),
-      ...more
-    })
-  }
-
-  broken(outgoing: Outgoing, error: HttpClientError): FetchError {
-    const { detail, isPassing, limit, reason } = FetchCause.of(error)
-    const { cause } = error
-    const retryable = isPassing && outgoing.idempotent
-    return this.error(outgoing, reason, detail, {
-      retryable,
-      ...(cause !== undefined && { cause }),
-      ...(limit !== undefined && { limit })
-    })
-  }
-
-  late(outgoing: Outgoing, what: string, millis: number): FetchError {
-    const time = `no complete answer within ${span(millis)}, the time for ${what}`
-    const detail = this.waitsForSlot
-      ? `${time}: it was waiting for a slot (\`perHost\`, \`concurrency\`); an answer that is read as a stream holds one to its end`
-      : time
-    return this.error(outgoing, "Timeout", detail, { retryable: outgoing.idempotent })
-  }
-
-  /** Later than the time for one attempt. */
-  tooLate(outgoing: Outgoing): FetchError {
-    return this.late(outgoing, "one attempt", this.limits.timeout)
-  }
-
-  /** Of an answer whose body could not be read. */
-  unread(outgoing: Outgoing, error: HttpClientError | Body.Fault): FetchError {
-    if (error._tag === "HttpClientError") return this.broken(outgoing, error)
-    if (error._tag === "TooLarge") {
-      const limit = this.limits[error.limit] ?? Body.maxRatio
-      return this.error(outgoing, "TooLarge", Body.explainLarge(error, limit), { limit })
-    }
-    const detail = `its body ${error.detail}`
-    return error.isCut
-      ? this.error(outgoing, "Connect", detail, { retryable: outgoing.idempotent })
-      : this.error(outgoing, "Decode", detail)
   }
 
   /** Counts bytes of bodies for whoever runs this. */
@@ -455,42 +376,6 @@ export type Take<B> = (
   scope: Scope.Closeable | undefined
 ) => Effect.Effect<B, HttpClientError | Body.Fault>
 
-/** Reads it to the end. */
-export const whole: Take<Uint8Array> = (attempt, _, response) => Body.read(response, attempt.limits)
-
-/** Leaves it to whoever reads it, and lets go of it at its end. */
-export const arriving: Take<Arriving> = (attempt, outgoing, response, scope) => {
-  const { timeout } = attempt.limits
-  const late = () => attempt.error(outgoing, "Timeout", `nothing more of its body came within ${span(timeout)}`)
-  return Effect.map(Effect.provideService(Body.open(response, attempt.limits), Scope.Scope, scope!), (piece) => {
-    const next = Effect.matchCauseEffect(piece, {
-      onFailure: (cause) => Effect.andThen(Scope.close(scope!, Exit.void), Effect.failCause(cause)),
-      onSuccess: (piece) => {
-        if (piece === undefined) return Effect.andThen(Scope.close(scope!, Exit.void), Cause.done())
-        attempt.arrived(piece.length)
-        return Effect.succeed([piece] as const)
-      }
-    })
-    return Stream.mapError(Stream.fromPull(Effect.succeed(within(next, timeout, late))), (error) =>
-      error._tag === "FetchError" ? error : attempt.unread(outgoing, error)
-    )
-  })
-}
-
-/** Fails with what `late` gives when there is no answer within so many milliseconds. */
-export const within = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  millis: number,
-  late: () => FetchError
-): Effect.Effect<A, E | FetchError, R> =>
-  millis === Infinity
-    ? effect
-    : Effect.catchIf(
-        Deadline.within(effect, millis),
-        (error) => error instanceof Deadline.DeadlineExceeded,
-        () => Effect.fail(late())
-      )
-
 /**
  * Whether an answer of this status may be another one when asked again.
  *
@@ -509,5 +394,3 @@ const unavailable = 503
 /** A part, which would pass for the whole. */
 const partial = 206
 const leadsOn: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
-
-export const span = (millis: number): string => Duration.format(Duration.millis(Math.round(millis)))

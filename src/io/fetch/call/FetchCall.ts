@@ -13,7 +13,10 @@ import * as Foreign from "../../../concurrency/base/Foreign.ts"
 import * as Deadline from "../../../concurrency/Deadline.ts"
 import * as Policies from "../../../pipeline/Policy.ts"
 import { FetchError } from "../../FetchError.ts"
+import type { Limits } from "./Asked.ts"
 import * as Attempt from "./FetchAttempt.ts"
+import * as Take from "./FetchTake.ts"
+import { span, within } from "./FetchTime.ts"
 import { askedFor } from "../body/FetchCoding.ts"
 import { hedged } from "../policy/FetchHedge.ts"
 import * as Hosts from "../policy/FetchHosts.ts"
@@ -60,7 +63,7 @@ export class Call {
     return Effect.withFiber((fiber) => {
       const context = fiber.context as Context.Context<HttpClient.HttpClient>
       const plan = this.planFor(context)
-      const made = make(target, plan, Attempt.whole, undefined, context)
+      const made = make(target, plan, Take.whole, undefined, context)
       if (Result.isFailure(made)) return Effect.fail(made.failure)
       const { attempt, client, hosts, outgoing } = made.success
       const general = (first?: Effect.Effect<Attempt.Answer, FetchError>) =>
@@ -81,7 +84,7 @@ export class Call {
   ): Effect.Effect<Attempt.Answer<Attempt.Arriving>, FetchError, HttpClient.HttpClient | Scope.Scope> {
     return Effect.contextWith((context: Context.Context<HttpClient.HttpClient | Scope.Scope>) => {
       const plan = ofStreams(this.planFor(context))
-      const made = make(target, plan, Attempt.arriving, Context.get(context, Scope.Scope), context)
+      const made = make(target, plan, Take.arriving, Context.get(context, Scope.Scope), context)
       if (Result.isFailure(made)) return Effect.fail(made.failure)
       const { attempt, hosts, outgoing } = made.success
       return answer(attempt, outgoing, plan, hosts)
@@ -164,7 +167,7 @@ const answer = <B>(
       )
     : retried
   const left = first === undefined ? plan.total : plan.total - attempt.elapsed
-  const inTime = Attempt.within(all, left, () => attempt.late(outgoing, "all attempts", plan.total))
+  const inTime = within(all, left, () => attempt.late(outgoing, "all attempts", plan.total))
   return Effect.catch(inTime, (error) =>
     error === last && isGivenUp(error) ? outOfTime(attempt, outgoing, error, plan.total) : Effect.fail(error)
   )
@@ -227,8 +230,8 @@ const asking = <B>(attempt: Attempt.Attempt<B>, outgoing: Request.Outgoing): Ask
   refusal: (status, retryAfter) =>
     attempt.error(outgoing, "Status", `not sent, as its host answered ${status} to others`, { status, retryAfter }),
   late: (status, millis, left) => {
-    const wait = `its host answered ${status} and asks to wait for ${Attempt.span(millis)}`
-    return attempt.error(outgoing, "Timeout", `not sent, as ${wait}, and ${Attempt.span(left)} are left`, { status })
+    const wait = `its host answered ${status} and asks to wait for ${span(millis)}`
+    return attempt.error(outgoing, "Timeout", `not sent, as ${wait}, and ${span(left)} are left`, { status })
   }
 })
 
@@ -277,7 +280,7 @@ const outOfTime = <B>(
   Effect.flatMap(Deadline.remaining, (left) => {
     const ofTotal = total - attempt.elapsed
     const isTotal = Option.match(left, { onNone: () => true, onSome: (around) => ofTotal <= Duration.toMillis(around) })
-    const time = isTotal ? `the ${Attempt.span(total)} for all attempts` : "the deadline around it"
+    const time = isTotal ? `the ${span(total)} for all attempts` : "the deadline around it"
     const { message: _, detail, ...fields } = error
     const whole = `${detail}, and ${time} leaves no time to try again`
     return Effect.fail(new FetchError({ ...fields, detail: whole }))
@@ -295,7 +298,7 @@ interface Plan {
   readonly around: Policy.Policy
   readonly policy: Policy.Policy
   readonly template: Request.Template
-  readonly limits: Attempt.Limits
+  readonly limits: Limits
   readonly retries: number
   /** In milliseconds. */
   readonly total: number

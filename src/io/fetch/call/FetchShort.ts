@@ -17,7 +17,8 @@ import type { Direct, Received, Receiver } from "../../context/Direct.ts"
 import * as Wire from "../../context/Wire.ts"
 import type { Hosts } from "../policy/FetchHosts.ts"
 import type { Policy } from "../policy/FetchPolicy.ts"
-import * as Attempt from "./FetchAttempt.ts"
+import type * as Attempt from "./FetchAttempt.ts"
+import { within } from "./FetchTime.ts"
 import type { Outgoing } from "./FetchRequest.ts"
 
 type Answering = Effect.Effect<Attempt.Answer, FetchError>
@@ -120,7 +121,7 @@ class Short<A, R> extends Active.Active implements Receiver {
           ? attempt.accepted(outgoing, response, this.sent, undefined)
           : attempt.keep(outgoing, response, this.sent, 0, undefined)
     })
-    const timed = Attempt.within(taken, attempt.limits.timeout - (now - this.sent.at), () => attempt.tooLate(outgoing))
+    const timed = within(taken, attempt.limits.timeout - (now - this.sent.at), () => attempt.tooLate(outgoing))
     // Its slots are held until the body has been read.
     this.resume(general(Effect.onExitPrimitive(timed, () => this.release())))
   }

@@ -8,7 +8,9 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Alarm from "../../../concurrency/base/Alarm.ts"
 import type { FetchError } from "../../FetchError.ts"
+import type { Limits } from "../call/Asked.ts"
 import * as Attempt from "../call/FetchAttempt.ts"
+import { arriving } from "../call/FetchTake.ts"
 import type { Hosts } from "./FetchHosts.ts"
 import * as Request from "../call/FetchRequest.ts"
 import * as Robots from "./Robots.ts"
@@ -17,7 +19,7 @@ import * as Robots from "./Robots.ts"
 export const make = (
   client: HttpClient.HttpClient,
   hosts: Hosts,
-  limits: Attempt.Limits,
+  limits: Limits,
   context: Context.Context<never>
 ): Attempt.Permission => {
   const clock = Context.get(context, Clock.Clock)
@@ -50,7 +52,7 @@ const rulesOf = (
   hosts: Hosts,
   origin: string,
   userAgent: string,
-  limits: Attempt.Limits,
+  limits: Limits,
   context: Context.Context<never>
 ): Effect.Effect<Robots.Rules, FetchError> =>
   Effect.scoped(
@@ -61,7 +63,7 @@ const rulesOf = (
       if (Result.isFailure(outgoing)) return yield* outgoing.failure
       const scope = yield* Effect.scope
       const own = { ...limits, maxBody: Infinity, redirects: 5, accept: isAnswer, cookies: undefined }
-      const attempt = new Attempt.Attempt(client, hosts, outgoing.success, own, Attempt.arriving, {}, scope, context)
+      const attempt = new Attempt.Attempt(client, hosts, outgoing.success, own, arriving, {}, scope, context)
       const { body, response } = yield* attempt.run(outgoing.success)
       return response.status < 300 ? yield* Robots.parse(origin, yield* beginning(body)) : Robots.none
     })
