@@ -83,11 +83,11 @@ export class Active extends Alarm.Appointment {
   private readonly parent: Fiber.Fiber<unknown, unknown>
   private readonly task: Node<unknown, unknown> | undefined
   private readonly name: string | undefined
-  protected readonly since: number
-  private millis: number
+  readonly since: number
+  millis: number
   /** The fiber of the body from its first step on, and once it is off its starter's stack. */
   runner: Fiber.Fiber<unknown, unknown> | undefined
-  private body: Fiber.Fiber<unknown, unknown> | undefined
+  body: Fiber.Fiber<unknown, unknown> | undefined
   /** Why the body was cancelled, when it was this deadline that did; and when it did, by itself. */
   reason: Reason.Reason | undefined
   private expiredAt = -Infinity
@@ -103,22 +103,12 @@ export class Active extends Alarm.Appointment {
     super()
     this.parent = parent
     this.task = parent.getRef(CurrentTask)
-    this.clock = clock
+    this.clock = Time.known(clock)
     this.outer = outer
     this.name = name
     this.millis = millis
     this.since = since
     this.at = since + millis
-  }
-
-  /** Passes in so many milliseconds instead; tells whether it has not passed by that. */
-  move(millis: number): boolean {
-    const now = Alarm.now(this.clock)
-    this.at = now + millis
-    this.millis = Math.round((this.at - this.since) * 1000) / 1000
-    if (this.at <= now) this.expire()
-    else if (this.body !== undefined) this.wait(this.at)
-    return this.at > now
   }
 
   /** Why this deadline, or one around it in the same task, cancels its body. */
@@ -224,7 +214,7 @@ export class Active extends Alarm.Appointment {
     Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, Reason.annotate(reason)))
   }
 
-  protected wait(until: number): void {
+  wait(until: number): void {
     Alarm.of(this.clock).set(this, until, this.parent.cache.scheduler)
   }
 }

@@ -5,6 +5,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { type Active, Ambient, earliest } from "./ActiveDeadline.ts"
 import * as Alarm from "./Alarm.ts"
+import { millisOf } from "./Lasting.ts"
 import * as Time from "./Time.ts"
 import { DeadlineOver } from "../DeadlineError.ts"
 
@@ -39,7 +40,15 @@ export class DeadlineHandle {
     return Effect.suspend(() => {
       if (deadline.over)
         return Effect.die(new DeadlineOver({ ...deadline.label, expired: deadline.reason !== undefined }))
-      return deadline.move(Duration.toMillis(duration)) ? Effect.void : Effect.yieldNow
+      const now = Alarm.now(deadline.clock)
+      deadline.at = now + millisOf(duration)
+      deadline.millis = Math.round((deadline.at - deadline.since) * 1000) / 1000
+      if (deadline.at <= now) {
+        deadline.expire()
+        return Effect.yieldNow
+      }
+      if (deadline.body !== undefined) deadline.wait(deadline.at)
+      return Effect.void
     })
   }
 }

@@ -17,11 +17,6 @@ export class Gate<P extends Pass> {
     this.limit = limit
   }
 
-  /** Whether there is no room for the next. */
-  get isFull(): boolean {
-    return this.used + (this.waiting.first?.places ?? 1) > this.limit
-  }
-
   /** Whether there is room for this one, and nobody waits. */
   isOpenTo(pass: P): boolean {
     return this.waiting.size === 0 && this.hasRoom(pass)

@@ -94,7 +94,8 @@ export class ConcurrencyLimiter extends OwnLimiter implements Resizable {
 
   /** Whether an effect that wants a permit has to wait now. */
   get isFull(): boolean {
-    return this.gate.isFull
+    const { limit, used, waiting } = this.gate
+    return used + (waiting.first?.places ?? 1) > limit
   }
 
   private wait<A, E, R>(permit: Permit, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
