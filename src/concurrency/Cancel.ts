@@ -11,7 +11,7 @@ import { ScopeCancelled } from "./CancelError.ts"
 import * as Active from "./base/ActiveDeadline.ts"
 import * as Deadline from "./Deadline.ts"
 import { type Reason, reasonOf } from "./base/Reason.ts"
-import { ProgramStop, type StopSignal } from "./base/Stop.ts"
+import { listen, ProgramStop, type StopSignal } from "./base/Stop.ts"
 import { CurrentTask, nameOf } from "./base/TaskNode.ts"
 import * as Wait from "./base/Wait.ts"
 
@@ -224,7 +224,7 @@ export const stopRequested: Effect.Effect<Reason> = /* @__PURE__ */ Effect.withF
   Wait.callback("a request to stop", (resume) => {
     const signal = stopOf(fiber)
     if (signal.reason !== undefined) return resume(Effect.succeed(signal.reason))
-    const off = signal.listen((reason) => {
+    const off = listen(signal, (reason) => {
       off()
       resume(Effect.succeed(reason))
     })

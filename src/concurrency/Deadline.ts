@@ -3,12 +3,15 @@
  * everything inside of it: nested ones only ever shorten the time.
  */
 import type * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Active from "./base/ActiveDeadline.ts"
+import * as OfDeadline from "./base/DeadlineHandle.ts"
+import { millisOf } from "./base/Lasting.ts"
+import * as Time from "./base/Time.ts"
 import type { DeadlineExceeded } from "./DeadlineError.ts"
 
 export { DeadlineExceeded, DeadlineOver } from "./DeadlineError.ts"
@@ -58,12 +61,7 @@ export const within: {
     effect: Effect.Effect<A, E, R>,
     duration: Duration.Input,
     options?: Options
-  ): Effect.Effect<A, E | DeadlineExceeded, R> => {
-    const millis = Duration.toMillis(duration)
-    return isFree(effect, millis)
-      ? effect
-      : Effect.withFiber((fiber) => Active.start(fiber, () => effect, millis, options?.name, exceeded))
-  }
+  ): Effect.Effect<A, E | DeadlineExceeded, R> => Active.within(effect, millisOf(duration), options?.name)
 )
 
 /**
@@ -105,9 +103,9 @@ export const at: {
     moment: number | DateTime.DateTime,
     options?: Options
   ): Effect.Effect<A, E | DeadlineExceeded, R> =>
-    Effect.clockWith((clock) => {
+    Effect.withFiber((fiber) => {
       const epoch = typeof moment === "number" ? moment : moment.epochMilliseconds
-      return within(effect, Duration.millis(epoch - clock.currentTimeMillisUnsafe()), options)
+      return within(effect, epoch - Time.of(fiber).currentTimeMillisUnsafe(), options)
     })
 )
 
@@ -147,9 +145,9 @@ export const moveOn: {
     duration: Duration.Input,
     options?: Options
   ): Effect.Effect<Option.Option<A>, E, R> => {
-    const millis = Duration.toMillis(duration)
+    const millis = millisOf(duration)
     const some = Effect.asSome(effect)
-    return isFree(effect, millis)
+    return Active.isFree(effect, millis)
       ? some
       : Effect.withFiber((fiber) => Active.start(fiber, () => some, millis, options?.name, none))
   }
@@ -177,10 +175,10 @@ export interface Handle {
  * import * as Effect from "effect/Effect"
  * import { Deadline } from "skein"
  *
- * // Not more than 40 milliseconds without a sign of life.
- * const program = Deadline.open("40 millis", (deadline) =>
+ * // Not more than 5 seconds without a sign of life.
+ * const program = Deadline.open("5 seconds", (deadline) =>
  *   Effect.forEach([1, 2, 3], (chunk) =>
- *     Effect.sleep("20 millis").pipe(Effect.andThen(deadline.reschedule("40 millis")), Effect.as(chunk))
+ *     Effect.sleep("20 millis").pipe(Effect.andThen(deadline.reschedule("5 seconds")), Effect.as(chunk))
  *   )
  * )
  *
@@ -192,8 +190,10 @@ export const open = <A, E, R>(
   body: (deadline: Handle) => Effect.Effect<A, E, R>,
   options?: Options
 ): Effect.Effect<A, E | DeadlineExceeded, R> => {
-  const millis = Duration.toMillis(duration)
-  return Effect.withFiber((fiber) => Active.start(fiber, body, millis, options?.name, exceeded))
+  const millis = millisOf(duration)
+  return Effect.withFiber((fiber) =>
+    Active.start(fiber, (active) => body(new OfDeadline.DeadlineHandle(active)), millis, options?.name, Active.exceeded)
+  )
 }
 
 /**
@@ -202,7 +202,7 @@ export const open = <A, E, R>(
  *
  * @example
  * ```ts
- * import * as Duration from "effect/Duration"
+ * import type * as Duration from "effect/Duration"
  * import * as Effect from "effect/Effect"
  * import * as Option from "effect/Option"
  * import { Deadline } from "skein"
@@ -214,7 +214,7 @@ export const open = <A, E, R>(
  * ```
  */
 export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = /* @__PURE__ */ Effect.withFiber((fiber) =>
-  Effect.succeed(Active.remaining(fiber))
+  Effect.succeed(OfDeadline.remaining(fiber))
 )
 
 /**
@@ -235,11 +235,5 @@ export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = /* @__
  */
 export const unbounded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Active.Ambient, undefined)
-
-/** Whether it takes no watching: nothing to wait for, or nothing that ends the wait. */
-const isFree = (effect: Effect.Effect<unknown, unknown, unknown>, millis: number): boolean =>
-  millis === Infinity || (millis > 0 && Exit.isExit(effect))
-
-const exceeded = (deadline: Active.Active): Exit.Exit<never, DeadlineExceeded> => Exit.fail(deadline.error())
 
 const none = (): Exit.Exit<Option.Option<never>> => Exit.succeed(Option.none())

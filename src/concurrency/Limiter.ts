@@ -3,9 +3,10 @@
  * nothing barges in. A permit belongs to one effect and comes back when that ends, however it ends, so that none can
  * be lost or released twice.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constTrue } from "effect/Function"
+import { millisOf } from "./base/Lasting.ts"
 import { isCount } from "./base/Options.ts"
 import { AdaptiveLimiter } from "./limiter/AdaptiveLimiter.ts"
 import { CombinedLimiter } from "./limiter/CombinedLimiter.ts"
@@ -74,7 +75,7 @@ export const rate = (options: {
   readonly burst?: number | undefined
 }): Effect.Effect<Limiter> =>
   Effect.suspend(() => {
-    const per = Duration.toMillis(options.per)
+    const per = millisOf(options.per)
     const burst = options.burst ?? 1
     const valid =
       options.limit > 0 && options.limit < Infinity && per > 0 && per < Infinity && burst >= 1 && burst < Infinity

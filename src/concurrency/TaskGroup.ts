@@ -6,11 +6,15 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Deadline from "./Deadline.ts"
+import type * as Deadline from "./Deadline.ts"
 import { CurrentGroup, type Failures, Group, type GroupOptions, type TaskGroup } from "./group/Group.ts"
-import { annotate } from "./base/Reason.ts"
+import * as Active from "./base/ActiveDeadline.ts"
+import { infoOf } from "./base/Entries.ts"
+import { millisOf } from "./base/Lasting.ts"
+import { annotate, type Reason } from "./base/Reason.ts"
 import * as Rejection from "./base/Rejection.ts"
 import { type GroupInfo, Registry, type Tree, treeOf } from "./Registry.ts"
 import type { RestartOptions } from "./group/Restart.ts"
@@ -18,7 +22,7 @@ import { inGroup, type Ready, type SpawnOptions, startIn, untilReady } from "./g
 import { supervising } from "./group/Unhandled.ts"
 import { nameOf } from "./base/TaskNode.ts"
 import type * as Task from "./Task.ts"
-import type { GroupCancelled } from "./TaskGroupError.ts"
+import { GroupCancelled } from "./TaskGroupError.ts"
 
 export { bridge, type Bridge, type RunOptions } from "./group/Bridge.ts"
 export { dropped, type Failure, failures } from "./group/Failures.ts"
@@ -64,10 +68,13 @@ export const open: <Arg extends Effect.Effect<any, any, any> | OpenOptions, cons
     const opened = Effect.withFiber((parent) => {
       const group = new Group<A, E | Failures<R>>(parent, options)
       return Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.exit(restore(group.run(body))), () => group.outcome())
+        Effect.flatMap(
+          Effect.catchCause(restore(group.run(body)), () => Effect.void),
+          () => group.outcome()
+        )
       )
     })
-    return options.within === undefined ? opened : Deadline.within(opened, options.within, { name: options.name })
+    return options.within === undefined ? opened : Active.within(opened, millisOf(options.within), options.name)
   }
 )
 
@@ -307,7 +314,10 @@ export const superviseStart = <A, E, R, V>(
  */
 export const cancel = (message = "no longer needed"): Effect.Effect<void, never, TaskGroup<GroupCancelled>> =>
   Effect.withFiber((fiber) =>
-    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).request(nameOf(fiber), message))
+    Effect.sync(() => {
+      const group = Context.getUnsafe(fiber.context, CurrentGroup)
+      group.request(asked(fiber, message), new GroupCancelled({ group: group.name, reason: message }))
+    })
   )
 
 /**
@@ -332,8 +342,14 @@ export const cancel = (message = "no longer needed"): Effect.Effect<void, never,
  */
 export const stop = (message = "asked to stop"): Effect.Effect<void, never, TaskGroup<never>> =>
   Effect.withFiber((fiber) =>
-    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).requestStop(nameOf(fiber), message))
+    Effect.sync(() => Context.getUnsafe(fiber.context, CurrentGroup).stopping.request(asked(fiber, message)))
   )
+
+const asked = (fiber: Fiber.Fiber<unknown, unknown>, message: string): Reason => ({
+  kind: "explicit",
+  by: nameOf(fiber),
+  message
+})
 
 /** A group in the hand: for code that spawns into a group it does not run in. `E` is what it may let fail. */
 export interface Handle<in E> {
@@ -371,7 +387,7 @@ export const current = <E = never>(): Effect.Effect<Handle<E>, never, TaskGroup<
     const group = Context.getUnsafe(fiber.context, CurrentGroup)
     return Effect.succeed({
       name: group.name,
-      info: Effect.sync(() => group.info),
+      info: Effect.sync(() => infoOf([group])[0]!),
       spawn: <A, E1 extends E, R>(effect: Effect.Effect<A, E1, R>, options?: SpawnOptions) =>
         Effect.provideService(spawn(effect, options), CurrentGroup, group) as Effect.Effect<Task.Task<A>, never, R>,
       stop: (message?: string) => Effect.provideService(stop(message), CurrentGroup, group)

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
+import * as Body from "./fetch/body/FetchBody.ts"
 import * as Download from "./fetch/download/Download.ts"
 import type { Downloaded, DownloadOptions } from "./fetch/download/Download.ts"
 import type { NoPosition, Source } from "../pipeline/Source.ts"
@@ -263,7 +264,7 @@ export const text = (options?: Options): Fetcher<string> =>
  * ```
  */
 export const bytes = (options?: Options): Fetcher<Uint8Array> =>
-  fetcher(options, {}, ({ body }) => Effect.succeed(body))
+  fetcher(options, {}, ({ body }) => Effect.succeed(Body.own(body)))
 
 /**
  * Fetches an answer with all that is known of it. A status outside of 200 to 299 is a failure unless `accept` takes it.
@@ -293,7 +294,7 @@ const pageOf = ({ outgoing, response, body, millis }: Answer): Effect.Effect<Pag
   Effect.map(TextRule.read(body, response.headers), ({ contentType, text }) => ({
     ...headOf({ outgoing, response }),
     contentType,
-    body,
+    body: Body.own(body),
     get text() {
       return text?.()
     },
@@ -609,5 +610,5 @@ const fetcher = <A, R>(
   read: (answer: Answer) => Effect.Effect<A, FetchError, R>
 ): Fetcher<A, R> => {
   const call = new Call(options, defaults)
-  return (target) => Effect.flatMap(call.whole(target), read)
+  return (target) => call.whole(target, read)
 }

@@ -11,7 +11,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
-import { ProgramStop, StopSignal } from "../concurrency/base/Stop.ts"
+import { isHeard, ProgramStop, StopSignal } from "../concurrency/base/Stop.ts"
 import * as Foreign from "../concurrency/base/Foreign.ts"
 import * as Cancel from "../concurrency/Cancel.ts"
 import type * as Offload from "../concurrency/Offload.ts"
@@ -142,7 +142,7 @@ const onSignals = (fiber: Fiber.Fiber<unknown, unknown>, stop: StopSignal, runni
     last = { signal, at }
     const reason = { kind: "signal", by: signal, message: `the process was sent ${signal}` } as const
     const again = signal === "SIGINT" ? "press Ctrl-C again" : `send ${signal} again`
-    if (asked === 0 && stop.isHeard) {
+    if (asked === 0 && isHeard(stop)) {
       asked = 1
       tell(`stopping: finishing what is in flight; ${again} to cancel`)
       stop.request(reason)

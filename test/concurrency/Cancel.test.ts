@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import { Cancel, Deadline, Task, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
-import { ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
+import { isHeard, ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
 
 const tester: Cancel.Reason = { kind: "signal", by: "tester", message: "stop" }
 
@@ -779,7 +779,7 @@ describe("a request to stop", () => {
     const signal = new StopSignal()
     const quick = Deadline.moveOn(TaskGroup.open(Effect.andThen(TaskGroup.spawn(polite), polite)), 10)
     const states: Array<boolean> = []
-    const look = Effect.sync(() => void states.push(signal.isHeard))
+    const look = Effect.sync(() => void states.push(isHeard(signal)))
     const program = Effect.gen(function* () {
       yield* look
       yield* Effect.forkChild(quick)
@@ -792,6 +792,6 @@ describe("a request to stop", () => {
     expect(states).toEqual([false, true, false])
     let own!: StopSignal
     const stopped = Effect.suspend(() => Effect.provideService(quick, ProgramStop, (own = new StopSignal())))
-    Effect.runSync(Interrupt.everywhere(stopped, { check: () => expect(own.isHeard).toBe(false) }))
+    Effect.runSync(Interrupt.everywhere(stopped, { check: () => expect(isHeard(own)).toBe(false) }))
   })
 })

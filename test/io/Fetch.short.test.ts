@@ -73,4 +73,17 @@ describe("Fetch by the short way", () => {
       }).pipe(Effect.provide([Http.layer(), shared]))
     )
   }
+
+  it.live("gives bytes that are no part of other memory", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.Server
+      const url = `${server.url}/ok`
+      yield* Fetch.text()(url)
+      const { body, text } = yield* Fetch.page()(url)
+      for (const bytes of [body, yield* Fetch.bytes()(url)]) {
+        assert.strictEqual(new TextDecoder().decode(new Uint8Array(bytes.buffer)), text)
+        assert.strictEqual(Object.getPrototypeOf(bytes), Uint8Array.prototype)
+      }
+    }).pipe(Effect.provide([Http.layer(), shared]))
+  )
 })

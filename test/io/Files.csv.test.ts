@@ -258,6 +258,32 @@ describe("Files.csv", () => {
     )
   }
 
+  it.effect("goes on behind records that are longer than what is converted at a time, whatever is in them", () =>
+    Effect.gen(function* () {
+      for (const end of ["\n", "\r\n", "\r"]) {
+        const notes = Array.from({ length: 600 }, (_, i) =>
+          i % 97 === 5 ? `line${end}`.repeat(9000 * (1 + (i % 3))) : i % 50 === 0 ? `"${"ü".repeat(i * 100)}"` : "plain"
+        )
+        const records = notes.map((note, i) => `${i},"${note.replaceAll('"', '""')}"${end}`)
+        const file = Files.csv(yield* fileOf(`a,b${end}${records.join("")}`), ab)
+        const all = yield* read(file)
+        assert.deepStrictEqual(
+          all.map(({ value }) => value),
+          notes.map((b, i) => ({ a: `${i}`, b }))
+        )
+        let at = new TextEncoder().encode(`a,b${end}`).length
+        const positions = records.map((record) => (at += new TextEncoder().encode(record).length))
+        assert.deepStrictEqual(
+          all.map(({ position }) => position),
+          positions
+        )
+        for (const i of [4, 5, 101, 102]) {
+          assert.strictEqual((yield* values(file, positions[i]!)).length, records.length - i - 1)
+        }
+      }
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
   it.effect("reads the rows that another parser reads, over the borders of all blocks", () =>
     Effect.gen(function* () {
       const count = deep ? 1_000_000 : 30_000

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -9,8 +10,10 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { AsyncLocalStorage } from "node:async_hooks"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import * as NodeHttp from "node:http"
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Http } from "skein/node"
@@ -151,9 +154,105 @@ describe("Http: connections", () => {
         const server = yield* serve((_, response) => void response.end("ok"))
         const get = Effect.flatMap(HttpClient.get(server.url), (response) => response.text)
         yield* Effect.forEach(Array.from({ length: 200 }), () => get, { discard: true, concurrency: 5 })
-        // Undici lets a connection rest for one turn, and opens another one for who asks in that.
-        assert.isAtMost(server.connections(), 10)
+        assert.strictEqual(server.connections(), 5)
+        yield* Effect.forEach(Array.from({ length: 20 }), () => get, { discard: true })
+        assert.strictEqual(server.connections(), 5)
       })
+    )
+  )
+
+  it.effect("serve those who wait in the order of coming, whatever becomes of the one before", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const asked: Array<string> = []
+        const server = yield* serve(({ url = "" }, response) => {
+          asked.push(url)
+          if (url === "/broken") return void response.destroy()
+          if (url === "/last") response.setHeader("connection", "close")
+          response.end(url)
+        })
+        const paths = ["a", "broken", "b", "last", "c", "\n", "d", "broken", "e"]
+        const got = yield* Effect.forEach(
+          paths,
+          (path) =>
+            HttpClient.get(server.url + path.trim(), path === "\n" ? { headers: { "a-b": "\n" } } : {}).pipe(
+              Effect.flatMap((response) => response.text),
+              Effect.catchTag("HttpClientError", ({ reason }) => Effect.succeed(reason._tag))
+            ),
+          { concurrency: "unbounded" }
+        )
+        const broken = "TransportError"
+        assert.deepEqual(got, ["/a", broken, "/b", "/last", "/c", broken, "/d", broken, "/e"])
+        assert.deepEqual(asked, ["/a", "/broken", "/b", "/last", "/c", "/d", "/broken", "/e"])
+        assert.strictEqual(server.connections(), 4)
+      }),
+      { connections: 1 }
+    )
+  )
+
+  it.effect("are not lost to requests that nobody waits for any more", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const answer = yield* Deferred.make<void>()
+        const server = yield* serve((_, response) => {
+          void Effect.runPromise(Deferred.await(answer)).then(() => response.end("ok"))
+        })
+        const get = Effect.flatMap(HttpClient.get(server.url), (response) => response.text)
+        const [first, second, third] = yield* Effect.all([get, get, get].map((each) => Effect.forkChild(each)))
+        yield* turn
+        yield* Fiber.interrupt(second!)
+        yield* Deferred.succeed(answer, undefined)
+        assert.strictEqual(yield* Fiber.join(first!), "ok")
+        assert.strictEqual(yield* Fiber.join(third!), "ok")
+        assert.strictEqual(server.connections(), 1)
+      }),
+      { connections: 1 }
+    )
+  )
+
+  it.effect("are made again where the other side has closed them all", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const sockets: Array<Socket> = []
+        const server = yield* serve(({ socket }, response) => {
+          sockets.push(socket)
+          response.end("ok")
+        })
+        const get = Effect.flatMap(HttpClient.get(server.url), (response) => response.text)
+        for (let round = 1; round <= 3; round++) {
+          assert.deepEqual(yield* Effect.all([get, get], { concurrency: 2 }), ["ok", "ok"])
+          assert.strictEqual(server.connections(), 2 * round)
+          // The one that was used last: the other one is still there.
+          yield* get
+          sockets.at(-1)!.destroy()
+          for (let turns = 0; turns < 50; turns++) yield* turn
+          yield* get
+          assert.strictEqual(server.connections(), 2 * round)
+          sockets.forEach((socket) => socket.destroy())
+          for (let turns = 0; turns < 50; turns++) yield* turn
+        }
+      }),
+      { connections: 2 }
+    )
+  )
+
+  it.effect("lead whoever watches requests to where they were made", () =>
+    withHttp(
+      Effect.gen(function* () {
+        const maker = new AsyncLocalStorage<number>()
+        const made: Array<unknown> = []
+        const note = () => void made.push(maker.getStore())
+        subscribe("undici:request:create", note)
+        yield* Effect.addFinalizer(() => Effect.sync(() => unsubscribe("undici:request:create", note)))
+        const server = yield* serve((_, response) => void response.end("ok"))
+        const context = yield* Effect.context<HttpClient.HttpClient>()
+        const get = Effect.flatMap(HttpClient.get(server.url), (response) => response.text)
+        yield* Effect.promise(() =>
+          Promise.all([1, 2, 3].map((i) => maker.run(i, () => Effect.runPromiseWith(context)(get))))
+        )
+        assert.deepEqual(made, [1, 2, 3])
+      }),
+      { connections: 1 }
     )
   )
 
@@ -250,11 +349,16 @@ describe("Http: connections", () => {
     Effect.gen(function* () {
       const origin = yield* Origin.start({ "*": { fault: "hang" } })
       const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(Http.layer(), scope)
+      const context = yield* Layer.buildWithScope(Http.layer({ connections: 1 }), scope)
       const fiber = yield* Effect.forkChild(Effect.provide(Effect.flip(HttpClient.get(origin.url)), context))
       yield* origin.arrived("/")
+      const waiting = yield* Effect.forkChild(Effect.provide(Effect.flip(HttpClient.get(origin.url)), context))
+      yield* turn
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "TransportError")
+      assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "TransportError")
+      const late = yield* Effect.provide(Effect.flip(HttpClient.get(origin.url)), context)
+      assert.strictEqual(late.reason._tag, "TransportError")
       yield* origin.idle
     })
   )

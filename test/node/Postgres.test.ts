@@ -3,8 +3,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
+import { BeginTransaction, type SqlClient } from "effect/sql/SqlClient"
+import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { Deadline } from "skein"
 import { Postgres } from "skein/node"
@@ -362,7 +362,7 @@ describe("Postgres: interruption", () => {
   interrupted("a statement in a transaction", sleeps, (sql) =>
     sql.withTransaction(Effect.andThen(sql`INSERT INTO t VALUES (1)`, sql`SELECT pg_sleep(600)`))
   )
-  interrupted("a COPY", "query LIKE 'COPY%' AND state = 'active'", (sql) =>
+  interrupted("a COPY", "query LIKE '%COPY t FROM STDIN' AND state = 'active'", (sql) =>
     sql.withTransaction(copyIn({ sql }, "COPY t FROM STDIN", endless(0)))
   )
   interrupted("a COPY that is not asked for rows yet", sleeps, (sql) =>
@@ -416,6 +416,99 @@ describe("Postgres: interruption", () => {
         )
       )
       assert.deepEqual(row, { n: 2 })
+    })
+  )
+})
+
+describe("Postgres: a transaction", () => {
+  const opened = Effect.tap(openNew, ({ sql }) => sql`CREATE TABLE t (n int4, x text)`)
+  const there = (url: string) =>
+    Effect.promise(async () => (await ask(url, "SELECT n FROM t ORDER BY n")).map(({ n }) => n))
+  const insert = (sql: SqlClient, n: number) => sql`INSERT INTO t (n) VALUES (${n})`
+  const wrong = (sql: SqlClient) => Effect.ignore(sql`SELECT 1 / ${0}::int4`)
+
+  it.live("is begun with its first statement, also where that fails or is a script or a COPY", () =>
+    Effect.gen(function* () {
+      const { sql, url } = yield* opened
+      for (const fails of [
+        wrong(sql),
+        Effect.ignore(sql`SELECT 1 / 0`.unprepared),
+        Effect.ignore(copyIn({ sql }, "COPY t FROM STDIN", [Buffer.from("x\n")]))
+      ]) {
+        const tried = Effect.flip(sql.withTransaction(Effect.andThen(fails, insert(sql, 1))))
+        assert.include((yield* tried).message, "current transaction is aborted")
+        assert.include((yield* Effect.flip(sql.withTransaction(fails))).message, "rolled all of it back")
+      }
+      const given: ReadonlyArray<Effect.Effect<unknown, SqlError>> = [
+        insert(sql, 1),
+        sql`INSERT INTO t VALUES (1)`.unprepared,
+        copyIn({ sql }, "COPY t FROM STDIN", [Buffer.from("2\tx\n")])
+      ]
+      for (const written of given) {
+        yield* Effect.flip(sql.withTransaction(Effect.andThen(written, Effect.fail("no"))))
+      }
+      assert.deepEqual(yield* there(url), [])
+    })
+  )
+
+  it.live("in another is undone alone, whatever of it was sent", () =>
+    Effect.gen(function* () {
+      const { sql, url } = yield* opened
+      const undone = (work: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> =>
+        Effect.flip(sql.withTransaction(Effect.andThen(work, Effect.fail("no"))))
+      yield* sql.withTransaction(
+        Effect.gen(function* () {
+          yield* undone(Effect.void)
+          yield* sql.withTransaction(insert(sql, 1))
+          yield* undone(insert(sql, 2))
+          yield* undone(wrong(sql))
+          yield* undone(sql.withTransaction(insert(sql, 3)))
+          yield* sql.withTransaction(Effect.void)
+          yield* undone(undone(insert(sql, 4)))
+          yield* sql.withTransaction(insert(sql, 5))
+        })
+      )
+      yield* sql.withTransaction(Effect.void)
+      yield* undone(Effect.void)
+      assert.deepEqual(yield* there(url), [1, 5])
+      assert.deepEqual(yield* isolationsOf(sql), ["read committed", "serializable"])
+    })
+  )
+
+  const isolationsOf = (sql: SqlClient) => {
+    const isolation = sql.withTransaction(
+      Effect.map(
+        sql<{ readonly is: string }>`SELECT current_setting('transaction_isolation') AS is`,
+        ([row]) => row!.is
+      )
+    )
+    return Effect.all([
+      isolation,
+      Effect.provideService(isolation, BeginTransaction, "BEGIN ISOLATION LEVEL SERIALIZABLE")
+    ])
+  }
+
+  it.live("whose rows a check refuses goes on without them", () =>
+    Effect.gen(function* () {
+      const { sql, url } = yield* opened
+      const first = (n: number) => ({
+        sql: "SELECT 1 AS n; SELECT 2 AS n",
+        check: (rows: ReadonlyArray<unknown>) => {
+          assert.deepEqual(rows, [{ n: 1 }, { n: 2 }])
+          return n === 2
+            ? undefined
+            : new SqlError({ reason: new UnknownError({ cause: undefined, message: "not so" }) })
+        }
+      })
+      const copied = (n: number) => copyIn({ sql }, "COPY t (n) FROM STDIN", [Buffer.from(`${n}\n`)], first(n))
+      yield* sql.withTransaction(
+        Effect.gen(function* () {
+          const refused = yield* Effect.flip(sql.withTransaction(copied(1)))
+          assert.include(refused.message, "not so")
+          assert.strictEqual(yield* copied(2), 1)
+        })
+      )
+      assert.deepEqual(yield* there(url), [2])
     })
   )
 })

@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import { Journal, Pipeline, Policy, Sink, type Source, Task, TaskGroup } from "skein"
 import { Interrupt, Leaks, Sim } from "skein/testing"
 import { it } from "skein/testing/vitest"
-import { ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
+import { isHeard, ProgramStop, StopSignal } from "../../src/concurrency/base/Stop.ts"
 import { after, counted, endsWell, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
 import * as Store from "../support/store.ts"
 
@@ -547,7 +547,7 @@ describe("P9 a request to stop", () => {
     })
     const check = (run: Sim.Run<unknown, unknown>) => {
       Effect.runSync(Leaks.check(run))
-      expect(signal.isHeard).toBe(false)
+      expect(isHeard(signal)).toBe(false)
     }
     Effect.runSync(Interrupt.everywhere(begin, { check }))
   })

@@ -4,6 +4,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { Journal, Pipeline, Sink, Source, TaskGroup } from "skein"
 import { Leaks, Sim } from "skein/testing"
 import { after, causeOf, errorOf, numbers, upTo, valueOf } from "../support/jobs.ts"
@@ -240,6 +241,54 @@ describe("scan", () => {
       }
     }
     Effect.runSync(Sim.explore(start, { schedules: 60, check, stop: "kill" }))
+  })
+
+  it("P16 kill anywhere: an element is written with one state, though its parts are many and others may come before it in the next run", () => {
+    let store!: Store.Store<string>
+    let runs = 0
+    const slow = (n: number) => n % 3 === runs % 3
+    const count = Pipeline.scan(0, (count: number, n: number) => [count + 1, `${n} is ${count + 1}`], {
+      state: Schema.Number,
+      name: "count"
+    })
+    const partsOf = (text: string) =>
+      Stream.fromIterable(["a", "b", "c"]).pipe(
+        Stream.rechunk(1),
+        Stream.mapEffect((part) => after(1, `${part} of ${text}`))
+      )
+    const run = (all: Pipeline.Pipeline<number, never, never, number>) =>
+      Effect.suspend(() => {
+        runs += 1
+        const job = all.pipe(
+          count,
+          Pipeline.flatMap(partsOf, { concurrency: 3, order: "completion" }),
+          Pipeline.to(store.table)
+        )
+        return Store.given(store)(Pipeline.run(job, { name: "work", maxRows: 1, commitEvery: 0 }))
+      })
+    const slowly = Pipeline.map((n: number) => after(slow(n) ? 5 : 0, n), { concurrency: 3, order: "completion" })
+    const [one, two] = [upTo(3), [4, 5, 6]].map((list, i) => Pipeline.from(Source.list(list, { name: `list ${i}` })))
+    const orders: ReadonlyArray<Pipeline.Pipeline<number, never, never, number>> = [
+      Pipeline.from(Source.list(upTo(6), { name: "list" })).pipe(slowly),
+      one!.pipe(
+        Pipeline.map((n) => after(slow(n) ? 5 : 0, n)),
+        Pipeline.merge(two!)
+      )
+    ]
+    for (const all of orders) {
+      const start = Effect.suspend(() => {
+        store = Store.make<string>()
+        runs = 0
+        return run(all)
+      })
+      const check = () => {
+        finish(store, run(all))
+        const states = new Set(store.rows.map((row) => row.slice("a of ".length)))
+        expect(Array.from(states, (text) => text.at(-1)).toSorted()).toEqual(["1", "2", "3", "4", "5", "6"])
+        expect(store.rows).toHaveLength(18)
+      }
+      Effect.runSync(Sim.explore(start, { schedules: 60, check, stop: "kill" }))
+    }
   })
 
   it("P9 is drained at any moment, and goes on as if it had not been", () => {

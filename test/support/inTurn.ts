@@ -18,7 +18,7 @@ const released = async (before: number) => {
 }
 
 // A machine that others load takes many times as long as one that is quiet.
-const patience = 30_000
+const patience = 120_000
 
 for (const file of process.argv.slice(2)) {
   const folder = mkdtempSync(join(tmpdir(), "skein-docs-"))

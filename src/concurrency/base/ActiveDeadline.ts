@@ -1,18 +1,16 @@
 /** A deadline while it is active: the fiber of its body, its alarm, and what the end of the body means. */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
 import * as Reason from "./Reason.ts"
 import { span } from "./Span.ts"
 import * as Stack from "./Stack.ts"
 import { CurrentTask, type Node } from "./TaskNode.ts"
-import { DeadlineExceeded, DeadlineOver } from "../DeadlineError.ts"
+import * as Time from "./Time.ts"
+import { DeadlineExceeded } from "../DeadlineError.ts"
 import * as Wait from "./Wait.ts"
 
 /** The innermost deadline around a fiber. */
@@ -25,13 +23,6 @@ export const Ambient: Context.Reference<Active | undefined> = /* @__PURE__ */ Co
 
 export type Ambient = Active | undefined
 
-/** The time left until the earliest of the deadlines around a fiber; none where there is none. */
-export const remaining = (fiber: Fiber.Fiber<unknown, unknown>): Option.Option<Duration.Duration> => {
-  const clock = fiber.getRef(Clock.Clock)
-  const first = earliest(fiber.getRef(Ambient), clock)
-  return first === undefined ? Option.none() : left(first, clock)
-}
-
 /**
  * Runs a body with a deadline in so many milliseconds. A body that this cancels gives what `ended` makes of it, with the
  * failures of its cleanup behind it. A scope that only its handle cancels is a deadline that never passes.
@@ -43,16 +34,13 @@ export const start = <A, E, R, A2, E2>(
   name: string | undefined,
   ended: (deadline: Active) => Exit.Exit<A2, E2>
 ): Effect.Effect<A | A2, E | E2, R> => {
-  const clock = parent.getRef(Clock.Clock)
+  const clock = Time.of(parent)
   const outer = parent.getRef(Ambient)
   const first = earliest(outer, clock)
   if (first !== undefined && first.at <= Alarm.now(clock)) {
     // A busy program reaches this before the timer does. Where that deadline cancels this fiber, nothing is started.
     first.expire()
-    return Effect.andThen(
-      Effect.yieldNow,
-      Effect.suspend(() => start(parent, body, millis, name, ended))
-    )
+    return Effect.flatMap(Effect.yieldNow, () => start(parent, body, millis, name, ended))
   }
   const deadline = new Active(parent, clock, outer, millis, name)
   if (millis <= 0) return ended(deadline)
@@ -70,6 +58,20 @@ export const start = <A, E, R, A2, E2>(
   )
 }
 
+/** The effect with a deadline that it fails with. */
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  millis: number,
+  name: string | undefined
+): Effect.Effect<A, E | DeadlineExceeded, R> =>
+  isFree(effect, millis) ? effect : Effect.withFiber((fiber) => start(fiber, () => effect, millis, name, exceeded))
+
+/** Whether it takes no watching: nothing to wait for, or nothing that ends the wait. */
+export const isFree = (effect: Effect.Effect<unknown, unknown, unknown>, millis: number): boolean =>
+  millis === Infinity || (millis > 0 && Exit.isExit(effect))
+
+export const exceeded = (deadline: Active): Exit.Exit<never, DeadlineExceeded> => Exit.fail(deadline.error())
+
 /** S15: a deadline from the start of its body to the end. */
 export class Active extends Alarm.Appointment {
   /** When it passes. */
@@ -77,7 +79,7 @@ export class Active extends Alarm.Appointment {
   /** Whether its body has ended or is being cancelled. */
   over = false
   readonly outer: Ambient
-  readonly clock: Clock.Clock
+  readonly clock: Time.Time
   private readonly parent: Fiber.Fiber<unknown, unknown>
   private readonly task: Node<unknown, unknown> | undefined
   private readonly name: string | undefined
@@ -92,10 +94,11 @@ export class Active extends Alarm.Appointment {
 
   constructor(
     parent: Fiber.Fiber<unknown, unknown>,
-    clock: Clock.Clock,
+    clock: Time.Time,
     outer: Ambient,
     millis: number,
-    name: string | undefined
+    name: string | undefined,
+    since: number = Alarm.now(clock)
   ) {
     super()
     this.parent = parent
@@ -104,31 +107,18 @@ export class Active extends Alarm.Appointment {
     this.outer = outer
     this.name = name
     this.millis = millis
-    this.since = Alarm.now(clock)
-    this.at = this.since + millis
+    this.since = since
+    this.at = since + millis
   }
 
-  get remaining(): Effect.Effect<Option.Option<Duration.Duration>> {
-    return Effect.sync(() => left(this, this.clock))
-  }
-
-  get expired(): Effect.Effect<boolean> {
-    return Effect.sync(() => this.reason !== undefined)
-  }
-
-  reschedule(duration: Duration.Input): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.over) return Effect.die(new DeadlineOver({ ...this.label, expired: this.reason !== undefined }))
-      const now = Alarm.now(this.clock)
-      this.at = now + Duration.toMillis(duration)
-      this.millis = Math.round((this.at - this.since) * 1000) / 1000
-      if (this.at <= now) {
-        this.expire()
-        return Effect.yieldNow
-      }
-      if (this.body !== undefined) this.wait(this.at)
-      return Effect.void
-    })
+  /** Passes in so many milliseconds instead; tells whether it has not passed by that. */
+  move(millis: number): boolean {
+    const now = Alarm.now(this.clock)
+    this.at = now + millis
+    this.millis = Math.round((this.at - this.since) * 1000) / 1000
+    if (this.at <= now) this.expire()
+    else if (this.body !== undefined) this.wait(this.at)
+    return this.at > now
   }
 
   /** Why this deadline, or one around it in the same task, cancels its body. */
@@ -161,7 +151,7 @@ export class Active extends Alarm.Appointment {
     const body = this.body as Fiber.Fiber<unknown, E> | undefined
     if (body === undefined || body.pollUnsafe() !== undefined) return Effect.void
     this.finish()
-    const reason = Option.getOrUndefined(Reason.reasonOf(cause)) ?? reasonOfCode(this.outer, this.task)
+    const reason = Reason.reasonIn(cause.reasons) ?? reasonOfCode(this.outer, this.task)
     Stack.shallow(body, () => body.interruptUnsafe(this.parent.id, reason && Reason.annotate(reason)))
     return Wait.callback<void, E>("what its deadline bounds", (resume) => {
       body.addObserver((exit) => Stack.shallow(this.parent, () => resume(withoutInterrupts(exit))))
@@ -197,8 +187,7 @@ export class Active extends Alarm.Appointment {
   ): Exit.Exit<A | A2, E | E2> {
     if (this.reason === undefined || Exit.isSuccess(exit)) return exit
     const reasons = exit.cause.reasons
-    const isOurs = (reason: Cause.Reason<E>) =>
-      Option.getOrUndefined(Reason.reasonOf(Cause.fromReasons([reason]))) === this.reason
+    const isOurs = (reason: Cause.Reason<E>) => Reason.reasonIn([reason]) === this.reason
     const first = reasons.findIndex(Cause.isInterruptReason)
     if (first < 0) return exit
     if (!isOurs(reasons[first]!)) return Exit.failCause(Cause.fromReasons(reasons.filter((reason) => !isOurs(reason))))
@@ -216,11 +205,11 @@ export class Active extends Alarm.Appointment {
     return new DeadlineExceeded({ ...this.label, duration: this.millis, ...(task !== undefined && { task }) })
   }
 
-  private hasJustExpired(now: number, clock: Clock.Clock): boolean {
+  private hasJustExpired(now: number, clock: Time.Time): boolean {
     return (this.clock === clock && now - this.expiredAt < 1) || this.outer?.hasJustExpired(now, clock) === true
   }
 
-  private get label(): { readonly deadline?: string } {
+  get label(): { readonly deadline?: string } {
     return this.name === undefined ? {} : { deadline: this.name }
   }
 
@@ -253,17 +242,14 @@ const withoutInterrupts = <E>(exit: Exit.Exit<unknown, E>): Exit.Exit<void, E> =
 /** Whether one around a fiber has passed, or passes now: it is to report. */
 export const isOver = (fiber: Fiber.Fiber<unknown, unknown>, now: number): boolean => {
   const outer = fiber.getRef(Ambient)
-  return outer !== undefined && (earliest(outer, fiber.getRef(Clock.Clock))?.at ?? Infinity) <= now
+  return outer !== undefined && (earliest(outer, Time.of(fiber))?.at ?? Infinity) <= now
 }
 
 /** Of a deadline and those around it the first to pass by this clock; at the same moment, the outermost. */
-const earliest = (innermost: Ambient, clock: Clock.Clock): Ambient => {
+export const earliest = (innermost: Ambient, clock: Time.Time): Ambient => {
   let first: Ambient
   for (let one = innermost; one !== undefined; one = one.outer) {
     if (!one.over && one.clock === clock && (first === undefined || one.at <= first.at)) first = one
   }
   return first
 }
-
-const left = (deadline: Active, clock: Clock.Clock): Option.Option<Duration.Duration> =>
-  deadline.at === Infinity ? Option.none() : Option.some(Duration.millis(Math.max(0, deadline.at - Alarm.now(clock))))

@@ -5,13 +5,13 @@
  * S28: the time is monotonic. While a test has replaced the timers it goes by those instead: each appointment has a timer
  * of its own then, which may be gone with the test, and when that fires the time has come.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { Scheduler } from "effect/Scheduler"
+import { lasting } from "./Lasting.ts"
+import * as Time from "./Time.ts"
 import * as Timers from "./Timers.ts"
 
 /** Something that is called at a moment, unless it is withdrawn before. */
@@ -35,36 +35,35 @@ export abstract class Appointment {
 export const appointment = (ring: () => void): Appointment => new Calling(ring)
 
 class Calling extends Appointment {
-  private readonly f: () => void
+  override readonly ring: () => void
 
-  constructor(f: () => void) {
+  constructor(ring: () => void) {
     super()
-    this.f = f
-  }
-
-  override ring(): void {
-    this.f()
+    this.ring = ring
   }
 }
 
 /** The alarm of this clock. */
-export const of = (clock: Clock.Clock): Alarm => {
+export const of = (given: Time.Time): Alarm => {
+  const clock = Time.known(given)
   if (clock === ofProcess.clock) return ofProcess
   let alarm = alarms.get(clock)
   if (alarm === undefined) alarms.set(clock, (alarm = new Alarm(clock)))
   return alarm
 }
 
-const alarms = new WeakMap<Clock.Clock, Alarm>()
+const alarms = new WeakMap<Time.Time, Alarm>()
 
 /** The time that appointments by this clock go by, in milliseconds. */
-export const now = (clock: Clock.Clock): number => of(clock).now
+export const now = (clock: Time.Time): number => of(clock).now
 
 /** The same as an effect: what durations are measured with. */
-export const moment: Effect.Effect<number> = /* @__PURE__ */ Effect.clockWith((clock) => Effect.sync(() => now(clock)))
+export const moment: Effect.Effect<number> = /* @__PURE__ */ Effect.withFiber((fiber) =>
+  Effect.sync(() => now(Time.of(fiber)))
+)
 
 export class Alarm {
-  readonly clock: Clock.Clock
+  readonly clock: Time.Time
   private readonly heap: Array<Appointment> = []
   private sleeper: { readonly until: number; readonly fiber: Fiber.Fiber<void> } | undefined
   /** Only the scheduler is taken from whoever comes first: the sleeper outlives it. */
@@ -75,7 +74,7 @@ export class Alarm {
   /** While timers are fake: the last time that was told, who told it, and how far that is ahead of the teller. */
   private fake: { told: number; by: Timers.Teller | undefined; ahead: number } | undefined
 
-  constructor(clock: Clock.Clock) {
+  constructor(clock: Time.Time) {
     this.clock = clock
   }
 
@@ -182,7 +181,7 @@ export class Alarm {
 
   /** Durations are rounded to nanoseconds, so that fake timers, which cut off fractions, do not fire a millisecond early. */
   private sleepFor(millis: number): Fiber.Fiber<void> {
-    return Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(millis)))
+    return Effect.runForkWith(this.context)(this.clock.sleep(lasting(millis)))
   }
 
   private real(f: () => void): void {
@@ -257,4 +256,4 @@ export class Alarm {
 /** In a millisecond. */
 const nanos = 1_000_000
 
-const ofProcess = /* @__PURE__ */ new Alarm(/* @__PURE__ */ Context.get(/* @__PURE__ */ Context.empty(), Clock.Clock))
+const ofProcess = /* @__PURE__ */ new Alarm(Time.ofProcess)

@@ -44,13 +44,24 @@ export const messageOf = (value: unknown): string => {
 }
 
 /** A value in one phrase: an error by name and message. */
-export const describe = (value: unknown): string => {
-  const message = messageOf(value)
-  if (!isError(value)) return message
-  const name = nameOf(value) ?? "Error"
-  if (message === "") return name
+export const describe = (value: unknown): string => (isError(value) ? named(value) : messageOf(value))
+
+/** An error by name and message. */
+export const named = (error: object): string => {
+  const name = nameOf(error) ?? "Error"
+  const message = get(error, "message")
+  if (typeof message !== "string" || message === "") return name
   return name === "Error" ? message : `${name}: ${message}`
 }
+
+/** A value in fewer words than `describe` has, without all that it takes: what is no error by the names of its fields alone. */
+export const brief = (value: unknown): string =>
+  isError(value)
+    ? named(value)
+    : attempt(
+        () => (value === Object(value) ? `{ ${Object.keys(value as object).join(", ")} }` : String(value)),
+        "a value that cannot be shown"
+      )
 
 /** A value and its causes, the outermost first: each once, and no more than `most`, as an endless chain grows by being looked at. */
 export function* chain(value: unknown, most = 1000): Generator<unknown, void> {

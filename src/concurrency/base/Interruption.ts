@@ -7,8 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import { annotate, type Reason, reasonOf } from "./Reason.ts"
+import { annotate, type Reason, reasonIn } from "./Reason.ts"
 
 export type Interrupt = (fiber: Fiber.Fiber<unknown, unknown>) => void
 
@@ -57,13 +56,12 @@ export const isRight = (way: Way): boolean => {
   const interrupt = way(reason)
   const steps: Array<string> = []
   const step = (name: string) => Effect.sync(() => void steps.push(name))
-  const start = (effect: Effect.Effect<void>) => Effect.runFork(Effect.ensuring(effect, step("ended")))
+  const start = (effect: Effect.Effect<void>) => Effect.runFork(Effect.onExitPrimitive(effect, () => step("ended")))
   const itself = Effect.withFiber((fiber) => Effect.sync(() => interrupt(fiber)))
-  const shielded = Effect.uninterruptible(Effect.andThen(itself, step("shielded")))
+  const shielded = Effect.uninterruptibleMask(() => Effect.andThen(itself, step("shielded")))
   const isInterrupted = (fiber: Fiber.Fiber<void>): boolean => {
     const exit = fiber.pollUnsafe()
-    if (exit === undefined || Exit.isSuccess(exit) || exit.cause.reasons.length !== 1) return false
-    return Option.getOrUndefined(reasonOf(exit.cause)) === reason
+    return exit?._tag === "Failure" && exit.cause.reasons.length === 1 && reasonIn(exit.cause.reasons) === reason
   }
   try {
     const waits = start(Effect.never)

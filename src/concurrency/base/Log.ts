@@ -4,7 +4,6 @@
  * the console and the span around the code get what Effect's would give them.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,6 +11,7 @@ import type { Logger, Options } from "effect/Logger"
 import type { LogLevel } from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Foreign from "./Foreign.ts"
+import * as Time from "./Time.ts"
 
 /** What a line is about, for loggers, for the console, and for loggers that choke on it. */
 export interface Subject {
@@ -26,7 +26,7 @@ export const error = (message: string): Effect.Effect<void> => line("Error", mes
 
 /** S27: that something of the program has thrown where nothing can fail. */
 export const thrown = (message: string, error: unknown): Effect.Effect<void> => {
-  const words = () => Foreign.describe(error)
+  const words = () => Foreign.brief(error)
   const stack = Foreign.get(error, "stack")
   return line("Error", message, {
     cause: Cause.die(error),
@@ -40,7 +40,7 @@ export const line = (logLevel: "Warn" | "Error", message: string, about?: Subjec
   Effect.withFiber((fiber) => {
     if (levels.indexOf(fiber.cache.minimumLogLevel) > levels.indexOf(logLevel)) return Effect.void
     // @effect-diagnostics-next-line globalDate:off -- what loggers take
-    const date = new Date(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
+    const date = new Date(Time.of(fiber).currentTimeMillisUnsafe())
     const of = { date, fiber, logLevel }
     const loggers = Context.getOrUndefined(fiber.context, CurrentLoggers) ?? [undefined]
     for (const logger of loggers) {
@@ -82,7 +82,10 @@ const byDefault = ({ date, fiber, logLevel, message }: Options<string>, pretty: 
   console[toStderr ? "error" : "log"](...parts)
   const { span } = fiber.cache
   if (span === undefined || span._tag === "ExternalSpan" || span.status._tag === "Ended") return
-  span.event(message, fiber.getRef(Clock.Clock).currentTimeNanosUnsafe(), {
+  // That of the process is no finer than a millisecond.
+  const at = Time.of(fiber).currentTimeNanosUnsafe()
+  const { startTime } = span.status
+  span.event(message, at < startTime ? startTime : at, {
     ...annotations,
     "effect.fiberId": fiber.id,
     "effect.logLevel": level,

@@ -2,9 +2,10 @@
  * Options whose type says only that they are numbers. One that makes no sense is refused at once: NaN, of all things, is
  * neither over a limit nor under it, so that retries would never end and bodies have no bound.
  */
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
+import type * as Duration from "effect/Duration"
+import { format } from "effect/Formatter"
 import * as Foreign from "./Foreign.ts"
+import { millisOf } from "./Lasting.ts"
 
 /** Throws unless the option is left out or a whole number, `least` or more; `unlimited` ones may be infinite. */
 export const checkWhole = (
@@ -37,10 +38,9 @@ export const checkFlag = (option: string, value: boolean | undefined): void => {
 /** Throws unless the option is left out or a duration of zero or more; Effect takes NaN for zero. */
 export const checkDuration = (option: string, value: Duration.Input | undefined): void => {
   if (value === undefined) return
-  const duration = Number.isNaN(value) ? undefined : Option.getOrUndefined(Duration.fromInput(value))
-  if (duration !== undefined && !Duration.isNegative(duration)) return
+  if (!Number.isNaN(value) && Foreign.attempt(() => millisOf(value), -1) >= 0) return
   throw new RangeError(`${option} must be a duration, zero or more, as "10 seconds"; got ${shown(value)}`)
 }
 
 /** Types are checked by the compiler, which a program in JavaScript does not have. */
-const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : Foreign.describe(value))
+const shown = (value: unknown): string => format(value)

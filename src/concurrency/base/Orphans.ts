@@ -1,8 +1,8 @@
 /** Work that was given up while it still runs. */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { type Orphan, Registry } from "../Registry.ts"
+import * as Time from "./Time.ts"
 
 /**
  * What was abandoned and has not ended yet, oldest first.
@@ -32,7 +32,7 @@ export const abandon = (name: string, from: Orphan["from"]): Effect.Effect<() =>
 /** As `abandon`, at once, by code that runs in this fiber. */
 export const list = (fiber: Fiber.Fiber<unknown, unknown>, name: string, from: Orphan["from"]): (() => void) => {
   const { orphans } = fiber.getRef(Registry)["~skein/Registry"]
-  const orphan: Orphan = { name, from, since: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() }
+  const orphan: Orphan = { name, from, since: Time.of(fiber).currentTimeMillisUnsafe() }
   orphans.add(orphan)
   return () => void orphans.delete(orphan)
 }

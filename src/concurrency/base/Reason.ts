@@ -57,10 +57,14 @@ export const annotate = (reason: Reason): Context.Context<never> => Context.make
  * Option.map(reason, ({ kind, message }) => `${kind}: ${message}`) // => Option.some("explicit: no longer wanted")
  * ```
  */
-export const reasonOf = <E>(cause: Cause.Cause<E>): Option.Option<Reason> => {
-  for (const one of cause.reasons) {
+export const reasonOf = <E>(cause: Cause.Cause<E>): Option.Option<Reason> =>
+  Option.fromUndefinedOr(reasonIn(cause.reasons))
+
+/** The same of the parts of a cause; `undefined` where they give none. */
+export const reasonIn = (reasons: ReadonlyArray<Cause.Reason<unknown>>): Reason | undefined => {
+  for (const one of reasons) {
     const reason = one._tag === "Interrupt" ? one.annotations.get(Annotation.key) : undefined
-    if (reason !== undefined) return Option.some(reason as Reason)
+    if (reason !== undefined) return reason as Reason
   }
-  return Option.none()
+  return undefined
 }

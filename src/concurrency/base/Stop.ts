@@ -10,9 +10,9 @@ import { Waiter, WaitList } from "./WaitList.ts"
 export class StopSignal {
   readonly above: StopSignal | undefined
   private own: Reason | undefined
-  private readonly listeners = new WaitList<Listener>()
+  readonly listeners: WaitList<Listener> = new WaitList()
   /** Those below that somebody listens to, directly or further down; made for the first. */
-  private below: Set<StopSignal> | undefined
+  below: Set<StopSignal> | undefined
 
   constructor(above?: StopSignal) {
     this.above = above
@@ -24,11 +24,6 @@ export class StopSignal {
     let reason = this.own
     for (let one = this.above; one !== undefined; one = one.above) reason = one.own ?? reason
     return reason
-  }
-
-  /** Whether anybody would hear a request now. */
-  get isHeard(): boolean {
-    return this.listeners.size > 0 || (this.below !== undefined && this.below.size > 0)
   }
 
   /** Asks once; what comes later is no news. */
@@ -45,33 +40,37 @@ export class StopSignal {
     }
     for (const listener of told) if (listener.waits) listener.hear(reason)
   }
+}
 
-  /** Calls `hear` at the first request, from here or above; the function it gives takes it off. */
-  listen(hear: (reason: Reason) => void): () => void {
-    const listener = new Listener()
-    listener.hear = hear
-    const wasHeard = this.isHeard
-    this.listeners.add(listener)
-    if (!wasHeard) upwards(this, (above, below) => above.enter(below))
-    return () => {
-      if (!listener.waits) return
-      this.listeners.remove(listener)
-      if (!this.isHeard) upwards(this, (above, below) => above.leave(below))
-    }
-  }
+/** Whether anybody would hear a request now. */
+export const isHeard = ({ below, listeners }: StopSignal): boolean =>
+  listeners.size > 0 || (below !== undefined && below.size > 0)
 
-  /** Tells whether somebody listened to it, or below it, before. */
-  enter(below: StopSignal): boolean {
-    const wasHeard = this.isHeard
-    this.below = (this.below ?? new Set()).add(below)
-    return wasHeard
+/** Calls `hear` at the first request, from this signal or above; the function it gives takes it off. */
+export const listen = (signal: StopSignal, hear: (reason: Reason) => void): (() => void) => {
+  const listener = new Listener()
+  listener.hear = hear
+  const wasHeard = isHeard(signal)
+  signal.listeners.add(listener)
+  if (!wasHeard) upwards(signal, enter)
+  return () => {
+    if (!listener.waits) return
+    signal.listeners.remove(listener)
+    if (!isHeard(signal)) upwards(signal, leave)
   }
+}
 
-  /** Tells whether somebody still listens to it, or below it. */
-  leave(below: StopSignal): boolean {
-    this.below!.delete(below)
-    return this.isHeard
-  }
+/** Tells whether somebody listened to it, or below it, before. */
+const enter = (above: StopSignal, below: StopSignal): boolean => {
+  const wasHeard = isHeard(above)
+  above.below = (above.below ?? new Set()).add(below)
+  return wasHeard
+}
+
+/** Tells whether somebody still listens to it, or below it. */
+const leave = (above: StopSignal, below: StopSignal): boolean => {
+  above.below!.delete(below)
+  return isHeard(above)
 }
 
 /** Goes up, however far, until `isSettled` says that nothing changes from there on. */

@@ -3,7 +3,6 @@
  */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,12 +11,13 @@ import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
 import { type Interrupt, interrupting } from "./Interruption.ts"
-import { type Reason, reasonOf } from "./Reason.ts"
+import { type Reason, reasonIn } from "./Reason.ts"
 import type { Entries, Listed } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
 import { StopSignal } from "./Stop.ts"
 import { TaskCancelled, TaskFailed, TurnDeadlock } from "../TaskError.ts"
 import type { Change, Kind, State, TaskInfo } from "./TaskInfo.ts"
+import type { Time } from "./Time.ts"
 import * as Wait from "./Wait.ts"
 import { Waiter, WaitList } from "./WaitList.ts"
 
@@ -25,7 +25,7 @@ import { Waiter, WaitList } from "./WaitList.ts"
 export interface Owner {
   readonly name: string
   readonly entries: Entries
-  readonly clock: Clock.Clock
+  readonly clock: Time
   /** What its tasks are asked to stop by. */
   readonly stopping: StopSignal
   /** Runs `f` now, or at the end of the cancellation that is going through the tasks of the group. */
@@ -55,7 +55,7 @@ export interface Cancellation {
   readonly moment: number
 }
 
-export const cancellation = (reason: Reason, clock: Clock.Clock): Cancellation => ({
+export const cancellation = (reason: Reason, clock: Time): Cancellation => ({
   reason,
   interrupt: interrupting(reason),
   at: clock.currentTimeMillisUnsafe(),
@@ -274,7 +274,7 @@ export class Node<A, E> {
   joined(exit: Exit.Exit<A, E>): Exit.Exit<A, E> {
     if (Exit.isSuccess(exit)) return exit
     if (Cause.hasInterruptsOnly(exit.cause)) {
-      const reason = Option.getOrUndefined(reasonOf(exit.cause))
+      const reason = reasonIn(exit.cause.reasons)
       return Exit.die(new TaskCancelled({ task: this.name, reason: reason?.message ?? "it interrupted itself" }))
     }
     return this.supervised ? exit : Exit.die(new TaskFailed({ task: this.name, cause: Cause.squash(exit.cause) }))

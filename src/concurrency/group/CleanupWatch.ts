@@ -1,38 +1,42 @@
 /** S13, S22: watches how long the cancelled tasks of a group take to clean up; names the slow ones, or gives them up. */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
+import { millisOf } from "../base/Lasting.ts"
 import * as Log from "../base/Log.ts"
 import * as Orphans from "../base/Orphans.ts"
 import { span } from "../base/Span.ts"
 import type { Node } from "../base/TaskNode.ts"
+import type { Time } from "../base/Time.ts"
 
 /** What is watched. */
 export interface Watched {
   readonly name: string
-  readonly clock: Clock.Clock
+  readonly clock: Time
   /** The tasks that were cancelled and have not ended. */
   readonly stuck: () => ReadonlyArray<Node<unknown, unknown>>
-  /** Stops waiting for a task; absent where the group waits for all of them, however long they take. */
-  readonly abandon: ((task: Node<unknown, unknown>) => void) | undefined
+  /** Stops waiting for a task. */
+  readonly abandon: (task: Node<unknown, unknown>) => void
 }
 
 export class CleanupWatch {
   private readonly group: Watched
   private readonly patience: number
+  /** Whether tasks are given up; else the group waits for all of them, however long they take. */
+  private readonly gives: boolean
   private readonly context: Context.Context<never>
   private readonly next = Alarm.appointment(() => this.report())
   private naming: Fiber.Fiber<void> | undefined
   /** Those cancelled up to this moment have been named. */
   private named = -Infinity
 
-  constructor(group: Watched, patience: Duration.Input, context: Context.Context<never>) {
+  constructor(group: Watched, patience: Duration.Input, gives: boolean, context: Context.Context<never>) {
     this.group = group
-    this.patience = Duration.toMillis(patience)
+    this.patience = millisOf(patience)
+    this.gives = gives
     this.context = context
   }
 
@@ -63,24 +67,18 @@ export class CleanupWatch {
   private name(late: ReadonlyArray<Node<unknown, unknown>>, now: number): Effect.Effect<void> {
     const names = late.map((task) => `"${task.name}" for ${span(Math.round(now - task.cancelled!.moment))}`)
     const message = `Group "${this.group.name}" waits for cancelled tasks to clean up: ${names.join(", ")}`
-    const { abandon } = this.group
-    return abandon === undefined
-      ? Log.warning(message)
-      : Effect.andThen(
-          Log.warning(`${message}. It stops waiting and leaves them as orphans`),
-          Effect.withFiber((fiber) => {
-            for (const task of late) if (task.fiber!.pollUnsafe() === undefined) this.giveUp(fiber, task, abandon)
-            return Effect.void
-          })
-        )
+    if (!this.gives) return Log.warning(message)
+    return Effect.andThen(
+      Log.warning(`${message}. It stops waiting and leaves them as orphans`),
+      Effect.withFiber((fiber) => {
+        for (const task of late) if (task.fiber!.pollUnsafe() === undefined) this.giveUp(fiber, task)
+        return Effect.void
+      })
+    )
   }
 
-  private giveUp(
-    fiber: Fiber.Fiber<unknown, unknown>,
-    task: Node<unknown, unknown>,
-    abandon: (task: Node<unknown, unknown>) => void
-  ): void {
+  private giveUp(fiber: Fiber.Fiber<unknown, unknown>, task: Node<unknown, unknown>): void {
     task.fiber!.addObserver(Orphans.list(fiber, `${this.group.name} / ${task.name}`, "group"))
-    abandon(task)
+    this.group.abandon(task)
   }
 }

@@ -4,14 +4,12 @@
  */
 /* oxlint-disable typescript/no-explicit-any -- a group holds tasks of every type */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
-import * as Option from "effect/Option"
 import { Scheduler } from "effect/Scheduler"
 import { Ambient, reasonOfCode } from "../base/ActiveDeadline.ts"
 import { CleanupWatch } from "./CleanupWatch.ts"
@@ -21,16 +19,16 @@ import { Held } from "../limiter/Held.ts"
 import { checkDuration, checkWhole } from "../base/Options.ts"
 import * as Foreign from "../base/Foreign.ts"
 import * as Log from "../base/Log.ts"
-import { type Reason, reasonOf } from "../base/Reason.ts"
-import { type Entered, type Entries, infoOf, type Listed } from "../base/Entries.ts"
+import { type Reason, reasonIn } from "../base/Reason.ts"
+import { type Entered, type Entries, type Listed } from "../base/Entries.ts"
 import { type GroupInfo, type Kind, Registry } from "../Registry.ts"
 import { Roster } from "./Roster.ts"
 import * as Stack from "../base/Stack.ts"
 import { ProgramStop, StopSignal } from "../base/Stop.ts"
 import { cancellation, CurrentTask, Node, type Owner } from "../base/TaskNode.ts"
+import * as Time from "../base/Time.ts"
 import { Turns } from "./Turns.ts"
 import type { Unhandled } from "./Unhandled.ts"
-import { GroupCancelled } from "../TaskGroupError.ts"
 import { TaskCancelled, TaskFailed } from "../TaskError.ts"
 import * as Wait from "../base/Wait.ts"
 
@@ -80,7 +78,7 @@ export class Group<A, E> implements Owner, Listed {
   /** Of whoever opened it; not that fiber itself, which would keep what it ended with for as long as a handle is kept. */
   readonly context: Context.Context<never>
   private readonly options: GroupOptions
-  readonly clock: Clock.Clock
+  readonly clock: Time.Time
   private readonly deadline: Ambient
   private readonly siblings: Set<Listed>
   private readonly turns: Turns | undefined
@@ -99,13 +97,14 @@ export class Group<A, E> implements Owner, Listed {
   private orphans: Set<Node<any, any>> | undefined
   private end: (() => void) | undefined
   private cancelledFromOutside = false
-  private cancelledByRequest: Reason | undefined
+  /** What it fails with where it was asked to end early. */
+  private requested: object | undefined
 
   constructor(parent: Fiber.Fiber<unknown, unknown>, options: GroupOptions) {
     const outer = parent.getRef(CurrentTask)
     this.context = parent.context
     this.options = options
-    this.clock = parent.getRef(Clock.Clock)
+    this.clock = Time.of(parent)
     this.entries = parent.getRef(Registry)["~skein/Registry"]
     this.stopping = new StopSignal(outer?.stopping ?? parent.getRef(ProgramStop))
     this.deadline = parent.getRef(Ambient)
@@ -127,10 +126,6 @@ export class Group<A, E> implements Owner, Listed {
   each(f: (task: Entered) => void): void {
     f(this.body)
     this.tasks.forEach(f)
-  }
-
-  get info(): GroupInfo {
-    return infoOf([this])[0]!
   }
 
   /** S1: completes when everything under this group has ended; its own cancellation cancels all of it and still waits. */
@@ -155,7 +150,7 @@ export class Group<A, E> implements Owner, Listed {
     this.cancelledFromOutside = true
     const message = `group "${this.name}" was cancelled from outside`
     // Effect's own concurrency cancels its fibers without handing on why.
-    const known = Option.getOrUndefined(reasonOf(cause)) ?? reasonOfCode(this.deadline, this.body.spawner)
+    const known = reasonIn(cause.reasons) ?? reasonOfCode(this.deadline, this.body.spawner)
     this.cancel(known ?? { kind: "parent", by: "outside", message })
     return Wait.callback<void>("the tasks of its group", (resume) => {
       if (this.state === "closed") return resume(Effect.void)
@@ -182,9 +177,8 @@ export class Group<A, E> implements Owner, Listed {
     // A cancellation from outside is pending in the parent and fires when this region ends, so no value is ever seen:
     // adding the cancellation of the body would make it two.
     if (this.cancelledFromOutside) return Exit.succeed(undefined as A)
-    if (this.cancelledByRequest !== undefined) {
-      const cancelled = new GroupCancelled({ group: this.name, reason: this.cancelledByRequest.message })
-      ledger.add(this.body, Cause.fail(cancelled), () => false)
+    if (this.requested !== undefined) {
+      ledger.add(this.body, Cause.fail(this.requested), () => false)
       // `TaskGroup.cancel` put it into E.
       return Exit.failCause(ledger.cause() as Cause.Cause<E>)
     }
@@ -240,14 +234,10 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   /** S24: ends the group early; what it was asked for once, it is not asked for again. */
-  request(by: string, message: string): void {
+  request(reason: Reason, failure: object): void {
     if (!this.isOpen) return
-    this.cancelledByRequest = { kind: "explicit", by, message }
-    this.cancel(this.cancelledByRequest)
-  }
-
-  requestStop(by: string, message: string): void {
-    this.stopping.request({ kind: "explicit", by, message })
+    this.requested = failure
+    this.cancel(reason)
   }
 
   whenSwept(f: () => void): void {
@@ -333,7 +323,7 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   private get outside(): Context.Context<never> {
-    return Context.omit(CurrentTask)(this.context) as Context.Context<never>
+    return Context.add(this.context, CurrentTask, undefined)
   }
 
   /** Cancels everything; that alone is not a failure of the group. */
@@ -395,20 +385,12 @@ export class Group<A, E> implements Owner, Listed {
 
   watchCleanup(): void {
     if (this.state === "closed" || (this.watch === undefined && this.stuck().length === 0)) return
-    this.watch ??= new CleanupWatch(
-      {
-        name: this.name,
-        clock: this.clock,
-        stuck: () => this.stuck(),
-        abandon: this.options.abandon === true ? (task) => this.abandon(task) : undefined
-      },
-      this.options.cleanup ?? "10 seconds",
-      this.outside
-    )
+    const { abandon, cleanup } = this.options
+    this.watch ??= new CleanupWatch(this, cleanup ?? "10 seconds", abandon === true, this.outside)
     this.watch.start()
   }
 
-  private stuck(): ReadonlyArray<Node<any, any>> {
+  stuck(): ReadonlyArray<Node<any, any>> {
     const stuck: Array<Node<any, any>> =
       this.body.cancelled !== undefined && this.bodyExit === undefined ? [this.body] : []
     this.tasks.forEach((task) => {
@@ -418,11 +400,11 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   /** Goes on as if the task had ended; nobody hears of it when it does. */
-  private abandon(task: Node<any, any>): void {
+  abandon(task: Node<any, any>): void {
     this.orphans ??= new Set()
     this.orphans.add(task)
     this.live[task.kind] -= 1
-    if (task === this.body) this.bodyEnded(Exit.interrupt())
+    if (task === this.body) this.bodyEnded(Exit.failCause(Cause.interrupt()))
     else this.tasks.remove(task)
     this.advance()
   }

@@ -1,13 +1,14 @@
 /** S21: runs a failed effect again, on a schedule and within a budget. */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import * as Alarm from "../base/Alarm.ts"
+import { millisOf } from "../base/Lasting.ts"
 import { checkDuration, checkWhole } from "../base/Options.ts"
+import * as Time from "../base/Time.ts"
 import * as Wait from "../base/Wait.ts"
 
 export interface RestartOptions {
@@ -36,29 +37,29 @@ export const restarting = <A, E, R>(
   checkWhole("TaskGroup: maxRestarts.times", options.maxRestarts?.times, 0, "unlimited")
   checkDuration("TaskGroup: maxRestarts.per", options.maxRestarts?.per)
   return Effect.withFiber((fiber) => {
-    const clock = fiber.getRef(Clock.Clock)
+    const clock = Time.of(fiber)
     // A schedule counts from the first moment it is given. A step of the wall clock would move all that comes after it.
     const epoch = clock.currentTimeMillisUnsafe() - Alarm.now(clock)
     const recent: Array<number> = []
     const isOverBudget = (now: number): boolean => {
       if (options.maxRestarts === undefined) return false
-      const since = now - Duration.toMillis(options.maxRestarts.per)
+      const since = now - millisOf(options.maxRestarts.per)
       while (recent.length > 0 && recent[0]! <= since) recent.shift()
       return recent.push(now) > options.maxRestarts.times
     }
-    return Effect.flatMap(Schedule.toStep(options.restart), (step) => {
+    return Effect.flatMap(stepOf(options.restart), (step) => {
       const attempt: Effect.Effect<A, E, R> = Effect.catchCause(effect, (cause) => {
         const last = Effect.failCause(cause)
         if (Cause.hasInterrupts(cause)) return last
         const now = Alarm.now(clock)
         return isOverBudget(now)
           ? last
-          : Effect.flatMap(Effect.exit(step(epoch + now, Cause.squash(cause))), (next) =>
-              next._tag === "Failure"
-                ? last
-                : Effect.flatMap(pause(fiber, clock, next.value[1], group), () =>
-                    group.state === "open" ? attempt : last
-                  )
+          : Effect.flatMap(
+              Effect.catchCause(step(epoch + now, Cause.squash(cause)), () => Effect.succeed(undefined)),
+              (next) =>
+                next === undefined
+                  ? last
+                  : Effect.flatMap(pause(fiber, clock, next[1], group), () => (group.state === "open" ? attempt : last))
             )
       })
       return attempt
@@ -66,10 +67,17 @@ export const restarting = <A, E, R>(
   })
 }
 
+/** As `Schedule.toStep`, which comes with `Duration` and is a fifteenth of what a browser would load. */
+const stepOf = (schedule: RestartOptions["restart"]) =>
+  Effect.catchCause(
+    (schedule as unknown as { readonly step: ReturnType<typeof Schedule.toStep<unknown, unknown, never, never>> }).step,
+    (cause) => Effect.succeed(() => Effect.failCause(cause))
+  )
+
 /** Waits so long, or until the body of the group has ended. */
 const pause = (
   fiber: Fiber.Fiber<unknown, unknown>,
-  clock: Clock.Clock,
+  clock: Time.Time,
   duration: Duration.Duration,
   group: Restarting
 ): Effect.Effect<void> =>
@@ -84,7 +92,7 @@ const pause = (
       end()
       resume(Effect.void)
     }
-    Alarm.of(clock).set(appointment, Alarm.now(clock) + Duration.toMillis(duration), fiber.cache.scheduler)
+    Alarm.of(clock).set(appointment, Alarm.now(clock) + millisOf(duration), fiber.cache.scheduler)
     stop = group.whenClosing(over)
     return Effect.sync(end)
   })

@@ -6,8 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
-import * as Option from "effect/Option"
-import { reasonOf } from "../base/Reason.ts"
+import { reasonIn } from "../base/Reason.ts"
 import { CurrentTask, type Node } from "../base/TaskNode.ts"
 import * as Wait from "../base/Wait.ts"
 import { TaskCancelled } from "../TaskError.ts"
@@ -101,7 +100,7 @@ const beforeReady = <E>(task: Node<unknown, E>, exit: Exit.Exit<unknown, E>): Ef
       ? Effect.die(
           new TaskCancelled({
             task: task.name,
-            reason: Option.match(reasonOf(exit.cause), { onNone: () => "", onSome: (reason) => reason.message })
+            reason: reasonIn(exit.cause.reasons)?.message ?? ""
           })
         )
       : Effect.failCause(exit.cause)

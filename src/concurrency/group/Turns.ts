@@ -20,11 +20,6 @@ export class Turns {
     this.gate = new Gate(limit)
   }
 
-  /** Whether this task has a turn. */
-  has(task: Node<any, any>): boolean {
-    return this.turns.get(task)?.isInside === true
-  }
-
   /**
    * S29: notes that a task waits for another one while it has a turn; the function it gives takes that back. Gives none where
    * the other can never begin, as all else who have a turn wait for such as have none. A wait of something in the task

@@ -2,7 +2,6 @@
  * S17, S18: failures that belong to whoever holds the handle of the task. One that nobody has looked at in time is reported,
  * as the group may never close, and forgotten.
  */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,10 +10,11 @@ import * as Alarm from "../base/Alarm.ts"
 import * as FailureLog from "../base/FailureLog.ts"
 import * as Log from "../base/Log.ts"
 import type { Node } from "../base/TaskNode.ts"
+import type { Time } from "../base/Time.ts"
 
 /** A group whose tasks are supervised. */
 interface Supervised {
-  readonly clock: Clock.Clock
+  readonly clock: Time
   readonly context: Context.Context<never>
   readonly log: (report: Effect.Effect<void>) => void
   unhandled: Unhandled | undefined
@@ -27,14 +27,14 @@ export const supervising = <G extends Supervised>(group: G): G => {
 }
 
 export class Unhandled {
-  private readonly clock: Clock.Clock
+  private readonly clock: Time
   private readonly scheduler: Scheduler
   private readonly report: (effect: Effect.Effect<void>) => void
   private readonly next = Alarm.appointment(() => this.reportLate())
   /** When each has failed, the first in front. */
   private readonly failed = new Map<Node<unknown, unknown>, number>()
 
-  constructor(clock: Clock.Clock, scheduler: Scheduler, report: (effect: Effect.Effect<void>) => void) {
+  constructor(clock: Time, scheduler: Scheduler, report: (effect: Effect.Effect<void>) => void) {
     this.clock = clock
     this.scheduler = scheduler
     this.report = report

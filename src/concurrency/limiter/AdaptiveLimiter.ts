@@ -1,6 +1,5 @@
 /** The limiter behind `Limiter.adaptive`: finds out by itself how much at once is good for what is behind it. */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -11,6 +10,7 @@ import { ConcurrencyLimiter } from "./ConcurrencyLimiter.ts"
 import type { Stats } from "./Contract.ts"
 import { type Call, Gradient, type Outcome, type Settings } from "../base/Gradient.ts"
 import { OwnLimiter, type Use } from "./OwnLimiter.ts"
+import * as Time from "../base/Time.ts"
 
 export class AdaptiveLimiter extends OwnLimiter {
   private readonly min: number
@@ -90,4 +90,4 @@ export class AdaptiveLimiter extends OwnLimiter {
   }
 }
 
-const nowOf = (fiber: Fiber.Fiber<unknown, unknown>): number => now(fiber.getRef(Clock.Clock))
+const nowOf = (fiber: Fiber.Fiber<unknown, unknown>): number => now(Time.of(fiber))

@@ -1,5 +1,4 @@
 /** The limiter behind `Limiter.rate`: a bucket of tokens that fills at an even pace; a permit is a token, spent for good. */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
@@ -15,6 +14,7 @@ import { waiting } from "../base/TaskNode.ts"
 import { Waiter, WaitList } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 import { span } from "../base/Span.ts"
+import * as Time from "../base/Time.ts"
 
 export class RateLimiter extends OwnLimiter implements Spending {
   private readonly limit: number
@@ -55,13 +55,13 @@ export class RateLimiter extends OwnLimiter implements Spending {
   }
 
   override inUseNow(fiber: Fiber.Fiber<unknown, unknown>): number {
-    return this.bucket.missing(Alarm.now(fiber.getRef(Clock.Clock)))
+    return this.bucket.missing(Alarm.now(Time.of(fiber)))
   }
 
   spend(fiber: Fiber.Fiber<unknown, unknown>, permits: number): boolean {
     checkWhole("Limiter: permits", permits, 0)
     if (this.waiting.size > 0) return false
-    const time = Alarm.now(fiber.getRef(Clock.Clock))
+    const time = Alarm.now(Time.of(fiber))
     this.bucket.fill(time)
     if (this.bucket.due(permits) > time + nanos) return false
     this.bucket.spend(permits)
@@ -117,14 +117,14 @@ export class RateLimiter extends OwnLimiter implements Spending {
 }
 
 class Turn extends Waiter {
-  readonly clock: Clock.Clock
+  readonly clock: Time.Time
   readonly scheduler: Scheduler
   readonly permits: number
   readonly resume: (effect: Effect.Effect<void>) => void
 
   constructor(fiber: Fiber.Fiber<unknown, unknown>, permits: number, resume: (effect: Effect.Effect<void>) => void) {
     super()
-    this.clock = fiber.getRef(Clock.Clock)
+    this.clock = Time.of(fiber)
     this.scheduler = fiber.cache.scheduler
     this.permits = permits
     this.resume = resume

@@ -12,8 +12,8 @@ export type Received = Readonly<Record<string, string | ReadonlyArray<string> | 
 export interface Receiver {
   /** Whether an answer with this head is wanted with its whole body; if not, it is given as soon as the head is there. */
   readonly wantsWhole: (status: number, headers: Received) => boolean
-  /** Called once, unless the request is given up before; `isWhole` says that all of its body has arrived. */
-  readonly receive: (answer: Exit.Exit<HttpClientResponse, HttpClientError>, isWhole: boolean) => void
+  /** Called once, unless the request is given up before. All of its body where that has arrived: it may be a part of other memory. */
+  readonly receive: (answer: Exit.Exit<HttpClientResponse, HttpClientError>, body?: Uint8Array) => void
 }
 
 /** Sends the request, and gives what gives it up; undefined where it takes no requests of this kind. */

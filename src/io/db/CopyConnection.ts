@@ -6,7 +6,13 @@ import type { SqlError } from "effect/sql/SqlError"
 export interface CopyConnection extends Connection {
   /**
    * Runs a `COPY … FROM STDIN` with the bytes of `chunks`, and gives the number of rows. One is asked for when the socket has taken the
-   * one before, whose memory may be used again. Interrupted, it is undone and the connection stays usable.
+   * one before, whose memory may be used again. Interrupted, it is undone and the connection stays usable. `first` runs before it
+   * in the same message, and nothing is written where its check fails what that gave.
    */
-  readonly copyIn: (sql: string, chunks: Iterable<Uint8Array>) => Effect.Effect<number, SqlError>
+  readonly copyIn: (sql: string, chunks: Iterable<Uint8Array>, first?: First) => Effect.Effect<number, SqlError>
+}
+
+export interface First {
+  readonly sql: string
+  readonly check: (rows: ReadonlyArray<unknown>) => SqlError | undefined
 }

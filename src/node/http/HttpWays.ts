@@ -8,6 +8,7 @@ import type { ClientRequest } from "node:http"
 import * as Net from "node:net"
 import type * as Tls from "node:tls"
 import type { Wire } from "../../io/context/Wire.ts"
+import { Connections } from "./Connections.ts"
 import * as ProxySettings from "./ProxySettings.ts"
 import * as PublicNetwork from "./PublicNetwork.ts"
 import * as Tunnel from "./Tunnel.ts"
@@ -45,8 +46,6 @@ export const make = (options: Options): Effect.Effect<Ways, never, Scope.Scope> 
     )
   )
 
-type Connect = Undici.buildConnector.connector | Undici.buildConnector.BuildOptions
-
 export class Ways {
   /** Loaded with the first request: it is more than half of what a program loads, and many send nothing. */
   private undici!: typeof Undici
@@ -54,7 +53,7 @@ export class Ways {
   private readonly options: Options
   private readonly lookup: PublicNetwork.Lookup
   private readonly environment = ProxySettings.fromEnvironment(process.env)
-  private readonly agents = new Map<string, Undici.Agent>()
+  private readonly connections = new Map<string, Connections>()
   private readonly opening = new Set<ClientRequest>()
   private readonly made = new WeakMap<Wire, Way>()
 
@@ -90,13 +89,13 @@ export class Ways {
 
   close(): Promise<unknown> {
     this.opening.forEach((request) => request.destroy())
-    return Promise.all([...this.agents.values()].map((agent) => agent.destroy()))
+    return Promise.all([...this.connections.values()].map((connections) => connections.close()))
   }
 
   private make(wire: Wire): Way {
     const { maxHeaders, network } = wire
     const settings = this.settings(wire)
-    const direct = this.agent(wire, "", () => this.direct(network))
+    const direct = this.over(wire, "", () => this.direct(network))
     const form: Way["form"] = (data) => {
       const converted = new this.undici.FormData()
       for (const [name, value] of data) converted.append(name, value)
@@ -114,9 +113,9 @@ export class Ways {
         const key = `${proxy.origin} ${proxy.authorization}`
         // A proxy that speaks for the host looks its name up itself, which nobody has checked.
         if (url.protocol === "https:" || network === "public" || typeof options.upgrade === "string") {
-          return void this.agent(wire, `to ${key}`, () => this.tunnel(network, proxy)).dispatch(options, handler)
+          return void this.over(wire, `to ${key}`, () => this.tunnel(network, proxy)).dispatch(options, handler)
         }
-        this.agent(wire, `by ${key}`, () => this.toProxy(proxy)).dispatch(forwarded(url, options, proxy), handler)
+        this.over(wire, `by ${key}`, () => this.toProxy(proxy)).dispatch(forwarded(url, options, proxy), handler)
         return proxy
       }
     }
@@ -129,31 +128,26 @@ export class Ways {
     return () => one
   }
 
-  private agent({ maxHeaders, network }: Wire, way: string, connect: () => Connect): Undici.Agent {
+  private over(
+    { maxHeaders, network }: Wire,
+    way: string,
+    connect: () => Undici.buildConnector.connector
+  ): Connections {
     const key = `${network} ${maxHeaders} ${way}`
-    let agent = this.agents.get(key)
-    if (agent === undefined) {
-      agent = new this.undici.Agent({
-        connections: this.options.connections,
-        pipelining: 1,
-        // One request a connection, so that dropping one stops its server from sending.
-        allowH2: false,
-        maxHeaderSize: maxHeaders,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        connect: connect()
-      })
-      this.agents.set(key, agent)
+    let connections = this.connections.get(key)
+    if (connections === undefined) {
+      const settings = { connections: this.options.connections, maxHeaders, connect: connect() }
+      this.connections.set(key, (connections = new Connections(this.undici, settings)))
     }
-    return agent
+    return connections
   }
 
   private connection(lookup: PublicNetwork.Lookup): Undici.buildConnector.BuildOptions {
     return { timeout: Tunnel.connectTimeout, allowH2: false, lookup, ...this.options.tls }
   }
 
-  private direct(network: Wire["network"]): Connect {
-    if (network === "any") return this.connection(this.lookup)
+  private direct(network: Wire["network"]): Undici.buildConnector.connector {
+    if (network === "any") return this.undici.buildConnector(this.connection(this.lookup))
     const connect = this.undici.buildConnector(this.connection(PublicNetwork.guarded(this.lookup)))
     return (target, callback) => {
       const refusal = PublicNetwork.literal(target.hostname)

@@ -23,11 +23,14 @@ export const commit =
   (session: Session): Effect.Effect<void, SqlError> =>
     Effect.gen(function* () {
       const run = (sql: string) =>
-        session.run<Query.Result>("commit", (done) => new Query.Script(sql, done), { within })
-      const xid = yield* run("SELECT pg_catalog.pg_current_xact_id_if_assigned()::text AS xid").pipe(
-        Effect.map(({ rows }) => (rows[0] as { readonly xid: string | null }).xid),
-        Effect.catchIf(isAborted, () => Effect.andThen(Effect.ignore(run("ROLLBACK")), Effect.fail(rolledBack())))
-      )
+        session.run<Query.Result>("commit", (done) => new Query.Script(sql, done, session.takeWaiting()), { within })
+      // Before its COMMIT is sent, as nobody could ask for it later.
+      const xid =
+        session.xid ??
+        (yield* run(Query.xidOf).pipe(
+          Effect.map(({ rows }) => (rows[0] as { readonly xid: string | null }).xid),
+          Effect.catchIf(isAborted, () => Effect.andThen(Effect.ignore(run("ROLLBACK")), Effect.fail(rolledBack())))
+        ))
       const { pid } = session
       const answer = yield* run("COMMIT").pipe(
         Effect.catchIf(
@@ -65,7 +68,7 @@ const statusIn = (session: Session, { pid, xid }: Lost): Effect.Effect<Status, S
       (done) =>
         new Query.Query(
           { sql, values, name: "", isPrepared: false, asArrays: true },
-          { close: [], timeout: undefined },
+          { close: [], timeout: undefined, waiting: [] },
           done
         ),
       { within: 5_000 }

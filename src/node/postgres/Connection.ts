@@ -7,6 +7,7 @@ import type * as SqlConnection from "effect/sql/SqlConnection"
 import { SqlError, SqlSyntaxError, UnknownError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import * as Deadline from "../../concurrency/Deadline.ts"
+import type { First } from "../../io/db/CopyConnection.ts"
 import { CopyIn } from "./CopyIn.ts"
 import { codeOf } from "./Failure.ts"
 import type { Field } from "./Pg.ts"
@@ -76,31 +77,47 @@ export class Connection implements SqlConnection.Connection {
     })
   }
 
-  copyIn(sql: string, chunks: Iterable<Uint8Array>): Effect.Effect<number, SqlError> {
+  copyIn(sql: string, chunks: Iterable<Uint8Array>, first?: First): Effect.Effect<number, SqlError> {
     return Effect.suspend(() => {
       if (sql.includes("\0")) return Effect.fail(hasNul())
       let copy: CopyIn | undefined
       const copied = this.session.run<number>(
         "copy",
         (done) => {
-          copy = new CopyIn(sql, chunks, done)
+          copy = new CopyIn([...this.session.takeWaiting(), sql], chunks, first, done)
           return copy
         },
         { abort: () => copy?.abort() === true }
       )
-      // What the chunks threw is the caller's, whatever the server says of it.
+      // What the chunks threw, or the check said, is the caller's, whatever the server says of it.
       return Effect.catchIf(
         copied,
-        () => copy?.thrown !== undefined,
-        () => Effect.die(copy?.thrown?.error)
+        () => copy?.thrown !== undefined || copy?.refused !== undefined,
+        () => (copy?.thrown === undefined ? Effect.fail(copy!.refused!) : Effect.die(copy.thrown.error))
       )
     })
   }
 
   private script(sql: string): Effect.Effect<Query.Result, SqlError> {
     if (sql.includes("\0")) return Effect.fail(hasNul())
+    return Effect.suspend(() => (this.mayWait(sql) ? Effect.succeed(nothing) : this.scriptNow(sql)))
+  }
+
+  /** Leaves for later what cannot fail, and gives nothing. */
+  private mayWait(sql: string): boolean {
+    const { session } = this
+    if (session.is("I") ? !begins.test(sql) : !(session.is("T") && goesOn.test(sql))) return false
+    if (session.is("I")) this.isBounded = false
+    session.later(sql.split(";"))
+    return true
+  }
+
+  private scriptNow(sql: string): Effect.Effect<Query.Result, SqlError> {
+    const { session } = this
     const within = control.test(sql) ? this.controlWithin : undefined
-    const result = this.session.run<Query.Result>("execute", (done) => new Query.Script(sql, done), { within })
+    const result = session.run<Query.Result>("execute", (done) => new Query.Script(sql, done, session.takeWaiting()), {
+      within
+    })
     if (!undoes.test(sql)) return result
     // The setting may be an older one again.
     this.isBounded = true
@@ -143,8 +160,12 @@ export class Connection implements SqlConnection.Connection {
       }
       const statement = { ...prepared, sql, values, asArrays, portal }
       return this.session.run<Query.Result>("execute", (done) => {
-        const before = { close: this.prepared.takeClosing(), timeout: this.timeoutFor(sql, remaining) }
-        return new Query.Query(statement, before, done, onColumns)
+        const { session } = this
+        const asksXid = session.xid === undefined && portal === undefined && session.is("T") && writes.test(sql)
+        const timeout = this.timeoutFor(sql, remaining)
+        const before = { close: this.prepared.takeClosing(), timeout, waiting: session.takeWaiting() }
+        const onXid = asksXid ? (xid: string) => void (session.xid = xid) : undefined
+        return new Query.Query({ ...statement, onXid }, before, done, onColumns)
       })
     })
   }
@@ -173,6 +194,13 @@ const transformed = (rows: Rows, transform: Transform): Rows =>
 
 const control = /^(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b/
 const undoes = /^(?:ROLLBACK|RELEASE)\b/
+
+/** A transaction, with settings for it. */
+const begins = /^BEGIN\b[\w\s]*(?:;\s*SET LOCAL [\w\s=]*)?$/
+const goesOn = /^(?:RELEASE )?SAVEPOINT \w+$/
+
+/** What gives its transaction an id, as far as a look at it tells. */
+const writes = /^\s*(?:INSERT|UPDATE|DELETE|MERGE|WITH)\b|\bFOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b/i
 
 /** Some others must stand alone in their message. */
 const bounded = /^\s*(?:SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|VALUES|TABLE)\b/i

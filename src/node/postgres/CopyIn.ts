@@ -1,20 +1,34 @@
 /** The client's side of `COPY … FROM STDIN`: chunks are pulled as the socket takes them. */
-import type { Exchange, Wire } from "./Pg.ts"
+import type { SqlError } from "effect/sql/SqlError"
+import type { First } from "../../io/db/CopyConnection.ts"
+import type { Exchange, Field, Wire } from "./Pg.ts"
+import * as Values from "./Values.ts"
 
 export class CopyIn implements Exchange {
   private readonly sql: string
   private readonly chunks: Iterator<Uint8Array>
   private readonly done: (error: Error | undefined, count: number) => void
+  private readonly check: First["check"] | undefined
+  private read: Values.Read<unknown> | undefined
+  private readonly rows: Array<unknown> = []
   private wire: Wire | undefined
   private state: "asked" | "sending" | "sent" | "over" = "asked"
   private isAborted = false
   private count = 0
   /** What the chunks threw. */
   thrown: { readonly error: unknown } | undefined
+  /** What the check said. */
+  refused: SqlError | undefined
 
-  constructor(sql: string, chunks: Iterable<Uint8Array>, done: (error: Error | undefined, count: number) => void) {
-    this.sql = sql
+  constructor(
+    statements: ReadonlyArray<string>,
+    chunks: Iterable<Uint8Array>,
+    first: First | undefined,
+    done: (error: Error | undefined, count: number) => void
+  ) {
+    this.sql = statements.toSpliced(-1, 0, ...(first === undefined ? [] : [first.sql])).join("; ")
     this.chunks = chunks[Symbol.iterator]()
+    this.check = first?.check
     this.done = done
   }
 
@@ -26,7 +40,9 @@ export class CopyIn implements Exchange {
   handleCopyInResponse(wire: Wire): void {
     if (this.state !== "asked") return
     this.state = "sending"
+    this.refused = this.check?.(this.rows)
     if (this.isAborted) this.fail(wire, "interrupted")
+    else if (this.refused !== undefined) this.fail(wire, "refused")
     else this.send()
   }
 
@@ -104,8 +120,14 @@ export class CopyIn implements Exchange {
     this.settle(undefined)
   }
 
-  handleRowDescription(): void {}
-  handleDataRow(): void {}
+  handleRowDescription(message: { readonly fields: ReadonlyArray<Field> }): void {
+    this.read = Values.readRow(message.fields)
+  }
+
+  handleDataRow(message: { readonly fields: ReadonlyArray<string | null> }): void {
+    if (this.check !== undefined && this.read !== undefined) this.rows.push(this.read(message.fields))
+  }
+
   handleEmptyQuery(): void {}
   handlePortalSuspended(): void {}
   handleCopyData(): void {}

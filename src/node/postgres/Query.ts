@@ -19,6 +19,8 @@ export interface Before {
   readonly close: ReadonlyArray<string>
   /** Milliseconds for `statement_timeout`, until the end of the transaction. */
   readonly timeout: { readonly millis: number; readonly isPrepared: boolean } | undefined
+  /** Statements that begin or go on with a transaction. */
+  readonly waiting: ReadonlyArray<string>
 }
 
 export interface Statement {
@@ -30,9 +32,14 @@ export interface Statement {
   readonly asArrays: boolean
   /** A portal that is left open, and gives no rows before it is asked for some. */
   readonly portal?: string | undefined
+  /** Hears the id of the transaction, which is asked for behind the statement. */
+  readonly onXid?: ((xid: string) => void) | undefined
 }
 
 const timeoutName = "skein_timeout"
+
+/** Of the open transaction; NULL where it has written nothing. */
+export const xidOf = "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text AS xid"
 
 abstract class Rows implements Exchange {
   private readonly done: Done
@@ -107,9 +114,9 @@ abstract class Rows implements Exchange {
 export class Script extends Rows {
   private readonly sql: string
 
-  constructor(sql: string, done: Done) {
+  constructor(sql: string, done: Done, waiting: ReadonlyArray<string> = []) {
     super(false, done)
-    this.sql = sql
+    this.sql = [...waiting, sql].join("; ")
   }
 
   submit(wire: Wire): void {
@@ -121,6 +128,8 @@ export class Script extends Rows {
 export class Query extends Rows {
   private readonly statement: Statement
   private readonly before: Before
+  /** The statement itself, so that what comes is the answer to what was sent behind it. */
+  private isRun = false
   private readonly onColumns: ((columns: ReadonlyArray<Field>) => void) | undefined
 
   constructor(statement: Statement, before: Before, done: Done, onColumns?: (columns: ReadonlyArray<Field>) => void) {
@@ -135,6 +144,18 @@ export class Query extends Rows {
     this.onColumns?.(message.fields)
   }
 
+  override handleDataRow(message: { readonly fields: ReadonlyArray<string | null> }): void {
+    if (!this.isRun) return super.handleDataRow(message)
+    const [xid] = message.fields
+    if (xid !== null && xid !== undefined) this.statement.onXid?.(xid)
+  }
+
+  override handleCommandComplete(message: { readonly text: string }): void {
+    if (this.isRun) return
+    this.isRun = this.skip === 0
+    super.handleCommandComplete(message)
+  }
+
   override handleCopyInResponse(wire: Wire): void {
     super.handleCopyInResponse(wire)
     // That of the message itself is not heard while the server waits for rows.
@@ -142,12 +163,15 @@ export class Query extends Rows {
   }
 
   submit(wire: Wire): void {
-    const { name, portal = "", sql, values } = this.statement
-    const { close, timeout } = this.before
+    const { name, onXid, portal = "", sql, values } = this.statement
+    const { close, timeout, waiting } = this.before
+    this.skip = waiting.length
     wire.stream.cork()
     for (const old of close) wire.close({ type: "S", name: old })
+    // With no Sync between them, the server passes over all that follows where one of them fails.
+    for (const text of waiting) run(wire, text)
     if (timeout !== undefined) {
-      this.skip = 1
+      this.skip += 1
       if (!timeout.isPrepared) {
         wire.parse({ name: timeoutName, text: "SELECT set_config('statement_timeout', $1, true)" })
       }
@@ -158,9 +182,16 @@ export class Query extends Rows {
     wire.bind({ portal, statement: name, values })
     wire.describe({ type: "P", name: portal })
     if (portal === "") wire.execute({ portal })
+    if (onXid !== undefined) run(wire, xidOf)
     wire.sync()
     wire.stream.uncork()
   }
+}
+
+const run = (wire: Wire, text: string): void => {
+  wire.parse({ name: "", text })
+  wire.bind({ portal: "", statement: "", values: [] })
+  wire.execute({ portal: "" })
 }
 
 /** The next rows of a portal, which ends with the transaction it was opened in. */

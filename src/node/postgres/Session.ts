@@ -22,12 +22,15 @@ export class Session {
   readonly client: Client
   /** `statement_timeout` as the session began with it, in milliseconds; 0 for none. */
   statementTimeout = 0
+  /** The id of the open transaction, once it has written something and that is known. */
+  xid: string | undefined
   private readonly pg: Pg
   private readonly where: Where
   private readonly turn = Semaphore.makeUnsafe(1)
   private readonly onLost: Array<(error: Error) => void> = []
   private onReady: (() => void) | undefined
   private isBusy = false
+  private waiting: ReadonlyArray<string> = []
 
   constructor(pg: Pg, client: Client, where: Where) {
     this.pg = pg
@@ -43,12 +46,27 @@ export class Session {
   private ready(): void {
     const { onReady } = this
     this.onReady = undefined
+    if (this.client.getTransactionStatus() === "I") this.xid = undefined
     onReady?.()
   }
 
   /** Between transactions, in one, or in one that has failed. */
   is(state: "I" | "T" | "E"): boolean {
-    return this.broken === undefined && this.client.getTransactionStatus() === state
+    if (this.broken !== undefined) return false
+    const status = this.client.getTransactionStatus()
+    return state === (status === "I" && this.waiting.length > 0 ? "T" : status)
+  }
+
+  /** Statements that begin or go on with a transaction, and are sent with the next exchange: a round trip less for each. */
+  later(statements: ReadonlyArray<string>): void {
+    this.waiting = [...this.waiting, ...statements]
+  }
+
+  /** What is to be sent before an exchange, in the same message. */
+  takeWaiting(): ReadonlyArray<string> {
+    const { waiting } = this
+    this.waiting = []
+    return waiting
   }
 
   get pid(): number {

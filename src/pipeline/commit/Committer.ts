@@ -1,5 +1,6 @@
 /** Makes durable what is complete: one transaction for rows, dead letters and checkpoint, and only then it is settled (P13). */
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Work } from "../context/Attempt.ts"
 import { isWorthIt } from "../context/Backoff.ts"
@@ -268,4 +269,4 @@ export const soon = 20
 const noRows: ReadonlyMap<number, Refused> = new Map()
 
 /** For what passes by itself: long enough for a database to start again, and soon where two only got in each other's way. */
-const passing: Retry = { retries: 10, backoff: { base: "100 millis", cap: "5 seconds" } }
+const passing: Retry = { retries: 10, backoff: { base: Duration.millis(100), cap: Duration.seconds(5) } }

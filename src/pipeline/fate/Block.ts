@@ -76,9 +76,7 @@ export class Block {
     this.n = count
     this.values = values.slice(offset, offset + count)
     this.states = new Uint8Array(count)
-    const held: Array<number> = []
-    for (let i = offset; i < offset + count; i++) held.push(bytes[i]!)
-    this.bytes = held
+    this.bytes = Array.prototype.slice.call(bytes, offset, offset + count)
     this.replays = replays
     this.offset = offset
     this.read = bytes

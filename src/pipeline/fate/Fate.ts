@@ -217,12 +217,13 @@ export class Fate {
    * would wait for the other to settle.
    */
   isWhole(unit: Unit, step: string, path: string, may: boolean): boolean {
-    const { apart, block, parts, whole } = unit
+    const { apart, block, parts, root, whole } = unit
     const flag = this.flagOf(step)
     const isApart =
       (apart & flag) !== 0 || (may && (whole & flag) === 0) || parts?.before.some((one) => one.step === step) === true
-    // Who is in a batch is another one in the next run.
-    if (isApart && !block.home.isWhole && !path.includes("+")) {
+    // Who is in a batch is another one in the next run, and so may be the state that it got of a step.
+    const isOther = path.includes("+") || root.turns.some(({ succession }) => !succession.isSteady)
+    if (isApart && !block.home.isWhole && !isOther) {
       // Said now, as what is to be read may have to wait for its turn.
       unit.apart |= flag
       return false

@@ -28,14 +28,17 @@ interface Standing<U> {
 
 export class Succession<U> implements Stand {
   readonly name: string
+  /** Whether elements come in the same order in each run. */
+  readonly isSteady: boolean
   state: unknown
   position: Position
   private readonly units = new Queue<Standing<U>>()
   /** Places that are settled, or are on their way to it. */
   private gone = 0
 
-  constructor(name: string, { position, state }: Stand) {
+  constructor(name: string, { position, state }: Stand, isSteady: boolean) {
     this.name = name
+    this.isSteady = isSteady
     this.state = state
     this.position = position
   }

@@ -93,10 +93,14 @@ export class Unit implements Range {
   }
 
   private weigh(block: Block, from: number, to: number): void {
+    let bytes = 0
+    let read = 0
     for (let i = from; i < to; i++) {
-      this.bytes += block.bytes[i]!
-      this.read += block.readOf(i)
+      bytes += block.bytes[i]!
+      read += block.readOf(i)
     }
+    this.bytes += bytes
+    this.read += read
     if (block.work === undefined) return
     for (let i = from; i < to; i++) for (const work of block.work.get(i) ?? nothing) this.addWork(work)
   }

@@ -150,7 +150,9 @@ export class Window implements Home {
     this.pending += open
     this.budget.read += count
     this.budget.open += this.parent === undefined ? open : 0
-    for (let i = 0; i < count; i++) if (block.states[i] !== settled) this.budget.bytes += block.bytes[i]!
+    let bytes = 0
+    for (let i = 0; i < count; i++) if (block.states[i] !== settled) bytes += block.bytes[i]!
+    this.budget.bytes += bytes
     if (open < count) this.advance()
     return block
   }

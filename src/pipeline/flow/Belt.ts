@@ -4,22 +4,21 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import { Attempt } from "../context/Attempt.ts"
 import { Meter } from "../context/Meter.ts"
 import { Tally } from "../context/Tally.ts"
-import { apart, type Block, failed, filtered, type Range as Elements } from "../fate/Block.ts"
+import { type Block, failed, filtered, gone as out } from "../fate/Block.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Fate } from "../fate/Fate.ts"
 import { Queue } from "../fate/Queue.ts"
-import type { Unit } from "../fate/Unit.ts"
 import { explained } from "../RunError.ts"
 import type { Each, Range } from "../Step.ts"
-import { Hand, type Stretch } from "./Hand.ts"
+import { Hand } from "./Hand.ts"
+import { Handover, type Stretch } from "./Handover.ts"
 import { Observer, StepMeter } from "./Observer.ts"
 import { Leaving } from "./Order.ts"
 import { mostOf, Places } from "./Places.ts"
-import { broken, isEffect, isPromise, promised } from "./Promised.ts"
+import { broken, isEffect, isOwn, isPromise, promised } from "./Promised.ts"
 import type { Room } from "./Room.ts"
 import { isAnyFailure, type Surroundings } from "./Stage.ts"
 import type { Station } from "./Station.ts"
@@ -31,8 +30,11 @@ type Call = Effect.Effect<unknown, unknown, unknown>
 /** How many elements a hand takes in one go before it lets others run. */
 const burst = 128
 
-/** How many that are done are passed on at once, or at the end of the turn: one by one would cost a fifth of the whole. */
-const portion = 128
+/** As many as there are. */
+const all = 2 ** 30
+
+/** Why a hand does not go on: there is nothing for it, a step has it wait, memory is short, or it had as many as it may. */
+type Pause = "rests" | "waits" | "room" | "enough"
 
 export class Belt implements Station {
   /** Elements that were begun and are not at their end. */
@@ -44,32 +46,20 @@ export class Belt implements Station {
   private readonly fate: Fate
   private readonly letters: DeadLetters
   private readonly room: Room
-  private readonly leaving: Leaving
   private readonly places: Places
   /** The state of an element that has passed. */
   private readonly number: number
-  private readonly inOrder: boolean
+  private readonly handover: Handover
   /** Of the elements that are not begun. */
   private readonly lane = new Queue<Stretch>()
   /** How many those are. */
   private left = 0
-  /** Where the order is that of the input: what is not passed on, in order. */
-  private readonly line = new Queue<Stretch>()
-  /** Where it is that of completion: what is done. */
-  private done: Array<{ readonly block: Block; readonly from: number; to: number }> = []
   private readonly hands: Array<Hand> = []
   private readonly free: Array<Hand> = []
-  /** Elements that a step failed on, by their index: each of them ends once it is its turn. */
-  private readonly failures = new WeakMap<Block, Map<number, Unit>>()
   private closed = false
-  /** Whether the run is, and what promises give comes to nothing. */
-  private over = false
   /** What a station behind died with on the stack of a promise. */
   private defect: { readonly reason: unknown } | undefined
-  private dispatcher: Fiber.Fiber<unknown>["currentDispatcher"] | undefined
   private isTaking = false
-  private isPassing = false
-  private isLater = false
 
   constructor(steps: ReadonlyArray<Each>, next: Station, around: Surroundings, number: number) {
     const { concurrency, order } = steps[0]!
@@ -79,15 +69,21 @@ export class Belt implements Station {
     this.fate = around.fate
     this.letters = around.letters
     this.room = around.room
-    this.leaving = new Leaving(next, around.fate)
     this.number = number
-    this.inOrder = order === "input"
+    this.handover = new Handover({
+      leaving: new Leaving(next, around.fate),
+      fate: around.fate,
+      number,
+      inOrder: order === "input",
+      passed: () => this.room.ended(),
+      died: (reason) => this.die(reason)
+    })
     this.places = new Places(concurrency, () => this.pump())
     this.hire(mostOf(concurrency))
   }
 
   get isIdle(): boolean {
-    return this.working === 0 && this.left === 0 && this.line.length === 0 && this.done.length === 0
+    return this.working === 0 && this.left === 0 && this.handover.isEmpty
   }
 
   get waiting(): number {
@@ -107,21 +103,19 @@ export class Belt implements Station {
   }
 
   take(block: Block, from: number, to: number): void {
-    const stretch: Stretch = { block, at: from, done: this.doneFrom(block, from, to), next: from, to }
     this.left += block.countLive(from, to)
-    this.lane.push(stretch)
-    if (this.inOrder) this.line.push(stretch)
+    this.lane.push(this.handover.expect(block, from, to))
     this.isTaking = true
     try {
       this.pump()
     } finally {
       this.isTaking = false
     }
-    this.passOn()
+    this.handover.passOn()
   }
 
   flush(): void {
-    this.passOn()
+    this.handover.passOn()
   }
 
   close(): void {
@@ -136,7 +130,7 @@ export class Belt implements Station {
       stretch.to = Math.max(stretch.next, stretch.done)
     }
     this.left = 0
-    this.passOn()
+    this.handover.passOn()
     this.tellAll()
     return some
   }
@@ -164,7 +158,7 @@ export class Belt implements Station {
 
   private crewOf(hand: Hand): Work {
     const begun = Effect.withFiber((fiber) => {
-      this.dispatcher ??= fiber.currentDispatcher
+      this.handover.dispatcher ??= fiber.currentDispatcher
       return Effect.clockWith((clock) => {
         hand.observer = new Observer(clock, this.tallies, undefined)
         return this.work(hand)
@@ -180,9 +174,10 @@ export class Belt implements Station {
   }
 
   private endAll(): void {
-    if (this.over) return
-    this.over = true
-    if (this.defect === undefined) this.passOn()
+    const { handover } = this
+    if (handover.isOver) return
+    handover.isOver = true
+    if (this.defect === undefined) handover.passOn()
   }
 
   private tellAll(): void {
@@ -207,23 +202,34 @@ export class Belt implements Station {
       while: () => hand.next !== undefined || !hand.isFree || !this.isDone,
       body: () => {
         if (this.defect !== undefined) return Effect.die(this.defect.reason)
-        if (hand.next !== undefined) return hand.start(hand.next)
-        if (hand.isFree || hand.holds) return hand.told.wait(isToldSo)
-        for (let taken = 0; taken < burst; taken++) {
-          if (!this.mayTake) {
-            this.rest(hand)
-            return Effect.void
-          }
-          if (!room.mayBegin(this)) return room.wait(() => !this.mayTake || room.mayBegin(this))
-          this.begin(hand)
-          if (!this.advance(hand, 0)) return hand.next === undefined ? Effect.void : hand.start(hand.next)
+        if (hand.next === undefined) {
+          if (hand.isFree || hand.holds) return hand.told.wait(isToldSo)
+          const pause = this.go(hand, burst)
+          if (pause === "room") return room.wait(() => !this.mayTake || room.mayBegin(this))
+          if (pause === "enough") return Effect.yieldNow
+          if (hand.next === undefined) return Effect.void
         }
-        return Effect.yieldNow
+        return hand.start(hand.next)
       },
       step: (given) => {
-        if (hand.waits) this.goOn(hand, given)
+        if (hand.waits) this.takeBack(hand, given)
       }
     })
+  }
+
+  /** What the effect of a step gave: the element goes on with it. */
+  private takeBack(hand: Hand, given: unknown): void {
+    const index = hand.resume()
+    const { block } = hand.stretch!
+    if (given === gone) {
+      block.leave(hand.at, failed)
+      return hand.giveBack(this.steps.length, undefined)
+    }
+    if (hand.work !== undefined) {
+      this.fate.addWorkIn(block, hand.at, hand.work)
+      hand.work = undefined
+    }
+    hand.giveBack(index, given)
   }
 
   /** Has free hands work, on the stack of who brings something for them. */
@@ -231,20 +237,13 @@ export class Belt implements Station {
     while (this.free.length > 0 && this.mayTake) {
       const hand = this.free.pop()!
       hand.isFree = false
-      // Its fiber waits until it may.
-      if (!this.room.mayBegin(this)) return hand.told.wakeAll()
       this.drive(hand)
     }
   }
 
-  /** Has a hand work as long as it need not wait. */
+  /** Has a hand work as long as it need not wait; for room, its fiber does. */
   private drive(hand: Hand): void {
-    while (this.mayTake) {
-      if (!this.room.mayBegin(this)) return hand.told.wakeAll()
-      this.begin(hand)
-      if (!this.advance(hand, 0)) return
-    }
-    this.rest(hand)
+    if (this.go(hand, all) === "room") hand.told.wakeAll()
   }
 
   private rest(hand: Hand): void {
@@ -253,206 +252,167 @@ export class Belt implements Station {
     if (this.closed) hand.told.wakeAll()
   }
 
-  private begin(hand: Hand): void {
-    const { lane } = this
-    let stretch = lane.at(0)!
-    let at = stretch.block.live(stretch.next, stretch.to)
-    while (at === stretch.to) {
-      lane.take()
-      stretch = lane.at(0)!
-      at = stretch.block.live(stretch.next, stretch.to)
+  /** Goes on with the element that a hand has, and with so many others. What is counted is counted once for many. */
+  private go(hand: Hand, most: number): Pause {
+    const { fate, handover } = this
+    let some = hand.isBack
+    if (some) {
+      const { at, index } = hand
+      const stretch = hand.leaveOff()
+      if (!this.advance(hand, stretch.block, at, index, true)) return this.wait(hand, stretch, at)
+      this.working -= 1
+      handover.end(stretch, at, at + 1)
     }
-    stretch.next = at + 1
-    if (stretch.next === stretch.to) lane.take()
-    this.left -= 1
-    // Some may rest though there was more to do, as fewer may work than there are.
-    if (this.isDone) this.tellAll()
-    this.working += 1
-    this.tallies[0]!.taken += 1
-    hand.take(stretch, at)
+    for (let left = most; ;) {
+      if (!this.mayTake) return this.pause(hand, "rests")
+      if (left === 0) return this.pause(hand, "enough")
+      if (fate.isHeavy) {
+        // What is done must be seen behind.
+        handover.passOn()
+        if (!this.room.mayBegin(this)) return this.pause(hand, "room")
+      }
+      const stretch = this.next()
+      const { block, next, to } = stretch
+      const end = Math.min(to, next + left)
+      let at = next
+      let count = 0
+      let ends = true
+      this.working += 1
+      while (at < end && ends) {
+        const one = at++
+        if (block.states[one]! >= out) continue
+        count += 1
+        ends = this.advance(hand, block, one, 0, false)
+        if (fate.isHeavy) break
+      }
+      this.begun(stretch, at, count)
+      left -= count
+      if (!ends) {
+        some ||= count > 1
+        if (count > 1) handover.end(stretch, next, at - 1)
+        if (some) this.offer()
+        return this.wait(hand, stretch, at - 1)
+      }
+      this.working -= 1
+      handover.end(stretch, next, at)
+      some = true
+    }
   }
 
-  /** Runs the steps from `from` on, as far as they need not wait; tells whether the element is at its end here. */
-  private advance(hand: Hand, from: number): boolean {
-    const { steps } = this
-    for (let i = from; i < steps.length; i++) {
-      const step = steps[i]!
-      let given: unknown
-      try {
-        given = step.f(hand.value)
-        if (typeof given === "object" && given !== null) {
-          if (isEffect(given)) return this.leave(hand, i, given)
-          if (isPromise(given)) return this.hold(hand, i, given)
+  private begun(stretch: Stretch, upTo: number, count: number): void {
+    stretch.next = upTo
+    if (upTo === stretch.to) this.lane.take()
+    this.left -= count
+    this.tallies[0]!.taken += count
+    // Some may rest though there was more to do, as fewer may work than there are.
+    if (this.isDone) this.tellAll()
+  }
+
+  /** Runs the steps from one on, as far as they need not wait; tells whether the element is at its end here. */
+  private advance(hand: Hand, block: Block, at: number, from: number, isBack: boolean): boolean {
+    const { fate, steps, tallies } = this
+    let value = isBack ? hand.value : block.values[at]
+    let given = hand.given
+    for (let index = from; index < steps.length; index++) {
+      const step = steps[index]!
+      if (!isBack || index > from) {
+        let waits = false
+        try {
+          given = step.f(value)
+          if (typeof given === "object" && given !== null) {
+            if (isEffect(given)) waits = true
+            else if (isPromise(given)) {
+              waits = true
+              // Others may settle twice, or throw.
+              if (this.places.learns || !isOwn(given)) given = promised(step, given)
+            }
+          }
+        } catch (thrown) {
+          given = broken(step, thrown)
+          waits = true
         }
-      } catch (thrown) {
-        return this.leave(hand, i, broken(step, thrown))
+        if (waits) {
+          hand.stop(index, value, given)
+          return false
+        }
       }
-      if (!this.apply(hand, i, given)) return true
+      if (step.kind === "map") {
+        value = given
+        block.values[at] = given
+        fate.growIn(block, at, weigh(given))
+      } else if (step.kind === "filter" && given !== true) {
+        block.leave(at, filtered)
+        return true
+      }
+      tallies[index]!.given += 1
+      if (index + 1 < tallies.length) tallies[index + 1]!.taken += 1
     }
-    hand.stretch!.block.states[hand.at] = this.number
-    this.end(hand)
+    if (block.states[at]! < out) block.states[at] = this.number
     return true
   }
 
-  /** Leaves an effect to the fiber of the hand. */
-  private leave(hand: Hand, index: number, effect: Call): false {
-    const step = this.steps[index]!
-    const watched = this.places.watch(effect, step, () => this.working >= this.places.limit)
-    hand.leave(step, index, this.caught(watched, step, hand))
-    return false
+  /** What is begun next, of which there is some. */
+  private next(): Stretch {
+    const { lane } = this
+    let stretch = lane.at(0)!
+    while (stretch.block.gone > 0) {
+      stretch.next = stretch.block.live(stretch.next, stretch.to)
+      if (stretch.next < stretch.to) break
+      lane.take()
+      stretch = lane.at(0)!
+    }
+    return stretch
   }
 
-  private hold(hand: Hand, index: number, promise: PromiseLike<unknown>): false {
+  private pause(hand: Hand, why: Pause): Pause {
+    if (why === "rests") this.rest(hand)
+    this.offer()
+    return why
+  }
+
+  /** What is done with a whole range goes on at once, unless its memory is needed. */
+  private offer(): void {
+    const { isHeavy } = this.fate
+    if (!this.isTaking || isHeavy) this.handover.offer(isHeavy || (this.working === 0 && this.left === 0))
+  }
+
+  /** Has a hand wait for what a step gave. */
+  private wait(hand: Hand, stretch: Stretch, at: number): Pause {
+    hand.stretch = stretch
+    hand.at = at
+    const { given, index } = hand
+    hand.given = undefined
+    if (isEffect(given as object)) this.leave(hand, index, given as Call)
+    else {
+      hand.hold(this.steps[index]!, index)
+      ;(given as Promise<unknown>).then(hand.fulfilled, hand.rejected)
+    }
+    return "waits"
+  }
+
+  /** Leaves an effect to the fiber of the hand. */
+  private leave(hand: Hand, index: number, effect: Call): void {
+    const { places } = this
     const step = this.steps[index]!
-    // Others may settle twice, or throw.
-    const isPlain = promise instanceof Promise && promise.constructor === Promise && !Object.hasOwn(promise, "then")
-    if (!isPlain || this.places.learns) return this.leave(hand, index, promised(step, promise))
-    hand.holds = true
-    hand.step = step
-    hand.index = index
-    hand.observer?.begin(index)
-    promise.then(hand.fulfilled, hand.rejected)
-    return false
+    const watched = places.learns ? places.watch(effect, step, () => this.working >= places.limit) : effect
+    hand.leave(step, index, step.onError === "fail" ? watched : this.caught(watched, step, hand))
   }
 
   private fulfilled(hand: Hand, value: unknown): void {
-    if (this.over) return
-    hand.holds = false
-    hand.observer?.end()
+    if (this.handover.isOver) return
+    hand.letGo()
+    hand.giveBack(hand.index, value)
     try {
-      if (!this.apply(hand, hand.index, value) || this.advance(hand, hand.index + 1)) this.drive(hand)
+      this.drive(hand)
     } catch (reason) {
       this.die(reason)
     }
   }
 
   private rejected(hand: Hand, reason: unknown): void {
-    if (this.over) return
-    hand.holds = false
-    hand.observer?.end()
-    hand.leave(hand.step!, hand.index, this.caught(broken(hand.step!, reason), hand.step!, hand))
-  }
-
-  private goOn(hand: Hand, given: unknown): void {
-    const index = hand.resume()
-    const { block } = hand.stretch!
-    if (given === gone) {
-      block.leave(hand.at, failed)
-      return this.end(hand)
-    }
-    if (hand.work !== undefined) {
-      this.fate.addWorkIn(block, hand.at, hand.work)
-      hand.work = undefined
-    }
-    if (this.apply(hand, index, given)) this.advance(hand, index + 1)
-  }
-
-  /** Whether the element goes on to the next step; it ended here otherwise. */
-  private apply(hand: Hand, index: number, given: unknown): boolean {
-    const { kind } = this.steps[index]!
-    const { block } = hand.stretch!
-    if (kind === "map") {
-      hand.value = given
-      block.values[hand.at] = given
-      this.fate.growIn(block, hand.at, weigh(given))
-    } else if (kind === "filter" && given !== true) {
-      block.leave(hand.at, filtered)
-      this.end(hand)
-      return false
-    }
-    this.tallies[index]!.given += 1
-    const next = this.tallies[index + 1]
-    if (next !== undefined) next.taken += 1
-    return true
-  }
-
-  private end(hand: Hand): void {
-    const { at, stretch } = hand
-    hand.stretch = undefined
-    this.working -= 1
-    if (this.inOrder) {
-      if (at !== stretch!.done) return
-      stretch!.done = this.doneFrom(stretch!.block, at + 1, stretch!.to)
-    } else this.note(stretch!.block, at)
-    // What is done with a whole range goes on at once, unless its memory is needed.
-    if (this.isTaking && !this.fate.isHeavy) return
-    const isDone = this.working === 0 && this.left === 0
-    if (isDone || this.fate.isHeavy || this.ready(stretch!) >= portion) this.passOn()
-    else this.passLater()
-  }
-
-  /** How many are done and can be passed on. */
-  private ready(stretch: Stretch): number {
-    if (this.inOrder) return this.line.at(0) === stretch ? stretch.done - stretch.at : 0
-    return this.done.length
-  }
-
-  private note(block: Block, at: number): void {
-    const last = this.done.at(-1)
-    if (last?.block === block && last.to === at) last.to += 1
-    else this.done.push({ block, from: at, to: at + 1 })
-  }
-
-  private doneFrom({ states }: Block, from: number, to: number): number {
-    let end = from
-    while (end < to && states[end]! >= this.number) end += 1
-    return end
-  }
-
-  private passLater(): void {
-    if (this.isLater) return
-    if (this.dispatcher === undefined) return this.passOn()
-    this.isLater = true
-    this.dispatcher.scheduleTask(this.atTurnsEnd, 0)
-  }
-
-  private readonly atTurnsEnd = (): void => {
-    this.isLater = false
-    if (this.over) return
-    try {
-      this.passOn()
-    } catch (reason) {
-      this.die(reason)
-    }
-  }
-
-  private passOn(): void {
-    if (this.isPassing || (this.line.length === 0 && this.done.length === 0)) return
-    this.isPassing = true
-    try {
-      for (let head = this.line.at(0); head !== undefined; head = this.line.at(0)) {
-        const { at, block, done } = head
-        head.at = done
-        if (at < done) this.pass({ block, from: at, to: done })
-        if (done < head.to) break
-        this.line.take()
-      }
-      while (this.done.length > 0) {
-        const { done } = this
-        for (const range of done) this.pass(range)
-        this.done = []
-      }
-    } finally {
-      this.isPassing = false
-    }
-    this.room.ended()
-  }
-
-  private pass({ block, from, to }: Elements): void {
-    const { fate } = this
-    if (block.gone > 0) {
-      for (let at = from; at < to; at++) {
-        if (block.states[at] === filtered) {
-          const start = at
-          while (at + 1 < to && block.states[at + 1] === filtered) at += 1
-          fate.drop(block, start, at + 1)
-        } else if (block.states[at] === failed) {
-          block.states[at] = apart
-          fate.end(this.failures.get(block)!.get(at)!)
-        }
-      }
-    }
-    this.leaving.pass(block, from, to)
+    if (this.handover.isOver) return
+    hand.letGo()
+    this.leave(hand, hand.index, broken(hand.step!, reason))
   }
 
   /** On no stack that could tell of it. */
@@ -464,7 +424,6 @@ export class Belt implements Station {
   /** Gives `gone` where the policy of the step has dealt with its failure. */
   private caught(effect: Call, step: Each, hand: Hand): Call {
     const { onError } = step
-    if (onError === "fail") return effect
     const takes = typeof onError === "object" && onError.defects === true ? isAnyFailure : Cause.isFailReason
     return Effect.catchCause(effect, (cause) => {
       const failure = cause.reasons.find(takes)
@@ -477,8 +436,7 @@ export class Belt implements Station {
       return Effect.map(
         this.letters.failed(step, unit, { input: value, position: name, path, error, attempts: count }),
         () => {
-          const failures = this.failures.get(block) ?? new Map<number, Unit>()
-          this.failures.set(block, failures.set(at, unit))
+          this.handover.fail(block, at, unit)
           return gone
         }
       )

@@ -272,7 +272,7 @@ const stationsOf = (
     const [first] = steps
     let work = steps as ReadonlyArray<Each>
     if (first._tag === "Scan") {
-      const succession = new Succession<Unit>(first.name, around.stands.get(first.name)!)
+      const succession = new Succession<Unit>(first.name, around.stands.get(first.name)!, isSteady(branch, first))
       work = [workOf(first, succession)]
       next = new Scan(first, succession, next, around.fate)
       named.unshift({ names: [], station: next })
@@ -290,6 +290,14 @@ const stationsOf = (
     next = station
   }
   return named
+}
+
+/** Whether elements come to a step of the branch in an order that is the same in each run. */
+const isSteady = ({ source, steps }: Branch, step: Step | undefined): boolean => {
+  const before = steps.slice(0, step === undefined ? steps.length : steps.indexOf(step))
+  const mixes = (one: Step) => one._tag === "Each" && (one.order === "completion" || one.key !== undefined)
+  if (before.some(mixes)) return false
+  return !isMeeting(source) || (source._tag === "Zip" && source.inputs.every((input) => isSteady(input, undefined)))
 }
 
 const noBelts = { belts: 0, behind: 0, isWhole: false }

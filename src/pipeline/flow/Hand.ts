@@ -1,22 +1,10 @@
 /** One of those who do the work of a belt. */
 import type * as Effect from "effect/Effect"
 import type { Position } from "../context/Place.ts"
-import type { Block } from "../fate/Block.ts"
 import { Signal } from "../fate/Signal.ts"
 import type { Each } from "../Step.ts"
+import type { Stretch } from "./Handover.ts"
 import { type KeyPrefix, Worker } from "./Worker.ts"
-
-/** A part of a range that no hand has begun, or that is not passed on. */
-export interface Stretch {
-  readonly block: Block
-  /** Up to here it is passed on. */
-  at: number
-  /** Up to here it is done. */
-  done: number
-  /** What is begun next. */
-  next: number
-  to: number
-}
 
 export class Hand extends Worker {
   /** Whether it has nothing to do until it is told. */
@@ -27,6 +15,9 @@ export class Hand extends Worker {
   /** Which element of the block it works on, and what that is for the step it is at. */
   at = 0
   value: unknown
+  /** Whether its element goes on with what the step that it is at has given. */
+  isBack = false
+  given: unknown
   readonly told = new Signal()
   /** For a promise that it holds. */
   readonly fulfilled: (value: unknown) => void
@@ -59,10 +50,39 @@ export class Hand extends Worker {
     return (this.waits || this.holds) && this.index === index
   }
 
-  take(stretch: Stretch, at: number): void {
-    this.stretch = stretch
-    this.at = at
-    this.value = stretch.block.values[at]
+  /** A step has given something for its element that has to be waited for. */
+  stop(index: number, value: unknown, given: unknown): void {
+    this.index = index
+    this.value = value
+    this.given = given
+  }
+
+  /** Its element goes on from a step, with what that gave. */
+  giveBack(index: number, given: unknown): void {
+    this.index = index
+    this.given = given
+    this.isBack = true
+  }
+
+  /** Its element is the business of who goes on with it. */
+  leaveOff(): Stretch {
+    const stretch = this.stretch!
+    this.isBack = false
+    this.stretch = undefined
+    return stretch
+  }
+
+  /** Holds the promise of a step. */
+  hold(step: Each, index: number): void {
+    this.holds = true
+    this.step = step
+    this.index = index
+    this.observer?.begin(index)
+  }
+
+  letGo(): void {
+    this.holds = false
+    this.observer?.end()
   }
 
   /** Leaves the effect of a step to its fiber. */

@@ -11,6 +11,12 @@ export const isEffect = (given: object): given is Effect.Effect<unknown, unknown
 export const isPromise = (given: object): given is PromiseLike<unknown> =>
   "then" in given && typeof given.then === "function"
 
+/** Whether it is one of the language's own, which settles once and calls back later. */
+export const isOwn = (given: PromiseLike<unknown>): boolean =>
+  given instanceof Promise && given.constructor === Promise && given.then === ownThen
+
+const ownThen = Promise.prototype.then
+
 /** What has to be waited for: an effect, or a promise as one. None for a value. */
 export const effectOf = (step: Each, given: unknown): Effect.Effect<unknown, unknown, unknown> | undefined => {
   if (typeof given !== "object" || given === null) return undefined

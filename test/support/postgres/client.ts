@@ -3,17 +3,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { CopyConnection } from "../../../src/io/db/CopyConnection.ts"
+import type { CopyConnection, First } from "../../../src/io/db/CopyConnection.ts"
 
 /** COPY on the connection of the open transaction. */
 export const copyIn = (
   { sql }: { readonly sql: SqlClient },
   statement: string,
-  chunks: Iterable<Uint8Array>
+  chunks: Iterable<Uint8Array>,
+  first?: First
 ): Effect.Effect<number, SqlError> =>
   Effect.withFiber((fiber) => {
     const [connection] = Context.getUnsafe(fiber.context, sql.transactionService)
-    return (connection as CopyConnection).copyIn(statement, chunks)
+    return (connection as CopyConnection).copyIn(statement, chunks, first)
   })
 
 export const pidOf = (sql: SqlClient): Effect.Effect<number, SqlError> =>

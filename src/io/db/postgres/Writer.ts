@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Connection } from "effect/sql/SqlConnection"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
-import type { CopyConnection } from "../CopyConnection.ts"
+import type { CopyConnection, First } from "../CopyConnection.ts"
 import {
   type Column,
   refusalOf,
@@ -38,8 +38,9 @@ const turn = 1024
 export const make = (shape: Shape, targets: ReadonlyArray<Target>, facts: Facts): TableWriter => {
   const { deferred } = facts
   const copiers = targets.map(({ column, codec }) => codec.copy && cellOf(column, codec.copy))
-  const copy = facts.copies && copiers.every((cell) => cell !== undefined) ? byCopy(shape, copiers) : undefined
-  const insert = byInsert(shape, targets, folderOf(shape, targets, facts))
+  const first = unchanged(shape, facts)
+  const copy = facts.copies && copiers.every((cell) => cell !== undefined) ? byCopy(shape, copiers, first) : undefined
+  const insert = after(first, byInsert(shape, targets, folderOf(shape, targets, facts)))
   const write =
     copy === undefined
       ? insert
@@ -48,15 +49,13 @@ export const make = (shape: Shape, targets: ReadonlyArray<Target>, facts: Facts)
         : facts.triggers || deferred.length > 0
           ? insert
           : copyFirst(copy, insert)
-  const checked: WriteRows = (connection, rows) =>
-    Effect.andThen(isUnchanged(connection, shape, facts), write(connection, rows))
-  if (deferred.length === 0) return { write: checked }
+  if (deferred.length === 0) return { write }
   // Else they are checked at COMMIT, where nobody knows the row any more.
   const check = `SET CONSTRAINTS ${deferred.join(", ")} IMMEDIATE; SET CONSTRAINTS ${deferred.join(", ")} DEFERRED`
   return {
     write: (connection, rows) =>
       Effect.andThen(
-        checked(connection, rows),
+        write(connection, rows),
         Effect.mapError(
           connection.executeUnprepared(check, [], undefined),
           (error) => new WriteRefused(error, 0, rows.length)
@@ -66,17 +65,29 @@ export const make = (shape: Shape, targets: ReadonlyArray<Target>, facts: Facts)
 }
 
 /** Bytes in the form of one type may be a value in that of another, and nobody would be told. */
-const isUnchanged = (connection: Connection, { columns, table }: Shape, { identity }: Facts) => {
-  if (identity === null) return Effect.void
-  const script = lastingIdentity(
-    table,
-    columns.map(({ name }) => name)
-  )
-  return Effect.flatMap(connection.executeUnprepared(script, [], undefined), (rows) => {
-    const last = rows.at(-1) as { readonly identity: string | null }
-    return last.identity === identity ? Effect.void : Effect.fail(sqlError(altered))
-  })
-}
+const unchanged = ({ columns, table }: Shape, { identity }: Facts): First | undefined =>
+  identity === null
+    ? undefined
+    : {
+        sql: lastingIdentity(
+          table,
+          columns.map(({ name }) => name)
+        ),
+        check: (rows) => {
+          const last = rows.at(-1) as { readonly identity: string | null }
+          return last.identity === identity ? undefined : sqlError(altered)
+        }
+      }
+
+const after =
+  (first: First | undefined, write: WriteRows): WriteRows =>
+  (connection, rows) =>
+    first === undefined
+      ? write(connection, rows)
+      : Effect.flatMap(connection.executeUnprepared(first.sql, [], undefined), (found) => {
+          const wrong = first.check(found)
+          return wrong === undefined ? write(connection, rows) : Effect.fail(wrong)
+        })
 
 const altered =
   "it was altered, or another table took its name, while it was written to. See that the rows of before are in it, and run again"
@@ -111,7 +122,7 @@ const refused = (row: number, { column }: Cell, fields: object): RowRefused =>
     () => fields
   )
 
-const byCopy = ({ columns, table }: Shape, cells: ReadonlyArray<Cell>): WriteRows => {
+const byCopy = ({ columns, table }: Shape, cells: ReadonlyArray<Cell>, first: First | undefined): WriteRows => {
   const statement = `COPY ${quote(table)} (${list(columns.map(({ name }) => name))}) FROM STDIN (FORMAT binary)`
   const width = cells.length
   /** Of the write before. One that failed may be on its way to the server still. */
@@ -130,7 +141,7 @@ const byCopy = ({ columns, table }: Shape, cells: ReadonlyArray<Cell>): WriteRow
           if (cell.write(out, fieldIn(fields, cell)) !== undefined) throw (refusal = refused(row, cell, fields))
         }
       })
-      const copied = (connection as CopyConnection).copyIn(statement, chunks)
+      const copied = (connection as CopyConnection).copyIn(statement, chunks, first)
       const kept = Effect.map(copied, () => void (idle = out))
       return Effect.catchCause(kept, (cause): Effect.Effect<never, RowRefused | WriteRefused> =>
         refusal === undefined

@@ -59,6 +59,10 @@ export const read = (response: Response, bounds: Bounds): Effect.Effect<Uint8Arr
   return Effect.scoped(Effect.flatMap(open(response, bounds), (next) => gathered(next)))
 }
 
+/** A whole body, in memory of its own for those who keep it. */
+export const own = (body: Uint8Array): Uint8Array =>
+  body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body)
+
 /** Whether the whole body will come as it is given, and no more of it than the bounds allow. */
 export const isBounded = (headers: Received, bounds: Bounds): boolean => lengthOf(headers) <= bounds.maxBody
 

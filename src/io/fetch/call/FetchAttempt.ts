@@ -44,6 +44,7 @@ export interface Answer<B = Uint8Array> {
   /** The request that it answers: after redirects, the last. */
   readonly outgoing: Outgoing
   readonly response: Response
+  /** As a whole it may be a part of other memory: see `Body.own`. */
   readonly body: B
   /** From sending the request to the last byte; of a stream, to the head. */
   readonly millis: number
@@ -102,8 +103,9 @@ export class Attempt<B> {
   private found: { readonly outgoing: Outgoing; readonly place: HttpCache.Place | undefined } | undefined
   private readonly outer: Scope.Scope | undefined
   private readonly meter: Meter
-  private readonly clock: Clock.Clock
-  private readonly asked: number
+  readonly clock: Clock.Clock
+  /** When it was asked for. */
+  readonly asked: number
 
   /** What is kept for the body of an answer is kept in `outer`. */
   constructor(
@@ -359,25 +361,36 @@ export class Attempt<B> {
     return Effect.matchEffect(this.take(this, outgoing, response, sent.scope), {
       onFailure: (error) => Effect.fail(this.unread(outgoing, error)),
       onSuccess: (body) => {
-        const isWhole = body instanceof Uint8Array
-        if (isWhole) this.arrived(body.length)
-        const answer: Answer<B> = {
-          outgoing,
-          response,
-          body,
-          millis: Math.round(Alarm.now(this.clock) - sent.at),
-          error: (reason, detail, more) =>
-            this.error(outgoing, reason, detail, {
-              ...(reason === "Decode" && isWhole && excerpt(body, response, outgoing)),
-              ...more
-            }),
-          scope: sent.scope
-        }
-        return cache === undefined || place === undefined || !isWhole
+        const answer = this.answered(outgoing, response, sent, body, Alarm.now(this.clock))
+        return cache === undefined || place === undefined || !(body instanceof Uint8Array)
           ? Effect.succeed(answer)
           : Effect.as(cache.keep(place, outgoing, response, body), answer)
       }
     })
+  }
+
+  /** An answer that is accepted, and whose body is there or begins now. */
+  answered<A extends B | Uint8Array>(
+    outgoing: Outgoing,
+    response: Response,
+    sent: Sent,
+    body: A,
+    now: number
+  ): Answer<A> {
+    const isWhole = body instanceof Uint8Array
+    if (isWhole) this.arrived(body.length)
+    return {
+      outgoing,
+      response,
+      body,
+      millis: Math.round(now - sent.at),
+      error: (reason, detail, more) =>
+        this.error(outgoing, reason, detail, {
+          ...(reason === "Decode" && isWhole && excerpt(body, response, outgoing)),
+          ...more
+        }),
+      scope: sent.scope
+    }
   }
 
   /** Passes on to its host what an answer says for all; gives for how many milliseconds it asks to wait. */

@@ -52,11 +52,24 @@ export class Call {
     this.defaults = defaults
   }
 
-  /** The answer with its whole body. */
-  whole(target: Request.Target): Effect.Effect<Attempt.Answer, FetchError, HttpClient.HttpClient> {
-    return Effect.contextWith((context: Context.Context<HttpClient.HttpClient>) =>
-      this.make(target, Attempt.whole, undefined, context)
-    )
+  /** What `read` makes of the answer with its whole body. */
+  whole<A, R>(
+    target: Request.Target,
+    read: (answer: Attempt.Answer) => Effect.Effect<A, FetchError, R>
+  ): Effect.Effect<A, FetchError, R | HttpClient.HttpClient> {
+    return Effect.withFiber((fiber) => {
+      const context = fiber.context as Context.Context<HttpClient.HttpClient>
+      const plan = this.planFor(context)
+      const made = make(target, plan, Attempt.whole, undefined, context)
+      if (Result.isFailure(made)) return Effect.fail(made.failure)
+      const { attempt, client, hosts, outgoing } = made.success
+      const general = (first?: Effect.Effect<Attempt.Answer, FetchError>) =>
+        Effect.flatMap(answer(attempt, outgoing, plan, hosts, first), read)
+      const direct = plan.mayBeShort && attempt.around.cache === undefined ? Direct.of(client) : undefined
+      if (direct === undefined) return general()
+      const { policy, total } = plan
+      return Short.answer({ attempt, outgoing, hosts, policy, total, read, general }, direct, fiber)
+    })
   }
 
   /**
@@ -66,35 +79,13 @@ export class Call {
   open(
     target: Request.Target
   ): Effect.Effect<Attempt.Answer<Attempt.Arriving>, FetchError, HttpClient.HttpClient | Scope.Scope> {
-    return Effect.contextWith((context: Context.Context<HttpClient.HttpClient | Scope.Scope>) =>
-      this.make(target, Attempt.arriving, Context.get(context, Scope.Scope), context)
-    )
-  }
-
-  private make<B>(
-    target: Request.Target,
-    take: Attempt.Take<B>,
-    scope: Scope.Scope | undefined,
-    context: Context.Context<HttpClient.HttpClient>
-  ): Effect.Effect<Attempt.Answer<B>, FetchError> {
-    const plan = scope === undefined ? this.planFor(context) : ofStreams(this.planFor(context))
-    const outgoing = Request.make(target, plan.template, context)
-    if (Result.isFailure(outgoing)) return Effect.fail(outgoing.failure)
-    const client = Context.get(context, HttpClient.HttpClient)
-    const hosts = Hosts.of(client)
-    const { cache, onUnauthorized: renew, robots } = plan.policy
-    const around: Attempt.Around = {
-      renewalOf: renew === undefined ? undefined : hosts.renewals.of(renew, context),
-      permission: robots === true ? RobotsCheck.make(client, hosts, plan.limits, context) : undefined,
-      cache: cache === false || scope !== undefined ? undefined : Context.get(context, HttpCache.Current)
-    }
-    const attempt = new Attempt.Attempt(client, hosts, outgoing.success, plan.limits, take, around, scope, context)
-    const general = (first?: Effect.Effect<Attempt.Answer<B>, FetchError>) =>
-      answer(attempt, outgoing.success, plan, hosts, first)
-    const direct = plan.mayBeShort && scope === undefined && around.cache === undefined ? Direct.of(client) : undefined
-    if (direct === undefined) return general()
-    const { policy, total } = plan
-    return Short.answer({ attempt, outgoing: outgoing.success, hosts, policy, total, general }, direct)
+    return Effect.contextWith((context: Context.Context<HttpClient.HttpClient | Scope.Scope>) => {
+      const plan = ofStreams(this.planFor(context))
+      const made = make(target, plan, Attempt.arriving, Context.get(context, Scope.Scope), context)
+      if (Result.isFailure(made)) return Effect.fail(made.failure)
+      const { attempt, hosts, outgoing } = made.success
+      return answer(attempt, outgoing, plan, hosts)
+    })
   }
 
   private planFor(context: Context.Context<never>): Plan {
@@ -102,6 +93,36 @@ export class Call {
     if (this.plan?.around !== policy) this.plan = planOf(policy, this.options, this.defaults)
     return this.plan
   }
+}
+
+/** A request, and all that its attempts need. */
+interface Made<B> {
+  readonly client: HttpClient.HttpClient
+  readonly hosts: Hosts.Hosts
+  readonly outgoing: Request.Outgoing
+  readonly attempt: Attempt.Attempt<B>
+}
+
+const make = <B>(
+  target: Request.Target,
+  plan: Plan,
+  take: Attempt.Take<B>,
+  scope: Scope.Scope | undefined,
+  context: Context.Context<HttpClient.HttpClient>
+): Result.Result<Made<B>, FetchError> => {
+  const asked = Request.make(target, plan.template, context)
+  if (Result.isFailure(asked)) return Result.fail(asked.failure)
+  const outgoing = asked.success
+  const client = Context.get(context, HttpClient.HttpClient)
+  const hosts = Hosts.of(client)
+  const { cache, onUnauthorized: renew, robots } = plan.policy
+  const around: Attempt.Around = {
+    renewalOf: renew === undefined ? undefined : hosts.renewals.of(renew, context),
+    permission: robots === true ? RobotsCheck.make(client, hosts, plan.limits, context) : undefined,
+    cache: cache === false || scope !== undefined ? undefined : Context.get(context, HttpCache.Current)
+  }
+  const attempt = new Attempt.Attempt(client, hosts, outgoing, plan.limits, take, around, scope, context)
+  return Result.succeed({ client, hosts, outgoing, attempt })
 }
 
 /** The answer to a request, by the policies in their fixed order; `first` is what the first attempt comes to, where there was one. */

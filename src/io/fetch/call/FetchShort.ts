@@ -3,7 +3,6 @@
  * It is half of what the general way costs. Where a permit is not there, it takes none and leaves all to the general way; where
  * anything but a whole answer comes, the general way goes on from that.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -21,17 +20,19 @@ import type { Policy } from "../policy/FetchPolicy.ts"
 import * as Attempt from "./FetchAttempt.ts"
 import type { Outgoing } from "./FetchRequest.ts"
 
-type Answering<B> = Effect.Effect<Attempt.Answer<B>, FetchError>
+type Answering = Effect.Effect<Attempt.Answer, FetchError>
 
-export interface Asking<B> {
-  readonly attempt: Attempt.Attempt<B>
+export interface Asking<A, R> {
+  readonly attempt: Attempt.Attempt<Uint8Array>
   readonly outgoing: Outgoing
   readonly hosts: Hosts
   readonly policy: Policy
   /** In milliseconds. */
   readonly total: number
+  /** What is made of the answer. */
+  readonly read: (answer: Attempt.Answer) => Effect.Effect<A, FetchError, R>
   /** The general way; `first` is what the first attempt comes to, where there was one. */
-  readonly general: (first?: Answering<B>) => Answering<B>
+  readonly general: (first?: Answering) => Effect.Effect<A, FetchError, R>
 }
 
 /** Whether nothing in the policy asks for more than the short way knows. */
@@ -43,45 +44,43 @@ export const isFor = ({ breaker, cookies, hedge, onUnauthorized, robots }: Polic
   (cookies === undefined || cookies === false || cookies === "redirects")
 
 /** Makes the request, by the short way as far as that goes. */
-export const answer = <B>(asking: Asking<B>, direct: Direct): Answering<B> =>
-  Effect.withFiber((fiber) => {
-    const clock = fiber.getRef(Clock.Clock)
-    const millis = Math.min(asking.attempt.limits.timeout, asking.total)
-    if (!(millis > 0) || Active.isOver(fiber, Alarm.now(clock))) return asking.general()
-    const short = new Short(asking, direct, fiber, clock, millis)
-    // What gives the permits back is in place before they are asked for, so that no cancellation comes in between.
-    return Effect.onExitPrimitive(
-      Wait.callback<Attempt.Answer<B>, FetchError>("the answer to its request", (resume) => short.begin(resume)),
-      (exit) => short.close(exit)
-    )
-  })
+export const answer = <A, R>(
+  asking: Asking<A, R>,
+  direct: Direct,
+  fiber: Fiber.Fiber<unknown, unknown>
+): Effect.Effect<A, FetchError, R> => {
+  const { asked, limits } = asking.attempt
+  const millis = Math.min(limits.timeout, asking.total)
+  if (!(millis > 0) || Active.isOver(fiber, asked)) return asking.general()
+  const short = new Short(asking, direct, fiber, millis)
+  // What gives the permits back is in place before they are asked for, so that no cancellation comes in between.
+  return Effect.onExitPrimitive(
+    Wait.callback<A, FetchError, R>("the answer to its request", (resume) => short.begin(resume)),
+    (exit) => short.close(exit)
+  )
+}
 
 /** A deadline for the earlier of the times for one attempt and for all of them. */
-class Short<B> extends Active.Active implements Receiver {
-  private readonly asking: Asking<B>
+class Short<A, R> extends Active.Active implements Receiver {
+  private readonly asking: Asking<A, R>
   private readonly direct: Direct
   private readonly fiber: Fiber.Fiber<unknown, unknown>
   private readonly sent: Attempt.Sent
-  private resume: (answer: Answering<B>) => void = constVoid
+  private resume: (answer: Effect.Effect<A, FetchError, R>) => void = constVoid
   private leave: (() => void) | undefined
   private abort: (() => void) | undefined
   private isAccepted = false
 
-  constructor(
-    asking: Asking<B>,
-    direct: Direct,
-    fiber: Fiber.Fiber<unknown, unknown>,
-    clock: Clock.Clock,
-    millis: number
-  ) {
-    super(fiber, clock, fiber.getRef(Active.Ambient), millis, undefined)
+  constructor(asking: Asking<A, R>, direct: Direct, fiber: Fiber.Fiber<unknown, unknown>, millis: number) {
+    const { asked, clock } = asking.attempt
+    super(fiber, clock, fiber.getRef(Active.Ambient), millis, undefined, asked)
     this.asking = asking
     this.direct = direct
     this.fiber = fiber
     this.sent = { at: this.since, scope: undefined, cookies: undefined }
   }
 
-  begin(resume: (answer: Answering<B>) => void): void {
+  begin(resume: (answer: Effect.Effect<A, FetchError, R>) => void): void {
     const { attempt, general, outgoing } = this.asking
     this.leave = this.permits()
     if (this.leave === undefined) return resume(general())
@@ -100,18 +99,19 @@ class Short<B> extends Active.Active implements Receiver {
     return this.isAccepted
   }
 
-  receive(answer: Exit.Exit<Response, HttpClientError>, isWhole: boolean): void {
+  receive(answer: Exit.Exit<Response, HttpClientError>, body?: Uint8Array): void {
     // It may have been given up since it was sent for.
     if (this.over) return
-    const { attempt, general, outgoing } = this.asking
+    const { attempt, general, outgoing, read } = this.asking
     this.finish()
     const now = Alarm.now(this.clock)
     // A busy program reaches this before the timer does.
-    if (!isWhole && this.at <= now) return this.cancel()
+    if (body === undefined && this.at <= now) return this.cancel()
     this.abort = undefined
-    if (isWhole && answer._tag === "Success") {
+    if (body !== undefined && answer._tag === "Success") {
       this.release()
-      return this.resume(attempt.accepted(outgoing, answer.value, this.sent, undefined))
+      const whole = attempt.answered(outgoing, answer.value, this.sent, body, now)
+      return this.resume(Effect.suspend(() => read(whole)))
     }
     const taken = Effect.matchEffect(answer, {
       onFailure: (error) => Effect.fail(attempt.broken(outgoing, error)),

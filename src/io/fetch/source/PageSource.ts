@@ -151,7 +151,7 @@ class Pages<Page, Item, R> {
   private fetch(url: string): Effect.Effect<Read<Page, Item>, FetchError, HttpClient.HttpClient | R> {
     if (url !== this.start && isHidden(url)) return Effect.fail(lost(url))
     const isHome = originOf(url) === originOf(this.start)
-    return Effect.flatMap((isHome ? this.call : this.elsewhere).whole(HttpClientRequest.get(url)), (answer) =>
+    return (isHome ? this.call : this.elsewhere).whole(HttpClientRequest.get(url), (answer) =>
       Effect.map(this.parts.decode(answer), (page) => ({ url, page, items: this.parts.items(page), answer }))
     )
   }

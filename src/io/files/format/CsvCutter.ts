@@ -1,10 +1,10 @@
 /**
  * From bytes to records of RFC 4180, each with the byte position behind it. Whoever looks for the end of a record looks only for
- * line ends and quotes, by `indexOf` in the decoded text of a whole block: most records have no quote, and are cut at a glance.
+ * line ends and quotes, by `indexOf` in the decoded text of a piece: most records have no quote, and are cut at a glance.
  */
 import { Columns } from "../../../pipeline/context/Portion.ts"
 import { type Cutter, type Problem, Refusal, type Start } from "../Format.ts"
-import { carriageReturn, newline } from "./LineCutter.ts"
+import { blockSize, carriageReturn, newline, pieceSize } from "./LineCutter.ts"
 
 /** A field that is quoted and empty, where others are the text itself: it may mean another thing than an empty one. */
 export const quotedEmpty: unique symbol = Symbol("quoted and empty")
@@ -27,9 +27,6 @@ export interface CutOptions {
   readonly maxLine: number
 }
 
-const blockSize = 1024 * 1024
-/** Converted at a time: between two of these pieces, others run and a cancel is seen. */
-const pieceSize = 64 * 1024
 const none = Number.MAX_SAFE_INTEGER
 
 export class CsvCutter<A> implements Cutter<A> {
@@ -45,12 +42,16 @@ export class CsvCutter<A> implements Cutter<A> {
   /** Of the bytes in the buffer: how many there are, and where the first of them stands in the file. */
   private filled = 0
   private base: number
-  /** The complete lines at the start of the buffer, as text and in bytes, and how far they were given. */
+  /** Some complete lines, as text and in bytes, and how far they were given. */
   private text = ""
   private textAt = 0
   private bytesAt = 0
   private bytesEnd = 0
   private isAscii = true
+  /** Where the last of the complete lines in the buffer ends. */
+  private complete = 0
+  /** How much is converted at a time, in bytes: more where a record is longer. */
+  private piece = pieceSize
   /** A record that is not complete is looked at again only when there is half as much again of it. */
   private enough = 0
   /** Where in the text the next of each stands, at or behind the place that is looked at. */
@@ -79,7 +80,7 @@ export class CsvCutter<A> implements Cutter<A> {
       this.buffer.copyWithin(0, this.bytesAt, this.filled)
       this.base += this.bytesAt
       this.filled -= this.bytesAt
-      this.bytesAt = this.bytesEnd = 0
+      this.bytesAt = this.bytesEnd = this.complete = 0
     }
     if (this.filled === this.buffer.length) {
       const larger = new Uint8Array(this.buffer.length * 2)
@@ -98,8 +99,8 @@ export class CsvCutter<A> implements Cutter<A> {
     if (count === 0) this.ended = true
     if (this.isOpen && !this.closeRecord()) return
     if (!this.ended && this.filled < this.enough) return
-    const complete = this.ended ? this.filled : this.linesEnd()
-    if (complete > 0) this.open(complete)
+    this.complete = this.ended ? this.filled : this.linesEnd(0, this.filled)
+    if (this.complete > 0) this.enough = 0
     else if (this.filled > this.maxLine) this.refuse(this.bytesAt, this.tooLong())
   }
 
@@ -121,27 +122,32 @@ export class CsvCutter<A> implements Cutter<A> {
     return true
   }
 
-  /** Behind the last line end that cannot be half of one. */
-  private linesEnd(): number {
-    const { buffer, filled } = this
-    const feed = buffer.subarray(0, filled).lastIndexOf(newline) + 1
-    const alone = filled < 2 ? 0 : buffer.subarray(0, filled - 1).lastIndexOf(carriageReturn) + 1
-    return Math.max(feed, alone)
+  /** Behind the last line end between two places that cannot be half of one; `from` where there is none. */
+  private linesEnd(from: number, to: number): number {
+    const { buffer } = this
+    const feed = from + buffer.subarray(from, to).lastIndexOf(newline) + 1
+    return to - feed < 2 ? feed : feed + buffer.subarray(feed, to - 1).lastIndexOf(carriageReturn) + 1
   }
 
   next(): Columns<A> {
     const portion = new Columns<A>()
+    // One of nothing but blank lines gives nothing, and the end is not there yet.
+    while (portion.values.length === 0 && this.open()) this.give(portion)
+    return portion
+  }
+
+  private give(portion: Columns<A>): void {
     const { base, records, text } = this
-    const pieceEnd = Math.min(text.length, this.textAt + pieceSize)
-    while (this.textAt < pieceEnd || (portion.values.length === 0 && this.textAt < text.length)) {
-      const start = this.textAt === 0 && base === 0 && text.charCodeAt(0) === byteOrderMark ? 1 : this.textAt
+    while (this.textAt < text.length) {
+      const start = this.bytesAt === 0 && base === 0 && text.charCodeAt(0) === byteOrderMark ? 1 : this.textAt
       const end = this.cut(start)
       if (end instanceof Refusal) {
         this.refuse(this.bytesAt, end)
         break
       }
       if (end < 0) {
-        if (this.ended && this.problem === undefined) this.refuse(this.bytesAt, unclosed)
+        if (this.bytesEnd < this.complete) this.widen()
+        else if (this.ended && this.problem === undefined) this.refuse(this.bytesAt, unclosed)
         else this.incomplete()
         break
       }
@@ -161,8 +167,8 @@ export class CsvCutter<A> implements Cutter<A> {
       }
       this.textAt = next
       this.bytesAt = bytesNext
+      this.piece = pieceSize
     }
-    return portion
   }
 
   private take(portion: Columns<A>, position: number, bytes: number): Refusal | undefined {
@@ -258,22 +264,44 @@ export class CsvCutter<A> implements Cutter<A> {
     return text.indexOf(code, textAt) === end
   }
 
-  /** Makes the first `end` bytes of the buffer the text to give records of. */
-  private open(end: number): void {
+  /** Makes what follows the text to give records of, where that has been given; says whether there are any. */
+  private open(): boolean {
+    if (this.textAt < this.text.length) return true
+    if (this.bytesAt >= this.complete) return false
+    this.openUpTo(this.pieceEnd())
+    return this.text.length > 0
+  }
+
+  private pieceEnd(): number {
+    const { bytesAt, complete } = this
+    for (; bytesAt + this.piece < complete; this.piece *= 2) {
+      const end = this.linesEnd(bytesAt, bytesAt + this.piece)
+      if (end > bytesAt) return end
+    }
+    return complete
+  }
+
+  /** The record that begins a piece goes on behind it. */
+  private widen(): void {
+    this.piece = 2 * Math.max(this.piece, this.bytesEnd - this.bytesAt)
+    this.text = ""
+    this.textAt = 0
+  }
+
+  private openUpTo(end: number): void {
     this.textAt = 0
     this.bytesEnd = end
-    this.enough = 0
     this.nextFeed = this.nextReturn = this.nextQuote = -1
     try {
-      this.text = this.decoder.decode(this.buffer.subarray(0, end))
-      this.isAscii = this.text.length === end
+      this.text = this.decoder.decode(this.buffer.subarray(this.bytesAt, end))
+      this.isAscii = this.text.length === end - this.bytesAt
     } catch {
       this.openUpToBadLine(end)
     }
   }
 
   private openUpToBadLine(end: number): void {
-    let start = 0
+    let start = this.bytesAt
     while (start < end) {
       const found = this.buffer.subarray(start, end).indexOf(newline)
       const next = found < 0 ? end : start + found + 1
@@ -286,7 +314,8 @@ export class CsvCutter<A> implements Cutter<A> {
     }
     const refusal = new Refusal("it is not valid UTF-8", "Convert the file, as in `iconv -f LATIN1 -t UTF-8`.")
     this.problem = { refusal, offset: this.base + start }
-    this.open(start)
+    this.complete = start
+    this.openUpTo(start)
   }
 
   /** What follows is a part of a record: it is looked at again with what comes. */
@@ -294,12 +323,19 @@ export class CsvCutter<A> implements Cutter<A> {
     const left = this.filled - this.bytesAt
     this.enough = left + (left >> 1)
     if (left > this.maxLine && this.problem === undefined) this.refuse(this.bytesAt, this.tooLong())
-    this.text = this.text.slice(0, this.textAt)
+    this.stop()
   }
 
   private refuse(bytesAt: number, refusal: Refusal): void {
     this.problem = { refusal, offset: this.base + bytesAt }
-    this.text = this.text.slice(0, this.textAt)
+    this.stop()
+  }
+
+  /** Gives nothing more of what is there. */
+  private stop(): void {
+    this.text = ""
+    this.textAt = 0
+    this.complete = this.bytesAt
   }
 
   private tooLong(): Refusal {

@@ -1,6 +1,6 @@
 /**
- * Cuts text into lines with the byte position behind each. Newlines are found in the decoded text of a whole block, where
- * searching is fastest; a block of plain ASCII has its byte positions in the same places, any other has its newlines found
+ * Cuts text into lines with the byte position behind each. Newlines are found in the decoded text of a piece, where
+ * searching is fastest; a piece of plain ASCII has its byte positions in the same places, any other has its newlines found
  * a second time, in the bytes.
  */
 import { Columns } from "../../../pipeline/context/Portion.ts"
@@ -20,9 +20,12 @@ export const newline = 10
 export const carriageReturn = 13
 
 /** Read at a time. */
-const blockSize = 1024 * 1024
-/** Converted at a time: between two of these pieces, others run and a cancel is seen. */
-const pieceSize = 64 * 1024
+export const blockSize = 1024 * 1024
+/**
+ * Converted at a time: between two of these pieces, others run and a cancel is seen. The text of one that is larger than 128 kB has memory
+ * of its own, and to map that takes thirty times as long as to decode it.
+ */
+export const pieceSize = 64 * 1024
 
 export class LineCutter<A> implements Cutter<A> {
   problem: Problem | undefined
@@ -36,15 +39,17 @@ export class LineCutter<A> implements Cutter<A> {
   /** Of the bytes in the buffer: how many there are, and where the first of them stands in the file. */
   private filled = 0
   private base: number
-  /** The complete lines at the start of the buffer, as text and in bytes, and how far they were given. */
+  /** Some complete lines, as text and in bytes, and how far they were given. */
   private text = ""
   private textAt = 0
   private bytesAt = 0
   private bytesEnd = 0
+  /** Where the last of the complete lines in the buffer ends. */
+  private complete = 0
   /** The line before had no end when it was read. */
   private isOpen: boolean
 
-  /** `parseIn` is given all lines of a block, to see at once what would have to be looked for in each of them. */
+  /** `parseIn` is given all lines of a piece, to see at once what would have to be looked for in each of them. */
   constructor({ at, before }: Start, parseIn: (text: string) => Parse<A>, options: LineOptions) {
     this.base = at
     this.isOpen = before !== undefined && before !== newline
@@ -57,7 +62,7 @@ export class LineCutter<A> implements Cutter<A> {
       this.buffer.copyWithin(0, this.bytesAt, this.filled)
       this.base += this.bytesAt
       this.filled -= this.bytesAt
-      this.bytesAt = this.bytesEnd = 0
+      this.bytesAt = this.bytesEnd = this.complete = 0
     }
     if (this.filled === this.buffer.length) {
       const larger = new Uint8Array(this.buffer.length * 2)
@@ -78,20 +83,25 @@ export class LineCutter<A> implements Cutter<A> {
     if (this.isOpen && !this.closeLine()) return
     const last = this.buffer.subarray(known, this.filled).lastIndexOf(newline)
     const complete = last < 0 ? 0 : known + last + 1
-    this.open(this.ended ? this.filled : complete)
+    this.complete = this.ended ? this.filled : complete
     if (complete === 0 && this.filled > this.options.maxLine) this.refuse(tooLong(this.options.maxLine))
   }
 
   next(): Columns<A> {
     const portion = new Columns<A>()
+    // One of nothing but blank lines gives nothing, and the end is not there yet.
+    while (portion.values.length === 0 && this.open()) this.give(portion)
+    return portion
+  }
+
+  private give(portion: Columns<A>): void {
     const { base, buffer, bytesEnd, text } = this
     const { maxLine, skipBlank } = this.options
     const parse = (this.parse ??= this.parseIn(text))
-    const pieceEnd = Math.min(text.length, this.textAt + pieceSize)
     let textAt = this.textAt
     let bytesAt = this.bytesAt
     let problem: Refusal | undefined
-    while (textAt < pieceEnd || (portion.values.length === 0 && textAt < text.length)) {
+    while (textAt < text.length) {
       const found = text.indexOf("\n", textAt)
       const end = found < 0 ? text.length : found
       // A character is a byte or more: if there is a newline as many bytes ahead, it is the one, and all were ASCII.
@@ -101,7 +111,7 @@ export class LineCutter<A> implements Cutter<A> {
         problem = tooLong(maxLine)
         break
       }
-      const start = textAt === 0 && base === 0 && text.charCodeAt(0) === byteOrderMark ? 1 : textAt
+      const start = bytesAt === 0 && base === 0 && text.charCodeAt(0) === byteOrderMark ? 1 : textAt
       const stop = end > start && text.charCodeAt(end - 1) === carriageReturn ? end - 1 : end
       const next = found < 0 ? bytesEnd : bytesEnds + 1
       if (!skipBlank || !isBlank(text, start, stop)) {
@@ -118,7 +128,6 @@ export class LineCutter<A> implements Cutter<A> {
     this.textAt = textAt
     this.bytesAt = bytesAt
     if (problem !== undefined) this.refuse(problem)
-    return portion
   }
 
   /** Takes the end of the line before, which must be all that is left of it; gives whether lines follow. */
@@ -138,20 +147,37 @@ export class LineCutter<A> implements Cutter<A> {
     return true
   }
 
-  /** Makes the first `end` bytes of the buffer the text to give lines of. */
-  private open(end: number): void {
+  /** Makes what follows the text to give lines of, where that has been given; says whether there are any. */
+  private open(): boolean {
+    if (this.textAt < this.text.length) return true
+    if (this.bytesAt >= this.complete) return false
+    this.openUpTo(this.pieceEnd())
+    return this.text.length > 0
+  }
+
+  /** Behind the last line that ends within a piece; behind the first one where that is longer. */
+  private pieceEnd(): number {
+    const { buffer, bytesAt, complete } = this
+    const end = bytesAt + pieceSize
+    if (end >= complete) return complete
+    const last = buffer.lastIndexOf(newline, end - 1)
+    const found = last < bytesAt ? buffer.indexOf(newline, end) : last
+    return found < 0 || found >= complete ? complete : found + 1
+  }
+
+  private openUpTo(end: number): void {
     this.textAt = 0
     this.bytesEnd = end
     this.parse = undefined
     try {
-      this.text = this.decoder.decode(this.buffer.subarray(0, end))
+      this.text = this.decoder.decode(this.buffer.subarray(this.bytesAt, end))
     } catch {
       this.openUpToBadLine(end)
     }
   }
 
   private openUpToBadLine(end: number): void {
-    let start = 0
+    let start = this.bytesAt
     while (start < end) {
       const found = this.buffer.subarray(start, end).indexOf(newline)
       const next = found < 0 ? end : start + found + 1
@@ -164,12 +190,15 @@ export class LineCutter<A> implements Cutter<A> {
     }
     const refusal = new Refusal("it is not valid UTF-8", "Convert the file, as in `iconv -f LATIN1 -t UTF-8`.")
     this.problem = { refusal, offset: this.base + start }
-    this.open(start)
+    this.complete = start
+    this.openUpTo(start)
   }
 
   private refuse(refusal: Refusal): void {
     this.problem = { refusal, offset: this.base + this.bytesAt }
-    this.text = this.text.slice(0, this.textAt)
+    this.text = ""
+    this.textAt = 0
+    this.complete = this.bytesAt
   }
 }
 
