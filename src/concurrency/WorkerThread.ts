@@ -72,6 +72,9 @@ export const serve = (platform: Platform): ((message: Protocol.ToThread) => void
     if (message[0] === Protocol.call) {
       if (running === undefined) run(message)
       else waiting.push(message)
+    } else if (message[0] === Protocol.calls) {
+      waiting.push(...message[1])
+      if (running === undefined) next()
     } else if (message[0] === Protocol.cancel) {
       if (running?.slot === message[1]) running.poll()
     } else {

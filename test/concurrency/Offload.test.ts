@@ -513,6 +513,18 @@ describe("Offload.pool", () => {
     })
   )
 
+  test("what cannot be sent keeps nothing from being sent that waits with it", { size: 1 }, (pool) =>
+    Effect.gen(function* () {
+      const unsendable = (() => {}) as unknown as Uint8Array
+      const sent = [new Uint8Array(1), unsendable, new Uint8Array(2), unsendable, new Uint8Array(3)]
+      const calls = yield* Effect.all(
+        sent.map((one) => Effect.exit(pool.lengthOf(one))),
+        { concurrency: "unbounded" }
+      )
+      expect(calls.map((exit) => (Exit.isSuccess(exit) ? exit.value : "failed"))).toEqual([1, "failed", 2, "failed", 3])
+    })
+  )
+
   test("what cannot be sent is an OffloadError that says so", { size: 1 }, (pool) =>
     Effect.gen(function* () {
       const unsendable = (() => {}) as unknown as Uint8Array

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import { Scheduler, type SchedulerDispatcher } from "effect/Scheduler"
 import * as Foreign from "../base/Foreign.ts"
 import { offloadError, OffloadError, PoolClosed, WorkerCrashed } from "../OffloadError.ts"
 import { remaining } from "../base/DeadlineHandle.ts"
@@ -74,6 +75,7 @@ export class WorkerPool {
   private readonly context: Context.Context<never>
   private readonly threads: Array<Thread> = []
   private readonly queue = new WaitList<Call>()
+  private readonly dispatcher: SchedulerDispatcher
   private functions: ReadonlyArray<string> = []
   private closed = false
   /** How many calls were answered so far. */
@@ -84,6 +86,7 @@ export class WorkerPool {
     this.settings = settings
     this.platform = platform
     this.context = Context.omit(CurrentTask)(context) as Context.Context<never>
+    this.dispatcher = Context.get(context, Scheduler).makeDispatcher()
   }
 
   /** Starts the threads and waits until each has loaded the module; gives the names of its functions. */
@@ -157,13 +160,33 @@ export class WorkerPool {
   }
 
   private send(thread: Thread, call: Call): void {
-    if (thread.load === 0) thread.heard = this.answers
+    const isIdle = thread.load === 0
+    if (isIdle) thread.heard = this.answers
     const slot = thread.take(call)
+    const message = [Protocol.call, slot, call.id, call.job, call.args] as const
+    if (isIdle) return this.post(thread, message, call.transfers)
+    thread.batch.push(message)
+    if (thread.batch.length === 1) this.dispatcher.scheduleTask(() => this.flush(thread), 0)
+  }
+
+  /** One message for what a turn of the event loop has brought and would wait in the thread in any case: a quarter of an empty call. */
+  private flush(thread: Thread): void {
+    const calls = thread.batch.splice(0)
+    // What it was given is elsewhere by now.
+    if (thread.state !== "ready") return
     try {
-      thread.channel.send([Protocol.call, slot, call.id, call.job, call.args], call.transfers)
+      thread.channel.send([Protocol.calls, calls])
+    } catch {
+      for (const call of calls) this.post(thread, call)
+    }
+  }
+
+  private post(thread: Thread, message: Protocol.Call, transfers?: ReadonlyArray<Transferable>): void {
+    try {
+      thread.channel.send(message, transfers)
     } catch (error) {
-      thread.release(slot, call.id)
-      call.end(Exit.fail(offloadError(call.job, error)))
+      const [, slot, id, job] = message
+      thread.release(slot, id)?.end(Exit.fail(offloadError(job, error)))
     }
   }
 
@@ -185,21 +208,17 @@ export class WorkerPool {
       }
     }
     // It may have been given the next by whom it has answered.
-    if (thread.state === "ready" && thread.load < ahead) this.relieve(thread, 1, ahead)
+    if (thread.state === "ready" && thread.load < ahead) this.relieve(thread, ahead)
     this.dispatch()
-    if (thread.state === "ready" && thread.load === 0) this.relieve(thread, ahead, 0)
+    if (thread.state === "ready" && thread.load === 0) this.relieve(thread, 0)
   }
 
-  /**
-   * Gives a thread some of the calls that wait behind another one elsewhere, and no more than half of them; from where nothing
-   * has come while so many calls were answered.
-   */
-  private relieve(by: Thread, most: number, silence: number): void {
+  /** Gives a thread a call that waits behind another one elsewhere, from where nothing has come while so many calls were answered. */
+  private relieve(by: Thread, silence: number): void {
     for (const thread of this.threads) {
       if (thread === by || thread.load < 2 || this.answers - thread.heard < silence) continue
-      const taken = thread.takeBackFirst(Math.min(most, thread.load >> 1))
-      for (const call of taken) this.send(by, call)
-      if (taken.length > 0) return
+      const call = thread.takeBackFirst()
+      if (call !== undefined) return this.send(by, call)
     }
   }
 
@@ -307,6 +326,8 @@ class Call extends Waiter {
 class Thread {
   state: "loading" | "ready" | "ending" | "down" = "loading"
   isUsed = false
+  /** What waits for the end of a turn to be sent. */
+  readonly batch: Array<Protocol.Call> = []
   /** How many calls of the pool were answered when the last one here was, or when it was given the first. */
   heard = 0
   readonly channel: Channel
@@ -350,15 +371,20 @@ class Thread {
     return Atomics.compareExchange(this.slots, slot, Protocol.sent, Protocol.cancelled) === Protocol.sent
   }
 
-  /** Takes back so many of those that have not started, the first first; what was moved here stays. */
-  takeBackFirst(count: number): ReadonlyArray<Call> {
-    const calls = this.calls.filter((call) => call !== undefined && call.transfers === undefined) as Array<Call>
-    const taken: Array<Call> = []
-    for (const { id, slot } of calls.toSorted((one, other) => one.id - other.id)) {
-      if (taken.length === count) break
-      if (this.ids[slot] === id && this.takeBack(slot)) taken.push(this.drop(slot))
+  /** Takes back the first that has not started; what was moved here stays. */
+  takeBackFirst(): Call | undefined {
+    for (;;) {
+      let first: Call | undefined
+      for (const call of this.calls) {
+        if (call === undefined || call.transfers !== undefined || !this.isSent(call.slot)) continue
+        if (first === undefined || call.id < first.id) first = call
+      }
+      if (first === undefined || this.takeBack(first.slot)) return first && this.drop(first.slot)
     }
-    return taken
+  }
+
+  private isSent(slot: number): boolean {
+    return Atomics.load(this.slots, slot) === Protocol.sent
   }
 
   /** Forgets a call that was taken back; its slot is free when the thread has said so, too. */

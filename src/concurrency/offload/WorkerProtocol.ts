@@ -14,6 +14,7 @@ export const cancelled = 2
 export type ToThread =
   | readonly [kind: typeof load, module: string, slots: SharedArrayBuffer]
   | Call
+  | readonly [kind: typeof calls, calls: ReadonlyArray<Call>]
   | readonly [kind: typeof cancel, slot: number]
 
 export type Call = readonly [kind: typeof call, slot: number, id: number, name: string, args: ReadonlyArray<unknown>]
@@ -21,6 +22,7 @@ export type Call = readonly [kind: typeof call, slot: number, id: number, name: 
 export const load = 0
 export const call = 1
 export const cancel = 2
+export const calls = 3
 
 export type FromThread =
   | readonly [kind: typeof loaded, functions: ReadonlyArray<string>]
