@@ -82,6 +82,13 @@ describe("a duration", () => {
     (input) => expect(ours(input)).toBe(ofEffect(input))
   )
 
+  it("is no finer than a nanosecond", () => {
+    for (const n of [0.123_456_7, 7.000_000_4]) {
+      expect(millisOf(n)).toBe(Duration.toMillis(Duration.millis(n)))
+      expect(Duration.toMillis(lasting(n))).toBe(millisOf(n))
+    }
+  })
+
   it("made for a clock is one to the functions of Effect", () => {
     for (const n of numbers.filter((n) => n >= 0 && n < 2 ** 53 / 1_000_000)) {
       const [one, other] = [lasting(n), Duration.millis(n)]
