@@ -47,7 +47,7 @@ export const messageOf = (value: unknown): string => {
 export const describe = (value: unknown): string => (isError(value) ? named(value) : messageOf(value))
 
 /** An error by name and message. */
-export const named = (error: object): string => {
+const named = (error: object): string => {
   const name = nameOf(error) ?? "Error"
   const message = get(error, "message")
   if (typeof message !== "string" || message === "") return name
