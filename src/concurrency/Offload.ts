@@ -146,8 +146,8 @@ type Arguments<P extends ReadonlyArray<unknown>> =
 
 /**
  * Starts worker threads that have loaded a module, and gives its functions: called here, they run there, one at a time in
- * each thread, and calls that find none free wait in order. Arguments and results are copied, or moved with
- * `Offload.transfer`. A call fails with `OffloadError` when its function does, and with `WorkerCrashed` when its thread
+ * each thread, and calls that find none free wait in order. Arguments and results are copied when they are
+ * sent, which for a call that waits is later, or moved with `Offload.transfer`. A call fails with `OffloadError` when its function does, and with `WorkerCrashed` when its thread
  * ends, which is replaced. When a call is cancelled its signal is aborted, which a busy function sees when it looks at
  * it; one that does not answer within the grace period loses its thread. The threads end with the scope.
  *
