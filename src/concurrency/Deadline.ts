@@ -202,7 +202,7 @@ export const open = <A, E, R>(
  *
  * @example
  * ```ts
- * import type * as Duration from "effect/Duration"
+ * import * as Duration from "effect/Duration"
  * import * as Effect from "effect/Effect"
  * import * as Option from "effect/Option"
  * import { Deadline } from "skein"
