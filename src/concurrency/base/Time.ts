@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { millisOf } from "./Lasting.ts"
+import * as Wait from "./Wait.ts"
 
 /** What this floor asks of a clock. */
 export interface Time {
@@ -44,7 +45,7 @@ const longest = 2 ** 31 - 1
 const sleep = (millis: number): Effect.Effect<void> =>
   millis <= 0
     ? Effect.yieldNow
-    : Effect.callback((resume) => {
+    : Wait.callback("a timer", (resume) => {
         const then = millis > longest ? sleep(millis - longest) : Effect.void
         const timer = setTimeout(() => resume(then), Math.min(millis, longest))
         return Effect.sync(() => clearTimeout(timer))
