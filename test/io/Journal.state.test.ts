@@ -1,10 +1,13 @@
 /** What journals that last keep for steps: keys that were seen, and states. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { Db, Files, Journal, Pipeline, Sink, Source } from "skein"
 import { checkpoint, kept, leaseOf, within } from "../support/database.ts"
 import { databases } from "../support/databases.ts"
@@ -138,6 +141,43 @@ describe.each(journals)("a journal in $kind", ({ kind, twice }) => {
         assert.strictEqual((yield* Pipeline.run(job, { name: "words", restart: true })).written, 3)
       })
     )
+  )
+
+  it.effect(
+    "P1 P16 keeps whose a key of unique is, of which parts are written, though another comes first in the next run",
+    () =>
+      Effect.suspend(() => {
+        const received: Array<string> = []
+        return twice((turn) =>
+          Effect.gen(function* () {
+            const written = yield* Deferred.make<void>()
+            const passed = yield* Deferred.make<void>()
+            const partsOf = (word: string) => {
+              if (word === "b1") return Stream.fromEffect(Effect.as(Deferred.succeed(passed, undefined), "b1"))
+              const rest =
+                turn === 1 ? Effect.andThen(Deferred.await(written), Effect.fail("torn")) : Effect.succeed("a1 2")
+              return Stream.concat(Stream.make(`${word} 1`), Stream.fromEffect(rest))
+            }
+            const job = Pipeline.from(Source.list(["a1", "a2", "b1"], { name: "words" })).pipe(
+              Pipeline.map((word) => (turn === 2 && word === "a1" ? Effect.as(Deferred.await(passed), word) : word), {
+                concurrency: 3,
+                order: "completion"
+              }),
+              Pipeline.unique((word) => word[0]!),
+              Pipeline.flatMap(partsOf, { name: "parts" }),
+              Pipeline.to(
+                Sink.forEach((part: string) => {
+                  received.push(part)
+                  return Deferred.succeed(written, undefined)
+                })
+              )
+            )
+            const exit = yield* Effect.exit(Pipeline.run(job, { name: "words", maxRows: 1, commitEvery: 0 }))
+            assert.strictEqual(Exit.isSuccess(exit), turn === 2)
+            assert.deepEqual(received, turn === 1 ? ["a1 1"] : ["a1 1", "b1", "a1 2"])
+          })
+        )
+      })
   )
 
   if (kind === "a file") {

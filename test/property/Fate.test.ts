@@ -471,7 +471,7 @@ const play = (spec: Spec): void => {
         settledRefused.push(...batch.refused)
         batch = undefined
         // What was kept is what is true now.
-        expect(fate.after({ units: [], rows: [] })).toEqual(promised)
+        expect(fate.after({ units: [], rows: [], marks: [] })).toEqual(promised)
         return
       }
       case "close": {
@@ -502,7 +502,7 @@ const play = (spec: Spec): void => {
     compare()
   }
   expect([fate.isDue, fate.isAtRest, fate.lag, fate.inFlight]).toEqual([false, true, 0, 0])
-  expect(fate.after({ units: [], rows: [] })).toMatchObject({ places: [standing(isSettled)] })
+  expect(fate.after({ units: [], rows: [], marks: [] })).toMatchObject({ places: [standing(isSettled)] })
 }
 
 /** Several sources, and elements that are read to parts, which may be read to parts again. */
@@ -641,7 +641,7 @@ const playTree = ({ events, items, maxRows, sources }: typeof Tree.Type): void =
       if (strand.parent !== undefined && isSettled(strand.parent)) continue
       expect([strand.real.size, strand.real.isFull]).toEqual([window(strand), isFull(strand)])
     }
-    const { places } = fate.after({ units: [], rows: [] })
+    const { places } = fate.after({ units: [], rows: [], marks: [] })
     expect(places.map(said)).toEqual(roots.map((root) => standing(root, isGone)))
     expect(fate.isDue).toBe(ready.some((one) => one.rows.length > 0) || (ready.length > 0 && fate.isFull))
   }

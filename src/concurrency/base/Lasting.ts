@@ -23,6 +23,7 @@ export const lasting = (given: number): Duration.Duration => {
       return pipeArguments(this, arguments)
     }
   }
+  // It has all that the functions of `Duration` look at, and not what only a value that is compared or printed has.
   return duration as unknown as Duration.Duration
 }
 

@@ -70,6 +70,7 @@ export const restarting = <A, E, R>(
 /** As `Schedule.toStep`, which comes with `Duration` and is a fifteenth of what a browser would load. */
 const stepOf = (schedule: RestartOptions["restart"]) =>
   Effect.catchCause(
+    // Not among its types, as `toStep` is the public way to it; the tests of restarts hold that it is there.
     (schedule as unknown as { readonly step: ReturnType<typeof Schedule.toStep<unknown, unknown, never, never>> }).step,
     (cause) => Effect.succeed(() => Effect.failCause(cause))
   )

@@ -135,7 +135,7 @@ export class Committer {
     const counts = refused.size === 0 ? next.counts : fate.after(batch, instead).counts
     const dead = gathered(units, (unit) => unit.dead).concat(instead.flatMap(({ letter }) => letter ?? []))
     const replayed = gathered(units, (unit) => unit.letters)
-    const seen = fate.marksIn(batch).map(({ key, step }) => ({ step, key }))
+    const seen = batch.marks.map(({ key, step }) => ({ step, key }))
     let states: States = outlets.states
     // A replay comes to its end, and the source may not have.
     const ends = finished && next.finished

@@ -19,6 +19,8 @@ export interface Batch {
   readonly units: ReadonlyArray<Unit>
   /** What is written, in order. */
   readonly rows: ReadonlyArray<unknown>
+  /** The keys for which steps let pass what is in it, or what that is part of, where they are not kept yet. */
+  readonly marks: ReadonlyArray<Mark>
 }
 
 /** A row that the sink would not take: what it became instead. */
@@ -321,11 +323,6 @@ export class Fate {
     return parts?.before.some(({ seen }) => seen?.some(isThis)) === true
   }
 
-  /** The keys that are kept with the batch. */
-  marksIn({ units }: Batch): ReadonlyArray<Mark> {
-    return this.hasMarks ? [...new Set(units.flatMap(marksOf))].filter(({ kept }) => !kept) : []
-  }
-
   /** One descendant went through the step that a succession is of. */
   turn(unit: Unit, succession: Succession<Unit>): void {
     const { root } = unit
@@ -481,7 +478,8 @@ export class Fate {
     this.committing = true
     for (const unit of units) unit.take()
     if (this.parts.held > 0) for (const unit of units) this.leave(unit, units)
-    return { units, rows: rowsOf(units, rows) }
+    const marks = this.hasMarks ? [...new Set(units.flatMap(marksOf))].filter(({ kept }) => !kept) : []
+    return { units, rows: rowsOf(units, rows), marks }
   }
 
   /** What is true once the batch is durable; changes nothing, as a transaction may run again. */
@@ -502,10 +500,9 @@ export class Fate {
   }
 
   /** The batch is durable (P13). */
-  settle(batch: Batch, refused: ReadonlyArray<Refused> = []): void {
+  settle({ marks, units }: Batch, refused: ReadonlyArray<Refused> = []): void {
     const { budget, settled } = this
-    const { units } = batch
-    for (const mark of this.marksIn(batch)) mark.kept = true
+    for (const mark of marks) mark.kept = true
     for (const unit of units) {
       unit.settle()
       budget.bytes -= unit.bytes

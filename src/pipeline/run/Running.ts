@@ -234,7 +234,7 @@ export const open = (
       }
       const finished = isComplete() && Exit.isSuccess(committed)
       const elapsed = Math.round((yield* Alarm.moment) - startedAt)
-      const now = fate.after({ units: [], rows: [] })
+      const now = fate.after({ units: [], rows: [], marks: [] })
       state = finished ? "done" : "drained"
       const summary: Summary = {
         ...fate.settled,
