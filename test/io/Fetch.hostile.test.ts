@@ -371,7 +371,7 @@ describe("Fetch that is interrupted", () => {
       const group = yield* Effect.forkChild(Effect.forEach(urls, get, { concurrency: "unbounded" }))
       yield* server.arrived("/slow-half-head")
       yield* Fiber.interrupt(group)
-      yield* server.closed
+      yield* server.idle
       const other = server.url.replace("127.0.0.1", "localhost")
       assert.strictEqual(yield* Fetch.text({ ...once, perHost: 1, concurrency: 1 })(`${other}/ok`), "ok")
     }).pipe(Effect.provide([shared, Layer.provide(Http.layer(), Layer.succeed(Lookup)(resolving(() => "127.0.0.1")))]))

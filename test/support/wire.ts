@@ -36,6 +36,8 @@ export interface Seen {
   readonly requests: ReadonlyArray<Request>
   /** Connections of clients that are open now. */
   readonly open: number
+  /** Of those, how many have asked for something that was not answered whole. */
+  readonly busy: number
   /** All that there were. */
   readonly connections: number
 }
@@ -68,6 +70,8 @@ export interface Server {
   readonly clear: Effect.Effect<void>
   /** Completes once no connection is open. */
   readonly closed: Effect.Effect<void>
+  /** Completes once no connection is open on which anything is still to come. */
+  readonly idle: Effect.Effect<void>
 }
 
 const file = (name: string): string => resolve(import.meta.dirname, "wire", name)
@@ -104,7 +108,8 @@ const start: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(function* ()
     count: (path) => Effect.map(seen, ({ requests }) => requests.filter((request) => request.path === path).length),
     arrived: (path) => until(`${path} was asked for`, ({ requests }) => requests.some((each) => each.path === path)),
     clear: Effect.asVoid(ask("/_clear")),
-    closed: until("no connection is open", ({ open }) => open === 0)
+    closed: until("no connection is open", ({ open }) => open === 0),
+    idle: until("nothing is still to come on a connection", ({ busy }) => busy === 0)
   }
 })
 

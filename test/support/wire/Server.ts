@@ -26,6 +26,8 @@ interface Seen {
 }
 
 const seen: Seen = { requests: [], open: 0, connections: 0 }
+/** Those whose last request has not been answered whole. */
+const busy = new Set<Net.Socket>()
 const counts = new Map<string, number>()
 
 /** The head of a request, and the socket to answer on; what is returned is sent, and the connection stays. */
@@ -198,7 +200,9 @@ const answer = (socket: Net.Socket, at: string, text: string): void => {
   const asked: Asked = { method, target, path: url.pathname, query: url.searchParams, headers, attempt }
   seen.requests.push({ ...asked, at })
   const make = answers[url.pathname] ?? ((_, { path }) => reply(path))
+  busy.add(socket)
   const made = make(socket, asked)
+  if (made !== undefined) busy.delete(socket)
   if (made !== undefined && !socket.destroyed)
     socket.write(method === "HEAD" ? String(made).split("\r\n\r\n")[0] + "\r\n\r\n" : made)
 }
@@ -214,6 +218,7 @@ const served =
   (socket: Net.Socket): void => {
     if (!(socket instanceof Tls.TLSSocket)) counted(socket)
     socket.on("error", () => {})
+    socket.on("close", () => busy.delete(socket))
     let text = ""
     socket.on("data", (data) => {
       text += data.toString("latin1")
@@ -290,7 +295,7 @@ const control = Http.createServer((request, response) => {
   const { connections, open } = seen
   const requests = seen.requests.map((each) => ({ ...each, query: String(each.query) }))
   response.setHeader("connection", "close")
-  response.end(JSON.stringify({ connections, open, requests }))
+  response.end(JSON.stringify({ busy: busy.size, connections, open, requests }))
 })
 
 const plain = (): Net.Server => Net.createServer({ allowHalfOpen: false }, served("plain"))
