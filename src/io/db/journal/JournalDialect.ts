@@ -2,7 +2,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Fragment } from "effect/sql/Statement"
+import type { Fragment, Statement } from "effect/sql/Statement"
 
 /** Who waits for the row of a lease, and what it may do about who holds it. */
 export interface Wait<E> {
@@ -47,6 +47,8 @@ export interface JournalDialect {
   readonly row: Fragment
   /** That it is one of those that a SELECT finds: looked up one by one, however large the table is. */
   readonly isOneOf: (rows: Fragment) => Fragment
+  /** Plans a statement each time that it runs: the plan for an empty table would be kept for one that has grown. */
+  readonly planned: <A>(statement: Statement<A>) => Effect.Effect<ReadonlyArray<A>, SqlError>
   /** What follows FROM: the members of a JSON array, each as JSON in a column `value`. */
   readonly listed: (json: string) => Fragment
   /** True where the open transaction fails when another one writes to a row that it has read. */

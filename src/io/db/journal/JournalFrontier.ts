@@ -32,6 +32,7 @@ export const make = (
   host: Host | undefined
 ): ((name: string) => FrontierStore) => {
   const nothing = sql.literal("")
+  const { planned } = dialect
   let isThere = false
   let lastPlace = 0
 
@@ -107,7 +108,7 @@ export const make = (
                 UNION ALL SELECT at FROM before WHERE at IS NOT NULL AND at <= ${after} LIMIT ${count}`
         return made(
           "take items",
-          Effect.map(found, (lanes) => lanes.map(({ at }) => at))
+          Effect.map(planned(found), (lanes) => lanes.map(({ at }) => at))
         )
       },
       take: (owner, wanted, lease) =>
@@ -120,22 +121,24 @@ export const make = (
             }: Wanted) => sql`SELECT ${dialect.row} FROM (SELECT ${dialect.row} FROM skein_frontier
               WHERE ${free} AND lane = ${lane} ORDER BY priority DESC, place LIMIT ${count} ${dialect.toSkip}) AS first`
             const take = (part: ReadonlyArray<Wanted>) =>
-              sql<Found>`UPDATE skein_frontier SET owner = ${owner}, taken = taken + 1, until = ${until}
-                WHERE ${dialect.isOneOf(sql.join(" UNION ALL ", false)(part.map(first)))} AND owner IS NULL RETURNING ${columns}`
+              planned(sql<Found>`UPDATE skein_frontier SET owner = ${owner}, taken = taken + 1, until = ${until}
+                WHERE ${dialect.isOneOf(sql.join(" UNION ALL ", false)(part.map(first)))} AND owner IS NULL RETURNING ${columns}`)
             return Effect.map(Effect.forEach(parts(wanted, mostLanes), take), (found) => inOrder(found.flat()))
           })
         ),
       held: (owner) =>
         made(
           "take items",
-          Effect.map(sql<Found>`SELECT ${columns} FROM skein_frontier WHERE ${ours} AND owner = ${owner}`, inOrder)
+          Effect.map(
+            planned(sql<Found>`SELECT ${columns} FROM skein_frontier WHERE ${ours} AND owner = ${owner}`),
+            inOrder
+          )
         ),
       renew: (owner, lease) =>
         made(
           "renew the lease of items",
-          Effect.flatMap(
-            until(lease),
-            (until) => sql`UPDATE skein_frontier SET until = ${until} WHERE ${heldBy(owner)}`
+          Effect.flatMap(until(lease), (until) =>
+            planned(sql`UPDATE skein_frontier SET until = ${until} WHERE ${heldBy(owner)}`)
           )
         ),
       release: (owner, what) =>
@@ -143,16 +146,16 @@ export const make = (
           "give items back",
           Effect.flatMap(dialect.now, (now) => {
             const which = what === "all" ? nothing : sql`AND until <= ${now}`
-            return sql`UPDATE skein_frontier SET owner = NULL, until = 0 WHERE ${heldBy(owner, which)}`
+            return planned(sql`UPDATE skein_frontier SET owner = NULL, until = 0 WHERE ${heldBy(owner, which)}`)
           })
         ),
       holders: made(
         "see who has taken items",
         Effect.flatMap(dialect.now, (now) =>
           Effect.map(
-            sql<{ readonly owner: string; readonly over: unknown }>`
+            planned(sql<{ readonly owner: string; readonly over: unknown }>`
               SELECT owner, CASE WHEN max(until) <= ${now} THEN 1 ELSE 0 END AS over
-              FROM skein_frontier WHERE ${ours} AND owner IS NOT NULL GROUP BY owner`,
+              FROM skein_frontier WHERE ${ours} AND owner IS NOT NULL GROUP BY owner`),
             (found) => found.map(({ over, owner }) => ({ owner, isOver: Number(over) === 1 }))
           )
         )
@@ -161,9 +164,9 @@ export const make = (
         made(
           `settle ${keys.length} items`,
           Effect.map(
-            sql`UPDATE skein_frontier SET done = 1, owner = NULL, item = '' WHERE ${ours} AND owner = ${owner} AND done = 0
+            planned(sql`UPDATE skein_frontier SET done = 1, owner = NULL, item = '' WHERE ${ours} AND owner = ${owner} AND done = 0
               AND key IN (SELECT value ->> 0 FROM ${dialect.listed(JSON.stringify(keys.map((key) => [key])))})
-              RETURNING done`,
+              RETURNING done`),
             ({ length }) => length
           )
         ),
@@ -171,8 +174,8 @@ export const make = (
         "see what is left",
         Effect.map(
           // Those that are taken and those that are free are each in an index.
-          sql`SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM skein_frontier WHERE ${free})
-            OR EXISTS (SELECT 1 FROM skein_frontier WHERE ${ours} AND owner IS NOT NULL)`,
+          planned(sql`SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM skein_frontier WHERE ${free})
+            OR EXISTS (SELECT 1 FROM skein_frontier WHERE ${ours} AND owner IS NOT NULL)`),
           ({ length }) => length > 0
         )
       ),
@@ -182,9 +185,9 @@ export const make = (
             ? nothing
             : sql`AND (lane > ${after.lane} OR (lane = ${after.lane} AND (priority < ${after.priority}
                 OR (priority = ${after.priority} AND (place > ${after.place} OR (place = ${after.place} AND key > ${after.key}))))))`
-        const found = Effect.suspend(
-          () => sql<Found>`SELECT ${columns} FROM skein_frontier WHERE ${ours} AND done = 0 ${behind}
-            ORDER BY lane, priority DESC, place, key LIMIT ${mostRows}`
+        const found = Effect.suspend(() =>
+          planned(sql<Found>`SELECT ${columns} FROM skein_frontier WHERE ${ours} AND done = 0 ${behind}
+            ORDER BY lane, priority DESC, place, key LIMIT ${mostRows}`)
         )
         // Who only looks makes no table.
         return dialect.columns("skein_frontier").pipe(

@@ -77,7 +77,9 @@ export const make = (
       if (left <= 0) break
       const these = part === undefined ? which : sql.and([which, sql.in("id", part)])
       const most = left === Infinity ? sql.literal("") : sql`LIMIT ${left}`
-      for (const row of yield* sql`SELECT ${sql.literal(what)} FROM skein_dead WHERE ${these} ORDER BY id ${order} ${most}`) {
+      for (const row of yield* dialect.planned(
+        sql`SELECT ${sql.literal(what)} FROM skein_dead WHERE ${these} ORDER BY id ${order} ${most}`
+      )) {
         found.push(row)
       }
     }
@@ -117,12 +119,18 @@ export const make = (
     dead,
     bury,
     markReplayed: (key, ids) =>
-      inParts(ids, (part) => sql`UPDATE skein_dead SET replayed = 1 WHERE ${where(key)} AND ${sql.in("id", part)}`),
+      inParts(ids, (part) =>
+        dialect.planned(sql`UPDATE skein_dead SET replayed = 1 WHERE ${where(key)} AND ${sql.in("id", part)}`)
+      ),
     markTold: (key, ids) =>
-      inParts(ids, (part) => sql`UPDATE skein_dead SET untold = 0 WHERE ${where(key)} AND ${sql.in("id", part)}`),
+      inParts(ids, (part) =>
+        dialect.planned(sql`UPDATE skein_dead SET untold = 0 WHERE ${where(key)} AND ${sql.in("id", part)}`)
+      ),
     forget: (key) => sql`DELETE FROM skein_dead WHERE ${where(key)}`,
     purge: (key, filter) =>
-      paged(key, filter, (ids) => sql`DELETE FROM skein_dead WHERE ${where(key)} AND ${sql.in("id", ids)}`),
+      paged(key, filter, (ids) =>
+        dialect.planned(sql`DELETE FROM skein_dead WHERE ${where(key)} AND ${sql.in("id", ids)}`)
+      ),
     adopt: (key, letters) =>
       Effect.suspend(() => {
         const known = new Newcomers()
@@ -133,8 +141,8 @@ export const make = (
             let after = 0
             for (;;) {
               const found = yield* decodeDead(
-                yield* sql`SELECT * FROM skein_dead WHERE ${where(key)} AND ${sql.in("at", part)} AND id > ${after}
-                  ORDER BY id LIMIT ${page}`
+                yield* dialect.planned(sql`SELECT * FROM skein_dead WHERE ${where(key)} AND ${sql.in("at", part)} AND id > ${after}
+                  ORDER BY id LIMIT ${page}`)
               )
               for (const letter of found) known.know(letter)
               if (found.length < page) break

@@ -77,6 +77,7 @@ export const postgresJournal = (sql: SqlClient): JournalDialect => {
     row: sql.literal("ctid"),
     // A join would be planned by statistics, which a table that grows has none of.
     isOneOf: (rows) => sql`ctid = ANY (ARRAY(${rows}))`,
+    planned: (statement) => statement.unprepared,
     listed: (json) => sql`json_array_elements(${json}::json) AS listed (value)`,
     isolated: sql.literal("current_setting('transaction_isolation') <> 'read committed'"),
     soon: (effect) =>

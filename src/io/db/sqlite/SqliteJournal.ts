@@ -10,7 +10,7 @@ export const sqliteJournal = (sql: SqlClient): JournalDialect => {
   return {
     now: Effect.map(Clock.currentTimeMillis, (now) => sql`${now}`),
     counted: sql.literal("INTEGER PRIMARY KEY AUTOINCREMENT"),
-    texts: (json) => sql`json_each(${json})`,
+    texts: (json) => sql`json_each(${json}) AS texts`,
     keyed: sql.literal("WITHOUT ROWID"),
     indexOf: sql.literal("instr"),
     columns: (table) =>
@@ -26,6 +26,7 @@ export const sqliteJournal = (sql: SqlClient): JournalDialect => {
     toSkip: nothing,
     row: sql.literal("rowid"),
     isOneOf: (rows) => sql`rowid IN (${rows})`,
+    planned: (statement) => statement,
     listed: (json) => sql`json_each(${json})`,
     isolated: sql.literal("0"),
     soon: (effect) => effect,
