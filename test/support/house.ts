@@ -1,11 +1,11 @@
 /** The rules of who may import whom in `src`, and of what stands where, as functions of file names and texts. */
 
 /** Each folder may import itself and those before it. */
-const floors = ["concurrency", "pipeline", "io", "testing", "node", "cli"]
+const floors = ["concurrency", "pipeline", "io", "inspect", "testing", "node", "cli"]
 /** Nothing but tests imports it. */
 const forTests = "testing"
 /** Machinery that every floor may use. What else stands in a folder of a floor is that floor's own. */
-const shelves = new Set(["concurrency/base", "pipeline/context", "io/context"])
+const shelves = new Set(["concurrency/base", "pipeline/context", "io/context", "inspect/context"])
 const needsNode = new Set(["node", "cli"])
 const nodeOnly = /^(node:|@effect\/(platform|sql)-|pg\b|undici\b)/
 /** The package itself, or a folder of it; modules have capital names. */
