@@ -220,7 +220,8 @@ export class Node<A, E> {
     const { clock, entries } = this.owner
     if (!entries.isHeard) return
     if (kind === "started") starts.set(this, clock.monotonicTimeNanosUnsafe())
-    entries.tell({ kind, task: this.info, at: clock.currentTimeMillisUnsafe() }, this.complain)
+    const event: Change = { kind, task: this.info, at: clock.currentTimeMillisUnsafe() }
+    entries.tell(kind === "cancelling" ? { ...event, why: this.cancelled!.reason.message } : event, this.complain)
   }
 
   tellEnd(exit: Exit.Exit<A, E>): void {
