@@ -24,7 +24,8 @@ export const entryOf = (event: Event): TaskEntry | EndEntry => {
     : { kind, at, task: id, name, group, parent }
 }
 
-const errorOf = ({ cause }: Exit.Failure<unknown, unknown>): string =>
+/** A failure in one line. */
+export const errorOf = ({ cause }: Exit.Failure<unknown, unknown>): string =>
   ErrorText.of(Cause.squash(cause), longest).replaceAll(/\s*\n\s*/g, " ")
 
 /** Characters of an error. */
