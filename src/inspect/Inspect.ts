@@ -1,10 +1,14 @@
 /** What a program does right now, and what it did last: for whoever looks while it runs. */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { FiberRuntimeMetrics } from "effect/Metric"
+import { Scheduler } from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import { shallowInJson } from "../concurrency/base/Entries.ts"
-import { checkWhole } from "../concurrency/base/Options.ts"
+import { millisOf } from "../concurrency/base/Lasting.ts"
+import { checkDuration, checkWhole } from "../concurrency/base/Options.ts"
 import { waiting as waitingFor } from "../concurrency/base/TaskNode.ts"
 import * as Time from "../concurrency/base/Time.ts"
 import { Registry } from "../concurrency/Registry.ts"
@@ -12,6 +16,7 @@ import { Deep, type Depth } from "./context/Deep.ts"
 import type { Entry } from "./context/Entry.ts"
 import { Process } from "./context/Process.ts"
 import type { Snapshot } from "./context/Snapshot.ts"
+import { WatchedMetrics, WatchedScheduler } from "./inspect/Hooks.ts"
 import { reading } from "./inspect/Reading.ts"
 import { type Shown, walk } from "./inspect/View.ts"
 import { Watch } from "./inspect/Watch.ts"
@@ -32,6 +37,8 @@ export type {
 export interface LayerOptions {
   /** How many events are kept; those before are counted and dropped. Default 10,000. */
   readonly history?: number | undefined
+  /** How long code may run without the event loop turning, before that is an event of kind "blocked". Default 100 milliseconds. */
+  readonly blocked?: Duration.Input | undefined
 }
 
 /** What the layer keeps, where there is one. */
@@ -40,7 +47,8 @@ const Current: Context.Reference<Watch | undefined> = /* @__PURE__ */ Context.Re
 })
 
 /**
- * Keeps what happens to the tasks of a program, for `events` and `snapshot`.
+ * Keeps what happens to the tasks of a program, for `events` and `snapshot`, and measures what their fibers do. It stands around the
+ * scheduler and the fiber metrics that are there. Within another such layer it is that one.
  *
  * @example
  * ```ts
@@ -60,17 +68,24 @@ const Current: Context.Reference<Watch | undefined> = /* @__PURE__ */ Context.Re
  */
 export const layer = (options: LayerOptions = {}): Layer.Layer<never> =>
   Layer.effectContext(
-    Effect.suspend(() => {
+    Effect.withFiber((fiber) => {
       checkWhole("Inspect: history", options.history, 0)
-      return Effect.map(watching(options.history ?? 10_000), (watch) => Context.make(Current, watch))
+      checkDuration("Inspect: blocked", options.blocked)
+      if (fiber.getRef(Current) !== undefined) return Effect.succeed(Context.empty())
+      return Effect.map(watching(options), (watch) =>
+        Context.make(Current, watch).pipe(
+          Context.add(Scheduler, new WatchedScheduler(fiber.getRef(Scheduler), watch.meter)),
+          Context.add(FiberRuntimeMetrics, new WatchedMetrics(fiber.getRef(FiberRuntimeMetrics), watch.meter))
+        )
+      )
     })
   )
 
 /** As long as the scope is open. */
-const watching = (capacity: number) =>
+const watching = ({ blocked = 100, history = 10_000 }: LayerOptions) =>
   Effect.acquireRelease(
     Effect.withFiber((fiber) => {
-      const watch = new Watch(capacity, Time.of(fiber))
+      const watch = new Watch({ history, blocked: millisOf(blocked) }, Time.of(fiber))
       const stop = fiber.getRef(Registry)["~skein/Registry"].watch(watch.hear)
       return Effect.succeed(Object.assign(watch, { stop }))
     }),
@@ -103,7 +118,7 @@ const watching = (capacity: number) =>
 export const snapshot: Effect.Effect<Snapshot> = /* @__PURE__ */ Effect.withFiber((fiber) => {
   const { orphans, roots } = fiber.getRef(Registry)["~skein/Registry"]
   const watch = fiber.getRef(Current)
-  const { groups, tasks } = walk(roots, () => null)
+  const { groups, tasks } = walk(roots, (task) => watch?.meter.view(task) ?? null)
   const view: Omit<Snapshot, "withoutPlaces"> = {
     formatVersion: 1,
     at: Time.of(fiber).currentTimeMillisUnsafe(),
@@ -158,7 +173,7 @@ const seen = (depth: Depth | undefined, tasks: ReadonlyArray<Shown>): Effect.Eff
 export const events: Stream.Stream<Entry> = /* @__PURE__ */ Stream.unwrap(
   Effect.flatMap(Current, (watch) =>
     watch === undefined
-      ? Effect.map(watching(10_000), ({ history }) => reading(history, 0))
+      ? Effect.map(watching({}), ({ history }) => reading(history, 0))
       : Effect.succeed(reading(watch.history, watch.history.dropped))
   )
 )

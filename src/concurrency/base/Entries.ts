@@ -17,6 +17,8 @@ export interface Listed {
 export interface Entered {
   readonly id: number
   readonly name: string
+  /** What `nameFor` makes its name of. */
+  readonly givenName: string | number | undefined
   readonly kind: Kind
   readonly spawner: Entered | undefined
   readonly owner: { readonly name: string; readonly clock: Time; readonly complain: (thrown: unknown) => void }
@@ -29,6 +31,9 @@ export interface Entered {
   /** The groups it has open. */
   readonly groups: ReadonlySet<Listed> | undefined
 }
+
+export const nameFor = (given: string | number | undefined, id: number, isBody: boolean): string =>
+  given === undefined ? `${isBody ? "group" : "task"}-${id}` : String(given)
 
 /** Hears of tasks as they are, before anything is put into words: it has to be quick, and throws nothing. "exited" comes with the exit. */
 export type Watcher = (kind: Event["kind"], task: Entered, exit: Exit.Exit<unknown, unknown> | undefined) => void

@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
 import { type Interrupt, interrupting } from "./Interruption.ts"
 import { type Reason, reasonIn } from "./Reason.ts"
-import type { Entries, Listed } from "./Entries.ts"
+import { type Entries, type Listed, nameFor } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
 import { StopSignal } from "./Stop.ts"
 import { TaskCancelled, TaskFailed, TurnDeadlock } from "../TaskError.ts"
@@ -69,7 +69,7 @@ export class Node<A, E> {
   readonly spawner: Node<any, any> | undefined
   readonly kind: Kind
   readonly startedAt: number
-  private readonly givenName: string | number | undefined
+  readonly givenName: string | number | undefined
   /** Whether the holder of the handle, and not the group, owns the failure. */
   supervised: boolean
   /** Whether anyone took notice of how the task ended, or will. */
@@ -106,8 +106,7 @@ export class Node<A, E> {
   }
 
   get name(): string {
-    const { givenName, id, kind } = this
-    return givenName === undefined ? (kind === "body" ? `group-${id}` : `task-${id}`) : String(givenName)
+    return nameFor(this.givenName, this.id, this.kind === "body")
   }
 
   get parent(): Option.Option<Node<unknown, unknown>> {
