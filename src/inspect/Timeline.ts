@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Entry } from "./context/Entry.ts"
+import { html as page } from "./timeline/Html.ts"
 import * as Lines from "./timeline/Lines.ts"
 import type { BadTimeline } from "./TimelineError.ts"
 
@@ -44,3 +45,26 @@ export const encode = (entries: Iterable<Entry>): string => Lines.encode(entries
  */
 export const decode = (text: string): Effect.Effect<ReadonlyArray<Entry>, BadTimeline> =>
   Effect.suspend(() => Effect.fromResult(Lines.decode(text)))
+
+/**
+ * One HTML file that needs nothing else and opens anywhere: tasks as bars, with waits, wakes, cancellations and failures. It is
+ * used by mouse or keyboard, and holds the entries themselves.
+ *
+ * @example
+ * ```ts
+ * import { Timeline } from "skein/inspect"
+ *
+ * const job = { task: 1, name: "job", group: "main", parent: null }
+ * const page = Timeline.html(
+ *   [
+ *     { kind: "started", at: 0, ...job },
+ *     { kind: "exited", at: 20, ...job, outcome: "succeeded", duration: 20 }
+ *   ],
+ *   { title: "The night of the outage" }
+ * )
+ *
+ * page.startsWith("<!doctype html>") // => true
+ * ```
+ */
+export const html = (entries: Iterable<Entry>, options: { readonly title?: string | undefined } = {}): string =>
+  page(entries, options.title ?? "Timeline")

@@ -28,3 +28,25 @@ export const everything: ReadonlyArray<Timeline.Entry> = [
   { kind: "exited", at: at + 16, ...other, outcome: "cancelled", duration: 15 },
   { kind: "exited", at: at + 20, ...main, outcome: "succeeded", duration: 20 }
 ]
+
+/** Tasks that wait and wake one another, `waits` times each. */
+export const many = (tasks: number, waits: number): ReadonlyArray<Timeline.Entry> =>
+  Array.from({ length: tasks }, (_, i): ReadonlyArray<Timeline.Entry> => {
+    const task = { task: i, name: `task ${i}`, group: `group ${i % 10}`, parent: i === 0 ? null : Math.floor(i / 10) }
+    const begin = at + i
+    return [
+      { kind: "spawned", at: begin, ...task },
+      { kind: "started", at: begin, ...task },
+      ...Array.from({ length: waits }, (_, wait): ReadonlyArray<Timeline.Entry> => [
+        { kind: "suspended", at: begin + wait * 4 + 1, ...task, what: "a permit of limiter db" },
+        { kind: "resumed", at: begin + wait * 4 + 3, ...task, by: (i * 7) % tasks }
+      ]).flat(),
+      {
+        kind: "exited",
+        at: begin + waits * 4 + 5,
+        ...task,
+        outcome: i % 100 === 3 ? "failed" : i % 50 === 4 ? "cancelled" : "succeeded",
+        duration: waits * 4 + 5
+      }
+    ]
+  }).flat()
