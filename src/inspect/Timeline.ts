@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type { Entry } from "./context/Entry.ts"
 import { html as page } from "./timeline/Html.ts"
 import * as Lines from "./timeline/Lines.ts"
+import { perfetto as trace } from "./timeline/Perfetto.ts"
 import type { BadTimeline } from "./TimelineError.ts"
 
 export type { BlockedEntry, CommitEntry, EndEntry, Entry, TaskEntry } from "./context/Entry.ts"
@@ -68,3 +69,23 @@ export const decode = (text: string): Effect.Effect<ReadonlyArray<Entry>, BadTim
  */
 export const html = (entries: Iterable<Entry>, options: { readonly title?: string | undefined } = {}): string =>
   page(entries, options.title ?? "Timeline")
+
+/**
+ * The same as JSON for Perfetto (https://ui.perfetto.dev) and `chrome://tracing`: a track a task, with arrows from who spawned to who was
+ * spawned, and from who woke to who was woken.
+ *
+ * @example
+ * ```ts
+ * import { Timeline } from "skein/inspect"
+ *
+ * const job = { task: 1, name: "job", group: "main", parent: null }
+ * const trace = Timeline.perfetto([
+ *   { kind: "started", at: 0, ...job },
+ *   { kind: "exited", at: 20, ...job, outcome: "succeeded", duration: 20 }
+ * ])
+ * const { traceEvents } = JSON.parse(trace)
+ *
+ * traceEvents.map((event: { ph: string }) => event.ph) // => ["M", "b", "e"]
+ * ```
+ */
+export const perfetto = (entries: Iterable<Entry>): string => trace(entries)

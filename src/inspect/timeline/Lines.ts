@@ -59,10 +59,10 @@ const formatOf = (value: unknown): number | string | undefined => {
 
 const ofTask = {
   at: Schema.Finite,
-  task: Schema.Finite,
+  task: Schema.Int,
   name: Schema.String,
   group: Schema.String,
-  parent: Schema.NullOr(Schema.Finite)
+  parent: Schema.NullOr(Schema.Int)
 }
 
 const schema: Schema.Codec<Entry, unknown> = Schema.Union([
@@ -70,7 +70,7 @@ const schema: Schema.Codec<Entry, unknown> = Schema.Union([
     ...ofTask,
     kind: Schema.Literals(["spawned", "started", "suspended", "resumed", "cancelling"]),
     what: Schema.optionalKey(Schema.String),
-    by: Schema.optionalKey(Schema.Finite)
+    by: Schema.optionalKey(Schema.Int)
   }),
   Schema.Struct({
     ...ofTask,
@@ -89,7 +89,7 @@ const schema: Schema.Codec<Entry, unknown> = Schema.Union([
   Schema.Struct({
     at: Schema.Finite,
     kind: Schema.Literal("blocked"),
-    task: Schema.NullOr(Schema.Finite),
+    task: Schema.NullOr(Schema.Int),
     name: Schema.NullOr(Schema.String),
     took: Schema.Finite,
     stack: Schema.Array(Schema.String)
