@@ -57,7 +57,9 @@ const lineOf = ({ pid }: Card, path: string, what: Protocol.Ask): Effect.Effect<
       else if (length > longest) end(Effect.fail(new SocketError(`The answer of process ${pid} has no end.`)))
     })
     socket.on("error", (error: NodeJS.ErrnoException) => end(Effect.fail(refused(pid, error))))
-    socket.on("close", () => end(Effect.fail(new SocketError(`Process ${pid} ended while it was asked.`, { isGone: true }))))
+    socket.on("close", () =>
+      end(Effect.fail(new SocketError(`Process ${pid} ended while it was asked.`, { isGone: true })))
+    )
     return Effect.sync(() => socket.destroy())
   })
 
@@ -77,13 +79,13 @@ const otherFormat = (pid: number, version: unknown): SocketError =>
 
 const silent = (pid: number): SocketError =>
   new SocketError(
-    `Process ${pid} has not answered for ${patience}: it is stopped, or its event loop is blocked. Ask again, or take a profile of it with \`kill -USR1 ${pid}\` and a debugger.`
+    `Process ${pid} has not answered for ${patience}: it is stopped, or its event loop is blocked, which takes all of a CPU. Ask again later.`
   )
 
 const refused = (pid: number, error: NodeJS.ErrnoException): SocketError => {
   const isGone = error.code === "ECONNREFUSED" || error.code === "ENOENT"
-  return new SocketError(
-    isGone ? `Process ${pid} has ended.` : `Could not ask process ${pid}: ${error.message}.`,
-    { cause: error, isGone }
-  )
+  return new SocketError(isGone ? `Process ${pid} has ended.` : `Could not ask process ${pid}: ${error.message}.`, {
+    cause: error,
+    isGone
+  })
 }

@@ -52,6 +52,10 @@ const opened = ({ allowControl = false }: SocketOptions): Effect.Effect<void, So
         })
     )
     if (programs.length > 1) return
-    const identity = { process: (yield* Host).id, startedAt: OwnProcess.startedAt, title: OwnProcess.title(process.argv) }
+    const identity = {
+      process: (yield* Host).id,
+      startedAt: OwnProcess.startedAt,
+      title: OwnProcess.title(process.argv)
+    }
     close = yield* Effect.uninterruptible(Server.open(identity, () => programs.at(-1)!))
   })

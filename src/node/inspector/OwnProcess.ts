@@ -10,7 +10,10 @@ import { Process } from "../../inspect/context/Process.ts"
 /** Lets the inspector tell title, memory and load of this process. */
 export const layer: Layer.Layer<never> = Layer.effect(
   Process,
-  Effect.acquireRelease(Effect.sync(() => measured()), ({ stop }) => Effect.sync(stop)).pipe(
+  Effect.acquireRelease(
+    Effect.sync(() => measured()),
+    ({ stop }) => Effect.sync(stop)
+  ).pipe(
     Effect.map(({ busy }) => () => {
       const { heapUsed, rss } = process.memoryUsage()
       return {

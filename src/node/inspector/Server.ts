@@ -49,7 +49,9 @@ const listen = async (identity: Identity, access: () => Access, limits: Limits):
     socket.unref()
     socket.on("error", () => socket.destroy())
     if (sockets.size === limits.connections) {
-      return void socket.end(lineOf({ error: `it has ${limits.connections} connections already` }), () => socket.destroy())
+      return void socket.end(lineOf({ error: `it has ${limits.connections} connections already` }), () =>
+        socket.destroy()
+      )
     }
     sockets.add(socket)
     socket.on("close", () => sockets.delete(socket))

@@ -7,7 +7,10 @@ export class SocketError extends Error {
   /** Whether nobody is at the other end any more. */
   readonly isGone: boolean
 
-  constructor(message: string, { cause, isGone = false }: { readonly cause?: unknown; readonly isGone?: boolean } = {}) {
+  constructor(
+    message: string,
+    { cause, isGone = false }: { readonly cause?: unknown; readonly isGone?: boolean } = {}
+  ) {
     super(message, { cause })
     this.name = "SocketError"
     this.isGone = isGone
