@@ -1,8 +1,10 @@
-/** What V8 knows of a program while it runs: where its fibers wait. */
+/** A look into a program while it runs: for others, by its socket; and what V8 knows of it, where its fibers wait. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Deep, NotSeen } from "../inspect/context/Deep.ts"
 import * as Sight from "./inspector/Sight.ts"
+
+export { socket, type SocketOptions } from "./inspector/Opened.ts"
 
 /**
  * Lets the inspector tell file, line and column of each `yield*` that a task waits at. Nothing is done for it until somebody looks:
