@@ -1,4 +1,4 @@
-/** What V8 knows of a program while it runs: where its fibers wait, and who blocks its event loop. */
+/** A look into a program while it runs: for others, by its socket; where its fibers wait; and who blocks its event loop. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,6 +14,8 @@ import * as Sight from "./inspector/Sight.ts"
 import * as Watchdog from "./inspector/Watchdog.ts"
 
 export type { BlockedEntry } from "../inspect/context/Entry.ts"
+
+export { socket, type SocketOptions } from "./inspector/Opened.ts"
 
 /**
  * Lets the inspector tell file, line and column of each `yield*` that a task waits at. Nothing is done for it until somebody looks:
