@@ -14,7 +14,7 @@ export interface Access {
 }
 
 /** To the program that asks. */
-export const make = ({ allowControl }: { readonly allowControl: boolean }): Effect.Effect<Access> =>
+export const make = (allowControl: boolean): Effect.Effect<Access> =>
   Effect.contextWith((context) =>
     Effect.succeed({
       snapshot: Effect.provideContext(Inspect.snapshot, context),
