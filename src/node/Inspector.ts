@@ -1,4 +1,4 @@
-/** A look into a program while it runs: for others by its socket, where its fibers wait, and who blocks its event loop. */
+/** A look into a program while it runs: for others, by its socket; where its fibers wait; and who blocks its event loop. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
