@@ -11,8 +11,8 @@ import type * as Main from "../node/Main.ts"
 import * as Counts from "./view/Counts.ts"
 import * as Words from "./view/Words.ts"
 
-const description = `List your processes that can be looked into, the oldest first: number, how long they run, how many tasks
-  and runs they have, how many findings of what looks wrong, and what they are.
+const description = `List your processes that can be looked into, the oldest first: number, how long they run, how
+  many tasks and runs they have, how many findings of what looks wrong, and what they are.
 
   A process can be looked into when it was started with SKEIN_INSPECT=1 and is run by \`Main.run\`,
   as \`skein\` is, or when it has the layer \`Inspector.socket()\`. Its socket is in

@@ -11,8 +11,9 @@ import * as Pid from "./usage/Pid.ts"
 import * as Units from "./usage/Units.ts"
 import * as Tree from "./view/Tree.ts"
 
-const description = `Print what a process does at this moment: what looks wrong in it and what to do, its runs with their
-  steps, and its groups with their tasks, how long each is in its state, and what it waits for.
+const description = `Print what a process does at this moment: what looks wrong in it and what to do, its runs with
+  their steps, and its groups with their tasks, how long each is in its state, and what it
+  waits for.
   Tasks that differ only in numbers are one line with their count; what is in one of them is
   that of the first. Where it was started with SKEIN_INSPECT=deep, file and line of the \`yield*\`
   it waits at are told as well.

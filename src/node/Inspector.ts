@@ -15,8 +15,6 @@ import * as Watchdog from "./inspector/Watchdog.ts"
 
 export type { BlockedEntry } from "../inspect/context/Entry.ts"
 
-export { socket, type SocketOptions } from "./inspector/Opened.ts"
-
 /**
  * Lets the inspector tell file, line and column of each `yield*` that a task waits at. Nothing is done for it until somebody looks:
  * the first look takes some 100 ms, as V8 has to tell which scripts there are, and then each `yield*` 0.3 ms. The program stands still
@@ -53,6 +51,37 @@ export const deep: Layer.Layer<never> = Layer.effect(
     }
   })
 )
+
+export interface SocketOptions {
+  /** Whether runs may be paused, resumed and drained from outside. Default false. */
+  readonly allowControl?: boolean | undefined
+}
+
+/**
+ * Opens a socket for `skein ps`, `skein tree` and `skein top`: in a folder that nobody but this user can open, for as long as the
+ * program runs. It tells what `Inspect.snapshot` and `Inspect.events` would where it is built, so other layers of the inspector are
+ * provided to it. Where it cannot be opened that is logged, and the program goes on.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import { TaskGroup } from "skein"
+ * import { Inspector, Main } from "skein/node"
+ *
+ * const program = TaskGroup.open(TaskGroup.spawn(Effect.sleep("10 millis"), { name: "nap" }))
+ *
+ * Main.run(Effect.provide(program, Layer.provideMerge(Inspector.socket(), Inspector.deep)))
+ * ```
+ */
+export const socket = (options: SocketOptions = {}): Layer.Layer<never> =>
+  // Servers and clients of sockets are loaded only where one is opened.
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("./inspector/Opened.ts")),
+      (Opened) => Opened.layer(options.allowControl ?? false)
+    )
+  )
 
 export interface WatchdogOptions {
   /** How long the event loop may stand. Default 100 millis. */

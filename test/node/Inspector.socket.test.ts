@@ -263,6 +263,28 @@ onUnix("the socket", () => {
     })
   )
 
+  it.effect("pauses, resumes and drains a run where that is allowed", () =>
+    Effect.gen(function* () {
+      const folder = yield* Child.folder
+      const child = yield* start("run", folder, {})
+      yield* child.says("ready")
+      const path = join(folder, "skein", `${child.process.pid}.sock`)
+      const ask = (what: object) => Effect.map(said(path, `${JSON.stringify(what)}\n`), (line) => JSON.parse(line))
+      const control = (what: string, run = "numbers", partition: unknown = null) =>
+        ask({ ask: "control", run, partition, do: what })
+      const state = Effect.map(ask({ ask: "snapshot" }), ({ snapshot }) => snapshot.runs[0]?.state)
+      yield* Effect.repeat(state, { until: (now) => now === "running" })
+      expect(yield* control("pause", "letters")).toMatchObject({ error: expect.stringContaining('No run "letters"') })
+      expect(yield* control("pause", "numbers", "a")).toHaveProperty("error")
+      expect(yield* control("pause")).toEqual({ formatVersion: 1, done: "pause" })
+      expect(yield* state).toBe("paused")
+      expect(yield* control("resume")).toEqual({ formatVersion: 1, done: "resume" })
+      expect(yield* state).toBe("running")
+      expect(yield* control("drain")).toEqual({ formatVersion: 1, done: "drain" })
+      expect((yield* child.end).code).toBe(0)
+    })
+  )
+
   it.effect("takes so many connections and no more", () =>
     Effect.gen(function* () {
       const path = yield* opened({}, { connections: 2, silence: 60_000 })

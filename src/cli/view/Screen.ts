@@ -9,16 +9,18 @@ const [begin, end] = ["\u001B[?2026h", "\u001B[?2026l"]
 
 /** What to write where `before` is shown, for `after` to be; nothing where they are the same. */
 export const changes = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): string => {
-  const lines = Array.from({ length: Math.max(before.length, after.length) }, (_, i) => {
-    const line = after[i] ?? ""
-    return line === (before[i] ?? "") ? "" : `\u001B[${i + 1};1H${line}\u001B[0m\u001B[K`
-  })
-  const text = lines.join("")
+  const text = written(before, after)
   return text === "" ? "" : begin + text + end
 }
 
 /** As `changes`, where nobody knows what is shown. */
-export const whole = (after: ReadonlyArray<string>): string => `\u001B[2J${changes([], after)}`
+export const whole = (after: ReadonlyArray<string>): string => `${begin}\u001B[2J${written([], after)}${end}`
+
+const written = (before: ReadonlyArray<string>, after: ReadonlyArray<string>): string =>
+  Array.from({ length: Math.max(before.length, after.length) }, (_, i) => {
+    const line = after[i] ?? ""
+    return line === (before[i] ?? "") ? "" : `\u001B[${i + 1};1H${line}\u001B[0m\u001B[K`
+  }).join("")
 
 export const bold = (text: string): string => `\u001B[1m${text}`
 export const reversed = (text: string): string => `\u001B[7m${text}`

@@ -12,7 +12,7 @@ export const count = (n: number, one: string): string => `${number(n)} ${one}${n
 /** How long, from milliseconds: never longer than 9 characters. */
 export const time = (ms: number): string => {
   const seconds = Math.max(0, ms) / 1000
-  if (seconds < 0.01) return `${Math.round(seconds * 1000)} ms`
+  if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`
   if (seconds < 10) return `${seconds.toFixed(1)} s`
   if (seconds < 60) return `${Math.floor(seconds)} s`
   const minutes = Math.floor(seconds / 60)

@@ -7,18 +7,20 @@ import type { Control } from "./Protocol.ts"
 export interface Access {
   readonly snapshot: Effect.Effect<Inspect.Snapshot>
   readonly events: Stream.Stream<Inspect.Entry>
-  /** Gives why it was not done; none where it is not allowed at all. */
+  /** None where it is not allowed. */
   readonly control:
-    | ((run: string, partition: string | null, what: Control) => Effect.Effect<string | undefined>)
+    | ((run: string, partition: string | undefined, what: Control) => Effect.Effect<void, Inspect.NoSuchRun>)
     | undefined
 }
 
 /** To the program that asks. */
-export const make = ({ allowControl }: { readonly allowControl: boolean }): Effect.Effect<Access> =>
+export const make = (allowControl: boolean): Effect.Effect<Access> =>
   Effect.contextWith((context) =>
     Effect.succeed({
       snapshot: Effect.provideContext(Inspect.snapshot, context),
       events: Stream.provideContext(Inspect.events, context),
-      control: allowControl ? () => Effect.succeed("there is no such run") : undefined
+      control: allowControl
+        ? (name, partition, what) => Effect.provideContext(Inspect.control({ name, partition }, what), context)
+        : undefined
     })
   )

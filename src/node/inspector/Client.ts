@@ -80,8 +80,7 @@ const silent = (pid: number): SocketError =>
     `Process ${pid} has not answered for ${patience}: it is stopped, or its event loop is blocked, which takes all of a CPU. Ask again later.`
   )
 
-const ended = (pid: number): SocketError =>
-  new SocketError(`Process ${pid} ended while it was asked.`, { isGone: true })
+const ended = (pid: number): SocketError => new SocketError(`Process ${pid} ended while it was asked.`)
 
 const refused = (pid: number, cause: NodeJS.ErrnoException): SocketError => {
   const { code, message } = cause

@@ -7,7 +7,7 @@ export const formatVersion = 1
 export type Ask =
   | { readonly ask: "snapshot" }
   | { readonly ask: "events" }
-  | { readonly ask: "control"; readonly run: string; readonly partition: string | null; readonly do: Control }
+  | { readonly ask: "control"; readonly run: string; readonly partition: string | undefined; readonly do: Control }
 
 export type Control = "pause" | "resume" | "drain"
 
@@ -25,11 +25,13 @@ export const longestAsk = 4096
 export const parse = (line: string): Ask | string => {
   const asked = parsed(line)
   if (!Predicate.isObject(asked)) return "an ask is an object of JSON on one line"
-  const { ask, do: verb, partition = null, run } = asked as Readonly<Record<string, unknown>>
+  const { ask, do: verb, run, ...rest } = asked as Readonly<Record<string, unknown>>
+  // As a snapshot has it.
+  const partition = rest["partition"] ?? undefined
   if (ask === "snapshot" || ask === "events") return { ask }
   if (ask !== "control") return 'ask for "snapshot", "events" or "control"'
   if (typeof run !== "string") return 'a control names its "run"'
-  if (partition !== null && typeof partition !== "string") return '"partition" is a text'
+  if (partition !== undefined && typeof partition !== "string") return '"partition" is a text'
   if (verb !== "pause" && verb !== "resume" && verb !== "drain") return 'a control is to "pause", "resume" or "drain"'
   return { ask, run, partition, do: verb }
 }

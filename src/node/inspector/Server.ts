@@ -135,9 +135,10 @@ const answers = (ask: Protocol.Ask, access: Access, socket: Socket): Effect.Effe
         ? Stream.runForEach(access.events, (event) => say({ event }))
         : access.control === undefined
           ? say({ error: "it may be looked at and nothing else: its socket was opened without allowControl" })
-          : Effect.flatMap(access.control(ask.run, ask.partition, ask.do), (error) =>
-              say(error === undefined ? { done: ask.do } : { error })
-            )
+          : Effect.matchEffect(access.control(ask.run, ask.partition, ask.do), {
+              onFailure: ({ message }) => say({ error: message }),
+              onSuccess: () => say({ done: ask.do })
+            })
   return Effect.catchDefect(answer, (defect) => say({ error: Foreign.describe(defect) }))
 }
 
