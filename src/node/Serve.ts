@@ -77,15 +77,17 @@ export const http: {
     | Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, unknown>,
   options: Options
   // oxlint-disable-next-line typescript/no-explicit-any -- what is needed is in the types above
-): Effect.Effect<Server, any, any> =>
-  Effect.gen(function* () {
+): Effect.Effect<Server, any, any> => {
+  const settings = Serving.settingsOf(options)
+  return Effect.gen(function* () {
     const routes = new Routes()
     const services = yield* Layer.build(NodeHttpServer.layerHttpServices)
     const started = Effect.isEffect(given)
-      ? Serving.start(given, routes, options)
+      ? Serving.start(given, routes, settings)
       : Effect.flatMap(
           Layer.build(Layer.provideMerge(given, routes.layer) as Layer.Layer<HttpRouter.HttpRouter>),
-          (built) => Serving.start(built.mapUnsafe.get(HttpRouter.HttpRouter.key).asHttpEffect(), routes, options)
+          (built) => Serving.start(built.mapUnsafe.get(HttpRouter.HttpRouter.key).asHttpEffect(), routes, settings)
         )
     return yield* Effect.provideContext(started, services)
   })
+}

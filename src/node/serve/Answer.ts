@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Socket from "effect/socket/Socket"
 import * as FailureLog from "../../concurrency/base/FailureLog.ts"
 import { reasonIn } from "../../concurrency/base/Reason.ts"
 
@@ -20,6 +21,7 @@ export const of = (
     // Whoever cancelled knows why; nobody reads this where it was the client that left.
     if (reason !== undefined) return Effect.succeed(stopping)
   }
+  if (isClosed(cause)) return Effect.succeed(stopping)
   return Effect.flatMap(HttpServerError.causeResponse(cause), ([response, rest]) => {
     // That a handler interrupts itself is as wrong as any other defect.
     const answer = Cause.hasInterruptsOnly(cause) ? internal : response
@@ -36,6 +38,15 @@ export const broken = (name: string, cause: Cause.Cause<unknown>): Effect.Effect
     ? Effect.void
     : FailureLog.error(`${name} failed in the middle of its answer, and the connection was closed`, why)
 }
+
+/** A socket that its client closed: who reads from it fails by that, and nothing is wrong. */
+const isClosed = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.every(
+    (reason) =>
+      Cause.isFailReason(reason) &&
+      Socket.isSocketError(reason.error) &&
+      reason.error.reason._tag === "SocketCloseError"
+  )
 
 export const tooLong: Response = HttpServerResponse.empty({ status: 413 })
 

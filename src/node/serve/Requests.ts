@@ -11,8 +11,10 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Active from "../../concurrency/base/ActiveDeadline.ts"
+import * as Alarm from "../../concurrency/base/Alarm.ts"
 import { DeadlineHandle } from "../../concurrency/base/DeadlineHandle.ts"
 import { isHeard } from "../../concurrency/base/Stop.ts"
+import * as Time from "../../concurrency/base/Time.ts"
 import { nameOf, type Node } from "../../concurrency/base/TaskNode.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import type { Task } from "../../concurrency/Task.ts"
@@ -59,7 +61,9 @@ export class Requests {
       const request = requestOf(fiber)
       if (BodyLimit.isTooLong(request, maxBody)) return Effect.succeed(this.parting(Answer.tooLong))
       let isBegun = false
-      const begun = Effect.suspend(() => {
+      const begun = Effect.withFiber<Response, E, R>((own) => {
+        // A place that is free too late, as when the one who had it is late as well, is of no use.
+        if (Active.isOver(own, Alarm.now(Time.of(own)))) return Effect.succeed(this.unbegun)
         isBegun = true
         return bounded
       })
@@ -97,10 +101,15 @@ export class Requests {
       const bounded = Active.within(whole, isUpgrade ? Infinity : Math.min(asked, deadline), name)
       // It fails only where it was not begun: all else is answered by then.
       const work = Effect.catch(bounded, () => Effect.succeed(Answer.late))
+      this.running += 1
+      const ended = Effect.onExitPrimitive(work, () => void (this.running -= 1))
       return Effect.flatMap(
-        TaskGroup.trySpawn(work, { name }),
+        TaskGroup.trySpawn(ended, { name }),
         Option.match({
-          onNone: () => Effect.succeed(Answer.stopping),
+          onNone: () => {
+            this.running -= 1
+            return Effect.succeed(Answer.stopping)
+          },
           onSome: (task) => this.watched(task, isUpgrade)
         })
       )
@@ -121,12 +130,10 @@ export class Requests {
 
   /** Waits for the task, and cancels it where nobody waits for its answer any more. */
   private watched(task: Task<Response>, isUpgrade: boolean): Answering<never, never> {
-    this.running += 1
     if (isUpgrade) this.upgraded.add(task)
     return Effect.onExitPrimitive(
       Effect.map(Effect.interruptible(task.exit), (exit) => (Exit.isSuccess(exit) ? exit.value : Answer.stopping)),
       (exit) => {
-        this.running -= 1
         this.upgraded.delete(task)
         return Exit.isSuccess(exit) ? undefined : Effect.as(task.cancel(isGone(exit.cause) ? gone : leaving), undefined)
       }

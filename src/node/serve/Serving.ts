@@ -3,6 +3,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as Cause from "effect/Cause"
 import * as ByteSize from "effect/ByteSize"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { constTrue } from "effect/Function"
@@ -13,7 +14,7 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import { createServer } from "node:http"
+import { createServer, type ServerOptions } from "node:http"
 import * as Foreign from "../../concurrency/base/Foreign.ts"
 import { millisOf } from "../../concurrency/base/Lasting.ts"
 import * as Log from "../../concurrency/base/Log.ts"
@@ -38,10 +39,9 @@ export type Handler<R> = Effect.Effect<
 export const start = <R>(
   handler: Handler<R>,
   routes: Routes,
-  options: ServeOptions
-): Effect.Effect<Server, ServeError, R | Scope.Scope> => {
-  const settings = settingsOf(options)
-  return Effect.gen(function* () {
+  settings: Settings
+): Effect.Effect<Server, ServeError, R | Scope.Scope> =>
+  Effect.gen(function* () {
     const began = yield* Deferred.make<Server, ServeError>()
     const asked = yield* Deferred.make<void>()
     const ended = yield* Deferred.make<void>()
@@ -66,7 +66,6 @@ export const start = <R>(
     )
     return yield* Deferred.await(began)
   }) as Effect.Effect<Server, ServeError, R | Scope.Scope>
-}
 
 interface Told {
   readonly began: (server: Server) => Effect.Effect<unknown>
@@ -149,9 +148,25 @@ const withReferences =
         : bounded
     })
 
-type Settings = ReturnType<typeof settingsOf>
+export interface Settings {
+  readonly host: string
+  readonly name: string
+  readonly queue: number
+  readonly maxBody: number
+  readonly maxSockets: number
+  readonly port: number
+  readonly limiter: ServeOptions["limiter"]
+  readonly deadlineHeader: ServeOptions["deadlineHeader"]
+  readonly drainWithin: Duration.Input
+  /** Milliseconds. */
+  readonly deadline: number
+  /** Seconds. */
+  readonly retryAfter: number
+  readonly node: ServerOptions
+}
 
-const settingsOf = (options: ServeOptions) => {
+/** Throws where an option makes no sense. */
+export const settingsOf = (options: ServeOptions): Settings => {
   const { host = "127.0.0.1", maxBody = 1 << 20, maxHeaders = 16 << 10, maxSockets = 1000, name = "server" } = options
   const { deadline = "30 seconds", drainWithin = "20 seconds", queue = 256, retryAfter = "1 second" } = options
   const { headersWithin = "10 seconds", keepAlive = "5 seconds", requestWithin = "1 minute" } = options
@@ -181,7 +196,7 @@ const settingsOf = (options: ServeOptions) => {
       requestTimeout: millisOf(requestWithin),
       keepAliveTimeout: millisOf(keepAlive),
       // How late both can be found out.
-      connectionsCheckingInterval: Math.min(1000, millisOf(headersWithin)),
+      connectionsCheckingInterval: Math.min(1000, millisOf(headersWithin), millisOf(requestWithin)),
       // As HTTP says, and not as some clients have it.
       requireHostHeader: true,
       insecureHTTPParser: false
