@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
@@ -177,7 +178,7 @@ describe("a WebSocket", () => {
         const echo = Effect.forever(Effect.flatMap(pull, (texts) => write(`you said ${texts.join("")}`)))
         yield* Effect.raceFirst(echo, after)
         return HttpServerResponse.empty()
-      }).pipe(Effect.scoped, Effect.ensuring(Deferred.succeed(ended, "over")))
+      }).pipe(Effect.ensuring(Deferred.succeed(ended, "over")))
       const server = yield* Serve.http(HttpRouter.add("GET", "/live", handler), {
         port: 0,
         deadline: "5 seconds",
@@ -221,6 +222,20 @@ describe("a WebSocket", () => {
       expect(yield* Fiber.join(code)).toBe(1000)
     }).pipe(Effect.scoped)
   )
+
+  it.effect("is closed with 1011 where its handler dies, which is logged once", () => {
+    const lines: Array<string> = []
+    const layer = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+    return Effect.gen(function* () {
+      const fail = yield* Deferred.make<void>()
+      const { answer, closed } = yield* opened(Effect.andThen(Deferred.await(fail), Effect.die(new Error("secret"))))
+      yield* answer
+      const code = yield* Effect.forkChild(closed)
+      yield* Deferred.succeed(fail, undefined)
+      expect(yield* Fiber.join(code)).toBe(1011)
+      expect(lines).toEqual(["GET /live failed, and was answered with 500"])
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
 
   it.effect("is cancelled when its client leaves", () =>
     Effect.gen(function* () {

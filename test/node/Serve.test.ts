@@ -285,7 +285,7 @@ describe("Serve.http", () => {
         yield* gate.release
         yield* first.says("ok")
         yield* second.says("ok")
-        expect(yield* server.status).toMatchObject({ waiting: 0, answered: 3, shed: 1 })
+        expect(yield* server.status).toMatchObject({ waiting: 0, answered: 2, shed: 1 })
       }).pipe(Effect.scoped)
     )
 

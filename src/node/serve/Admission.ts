@@ -11,13 +11,12 @@ export class Admission {
   private readonly most: number
   private readonly refuse: Effect.Effect<HttpServerResponse.HttpServerResponse>
 
-  constructor(limiter: Limiter | undefined, most: number, retryAfter: number) {
+  constructor(limiter: Limiter | undefined, most: number, refusal: HttpServerResponse.HttpServerResponse) {
     this.limiter = limiter
     this.most = most
-    const response = later(retryAfter)
     this.refuse = Effect.sync(() => {
       this.shed += 1
-      return response
+      return refusal
     })
   }
 

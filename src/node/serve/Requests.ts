@@ -36,7 +36,8 @@ export interface Settings {
   readonly deadline: number
   readonly deadlineHeader: { readonly name: string; readonly unit: "seconds" | "millis" } | undefined
   readonly maxBody: number
-  readonly retryAfter: number
+  /** For those that were not begun. */
+  readonly unbegun: Response
 }
 
 export class Requests {
@@ -50,11 +51,11 @@ export class Requests {
 
   constructor(settings: Settings) {
     this.settings = settings
-    this.unbegun = HttpServerResponse.empty({ status: 503, headers: { "retry-after": String(settings.retryAfter) } })
+    this.unbegun = settings.unbegun
   }
 
   /** The handler, so that whatever becomes of it there is an answer. */
-  answering<E, R>(handler: Answering<E, R>): Answering<never, R> {
+  answering<E, R>(handler: Answering<E, R>): Answering<E, R> {
     const { admission, connections, maxBody } = this.settings
     const bounded = BodyLimit.bounded(maxBody)(handler)
     return Effect.withFiber((fiber) => {
@@ -68,19 +69,23 @@ export class Requests {
         return bounded
       })
       // What takes over its connection would keep its permit for as long; how many do is bounded by itself.
-      const admitted = connections.isUpgrade(request.source)
+      const isUpgrade = connections.isUpgrade(request.source)
+      const admitted = isUpgrade
         ? connections.canUpgrade
           ? Effect.andThen(admission.admit(Effect.succeed(HttpServerResponse.empty())), (response) =>
-              response.status === 503 ? Effect.succeed(response) : begun
+              response === this.unbegun ? Effect.succeed(response) : begun
             )
           : Effect.succeed(this.unbegun)
         : admission.admit(begun)
       return Effect.matchCauseEffect(Effect.interruptible(admitted), {
         onSuccess: (response) => this.given(fiber, response),
-        onFailure: (cause) =>
-          Effect.map(Answer.of(nameOf(fiber), cause, isBegun ? undefined : this.unbegun), (response) =>
-            this.parting(response)
-          )
+        onFailure: (cause) => {
+          const answer = Answer.of(nameOf(fiber), cause, isBegun ? undefined : this.unbegun)
+          return isUpgrade
+            ? // A socket is closed with a code that says how its request ended.
+              Effect.andThen(answer, Effect.failCause(cause))
+            : Effect.map(answer, (response) => this.parting(response))
+        }
       })
     })
   }
@@ -96,7 +101,9 @@ export class Requests {
       const name = routes.nameOf(request.method, request.url)
       // From here on only what is to be interrupted is.
       const whole = Effect.uninterruptible(
-        Effect.catchCause(responded, (cause) => Effect.as(Answer.broken(name, cause), Answer.late))
+        Effect.catchCause(responded, (cause) =>
+          Effect.as(isUpgrade ? Effect.void : Answer.broken(name, cause), Answer.late)
+        )
       )
       const bounded = Active.within(whole, isUpgrade ? Infinity : Math.min(asked, deadline), name)
       // It fails only where it was not begun: all else is answered by then.
@@ -142,7 +149,7 @@ export class Requests {
 
   /** What the handler gave, as it goes out. */
   private given(fiber: Fiber.Fiber<unknown, unknown>, response: Response): Effect.Effect<Response> {
-    this.answered += 1
+    if (response !== this.unbegun) this.answered += 1
     const { body, headers } = response
     if (body._tag !== "Stream" || !headers["content-type"]?.startsWith("text/event-stream")) {
       return Effect.succeed(this.parting(response))

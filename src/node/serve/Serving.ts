@@ -23,7 +23,7 @@ import * as Cancel from "../../concurrency/Cancel.ts"
 import * as Deadline from "../../concurrency/Deadline.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
 import { ServeError } from "../ServeError.ts"
-import { Admission } from "./Admission.ts"
+import { Admission, later } from "./Admission.ts"
 import { Connections } from "./Connections.ts"
 import type { Options as ServeOptions, Server, State } from "./Contract.ts"
 import { Requests } from "./Requests.ts"
@@ -80,9 +80,10 @@ const serve = <R>(handler: Handler<R>, routes: Routes, settings: Settings, told:
     const { host, port } = settings
     const group = yield* TaskGroup.current()
     const node = createServer(settings.node)
-    const admission = new Admission(settings.limiter, settings.queue, settings.retryAfter)
+    const unbegun = later(settings.retryAfter)
+    const admission = new Admission(settings.limiter, settings.queue, unbegun)
     const connections = new Connections(node, settings.maxSockets)
-    const requests = new Requests({ ...settings, admission, connections, routes })
+    const requests = new Requests({ ...settings, admission, connections, routes, unbegun })
     let state: State = "serving"
 
     const http = yield* NodeHttpServer.make(() => node, {
