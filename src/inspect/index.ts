@@ -1,0 +1,2 @@
+/** Seeing what runs. */
+export * as Inspect from "./Inspect.ts"
