@@ -15,6 +15,7 @@ import { fetch } from "./fetch.ts"
 import { ps } from "./ps.ts"
 import { run } from "./run.ts"
 import { tree } from "./tree.ts"
+import { watch } from "./watch.ts"
 
 /** Does what the arguments say. Wrong usage is a `CommandError` with exit code 2. */
 export const skein = (args: ReadonlyArray<string>): Effect.Effect<void, unknown, Main.Services> =>
@@ -33,7 +34,7 @@ const debug = GlobalFlag.Setting("debug")({
 
 const command = Command.make("skein").pipe(
   Command.withDescription("Pipelines from the command line: resumable, exactly once, nothing silently lost."),
-  Command.withSubcommands([fetch, run, dead, ps, tree]),
+  Command.withSubcommands([fetch, run, dead, ps, tree, watch]),
   Command.withGlobalFlags([debug])
 )
 
