@@ -14,6 +14,7 @@ import { dead } from "./dead.ts"
 import { fetch } from "./fetch.ts"
 import { ps } from "./ps.ts"
 import { run } from "./run.ts"
+import { top } from "./top.ts"
 import { tree } from "./tree.ts"
 import { watch } from "./watch.ts"
 
@@ -34,7 +35,7 @@ const debug = GlobalFlag.Setting("debug")({
 
 const command = Command.make("skein").pipe(
   Command.withDescription("Pipelines from the command line: resumable, exactly once, nothing silently lost."),
-  Command.withSubcommands([fetch, run, dead, ps, tree, watch]),
+  Command.withSubcommands([fetch, run, dead, ps, tree, top, watch]),
   Command.withGlobalFlags([debug])
 )
 

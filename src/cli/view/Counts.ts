@@ -4,7 +4,7 @@ import type { GroupView, TaskView } from "../../inspect/context/Snapshot.ts"
 /** All tasks in these groups, with the groups they stand in, however deep. */
 export const tasksIn = (groups: ReadonlyArray<GroupView>): ReadonlyArray<TaskView> => {
   const tasks: Array<TaskView> = []
-  const open = [...groups].reverse()
+  const open = groups.toReversed()
   for (let group = open.pop(); group !== undefined; group = open.pop()) {
     for (const task of group.tasks) {
       tasks.push(task)

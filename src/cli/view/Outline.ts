@@ -35,9 +35,18 @@ const ofGroup = (group: GroupView, now: number, depth: number): Branch => {
 }
 
 const folded = (tasks: ReadonlyArray<TaskView>, now: number, depth: number): ReadonlyArray<Branch> =>
-  [...Map.groupBy(tasks, (task) => shapeOf(task, depth)).values()].flatMap((some) =>
-    some.length < alike ? some.map((task) => ofTask(task, now, depth)) : [ofMany(some, now, depth)]
-  )
+  [...Map.groupBy(tasks, (task) => shapeOf(task, depth)).values()]
+    .flatMap(byPlace)
+    .flatMap((some) =>
+      some.length < alike ? some.map((task) => ofTask(task, now, depth)) : [ofMany(some, now, depth)]
+    )
+
+/** Of very many tasks only some are told where they wait: the others are taken to be where all of these are. */
+const byPlace = (tasks: ReadonlyArray<TaskView>): ReadonlyArray<ReadonlyArray<TaskView>> => {
+  const all = Map.groupBy(tasks, ({ places: [at] }) => (at === undefined ? "" : Words.place(at)))
+  if (all.size !== 2 || !all.has("")) return [...all.values()]
+  return [tasks.toSorted((a, b) => b.places.length - a.places.length)]
+}
 
 const ofTask = (task: TaskView, now: number, depth: number): Branch => {
   const tasks = 1 + Counts.of(task.groups)
@@ -71,10 +80,9 @@ const ofMany = (some: ReadonlyArray<TaskView>, now: number, depth: number): Bran
 
 /** Tasks of one shape differ in numbers alone. */
 const shapeOf = (task: TaskView, depth: number): string => {
-  const { groups, kind, name, places, state, waitsFor } = task
-  const [at] = places
+  const { groups, kind, name, state, waitsFor } = task
   const inner = depth <= 0 ? `${groups.length}` : groups.map((group) => shapeOfGroup(group, depth - 1))
-  return JSON.stringify([kind, state, pattern(name), pattern(waitsFor ?? ""), at && Words.place(at), inner])
+  return JSON.stringify([kind, state, pattern(name), pattern(waitsFor ?? ""), inner])
 }
 
 const shapeOfGroup = (group: GroupView, depth: number): string => {

@@ -57,9 +57,7 @@ const lineOf = ({ pid }: Card, path: string, what: Protocol.Ask): Effect.Effect<
       else if (length > longest) end(Effect.fail(new SocketError(`The answer of process ${pid} has no end.`)))
     })
     socket.on("error", (error: NodeJS.ErrnoException) => end(Effect.fail(refused(pid, error))))
-    socket.on("close", () =>
-      end(Effect.fail(new SocketError(`Process ${pid} ended while it was asked.`, { isGone: true })))
-    )
+    socket.on("close", () => end(Effect.fail(ended(pid))))
     return Effect.sync(() => socket.destroy())
   })
 
@@ -82,10 +80,13 @@ const silent = (pid: number): SocketError =>
     `Process ${pid} has not answered for ${patience}: it is stopped, or its event loop is blocked, which takes all of a CPU. Ask again later.`
   )
 
-const refused = (pid: number, error: NodeJS.ErrnoException): SocketError => {
-  const isGone = error.code === "ECONNREFUSED" || error.code === "ENOENT"
-  return new SocketError(isGone ? `Process ${pid} has ended.` : `Could not ask process ${pid}: ${error.message}.`, {
-    cause: error,
-    isGone
-  })
+const ended = (pid: number): SocketError =>
+  new SocketError(`Process ${pid} ended while it was asked.`, { isGone: true })
+
+const refused = (pid: number, cause: NodeJS.ErrnoException): SocketError => {
+  const { code, message } = cause
+  if (code === "EPIPE" || code === "ECONNRESET") return ended(pid)
+  if (code === "ECONNREFUSED" || code === "ENOENT")
+    return new SocketError(`Process ${pid} has ended.`, { isGone: true })
+  return new SocketError(`Could not ask process ${pid}: ${message}.`, { cause })
 }

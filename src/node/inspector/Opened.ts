@@ -16,17 +16,19 @@ export interface SocketOptions {
 
 /**
  * Opens a socket for `skein ps`, `skein tree` and `skein top`: in a folder that nobody but this user can open, for as long as the
- * program runs. It tells what runs and nothing that is secret. Where it cannot be opened that is logged, and the program goes on.
+ * program runs. It tells what `Inspect.snapshot` and `Inspect.events` would where it is built, so other layers of the inspector are
+ * provided to it. Where it cannot be opened that is logged, and the program goes on.
  *
  * @example
  * ```ts
  * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
  * import { TaskGroup } from "skein"
  * import { Inspector, Main } from "skein/node"
  *
  * const program = TaskGroup.open(TaskGroup.spawn(Effect.sleep("10 millis"), { name: "nap" }))
  *
- * Main.run(Effect.provide(program, Inspector.socket()))
+ * Main.run(Effect.provide(program, Layer.provideMerge(Inspector.socket(), Inspector.deep)))
  * ```
  */
 export const socket = (options: SocketOptions = {}): Layer.Layer<never> =>

@@ -1,7 +1,6 @@
 /** What is said over the socket of a process: lines of JSON, each ask answered by one line, events by many. */
 import * as Predicate from "effect/Predicate"
-import type { Entry } from "../../inspect/context/Entry.ts"
-import type { Snapshot } from "../../inspect/context/Snapshot.ts"
+import type { Entry, Snapshot } from "../../inspect/Inspect.ts"
 
 export const formatVersion = 1
 

@@ -12,6 +12,8 @@ import * as Folder from "./Folder.ts"
 import * as Protocol from "./Protocol.ts"
 import { SocketError } from "./SocketError.ts"
 
+export type { Access }
+
 export interface Limits {
   /** Connections at once. */
   readonly connections: number
@@ -141,7 +143,12 @@ const answers = (ask: Protocol.Ask, access: Access, socket: Socket): Effect.Effe
 
 type Said = Protocol.Answer extends infer A ? (A extends unknown ? Omit<A, "formatVersion"> : never) : never
 
-const lineOf = (answer: Said): string => `${Shown.json({ formatVersion: Protocol.formatVersion, ...answer })}\n`
+const lineOf = (answer: Said): string => {
+  const whole = { formatVersion: Protocol.formatVersion, ...answer }
+  const text = JSON.stringify(whole)
+  // To look at each of 10,000 tasks takes ten times as long, and without one of these there is no URL with a secret in it.
+  return `${/[@?#]/.test(text) ? Shown.json(whole) : Shown.escaped(text)}\n`
+}
 
 /** Done when the other side has taken it. */
 const written = (socket: Socket, line: string): Effect.Effect<void> =>
