@@ -68,6 +68,7 @@ export const page: string = `<!doctype html>
 <label><input id="fold" type="checkbox" checked> fold those alike</label>
 <output id="found" for="search fold"></output>
 </div>
+<div class="row head" aria-hidden="true"><span class="name">Group or task</span><span class="state">State</span><span class="age">For</span><span class="waits">Waits for</span><span class="place">At</span></div>
 <div id="tree" role="tree" tabindex="0" aria-labelledby="tasks-title"><div id="tall" role="presentation"></div></div>
 <div id="detail" role="region" aria-label="The chosen row"></div>
 </main>

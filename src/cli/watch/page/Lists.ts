@@ -158,7 +158,7 @@ export const lists = (
         update: ({ last, now, run, since }) => {
           const title = words.text(run.partition === null ? run.name : `${run.name} / ${run.partition}`)
           put(name, title)
-          wide.setAttribute("aria-label", `Steps of ${title}`)
+          for (const part of [wide, table]) part.setAttribute("aria-label", `Steps of ${title}`)
           put(state, run.state)
           state.className = `state ${run.state}`
           put(facts, factsOf(run, now).join(" · "))

@@ -34,8 +34,8 @@ button[aria-pressed=true] { background: var(--chosen); }
 #status.live { color: var(--good); }
 #status.held, #status.trouble { color: var(--odd); }
 #status.ended { color: var(--bad); }
-section { padding: 8px 16px; border-bottom: 1px solid var(--line); }
-section:focus-visible, #tree:focus-visible { outline-offset: -2px; }
+section { flex: none; padding: 8px 16px; border-bottom: 1px solid var(--line); }
+section:focus-visible { outline-offset: -2px; }
 #wrong-part.none h2 { color: var(--faint); font-weight: 400; }
 #wrong-part.some { max-height: 34vh; overflow: auto; background: var(--wash); }
 #wrong-part.some h2 { color: var(--bad); }
@@ -60,16 +60,20 @@ th:first-child { text-align: left; min-width: 12em; max-width: 30em; overflow: h
 td .bar, .bar { display: block; height: 3px; border-radius: 2px; background: linear-gradient(var(--bar), var(--bar)) 0 / calc(var(--part) * 100%) 100% no-repeat var(--band); }
 .bad { color: var(--bad); font-weight: 600; }
 .odd { color: var(--odd); }
-main { display: flex; flex: 1; flex-direction: column; min-height: 180px; }
+main { display: flex; flex: 1 0 400px; flex-direction: column; min-height: 0; }
 .above { display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: center; padding: 7px 16px; border-bottom: 1px solid var(--line); }
 .above label { color: var(--faint); }
 .above input[type=search] { width: 15em; }
 #found { color: var(--faint); font-variant-numeric: tabular-nums; }
-#tree { position: relative; flex: 1; min-height: 0; overflow: auto; overflow-x: hidden; }
+#tree { position: relative; flex: 1; min-height: 0; overflow: hidden auto; scrollbar-gutter: stable; }
+#tree:focus-visible { outline: none; }
+#tree:focus-visible .row.chosen { outline: 2px solid var(--accent); outline-offset: -2px; }
 #tall { position: relative; }
 .row { position: absolute; top: var(--top); left: 0; right: 0; height: var(--row); display: grid; align-items: center; column-gap: 14px; padding: 0 16px; cursor: default; font-variant-numeric: tabular-nums; unicode-bidi: isolate;
-  grid-template-columns: minmax(14em, 5fr) 8em 5.5em minmax(8em, 4fr) minmax(8em, 3fr); }
-.row:hover { background: var(--band); }
+  grid-template-columns: minmax(180px, 5fr) 104px 72px minmax(104px, 4fr) minmax(104px, 3fr); }
+.row.head { position: static; flex: none; border-bottom: 1px solid var(--line); color: var(--faint); font-size: 12px; overflow: hidden; scrollbar-gutter: stable; --depth: 0; }
+.row.head .name, .row.head .place { font: inherit; font-weight: 400; }
+.row:not(.head):hover { background: var(--band); }
 .row.chosen { background: var(--chosen); }
 .row span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .name { padding-left: calc(var(--depth) * 16px + 16px); position: relative; }
@@ -80,8 +84,8 @@ main { display: flex; flex: 1; flex-direction: column; min-height: 180px; }
 .row.cancelling .state { color: var(--odd); }
 .row.failed .state, .row.orphan .state { color: var(--bad); }
 .age { text-align: right; color: var(--faint); }
-.place { color: var(--faint); font: 12px/1 var(--code); }
-#detail { height: 128px; overflow: auto; padding: 8px 16px; border-top: 1px solid var(--line); unicode-bidi: isolate; }
+.place { color: var(--faint); font: 12px/1.5 var(--code); }
+#detail { flex: none; height: 136px; overflow: auto; padding: 8px 16px; border-top: 1px solid var(--line); unicode-bidi: isolate; }
 #detail strong { font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 12px; margin: 2px 0 0; }
 dt { color: var(--faint); }
@@ -96,10 +100,11 @@ kbd { padding: 0 4px; border: 1px solid var(--line); border-radius: 3px; font: i
   html, body { height: auto; }
   header, section, .above, #detail { padding-left: 10px; padding-right: 10px; }
   #tree { flex: none; height: 70vh; }
-  #detail { height: auto; min-height: 128px; }
+  #detail { height: auto; min-height: 136px; }
   #findings li { grid-template-columns: 1fr; }
   #findings .show { grid-column: 1; grid-row: auto; justify-self: start; margin-top: 3px; max-width: 100%; }
   .row { grid-template-columns: 1fr auto auto; grid-template-rows: 1fr 1fr; column-gap: 10px; padding: 2px 10px; border-bottom: 1px solid var(--line); }
+  .row.head { display: none; }
   .name { grid-area: 1 / 1; padding-left: calc(min(var(--depth), 8) * 9px + 14px); }
   .row.open .name::before, .row.shut .name::before { left: calc(min(var(--depth), 8) * 9px - 2px); }
   .state { grid-area: 1 / 2; }

@@ -45,8 +45,11 @@ export const words = (): Words => {
     time,
     place: ({ file, line }) => `${text(file.split(/[/\\]/).slice(-2).join("/"))}:${line}`,
     wholePlace: ({ column, file, line }) => `${text(file)}:${line}:${column}`,
-    state: ({ kind, state }) => (kind === "daemon" || kind === "service" ? `${kind}, ${state}` : state),
-    waits: ({ waitsFor, work }) =>
-      waitsFor === null ? (work?.isRunnable === true ? "nothing: it runs" : "") : text(waitsFor)
+    state: ({ kind, state, waitsFor, work }) => {
+      const does = waitsFor !== null || work?.isRunnable === false ? "waits" : work === null ? "running" : "runs"
+      const word = state === "running" ? does : state
+      return kind === "daemon" || kind === "service" ? `${kind}, ${word}` : word
+    },
+    waits: ({ waitsFor }) => text(waitsFor)
   }
 }
