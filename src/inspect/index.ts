@@ -1,3 +1,3 @@
-/** Seeing what runs. */
+/** What a program does right now and did last, as data, in a page and as logs, metrics and spans. */
 export * as Inspect from "./Inspect.ts"
 export * as Timeline from "./Timeline.ts"

@@ -2,9 +2,11 @@
 import { expect, it } from "@effect/vitest"
 import { History, kinds } from "../../src/inspect/inspect/History.ts"
 
+const job = { id: 7, givenName: "job", kind: "task" as const, spawner: undefined, owner: { name: "main" } }
+
 const filled = (capacity: number, many: number): History => {
   const history = new History(capacity)
-  for (let i = 1; i <= many; i++) history.add(0, i, i, i - 1, `task-${i}`, "main")
+  for (let i = 1; i <= many; i++) history.add(0, i, { ...job, id: i })
   return history
 }
 
@@ -18,7 +20,7 @@ it("keeps the last, and counts those that it dropped", () => {
 
 it("gives each kind as an entry, also such as are no task's", () => {
   const history = new History(20)
-  for (const kind of kinds.keys()) history.add(kind, 1, 7, 0, "job", "main", kind === 6 ? "no luck" : undefined, 5)
+  for (const kind of kinds.keys()) history.add(kind, 1, job, kind === 6 ? "no luck" : undefined, 5)
   history.note({ kind: "blocked", at: 2, task: 7, name: "job", took: 200, stack: [] })
   const of = { at: 1, task: 7, name: "job", group: "main", parent: null }
   expect(history.from(0)).toEqual([

@@ -2,21 +2,49 @@
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Event, GroupInfo, Kind, Listener, Orphan, TaskInfo, TaskTree, Tree } from "./TaskInfo.ts"
+import type { Gate, Pass } from "./Gate.ts"
 import type { Reason } from "./Reason.ts"
 import type { Time } from "./Time.ts"
+import type { Waiter, WaitList } from "./WaitList.ts"
 
 /** A group as the tree shows it. */
 export interface Listed {
   readonly name: string
   readonly state: GroupInfo["state"]
+  /** Whether the task that opened it goes on when it ends, and not before. */
+  readonly holdsOpener: boolean
+  readonly unhandled: Unseen | undefined
   /** Calls `f` for the body and then for each task that has not ended. */
   readonly each: (f: (task: Entered) => void) => void
+}
+
+/** Failures of supervised tasks that nobody has looked at. */
+export interface Unseen {
+  /** With the moment when each failed, by `Alarm.now`. */
+  readonly failed: ReadonlyMap<Entered, number>
+  /** How many were logged and forgotten, and the last of them. */
+  readonly late: number
+  readonly lastLate: Entered | undefined
+}
+
+/** Something that a fiber waits for. */
+export interface Known extends Waiter {
+  readonly what: () => string
+  readonly fiber: Fiber.Fiber<unknown, unknown> | undefined
+  /** The task whose end it is. */
+  readonly whom?: Entered | undefined
+  /** What it wants to get into. */
+  readonly gate?: Gate<Pass & { readonly fiber: Fiber.Fiber<unknown, unknown> | undefined }>
+  /** When that began, where somebody watches. */
+  since: number | undefined
 }
 
 /** A task as the tree shows it. */
 export interface Entered {
   readonly id: number
   readonly name: string
+  /** What `nameFor` makes its name of. */
+  readonly givenName: string | number | undefined
   readonly kind: Kind
   readonly spawner: Entered | undefined
   readonly owner: { readonly name: string; readonly clock: Time; readonly complain: (thrown: unknown) => void }
@@ -24,11 +52,15 @@ export interface Entered {
   readonly startedAt: number
   readonly reason: Reason | undefined
   readonly info: TaskInfo
+  readonly waits: WaitList<Known> | undefined
   /** What a watcher keeps of it. */
   work: object | undefined
   /** The groups it has open. */
   readonly groups: ReadonlySet<Listed> | undefined
 }
+
+export const nameFor = (given: string | number | undefined, id: number, isBody: boolean): string =>
+  given === undefined ? `${isBody ? "group" : "task"}-${id}` : String(given)
 
 /** Hears of tasks as they are, before anything is put into words: it has to be quick, and throws nothing. "exited" comes with the exit. */
 export type Watcher = (kind: Event["kind"], task: Entered, exit: Exit.Exit<unknown, unknown> | undefined) => void

@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
 import { type Interrupt, interrupting } from "./Interruption.ts"
 import { type Reason, reasonIn } from "./Reason.ts"
-import type { Entries, Listed } from "./Entries.ts"
+import { type Entries, type Known, type Listed, nameFor } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
 import { StopSignal } from "./Stop.ts"
 import { TaskCancelled, TaskFailed, TurnDeadlock } from "../TaskError.ts"
@@ -69,7 +69,7 @@ export class Node<A, E> {
   readonly spawner: Node<any, any> | undefined
   readonly kind: Kind
   readonly startedAt: number
-  private readonly givenName: string | number | undefined
+  readonly givenName: string | number | undefined
   /** Whether the holder of the handle, and not the group, owns the failure. */
   supervised: boolean
   /** Whether anyone took notice of how the task ended, or will. */
@@ -77,7 +77,7 @@ export class Node<A, E> {
   fiber: Fiber.Fiber<A, E> | undefined
   cancelled: Cancellation | undefined
   /** What its fibers wait for, where that is known; made for the first. */
-  private waits: WaitList<Known> | undefined
+  waits: WaitList<Known> | undefined
   /** Where its group keeps it. */
   slot = -1
   /** The groups this task has open; made for the first. */
@@ -106,8 +106,7 @@ export class Node<A, E> {
   }
 
   get name(): string {
-    const { givenName, id, kind } = this
-    return givenName === undefined ? (kind === "body" ? `group-${id}` : `task-${id}`) : String(givenName)
+    return nameFor(this.givenName, this.id, this.kind === "body")
   }
 
   get parent(): Option.Option<Node<unknown, unknown>> {
@@ -230,7 +229,7 @@ export class Node<A, E> {
         if (exit !== undefined) return resume(then(exit))
         const released = this.owner.awaits(waiter, this)
         if (released === undefined) return resume(Effect.die(this.deadlock))
-        const waits = waiting(waiter, () => `${wait} task "${this.name}"`)
+        const waits = waiting(waiter, () => `${wait} task "${this.name}"`, this)
         const woken = () => {
           released()
           waits()
@@ -277,25 +276,29 @@ export const nameOf = (fiber: Fiber.Fiber<unknown, unknown>): string =>
   fiber.getRef(CurrentTask)?.name ?? `fiber ${fiber.id}`
 
 /** Notes what the task of this fiber waits for; the function it gives says that it waits no more. */
-export const waiting = (fiber: Fiber.Fiber<unknown, unknown>, what: () => string): (() => void) => {
+export const waiting = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  what: () => string,
+  whom?: Node<any, any>
+): (() => void) => {
   const task = fiber.getRef(CurrentTask)
   if (task === undefined) return constVoid
-  const known = new Told(what)
+  const known = new Told(what, fiber, whom)
   task.suspended(known)
   return () => task.resumed(known)
 }
 
-/** Something that a fiber waits for. */
-export interface Known extends Waiter {
-  readonly what: () => string
-}
-
 class Told extends Waiter implements Known {
   readonly what: () => string
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly whom: Node<any, any> | undefined
+  since: number | undefined
 
-  constructor(what: () => string) {
+  constructor(what: () => string, fiber: Fiber.Fiber<unknown, unknown>, whom: Node<any, any> | undefined) {
     super()
     this.what = what
+    this.fiber = fiber
+    this.whom = whom
   }
 }
 

@@ -74,6 +74,7 @@ export class Group<A, E> implements Owner, Listed {
   readonly name: string
   readonly entries: Entries
   readonly stopping: StopSignal
+  readonly holdsOpener: boolean
   state: GroupInfo["state"] = "open"
   /** Of whoever opened it; not that fiber itself, which would keep what it ended with for as long as a handle is kept. */
   readonly context: Context.Context<never>
@@ -102,6 +103,7 @@ export class Group<A, E> implements Owner, Listed {
 
   constructor(parent: Fiber.Fiber<unknown, unknown>, options: GroupOptions) {
     const outer = parent.getRef(CurrentTask)
+    this.holdsOpener = outer?.fiber === parent
     this.context = parent.context
     this.options = options
     this.clock = Time.of(parent)

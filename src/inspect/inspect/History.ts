@@ -2,6 +2,7 @@
  * The last events, in as many places as it was made with: arrays of numbers and words that are written over, so that nothing is
  * allocated for an event and nothing that a task held is kept by it.
  */
+import { type Entered, nameFor } from "../../concurrency/base/Entries.ts"
 import * as Secrets from "../../concurrency/base/Secrets.ts"
 import type { Entry, TaskEntry } from "../context/Entry.ts"
 
@@ -16,10 +17,16 @@ export const kinds = [
   "failed",
   "cancelled"
 ] as const
-export type Kept = (typeof kinds)[number]
 
 /** The place of an event that is no task's. */
 const other = kinds.length
+/** Beside the kind: of the body of a group. */
+const body = 16
+
+type Told = Pick<Entered, "givenName" | "id" | "kind"> & {
+  readonly spawner: { readonly id: number } | undefined
+  readonly owner: { readonly name: string }
+}
 
 export class History {
   readonly capacity: number
@@ -31,10 +38,10 @@ export class History {
   /** 0 for none. */
   private readonly parents: Float64Array
   private readonly durations: Float64Array
-  private readonly names: Array<string>
-  private readonly groups: Array<string>
+  private readonly names: Array<string | number | undefined> = []
+  private readonly groups: Array<string> = []
   /** What more there is to say, in words; the whole of an event that is no task's. */
-  private readonly more: Array<string | Entry | undefined>
+  private readonly more: Array<string | Entry | undefined> = []
   private readonly readers = new Set<() => void>()
   isClosed = false
 
@@ -45,9 +52,6 @@ export class History {
     this.tasks = new Float64Array(capacity)
     this.parents = new Float64Array(capacity)
     this.durations = new Float64Array(capacity)
-    this.names = Array.from({ length: capacity }, () => "")
-    this.groups = Array.from({ length: capacity }, () => "")
-    this.more = Array.from({ length: capacity })
   }
 
   get kept(): number {
@@ -58,25 +62,16 @@ export class History {
     return this.count - this.kept
   }
 
-  add(
-    kind: number,
-    at: number,
-    task: number,
-    parent: number,
-    name: string,
-    group: string,
-    more?: string,
-    duration = 0
-  ): void {
+  add(kind: number, at: number, task: Told, more?: string, duration = 0): void {
     if (this.capacity === 0) return
     const place = this.count++ % this.capacity
     this.ats[place] = at
-    this.kinds[place] = kind
-    this.tasks[place] = task
-    this.parents[place] = parent
+    this.kinds[place] = task.kind === "body" ? kind | body : kind
+    this.tasks[place] = task.id
+    this.parents[place] = task.spawner?.id ?? 0
     this.durations[place] = duration
-    this.names[place] = name
-    this.groups[place] = group
+    this.names[place] = task.givenName
+    this.groups[place] = task.owner.name
     this.more[place] = more
     if (this.readers.size > 0) this.wake()
   }
@@ -87,7 +82,8 @@ export class History {
     const place = this.count++ % this.capacity
     this.ats[place] = entry.at
     this.kinds[place] = other
-    this.names[place] = this.groups[place] = ""
+    this.names[place] = undefined
+    this.groups[place] = ""
     this.more[place] = entry
     this.wake()
   }
@@ -121,11 +117,14 @@ export class History {
   private at(place: number): Entry {
     const more = this.more[place]
     if (typeof more === "object") return more
-    const kind = kinds[this.kinds[place]!]!
+    const kept = this.kinds[place]!
+    const kind = kinds[kept & ~body]!
+    const id = this.tasks[place]!
     const of = {
       at: this.ats[place]!,
-      task: this.tasks[place]!,
-      name: Secrets.hidden(this.names[place]!),
+      task: id,
+      // Most names are never read, and put into words when they are.
+      name: Secrets.hidden(nameFor(this.names[place], id, (kept & body) !== 0)),
       group: Secrets.hidden(this.groups[place]!),
       parent: this.parents[place]! || null
     }

@@ -13,17 +13,21 @@ export interface Shown {
 export interface Walk {
   readonly groups: ReadonlyArray<GroupView>
   readonly tasks: ReadonlyArray<Shown>
+  /** All of them, however deep. */
+  readonly listed: ReadonlyArray<Listed>
 }
 
 /** What these groups are now, however deep they are nested. */
 export const walk = (roots: Iterable<Listed>, workOf: (task: Entered) => WorkView | null): Walk => {
   const tasks: Array<Shown> = []
   const groups: Array<GroupView> = []
+  const all: Array<Listed> = []
   const open: Array<readonly [groups: Iterable<Listed>, views: Array<GroupView>]> = [[roots, groups]]
   for (let level = open.pop(); level !== undefined; level = open.pop()) {
     const [listed, views] = level
     for (const group of listed) {
       const members: Array<TaskView> = []
+      all.push(group)
       views.push({ name: Secrets.hidden(group.name), state: group.state, tasks: members })
       group.each((task) => {
         const inner: Array<GroupView> = []
@@ -34,7 +38,7 @@ export const walk = (roots: Iterable<Listed>, workOf: (task: Entered) => WorkVie
       })
     }
   }
-  return { groups, tasks }
+  return { groups, tasks, listed: all }
 }
 
 const viewOf = (task: Entered, groups: ReadonlyArray<GroupView>, work: WorkView | null): Shown["view"] => {

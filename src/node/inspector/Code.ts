@@ -8,6 +8,10 @@ const here = new URL("../../", import.meta.url).href
 export const isOwn = (url: string): boolean =>
   !url.startsWith("node:") && !url.startsWith(here) && !url.includes("/node_modules/")
 
+/** What runs under everything: Node, Effect and ours. */
+export const isMachinery = (url: string): boolean =>
+  url.startsWith("node:") || url.startsWith(here) || /\/node_modules\/(effect|@effect\/[^/]+)\//.test(url)
+
 /** A place as people name it; V8 counts from 0. */
 export const placeOf = (url: string, line: number, column: number): Place => ({
   file: fileOf(url),

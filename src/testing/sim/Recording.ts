@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as ErrorText from "../../concurrency/base/ErrorText.ts"
 import { CurrentTask, type Node } from "../../concurrency/base/TaskNode.ts"
 import type { Listener } from "../../concurrency/Registry.ts"
-import type { Entry } from "../../inspect/context/Entry.ts"
+import type { EndEntry, Entry, TaskEntry } from "../../inspect/context/Entry.ts"
 import type { Member } from "./Member.ts"
 import type { Names } from "./Trace.ts"
 
@@ -12,7 +12,7 @@ interface Happened {
   readonly nth: number
   /** Virtual milliseconds. */
   readonly time: number
-  readonly kind: Entry["kind"]
+  readonly kind: (TaskEntry | EndEntry)["kind"]
   /** The fiber, or the id of its task. */
   readonly of: Member | number
   readonly by?: Member | undefined
@@ -94,13 +94,12 @@ export class Recording {
         const duration = rounded(at - (starts.get(member) ?? at))
         return [{ kind, ...common, duration, ...endOf(exit!) }]
       }
-      if (kind === "committed" || kind === "blocked") return []
       const why = kind === "cancelling" ? (what ?? tasks.get(member)?.reason?.message) : what
       return [{ kind, ...common, ...(why !== undefined && { what: why }), ...(by !== undefined && { by: by.number }) }]
     })
   }
 
-  private made(kind: Entry["kind"], of: Member | number, more: Partial<Happened> = {}): Happened {
+  private made(kind: Happened["kind"], of: Member | number, more: Partial<Happened> = {}): Happened {
     return { nth: this.count++, time: this.clock.now, kind, of, ...more }
   }
 
