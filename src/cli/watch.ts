@@ -10,15 +10,15 @@ import * as Pid from "./usage/Pid.ts"
 import * as Units from "./usage/Units.ts"
 import * as Server from "./watch/Server.ts"
 
-const description = `Show what a process does as a page in a browser: what looks wrong and what to do, its runs with their
-  steps, and its groups with their tasks, what each waits for, and where.
+const description = `Show what a process does as a page in a browser: what looks wrong and what to do, its runs with
+  their steps, and its groups with their tasks, what each waits for, and where.
 
   It prints the URL of the page and serves it until it is cancelled. Only a browser on this
   machine can open it, and only with that URL: what is behind the # in it is a token, made
   anew each time. The page only looks. The process is asked once a second while a page is
   open and seen, and not at all otherwise; when it ends, the page keeps what was seen last.
 
-  Exit codes: 1 failed; 2 wrong usage; 130 cancelled.`
+  Exit codes: 0 done; 1 failed; 2 wrong usage; 130 cancelled.`
 
 const config = {
   pid: Pid.argument,

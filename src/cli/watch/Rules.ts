@@ -8,11 +8,10 @@ export interface Asked {
   readonly host: string | undefined
   readonly origin: string | undefined
   readonly authorization: string | undefined
-  readonly type: string | undefined
 }
 
 export interface Refusal {
-  readonly status: 401 | 403 | 404 | 405 | 415
+  readonly status: 401 | 403 | 404 | 405
   readonly why: string
   readonly allow?: string
 }
@@ -20,16 +19,14 @@ export interface Refusal {
 /** The page itself tells nothing of the process, and a browser that follows a link cannot send the token: all else needs it. */
 const paths: Readonly<Record<string, { readonly methods: ReadonlyArray<string>; readonly isOpen: boolean }>> = {
   "/": { methods: ["GET", "HEAD"], isOpen: true },
-  "/live": { methods: ["GET"], isOpen: false },
-  "/events": { methods: ["GET"], isOpen: false },
-  "/control": { methods: ["POST"], isOpen: false }
+  "/live": { methods: ["GET"], isOpen: false }
 }
 
 export const refusal = (
   asked: Asked,
   server: { readonly port: number; readonly token: string }
 ): Refusal | undefined => {
-  const { authorization, host, method, origin, target, type } = asked
+  const { authorization, host, method, origin, target } = asked
   const hosts = [`127.0.0.1:${server.port}`, `localhost:${server.port}`]
   // A name of somebody else's that was made to mean this machine comes with that name.
   if (!hosts.includes(host?.toLowerCase() ?? "")) {
@@ -47,7 +44,6 @@ export const refusal = (
     const allow = path.methods.join(", ")
     return { status: 405, why: `only ${allow}`, allow }
   }
-  if (method === "POST" && type !== "application/json") return { status: 415, why: "only application/json" }
   return undefined
 }
 

@@ -83,8 +83,7 @@ const answer = (process: Feed.Process, at: { readonly port: number; readonly tok
         // Of a request that names a whole URL, Effect takes the host from there.
         host: headers["host"],
         origin: headers["origin"],
-        authorization: headers["authorization"],
-        type: headers["content-type"]
+        authorization: headers["authorization"]
       },
       at
     )
