@@ -18,6 +18,7 @@ const entryPoints = [
   "pipeline/Run.ts",
   "pipeline/Step.ts",
   // The package's own.
+  "inspect/index.ts",
   "node/index.ts",
   "testing/index.ts",
   "testing/vitest.ts",

@@ -16,7 +16,7 @@ import type { Entries, Listed } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
 import { StopSignal } from "./Stop.ts"
 import { TaskCancelled, TaskFailed, TurnDeadlock } from "../TaskError.ts"
-import type { Change, Kind, State, TaskInfo } from "./TaskInfo.ts"
+import type { Event, Kind, State, TaskInfo } from "./TaskInfo.ts"
 import type { Time } from "./Time.ts"
 import * as Wait from "./Wait.ts"
 import { Waiter, WaitList } from "./WaitList.ts"
@@ -82,6 +82,8 @@ export class Node<A, E> {
   slot = -1
   /** The groups this task has open; made for the first. */
   groups: Set<Listed> | undefined
+  /** What a watcher keeps of it. */
+  work: object | undefined
 
   constructor(
     owner: Owner,
@@ -215,27 +217,9 @@ export class Node<A, E> {
     Stack.shallow(fiber, cancellation.interrupt)
   }
 
-  /** Tells whoever listens what happens. */
-  tell(kind: Change["kind"]): void {
-    const { clock, entries } = this.owner
-    if (!entries.isHeard) return
-    if (kind === "started") starts.set(this, clock.monotonicTimeNanosUnsafe())
-    entries.tell({ kind, task: this.info, at: clock.currentTimeMillisUnsafe() }, this.complain)
-  }
-
-  tellEnd(exit: Exit.Exit<A, E>): void {
-    const { clock, entries } = this.owner
-    if (!entries.isHeard) return
-    const at = clock.currentTimeMillisUnsafe()
-    // One that started when nobody listened was not timed.
-    const start = starts.get(this)
-    const duration =
-      start === undefined ? at - this.startedAt : Number(clock.monotonicTimeNanosUnsafe() - start) / 1_000_000
-    entries.tell({ kind: "exited", task: this.info, at, exit, duration }, this.complain)
-  }
-
-  private get complain(): (thrown: unknown) => void {
-    return (thrown) => this.owner.complain(thrown)
+  /** Tells whoever watches what happens. */
+  tell(kind: Event["kind"], exit?: Exit.Exit<A, E>): void {
+    for (const watcher of this.owner.entries.watchers) watcher(kind, this, exit)
   }
 
   private end<B, E2>(then: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>, wait: string): Effect.Effect<B, E2> {
@@ -320,4 +304,3 @@ const most = 3
 
 // Beside the tasks, as most have none: each field is one in every task.
 const signals = new WeakMap<object, StopSignal>()
-const starts = new WeakMap<object, bigint>()

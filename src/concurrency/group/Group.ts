@@ -262,7 +262,7 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   ended(task: Node<any, any>, exit: Exit.Exit<any, any>): void {
-    task.tellEnd(exit)
+    task.tell("exited", exit)
     if (this.state === "closed" || this.orphans?.has(task) === true) return
     this.live[task.kind] -= 1
     if (task.kind === "body") this.bodyEnded(exit)
