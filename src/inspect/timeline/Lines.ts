@@ -93,7 +93,8 @@ const schema: Schema.Codec<Entry, unknown> = Schema.Union([
     name: Schema.NullOr(Schema.String),
     took: Schema.Finite,
     stack: Schema.Array(Schema.String)
-  })
+  }),
+  Schema.Struct({ at: Schema.Finite, kind: Schema.Literal("lost"), count: Schema.Finite })
 ])
 
 const entryOf = SchemaParser.decodeUnknownResult(schema)

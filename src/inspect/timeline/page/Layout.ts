@@ -53,9 +53,9 @@ export interface Wake {
   readonly to: number
 }
 
-/** What is of no task alone: a commit, or an event loop that did not turn. */
+/** What is of no task alone: a commit, an event loop that did not turn, or a place where entries are missing. */
 export interface Mark {
-  readonly kind: "committed" | "blocked"
+  readonly kind: "committed" | "blocked" | "lost"
   readonly from: number
   readonly to: number
   readonly text: string
@@ -79,7 +79,7 @@ export const layout = (entries: ReadonlyArray<Entry>): Layout => {
   const wokenBy = new Map<Waited, number>()
   const marks: Array<Mark> = []
 
-  const barOf = (entry: Exclude<Entry, { readonly kind: "committed" | "blocked" }>): Bar => {
+  const barOf = (entry: Exclude<Entry, { readonly kind: Mark["kind"] }>): Bar => {
     const found = known.get(entry.task)
     if (found !== undefined) return found
     const bar: Bar = {
@@ -133,6 +133,8 @@ export const layout = (entries: ReadonlyArray<Entry>): Layout => {
     } else if (entry.kind === "blocked") {
       const said = `the event loop did not turn${entry.name === null ? "" : ` in ${text(entry.name)}`}`
       marks.push({ kind: entry.kind, from: at - entry.took, to: at, text: said, stack: entry.stack.map(text) })
+    } else if (entry.kind === "lost") {
+      marks.push({ kind: entry.kind, from: at, to: at, text: `${entry.count} entries before this are lost`, stack: [] })
     } else {
       const bar = barOf(entry)
       if (entry.kind === "suspended" || entry.kind === "resumed") wait(bar, entry, at)
