@@ -35,7 +35,8 @@ describe("the layout", () => {
     expect(marks.map(({ from, kind, to }) => [kind, from, to])).toEqual([
       ["committed", 5.5, 6],
       ["blocked", 7, 12],
-      ["blocked", 12, 13]
+      ["blocked", 12, 13],
+      ["lost", 13, 13]
     ])
     expect(counts).toEqual({ running: 0, succeeded: 1, failed: 1, cancelled: 1 })
   })

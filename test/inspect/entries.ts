@@ -23,6 +23,7 @@ export const everything: ReadonlyArray<Timeline.Entry> = [
   { kind: "committed", at: at + 6, run: hostile, rows: 500, took: 0.5 },
   { kind: "blocked", at: at + 12, task: 2, name: hostile, took: 5, stack: [hostile, "at run (file.ts:1:2)"] },
   { kind: "blocked", at: at + 13, task: null, name: null, took: 1, stack: [] },
+  { kind: "lost", at: at + 13, count: 7 },
   { kind: "exited", at: at + 14, ...job, outcome: "failed", duration: 13.5, error: hostile },
   { kind: "cancelling", at: at + 15, ...other, what: "its sibling failed" },
   { kind: "exited", at: at + 16, ...other, outcome: "cancelled", duration: 15 },

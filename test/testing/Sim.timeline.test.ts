@@ -9,7 +9,7 @@ import { Sim } from "skein/testing"
 
 const words = (timeline: ReadonlyArray<Timeline.Entry>): ReadonlyArray<string> =>
   timeline.map((entry) => {
-    if (!("parent" in entry)) return entry.kind
+    if (entry.kind === "committed" || entry.kind === "blocked" || entry.kind === "lost") return entry.kind
     if (entry.kind === "exited") return `${entry.name} ${entry.outcome}`
     const by = timeline.find((other) => "task" in other && other.task === entry.by)
     const more = [entry.what, by !== undefined && "name" in by ? `by ${by.name}` : undefined]

@@ -94,7 +94,7 @@ const schema: Schema.Codec<Entry, unknown> = Schema.Union([
     took: Schema.Finite,
     stack: Schema.Array(Schema.String)
   }),
-  Schema.Struct({ at: Schema.Finite, kind: Schema.Literal("lost"), count: Schema.Int })
+  Schema.Struct({ at: Schema.Finite, kind: Schema.Literal("lost"), count: Schema.Finite })
 ])
 
 const entryOf = SchemaParser.decodeUnknownResult(schema)

@@ -1,18 +1,20 @@
 /** What happens to the fibers of a run, as entries of a timeline: it shows each slice, and who woke whom for it. */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
-import * as ErrorText from "../../concurrency/base/ErrorText.ts"
+import * as Foreign from "../../concurrency/base/Foreign.ts"
 import { CurrentTask, type Node } from "../../concurrency/base/TaskNode.ts"
 import type { Listener } from "../../concurrency/Registry.ts"
-import type { EndEntry, Entry, TaskEntry } from "../../inspect/context/Entry.ts"
+import type { Entry, TaskEntry } from "../../inspect/context/Entry.ts"
 import type { Member } from "./Member.ts"
 import type { Names } from "./Trace.ts"
+
+type Kind = TaskEntry["kind"] | "exited"
 
 interface Happened {
   readonly nth: number
   /** Virtual milliseconds. */
   readonly time: number
-  readonly kind: (TaskEntry | EndEntry)["kind"]
+  readonly kind: Kind
   /** The fiber, or the id of its task. */
   readonly of: Member | number
   readonly by?: Member | undefined
@@ -99,7 +101,7 @@ export class Recording {
     })
   }
 
-  private made(kind: Happened["kind"], of: Member | number, more: Partial<Happened> = {}): Happened {
+  private made(kind: Kind, of: Member | number, more: Partial<Happened> = {}): Happened {
     return { nth: this.count++, time: this.clock.now, kind, of, ...more }
   }
 
@@ -135,4 +137,4 @@ const endOf = (exit: Exit.Exit<unknown, unknown>) =>
     ? { outcome: "succeeded" as const }
     : Cause.hasInterruptsOnly(exit.cause)
       ? { outcome: "cancelled" as const }
-      : { outcome: "failed" as const, error: ErrorText.of(Cause.squash(exit.cause)) }
+      : { outcome: "failed" as const, error: Foreign.brief(Cause.squash(exit.cause)).replaceAll(/\s*\n\s*/g, " ") }

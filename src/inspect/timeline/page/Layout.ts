@@ -53,7 +53,7 @@ export interface Wake {
   readonly to: number
 }
 
-/** What is of no task alone: a commit, an event loop that did not turn, or what nobody could keep. */
+/** What is of no task alone: a commit, an event loop that did not turn, or a place where entries are missing. */
 export interface Mark {
   readonly kind: "committed" | "blocked" | "lost"
   readonly from: number
@@ -134,7 +134,7 @@ export const layout = (entries: ReadonlyArray<Entry>): Layout => {
       const said = `the event loop did not turn${entry.name === null ? "" : ` in ${text(entry.name)}`}`
       marks.push({ kind: entry.kind, from: at - entry.took, to: at, text: said, stack: entry.stack.map(text) })
     } else if (entry.kind === "lost") {
-      marks.push({ kind: entry.kind, from: at, to: at, text: `${entry.count} events were lost`, stack: [] })
+      marks.push({ kind: entry.kind, from: at, to: at, text: `${entry.count} entries before this are lost`, stack: [] })
     } else {
       const bar = barOf(entry)
       if (entry.kind === "suspended" || entry.kind === "resumed") wait(bar, entry, at)

@@ -93,6 +93,7 @@ export const paint = (brush: Brush, picture: Picture): void => {
     return `${Number((at / (unit as number)).toFixed(6))} ${name}`
   }
 
+  const marked = { committed: colours.accent, blocked: colours.failed, lost: colours.cancelled }
   const axis = (): void => {
     const step = stepOf(90 / scale)
     brush.textAlign = "left"
@@ -104,17 +105,10 @@ export const paint = (brush: Brush, picture: Picture): void => {
     }
     for (const mark of layout.marks) {
       if (mark.to < from || mark.from > to) continue
-      const isBlocked = mark.kind === "blocked"
-      rectangle(
-        isBlocked ? colours.failed : colours.accent,
-        x(mark.from),
-        24,
-        Math.max(x(mark.to), x(mark.from) + 2),
-        32
-      )
-      if (!isBlocked) continue
+      rectangle(marked[mark.kind], x(mark.from), 24, Math.max(x(mark.to), x(mark.from) + 2), 32)
+      if (mark.kind === "committed") continue
       brush.globalAlpha = 0.1
-      rectangle(colours.failed, x(mark.from), 32, x(mark.to), height)
+      rectangle(marked[mark.kind], x(mark.from), 32, x(mark.to), height)
       brush.globalAlpha = 1
     }
     line(colours.line, [0, head - 0.5], [width, head - 0.5])

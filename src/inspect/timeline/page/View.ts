@@ -323,7 +323,7 @@ export const view = (
   const { cancelled, failed, running, succeeded } = layout.counts
   const counts = [`${succeeded} succeeded`, `${failed} failed`, `${cancelled} cancelled`, `${running} had not ended`]
   // Times of a simulation begin at 0.
-  // @effect-diagnostics-next-line globalDate:off -- a browser runs this, without Effect
+  // @effect-diagnostics-next-line globalDate:off -- a page has no services
   const began = layout.origin > 1e11 ? [new Date(layout.origin).toISOString()] : []
   part("summary").textContent = [...began, time(layout.end), ...counts.filter((text) => !text.startsWith("0 "))].join(
     " · "
