@@ -6,13 +6,10 @@ import * as Child from "../support/child.ts"
 
 const program = join(import.meta.dirname, "inspector-program.ts")
 const run = (name: string) =>
-  Effect.map(
-    Effect.scoped(Effect.flatMap(Child.start([program, name], Child.alone), ({ end }) => end)),
-    ({ stderr, stdout }) => {
-      expect(stderr).toBe("")
-      return stdout.trim().split("\n")
-    }
-  )
+  Effect.map(Effect.scoped(Effect.flatMap(Child.start([program, name]), ({ end }) => end)), ({ stderr, stdout }) => {
+    expect(stderr).toBe("")
+    return stdout.trim().split("\n")
+  })
 
 const lines = readFileSync(program, "utf8").split("\n")
 

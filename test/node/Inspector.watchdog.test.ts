@@ -16,7 +16,7 @@ const blocked = (name: string, words: ReadonlyArray<string>, flags: ReadonlyArra
   Effect.scoped(
     Effect.gen(function* () {
       const file = join(yield* Child.folder, "seen")
-      const child = yield* Child.start([...flags, program, name, file], Child.alone)
+      const child = yield* Child.start([...flags, program, name, file])
       yield* child.says(words[0]!)
       writeFileSync(file, "")
       yield* Effect.forEach(words, child.says)
@@ -76,7 +76,7 @@ describe.concurrent("Inspector.watchdog", () => {
 
   it.effect("keeps no process alive", () =>
     Effect.gen(function* () {
-      const child = yield* Child.start([program, "nothing to do"], Child.alone)
+      const child = yield* Child.start([program, "nothing to do"])
       expect(yield* child.end).toEqual({ code: 0, signal: null, stdout: "", stderr: "" })
     })
   )

@@ -34,6 +34,7 @@ export class Mirror {
   constructor() {
     this.session.on("Debugger.scriptParsed", ({ params }) => void this.urls.set(params.scriptId, params.url))
     this.session.connect()
+    this.learn()
   }
 
   close(): void {
@@ -72,16 +73,18 @@ export class Mirror {
 
   /** None for code that has no address, as that of `eval`. */
   spot({ columnNumber = 0, lineNumber, scriptId }: Location): Spot | undefined {
-    if (!this.urls.has(scriptId)) this.learn(scriptId)
+    if (!this.urls.has(scriptId)) {
+      this.learn()
+      if (!this.urls.has(scriptId)) this.urls.set(scriptId, "")
+    }
     const url = this.urls.get(scriptId)
     return url === undefined || url === "" ? undefined : { url, line: lineNumber, column: columnNumber }
   }
 
-  /** Tens of milliseconds: it tells all scripts there are. Done for the first, and for one that was loaded since. */
-  private learn(scriptId: string): void {
+  /** Tens of milliseconds: it tells all scripts there are. Done at first, and for one that was loaded since. */
+  private learn(): void {
     this.post("Debugger.enable")
     this.post("Debugger.disable")
-    if (!this.urls.has(scriptId)) this.urls.set(scriptId, "")
   }
 
   /** What V8 keeps of it beside its properties, under the names it has for that. */
