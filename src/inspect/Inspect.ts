@@ -167,7 +167,7 @@ const watching = ({ blocked = 100, history = 10_000, limits = {} }: LayerOptions
 export const snapshot: Effect.Effect<Snapshot> = /* @__PURE__ */ Effect.withFiber((fiber) => {
   const { orphans, roots } = fiber.getRef(Registry)["~skein/Registry"]
   const watch = fiber.getRef(Current)
-  const seen = walk(roots, (task) => watch?.meter.view(task) ?? null)
+  const seen = walk(roots, watch === undefined ? () => null : watch.meter.look())
   const at = Time.of(fiber).currentTimeMillisUnsafe()
   return Effect.flatMap(lookInto(fiber.getRef(Deep), seen.tasks), (withoutPlaces) =>
     Effect.map(runsOf(fiber.getRef(Runs)), (runs) => {

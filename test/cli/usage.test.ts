@@ -50,7 +50,9 @@ const wrong: ReadonlyArray<readonly [args: string, message: string]> = [
   ["dead ../a", 'Invalid value for argument <name>: "../a"'],
   ["tree me", "Expected: the number of a process, as `skein ps` lists them"],
   ["tree --limit 0", "Expected: a whole number of at least 1"],
-  ["top 0", "Expected: the number of a process, as `skein ps` lists them"]
+  ["top 0", "Expected: the number of a process, as `skein ps` lists them"],
+  ["watch me", "Expected: the number of a process, as `skein ps` lists them"],
+  ["watch --port 70000", "Expected: a port from 1 to 65535"]
 ]
 
 const words = (args: string): ReadonlyArray<string> => args.split(" ").filter((arg) => arg !== "")
@@ -100,7 +102,7 @@ const printed = (args: string) =>
     return (yield* TestConsole.logLines).join("\n")
   }).pipe(Effect.provide(Main.layer))
 
-const commands = ["fetch", "run", "dead", "ps", "tree", "top"]
+const commands = ["fetch", "run", "dead", "ps", "tree", "top", "watch"]
 
 describe("help", () => {
   it.effect("lists the commands", () =>

@@ -52,6 +52,32 @@ describe.concurrent("Inspector.deep", () => {
     })
   )
 
+  it.effect("tells what a fiber waits for, and for which fiber", () =>
+    Effect.gen(function* () {
+      expect(yield* run("waits")).toEqual([
+        "sleep: time to pass, null",
+        "deferred: a Deferred, null",
+        "latch: a Latch, null",
+        "take: a message in a Queue, null",
+        "offer: room in a Queue, null",
+        "pubsub: a message of a PubSub, null",
+        "all: effects that run concurrently, null",
+        "promise: a promise, null",
+        "join: the end of the other, true",
+        "await: the end of the other, true",
+        "one that is not asked for: the end of a fiber, null",
+        "callback: null, null",
+        "never: null, null"
+      ])
+    })
+  )
+
+  it.effect("shows tasks that wait for one another as a circle", () =>
+    Effect.gen(function* () {
+      expect(yield* run("a deadlock")).toEqual(["1 2 true"])
+    })
+  )
+
   it.effect("says so when it is closed", () =>
     Effect.gen(function* () {
       expect(yield* run("after it is closed")).toEqual(["it is closed"])

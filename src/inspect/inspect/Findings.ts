@@ -222,19 +222,25 @@ const failureUnseen = ({ group, more, since, task }: UnseenView, { unseen }: Lim
         }
       ]
 
+/** Elements wait in front of steps that share their workers: the slowest of those is what holds them up. */
 const stepSlow = ({ name, steps }: RunView, { slowStep }: Limits): ReadonlyArray<Finding> =>
-  steps.flatMap(({ concurrency, latency, name: step, waiting, working }): ReadonlyArray<Finding> =>
-    latency === null || latency.p50 < slowStep || working < concurrency || waiting < concurrency
-      ? []
-      : [
-          {
-            kind: "step-slow",
-            ...noTask,
-            message: `Step "${step}" of run "${name}" takes ${lasting(latency.p50)} an element, ${lasting(latency.p99)} at worst, and ${waiting} wait for it`,
-            advice: "Raise its concurrency, give what it calls a deadline, or have it take batches"
-          }
-        ]
-  )
+  steps.flatMap(({ concurrency, waiting }, i): ReadonlyArray<Finding> => {
+    if (waiting < concurrency) return []
+    const next = steps.findIndex((step, j) => j > i && step.waiting > 0)
+    const shared = steps.slice(i, next < 0 ? steps.length : next)
+    if (shared.reduce((sum, { working }) => sum + working, 0) < concurrency) return []
+    const slowest = shared.reduce((a, b) => ((b.latency?.p50 ?? 0) > (a.latency?.p50 ?? 0) ? b : a))
+    const { latency } = slowest
+    if (latency === null || latency.p50 < slowStep) return []
+    return [
+      {
+        kind: "step-slow",
+        ...noTask,
+        message: `Step "${slowest.name}" of run "${name}" takes ${lasting(latency.p50)} an element, ${lasting(latency.p99)} at worst, and ${waiting} wait for it`,
+        advice: "Raise its concurrency, give what it calls a deadline, or have it take batches"
+      }
+    ]
+  })
 
 const orphaned = ({ from, name, since }: Orphan, { at }: Seen, { orphan }: Limits): ReadonlyArray<Finding> =>
   at - since < orphan

@@ -116,13 +116,11 @@ export class Meter {
     return this.recent
   }
 
-  view(task: Entered): WorkView | null {
+  /** Gives what can be seen of tasks at this moment. */
+  look(): (task: Entered) => WorkView | null {
     const now = (this.last = this.now())
-    const { work } = task
-    if (!(work instanceof Work) || work.meter !== this) return null
-    const isRunning = this.work === work
-    if (isRunning) this.pass(now)
-    return work.view(isRunning, now)
+    if (this.running !== undefined) this.pass(now)
+    return ({ work }) => (work instanceof Work && work.meter === this ? work.view(this.work === work, now) : null)
   }
 
   private workOf(task: Entered): Work {

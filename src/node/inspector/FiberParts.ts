@@ -12,19 +12,50 @@ interface Frame {
   readonly "~effect/Effect/identifier"?: string
   /** Of a generator. */
   readonly iterator?: object
+  readonly "~effect/Effect/args"?: unknown
 }
 
-const framesOf = (fiber: AnyFiber): ReadonlyArray<Frame> => (fiber as unknown as { _stack: Array<Frame> })._stack
+interface Inside {
+  readonly _stack: ReadonlyArray<Frame>
+  readonly _yielded: unknown
+  readonly _observers: ReadonlyArray<object> | undefined
+}
+
+const insideOf = (fiber: AnyFiber): Inside => fiber as unknown as Inside
 
 /** The generators it is in, the innermost first. */
 export const generatorsOf = (fiber: AnyFiber): ReadonlyArray<object> => {
   const generators: Array<object> = []
-  for (const frame of framesOf(fiber)) {
+  for (const frame of insideOf(fiber)._stack) {
     if (frame["~effect/Effect/identifier"] === "Iterator" && frame.iterator !== undefined)
       generators.push(frame.iterator)
   }
   return generators.toReversed()
 }
+
+/** What is called when it is interrupted where it waits, a closure over what it waits for; none where nothing is. */
+export const finalizerOf = (fiber: AnyFiber): object | undefined => {
+  const { _stack, _yielded } = insideOf(fiber)
+  const last = _stack.at(-1)
+  const isWaiting = typeof _yielded === "function" && last?.["~effect/Effect/identifier"] === "AsyncFinalizer"
+  return isWaiting ? functionIn(last) : undefined
+}
+
+/** The variables of such a closure that tell. */
+export interface Waiting {
+  /** What the wait gave to cancel it. */
+  readonly onCancel?: unknown
+  readonly controller?: unknown
+}
+
+/** The function an operation was made of. */
+export const functionIn = (operation: unknown): object | undefined => {
+  const args = (operation as Frame | null | undefined)?.["~effect/Effect/args"]
+  return typeof args === "function" ? args : undefined
+}
+
+/** Who is called when it ends. */
+export const observersOf = (fiber: AnyFiber): ReadonlyArray<object> => insideOf(fiber)._observers ?? []
 
 /** Whether a fiber that waits in two generators shows both. */
 export const isRight = (): boolean => {

@@ -14,9 +14,16 @@ export interface Spot {
   readonly column: number
 }
 
-/** Objects are handed to the session in a global, as it takes expressions only. */
+/** What a function is: where it stands, and the variables around it that it uses. */
+export interface Closure {
+  readonly location: Location
+  readonly variables: Readonly<Record<string, unknown>>
+}
+
+/** Objects are handed to the session, and come back from it, in a global, as it takes expressions only. */
 const slot: unique symbol = Symbol.for("skein/inspector/Mirror")
 const holder = globalThis as { [slot]?: unknown }
+const inSlot = `globalThis[Symbol.for(${JSON.stringify(slot.description)})]`
 const group = "skein"
 
 export class Mirror {
@@ -33,28 +40,34 @@ export class Mirror {
     this.session.disconnect()
   }
 
-  /** What V8 keeps beside the properties of each of these, under the names it has for that; `look` has to be done with it at its end. */
-  inside<A>(
-    objects: ReadonlyArray<object>,
-    look: (inner: (object: number) => ReadonlyMap<string, Runtime.RemoteObject>) => A
-  ): A {
-    holder[slot] = objects
+  /** What is looked at in it is let go afterwards. */
+  while<A>(look: () => A): A {
     try {
-      const all = this.post<Runtime.EvaluateReturnType>("Runtime.evaluate", {
-        expression: `globalThis[Symbol.for("${slot.description}")]`,
-        objectGroup: group
-      })
-      const { result } = this.propertiesOf(all.result.objectId!)
-      const ids = new Map(result.map(({ name, value }) => [name, value?.objectId]))
-      return look((object) => {
-        const id = ids.get(String(object))
-        const inner = id === undefined ? [] : (this.propertiesOf(id).internalProperties ?? [])
-        return new Map(inner.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const])))
-      })
+      return look()
     } finally {
       delete holder[slot]
       this.post("Runtime.releaseObjectGroup", { objectGroup: group })
     }
+  }
+
+  /** Where a generator waits; none of one that runs, and of what is no generator. */
+  generator(generator: object): Location | undefined {
+    return this.inside(generator).get("[[GeneratorLocation]]")?.value as Location | undefined
+  }
+
+  /** None for one that is not written in JavaScript. */
+  closure(f: object): Closure | undefined {
+    const inside = this.inside(f)
+    const location = inside.get("[[FunctionLocation]]")?.value as Location | undefined
+    const scopes = inside.get("[[Scopes]]")?.objectId
+    if (location === undefined || scopes === undefined) return undefined
+    const innermost = this.propertiesOf(scopes).result.find(({ name }) => name === "0")?.value
+    if (innermost?.objectId === undefined || innermost.description === "Global") return { location, variables: {} }
+    this.post("Runtime.callFunctionOn", {
+      objectId: innermost.objectId,
+      functionDeclaration: `function () { ${inSlot} = this.object }`
+    })
+    return { location, variables: holder[slot] as Record<string, unknown> }
   }
 
   /** None for code that has no address, as that of `eval`. */
@@ -69,6 +82,17 @@ export class Mirror {
     this.post("Debugger.enable")
     this.post("Debugger.disable")
     if (!this.urls.has(scriptId)) this.urls.set(scriptId, "")
+  }
+
+  /** What V8 keeps of it beside its properties, under the names it has for that. */
+  private inside(object: object): ReadonlyMap<string, Runtime.RemoteObject> {
+    holder[slot] = object
+    const { result } = this.post<Runtime.EvaluateReturnType>("Runtime.evaluate", {
+      expression: inSlot,
+      objectGroup: group
+    })
+    const { internalProperties = [] } = this.propertiesOf(result.objectId!)
+    return new Map(internalProperties.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])))
   }
 
   private propertiesOf(objectId: string): Runtime.GetPropertiesReturnType {

@@ -1,11 +1,12 @@
-/** Looks at fibers that wait: where they do. */
+/** Looks at fibers that wait: where they do, and what for. */
 import type * as Fiber from "effect/Fiber"
 import type { Seen } from "../../inspect/context/Deep.ts"
 import { NotSeen } from "../../inspect/context/Deep.ts"
 import type { Place } from "../../inspect/context/Snapshot.ts"
 import { ownFirst, placeOf } from "./Code.ts"
 import * as FiberParts from "./FiberParts.ts"
-import { type Location, Mirror, type Spot } from "./Mirror.ts"
+import { Mirror } from "./Mirror.ts"
+import { Waits } from "./Waits.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -17,10 +18,12 @@ const generators = 20
 
 export class Sight {
   private readonly mirror: Mirror
+  private readonly waits: Waits
 
   /** Throws where there is no inspector. */
   constructor() {
     this.mirror = new Mirror()
+    this.waits = this.mirror.while(() => new Waits(this.mirror))
   }
 
   close(): void {
@@ -30,23 +33,24 @@ export class Sight {
   look(fibers: ReadonlyArray<AnyFiber>): ReadonlyMap<AnyFiber, Seen> {
     const end = performance.now() + longest
     const seen = new Map<AnyFiber, Seen>()
+    const observed = new Map(
+      fibers.flatMap((fiber) => FiberParts.observersOf(fiber).map((one) => [one, fiber] as const))
+    )
     for (const fiber of fibers.slice(0, most)) {
       if (seen.size > 0 && performance.now() > end) break
-      seen.set(fiber, { places: this.placesOf(fiber), waitsFor: null, waitsForFiber: null })
+      this.mirror.while(() => seen.set(fiber, { places: this.placesOf(fiber), ...this.waits.of(fiber, observed) }))
     }
     return seen
   }
 
   private placesOf(fiber: AnyFiber): ReadonlyArray<Place> {
-    const inside = FiberParts.generatorsOf(fiber).slice(0, generators)
-    if (inside.length === 0) return []
-    const spots = this.mirror.inside(inside, (inner) =>
-      inside.flatMap((_, i): ReadonlyArray<Spot> => {
-        const location = inner(i).get("[[GeneratorLocation]]")?.value as Location | undefined
+    const spots = FiberParts.generatorsOf(fiber)
+      .slice(0, generators)
+      .flatMap((generator) => {
+        const location = this.mirror.generator(generator)
         const spot = location && this.mirror.spot(location)
         return spot === undefined ? [] : [spot]
       })
-    )
     return ownFirst(spots).map(({ column, line, url }) => placeOf(url, line, column))
   }
 }

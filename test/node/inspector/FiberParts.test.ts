@@ -41,3 +41,32 @@ it.effect("finds none in a fiber that has ended", () =>
     expect(FiberParts.generatorsOf(Effect.runFork(Effect.gen(function* () {})))).toEqual([])
   })
 )
+
+it.effect("finds what cancels a wait, where something does and the fiber waits", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const cancelled = yield* suspended(Effect.callback(() => Effect.sync(() => {})))
+      expect(FiberParts.finalizerOf(cancelled)).toBeTypeOf("function")
+      expect(FiberParts.finalizerOf(yield* suspended(Effect.never))).toBeUndefined()
+      expect(FiberParts.finalizerOf(Effect.runFork(Effect.void))).toBeUndefined()
+    })
+  )
+)
+
+it("finds the function an operation was made of", () => {
+  const f = () => {}
+  expect(FiberParts.functionIn(Effect.sync(f))).toBe(f)
+  for (const none of [Effect.void, undefined, null, 1]) expect(FiberParts.functionIn(none)).toBeUndefined()
+})
+
+it.effect("finds who is called at the end of a fiber", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const fiber = yield* suspended(Effect.never)
+      expect(FiberParts.observersOf(fiber)).toEqual([])
+      const observer = () => {}
+      fiber.addObserver(observer)
+      expect(FiberParts.observersOf(fiber)).toEqual([observer])
+    })
+  )
+)
