@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import * as Child from "../support/child.ts"
@@ -97,6 +97,19 @@ onUnix("skein ps", () => {
       ])
       expect(readdirSync(inside).toSorted()).toEqual([`${pid}.json`, `${pid}.sock`])
       expect(JSON.parse((yield* skein("ps", "--json")).stdout)).toMatchObject({ pid, tasks: 4, error: null })
+    })
+  )
+
+  it.effect("does not take a process for an earlier one that had its number", () =>
+    Effect.gen(function* () {
+      const { inside, skein, start } = yield* machine
+      const { pid } = (yield* start("waits")).process
+      const file = join(inside, `${pid}.json`)
+      const card = JSON.parse(readFileSync(file, "utf8"))
+      // Another time of start.
+      writeFileSync(file, JSON.stringify({ ...card, process: `${card.process}1` }))
+      expect((yield* skein("tree", `${pid}`)).stderr).toMatch(/^error: Process \d+ cannot be looked into/)
+      expect(readdirSync(inside)).toEqual([])
     })
   )
 
