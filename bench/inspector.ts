@@ -48,7 +48,7 @@ const looked = (wrap: Wrap) =>
     checksum: tasks + 1,
     work: (timer) => {
       const program = Effect.gen(function* () {
-        yield* times(tasks, (i) => TaskGroup.spawn(Effect.never, { name: i, kind: "daemon" }))
+        yield* times(tasks, (i) => TaskGroup.spawn(Effect.never, { name: `${i}`, kind: "daemon" }))
         timer.start()
         const { groups } = yield* Inspect.snapshot
         timer.stop()

@@ -53,7 +53,7 @@ export const find = (pid: number | undefined): Effect.Effect<Found, SocketError>
     )
   })
 
-export const how = "Start it with SKEIN_INSPECT=1, or give it the layer `Inspector.socket()`."
+const how = "Start it with SKEIN_INSPECT=1, or give it the layer `Inspector.socket()`."
 
 export const nobody = `There is no process to look into. ${how}`
 

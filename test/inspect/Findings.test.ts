@@ -183,7 +183,7 @@ describe("programs", () => {
       return TaskGroup.open(
         Effect.gen(function* () {
           for (let i = 0; ; i++) {
-            yield* TaskGroup.spawn(limiter.withPermit(spawn(i)), { name: i })
+            yield* TaskGroup.spawn(limiter.withPermit(spawn(i)), { name: `${i}` })
             yield* Effect.sleep(every)
           }
         }),

@@ -132,10 +132,11 @@ const many = 4096
 /** How long ago an overrun may be. */
 const recent = 60_000
 
+/** Of a fiber of no task nobody could tell which: it may be the look at the program itself, or what loads its modules. */
 const overran = ({ at, operations, task, took }: Overrun, seen: Seen): ReadonlyArray<Finding> => {
-  if (seen.at - at > recent) return []
-  const who = task === null ? "A fiber of no task" : `"${task.name}"`
-  const places = seen.tasks.find(({ id }) => id === task?.id)?.places ?? []
+  if (task === null || seen.at - at > recent) return []
+  const who = `"${task.name}"`
+  const places = seen.tasks.find(({ id }) => id === task.id)?.places ?? []
   return operations > many
     ? [
         {

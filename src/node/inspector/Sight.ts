@@ -11,8 +11,8 @@ import { Waits } from "./Waits.ts"
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 /** The thread does nothing else meanwhile: a look takes no more fibers, and no longer in milliseconds. */
-export const most = 500
-export const longest = 250
+const most = 500
+const longest = 250
 /** Of one fiber; a recursion may be in very many. */
 const generators = 20
 

@@ -9,12 +9,12 @@ const program = Effect.gen(function* () {
   const open = yield* Deferred.make<void>()
   const flush = Effect.gen(function* () {
     yield* Console.log("sick")
-    yield* Effect.never // here
+    return yield* Effect.never // here
   })
   const upload = Effect.ensuring(Effect.andThen(Deferred.succeed(open, undefined), Effect.never), flush)
   const task = yield* TaskGroup.spawn(upload, { name: "upload" })
   yield* Deferred.await(open)
-  yield* task.cancel
+  yield* task.cancel()
 })
 
 inspected(TaskGroup.open(program, { name: "uploads" }))

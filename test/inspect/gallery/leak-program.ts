@@ -4,16 +4,14 @@ import * as Effect from "effect/Effect"
 import { TaskGroup } from "skein"
 import { inspected } from "./inspected.ts"
 
-const listen = (client: number) =>
-  Effect.gen(function* () {
-    yield* Effect.never // here
-    return client
-  })
+const listen = Effect.gen(function* () {
+  return yield* Effect.never // here
+})
 
 const program = Effect.gen(function* () {
   yield* Console.log("sick")
   for (let client = 0; ; client++) {
-    yield* TaskGroup.spawn(listen(client), { name: `client ${client}` })
+    yield* TaskGroup.spawn(listen, { name: `client ${client}` })
     yield* Effect.sleep("1 millis")
   }
 })

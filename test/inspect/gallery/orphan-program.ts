@@ -9,7 +9,7 @@ const legacy = Offload.promise(() => new Promise<void>(() => {}), { onCancel: "a
 const program = Effect.gen(function* () {
   yield* Effect.ignore(Deadline.within("1 millis")(legacy))
   yield* Console.log("sick")
-  yield* Effect.never
+  return yield* Effect.never
 })
 
 inspected(TaskGroup.open(program, { name: "exports" }))

@@ -8,7 +8,7 @@ const program = Effect.gen(function* () {
   const connections = yield* Limiter.concurrency(1)
   const hoard = Effect.gen(function* () {
     yield* Console.log("sick")
-    yield* Effect.never // here
+    return yield* Effect.never // here
   })
   yield* TaskGroup.spawn(connections.withPermit(hoard), { name: "hoarder" })
   for (const name of ["first", "second"]) {
