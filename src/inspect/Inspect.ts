@@ -132,17 +132,17 @@ const watching = ({ blocked = 100, history = 10_000, limits = {} }: LayerOptions
   Effect.acquireRelease(
     Effect.withFiber((fiber) => {
       const watch = new Watch({ history, blocked: millisOf(blocked), limits: limitsOf(limits) }, Time.of(fiber))
-      const stops = [
-        fiber.getRef(Registry)["~skein/Registry"].watch(watch.hear),
-        fiber.getRef(Runs).listen(watch.committed)
-      ]
-      return Effect.succeed(Object.assign(watch, { stops }))
+      const { listeners } = fiber.getRef(Runs)
+      listeners.add(watch.committed)
+      const stop = fiber.getRef(Registry)["~skein/Registry"].watch(watch.hear)
+      const close = () => {
+        stop()
+        listeners.delete(watch.committed)
+        watch.history.close()
+      }
+      return Effect.succeed(Object.assign(watch, { close }))
     }),
-    ({ history, stops }) =>
-      Effect.sync(() => {
-        for (const stop of stops) stop()
-        history.close()
-      })
+    (watch) => Effect.sync(watch.close)
   )
 
 /**

@@ -180,7 +180,7 @@ describe("programs", () => {
   const growing = (spawn: (i: number) => Effect.Effect<unknown>, every: number) =>
     Effect.gen(function* () {
       const limiter = yield* Limiter.concurrency(1)
-      return TaskGroup.open(
+      return yield* TaskGroup.open(
         Effect.gen(function* () {
           for (let i = 0; ; i++) {
             yield* TaskGroup.spawn(limiter.withPermit(spawn(i)), { name: `${i}` })

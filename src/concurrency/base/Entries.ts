@@ -35,8 +35,6 @@ export interface Known extends Waiter {
   readonly whom?: Entered | undefined
   /** What it wants to get into. */
   readonly gate?: Gate<Pass & { readonly fiber: Fiber.Fiber<unknown, unknown> | undefined }>
-  /** When that began, where somebody watches. */
-  since: number | undefined
 }
 
 /** A task as the tree shows it. */
@@ -59,8 +57,8 @@ export interface Entered {
   readonly groups: ReadonlySet<Listed> | undefined
 }
 
-export const nameFor = (given: string | number | undefined, id: number, isBody: boolean): string =>
-  given === undefined ? `${isBody ? "group" : "task"}-${id}` : String(given)
+export const nameFor = ({ givenName, id, kind }: Pick<Entered, "givenName" | "id" | "kind">): string =>
+  givenName === undefined ? `${kind === "body" ? "group" : "task"}-${id}` : String(givenName)
 
 /** Hears of tasks as they are, before anything is put into words: it has to be quick, and throws nothing. "exited" comes with the exit. */
 export type Watcher = (kind: Event["kind"], task: Entered, exit: Exit.Exit<unknown, unknown> | undefined) => void
@@ -83,13 +81,17 @@ export class Entries {
   listen(hear: Listener): () => void {
     const stop = this.watch((kind, task, exit) => {
       const { clock } = task.owner
-      const told = { task: task.info, at: clock.currentTimeMillisUnsafe() }
+      const at = clock.currentTimeMillisUnsafe()
+      if (kind === "started") starts.set(task, clock.monotonicTimeNanosUnsafe())
       try {
-        if (kind === "exited") hear({ kind, ...told, exit: exit!, duration: durationOf(task, told.at) })
-        else {
-          if (kind === "started") starts.set(task, clock.monotonicTimeNanosUnsafe())
-          hear(kind === "cancelling" ? { kind, ...told, why: task.reason!.message } : { kind, ...told })
-        }
+        hear({
+          kind,
+          task: task.info,
+          at,
+          ...(exit && { exit, duration: durationOf(task, at) }),
+          ...(kind === "cancelling" && { why: task.reason!.message })
+          // There is an exit where it has exited, which its type does not say.
+        } as Event)
       } catch (thrown) {
         stop()
         task.owner.complain(thrown)

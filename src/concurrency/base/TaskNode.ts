@@ -106,7 +106,7 @@ export class Node<A, E> {
   }
 
   get name(): string {
-    return nameFor(this.givenName, this.id, this.kind === "body")
+    return nameFor(this)
   }
 
   get parent(): Option.Option<Node<unknown, unknown>> {
@@ -292,7 +292,6 @@ class Told extends Waiter implements Known {
   readonly what: () => string
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly whom: Node<any, any> | undefined
-  since: number | undefined
 
   constructor(what: () => string, fiber: Fiber.Fiber<unknown, unknown>, whom: Node<any, any> | undefined) {
     super()

@@ -179,7 +179,6 @@ class Permit extends Pass implements Held {
 class PermitWait extends Waiter implements Known {
   private readonly task: Node<unknown, unknown>
   private readonly permit: Permit
-  since: number | undefined
 
   constructor(task: Node<unknown, unknown>, permit: Permit) {
     super()

@@ -124,7 +124,7 @@ export class History {
       at: this.ats[place]!,
       task: id,
       // Most names are never read, and put into words when they are.
-      name: Secrets.hidden(nameFor(this.names[place], id, (kept & body) !== 0)),
+      name: Secrets.hidden(nameFor({ givenName: this.names[place], id, kind: (kept & body) === 0 ? "task" : "body" })),
       group: Secrets.hidden(this.groups[place]!),
       parent: this.parents[place]! || null
     }

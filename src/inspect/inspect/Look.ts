@@ -12,6 +12,7 @@ import { circles, holdersOf, waitsOf } from "./Waits.ts"
 /** What a watch keeps, where there is one. */
 export interface Kept {
   readonly growth: Growth
+  readonly since: WeakMap<Known, number>
   readonly overruns: ReadonlyArray<Overrun>
 }
 
@@ -31,7 +32,7 @@ export const seenIn = (
     circles: circles(views.keys()).map((circle) =>
       circle.map(({ task, wait }) => ({ task: viewOf(task), waitsFor: wait && Secrets.hidden(wait.what()) }))
     ),
-    gates: gatesOf(views.keys(), at, viewOf, kept?.growth),
+    gates: gatesOf(views.keys(), at, viewOf, kept),
     groups: kept === undefined ? [] : listed.flatMap((group) => grown(group, at, kept.growth)),
     unseen: listed.flatMap(unseenIn),
     overruns: kept?.overruns ?? []
@@ -43,14 +44,15 @@ const gatesOf = (
   tasks: Iterable<Entered>,
   at: number,
   viewOf: (task: Entered) => TaskView,
-  growth: Growth | undefined
+  kept: Kept | undefined
 ): ReadonlyArray<GateView> => {
+  const sinceOf = (wait: Known): number | undefined => kept?.since.get(wait)
   const first = new Map<NonNullable<Known["gate"]>, readonly [Entered, Known]>()
   for (const task of tasks) {
     for (const wait of waitsOf(task)) {
       if (wait.gate === undefined) continue
       const before = first.get(wait.gate)
-      if (before === undefined || (wait.since ?? 0) < (before[1].since ?? 0)) first.set(wait.gate, [task, wait])
+      if (before === undefined || (sinceOf(wait) ?? 0) < (sinceOf(before[1]) ?? 0)) first.set(wait.gate, [task, wait])
     }
   }
   return Array.from(first, ([gate, [task, wait]]) => ({
@@ -58,10 +60,13 @@ const gatesOf = (
     used: gate.used,
     holders: holdersOf(wait).map(viewOf),
     first: viewOf(task),
-    waited: wait.since === undefined ? undefined : at - wait.since,
-    queue: growth?.look(gate, gate.waiting.size, at)
+    waited: waitedFor(sinceOf(wait), at),
+    queue: kept?.growth.look(gate, gate.waiting.size, at)
   }))
 }
+
+const waitedFor = (since: number | undefined, at: number): number | undefined =>
+  since === undefined ? undefined : at - since
 
 const grown = (group: Listed, at: number, growth: Growth): ReadonlyArray<GroupGrown> => {
   let size = 0

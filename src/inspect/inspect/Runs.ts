@@ -11,7 +11,7 @@ export const runsOf = ({ all }: LiveRuns): Effect.Effect<ReadonlyArray<RunView>>
   Effect.forEach(Array.from(all), viewOf)
 
 const viewOf = ({ name, now, partition }: LiveRun): Effect.Effect<RunView> =>
-  Effect.map(now, ({ commit = null, leaseUntil = null, progress, state, steps }) => {
+  Effect.map(now, ({ commit, leaseUntil = null, progress, state, steps }) => {
     const { dead, elapsed, eta, inFlight, lag, rate, settled, written } = progress
     return {
       name: Secrets.hidden(name),
@@ -26,7 +26,8 @@ const viewOf = ({ name, now, partition }: LiveRun): Effect.Effect<RunView> =>
       rate,
       elapsed: Duration.toMillis(elapsed),
       eta: Option.getOrNull(Option.map(eta, Duration.toMillis)),
-      commit,
+      // The last of the steps is the sink, which times its commits.
+      commit: commit === undefined ? null : { ...commit, count: steps.at(-1)!.latency.count },
       leaseUntil
     }
   })

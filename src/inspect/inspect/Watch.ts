@@ -1,7 +1,7 @@
 /** What a layer of the inspector keeps of a program. */
 import * as Cause from "effect/Cause"
 import type * as Exit from "effect/Exit"
-import type { Entered, Watcher } from "../../concurrency/base/Entries.ts"
+import type { Entered, Known, Watcher } from "../../concurrency/base/Entries.ts"
 import * as Secrets from "../../concurrency/base/Secrets.ts"
 import { waitsOf } from "./Waits.ts"
 import type { Change } from "../../concurrency/base/TaskInfo.ts"
@@ -29,6 +29,8 @@ export class Watch {
   /** The last ones. */
   readonly overruns: Array<Overrun> = []
   readonly growth: Growth = new Growth()
+  /** When a wait for permits began. */
+  readonly since: WeakMap<Known, number> = new WeakMap()
 
   constructor({ blocked, history, limits }: WatchOptions, clock: Time) {
     this.limits = limits
@@ -41,9 +43,14 @@ export class Watch {
     const { meter } = this
     // Where a task begins the clock was read by its slice, or for the task.
     const at = kind === "spawned" || kind === "started" ? Math.max(meter.recent, task.startedAt) : meter.time
-    if (kind === "suspended") for (const wait of waitsOf(task)) wait.since ??= at
+    if (kind === "suspended") for (const wait of waitsOf(task)) if (wait.gate !== undefined) this.note(wait, at)
     const more = kind === "suspended" ? task.info.waitsFor : kind === "cancelling" ? task.reason?.message : undefined
     this.history.add(place[kind as Change["kind"]], at, task, more ?? undefined)
+  }
+
+  /** Since when it waits for a gate, as the first of these to come is the first to get in. */
+  private note(wait: Known, at: number): void {
+    if (!this.since.has(wait)) this.since.set(wait, at)
   }
 
   readonly committed = (run: string, { at, rows, took }: LastCommit): void =>

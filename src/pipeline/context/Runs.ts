@@ -32,27 +32,17 @@ export interface RunNow {
   readonly leaseUntil: number | undefined
 }
 
-/** Of this run, with how many there were. Times in milliseconds. */
+/** Times in milliseconds. */
 export interface LastCommit {
   readonly at: number
   readonly rows: number
   readonly took: number
-  readonly count: number
 }
 
 export class LiveRuns {
   readonly all: Set<LiveRun> = new Set()
-  private listeners: ReadonlyArray<(run: string, commit: LastCommit) => void> = []
-
-  /** Has `f` hear of commits; the function it gives takes it off. */
-  listen(f: (run: string, commit: LastCommit) => void): () => void {
-    this.listeners = [...this.listeners, f]
-    return () => void (this.listeners = this.listeners.filter((other) => other !== f))
-  }
-
-  committed(run: string, commit: LastCommit): void {
-    for (const listener of this.listeners) listener(run, commit)
-  }
+  /** Who hears of commits. */
+  readonly listeners: Set<(run: string, commit: LastCommit) => void> = new Set()
 }
 
 /** Those of the process, unless others are provided. */

@@ -100,9 +100,8 @@ export class Insight {
           if (!Exit.isSuccess(exit)) return
           const took = Alarm.now(clock) - began
           this.tally.latency.add(took, 1)
-          const count = (this.committed?.count ?? 0) + 1
-          this.committed = { at: clock.currentTimeMillisUnsafe(), rows: rows.length, took, count }
-          this.runs.committed(this.owner["pipeline"]!, this.committed)
+          this.committed = { at: clock.currentTimeMillisUnsafe(), rows: rows.length, took }
+          for (const listener of this.runs.listeners) listener(this.owner["pipeline"]!, this.committed)
         })
       )
     })

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
 import { unmarked } from "../../concurrency/base/Origin.ts"
+import { millisOf } from "../../concurrency/base/Lasting.ts"
 import * as Wait from "../../concurrency/base/Wait.ts"
 import * as Cancel from "../../concurrency/Cancel.ts"
 import * as TaskGroup from "../../concurrency/TaskGroup.ts"
@@ -176,17 +177,17 @@ export const open = (
         asked?.()
       })
     }
-    const held = new Holding(lease, options.lease, yield* Clock.Clock)
+    const clock = yield* Clock.Clock
+    const until = () => clock.currentTimeMillisUnsafe() + millisOf(options.lease ?? "15 seconds")
+    let leaseUntil = Option.isSome(lease.renewEvery) ? until() : undefined
+    const renew = Effect.map(lease.renew, () => void (leaseUntil = until()))
+    const now = Effect.map(progress, (progress): RunNow => {
+      return { state, steps: insight.steps, progress, commit: insight.committed, leaseUntil }
+    })
     if (isNamed) {
-      const { drain, pause, resume } = handle
-      const now = Effect.map(progress, (progress): RunNow => {
-        return { state, steps: insight.steps, progress, commit: insight.committed, leaseUntil: held.until }
-      })
-      const live: LiveRun = { name, partition: options.partition, now, pause, resume, drain }
-      yield* Effect.acquireRelease(
-        Effect.sync(() => void runs.all.add(live)),
-        () => Effect.sync(() => void runs.all.delete(live))
-      )
+      const live: LiveRun = { ...handle, partition: options.partition, now }
+      yield* Effect.addFinalizer(() => Effect.sync(() => runs.all.delete(live)))
+      runs.all.add(live)
     }
 
     let flowed: Exit.Exit<void, unknown> | undefined
@@ -207,7 +208,7 @@ export const open = (
       const flowing = yield* TaskGroup.supervise(flow.process(inlets.map(({ arrivals }) => arrivals)), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
-        yield* TaskGroup.spawn(renewing(held.renewed), { name: "lease" }),
+        yield* TaskGroup.spawn(renewing({ ...lease, renew }), { name: "lease" }),
         yield* TaskGroup.spawn(
           Effect.gen(function* () {
             yield* Effect.raceFirst(drainRequested, stopRequested)
@@ -292,20 +293,6 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
     : Effect.forever(
         Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
       )
-
-/** Knows until when the lease of a run holds. */
-class Holding {
-  until: number | undefined
-  /** The lease, of which it is seen when it is renewed. */
-  readonly renewed: Lease
-
-  constructor(lease: Lease, duration: Duration.Input = "15 seconds", clock: Clock.Clock) {
-    const millis = Duration.toMillis(Duration.fromInputUnsafe(duration))
-    const renewed = () => void (this.until = clock.currentTimeMillisUnsafe() + millis)
-    if (Option.isSome(lease.renewEvery)) renewed()
-    this.renewed = { ...lease, renew: Effect.tap(lease.renew, () => Effect.sync(renewed)) }
-  }
-}
 
 /** Renews a lease as often as it needs that. */
 export const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>
