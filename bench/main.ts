@@ -44,7 +44,8 @@ const names = [
   "etl",
   "heap",
   "bundle",
-  "sim"
+  "sim",
+  "inspector"
 ]
 /** Take minutes each, and gigabytes of work. */
 const large = ["large"]

@@ -7,7 +7,7 @@ const root = resolve(import.meta.dirname, "..")
 const read = (file: string): string => readFileSync(resolve(root, file), "utf8")
 
 const modules = [
-  ...["src/index.ts", "src/node/index.ts", "src/testing/index.ts"].flatMap((entry) =>
+  ...["src/index.ts", "src/node/index.ts", "src/inspect/index.ts", "src/testing/index.ts"].flatMap((entry) =>
     modulesOf(read(entry)).map(({ name, path }) => [name, new URL(path, `file:///${entry}`).pathname.slice(1)] as const)
   ),
   ["schemas", "src/schemas.ts"] as const,

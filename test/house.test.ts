@@ -18,11 +18,13 @@ const entryPoints = [
   "pipeline/Run.ts",
   "pipeline/Step.ts",
   // The package's own.
+  "inspect/index.ts",
   "node/index.ts",
   "testing/index.ts",
   "testing/vitest.ts",
-  // What the command shares with `Main` and `Drivers`.
+  // What the command shares with `Main`, `Drivers` and `Inspector`.
   "node/DatabaseUrl.ts",
+  "node/Inspected.ts",
   // What a worker thread runs: the half that every platform shares, and that of Node.
   "concurrency/WorkerThread.ts",
   "node/WorkerMain.ts"

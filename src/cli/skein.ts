@@ -12,7 +12,11 @@ import type * as Main from "../node/Main.ts"
 import { CommandError } from "./usage/CommandError.ts"
 import { dead } from "./dead.ts"
 import { fetch } from "./fetch.ts"
+import { ps } from "./ps.ts"
 import { run } from "./run.ts"
+import { top } from "./top.ts"
+import { tree } from "./tree.ts"
+import { watch } from "./watch.ts"
 
 /** Does what the arguments say. Wrong usage is a `CommandError` with exit code 2. */
 export const skein = (args: ReadonlyArray<string>): Effect.Effect<void, unknown, Main.Services> =>
@@ -31,7 +35,7 @@ const debug = GlobalFlag.Setting("debug")({
 
 const command = Command.make("skein").pipe(
   Command.withDescription("Pipelines from the command line: resumable, exactly once, nothing silently lost."),
-  Command.withSubcommands([fetch, run, dead]),
+  Command.withSubcommands([fetch, run, dead, ps, tree, top, watch]),
   Command.withGlobalFlags([debug])
 )
 

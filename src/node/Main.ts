@@ -66,7 +66,8 @@ export interface Options {
  * on stderr in one line an error, 130 when it was cancelled; an error with a `Runtime.errorExitCode` brings its own. The
  * first SIGINT or SIGTERM asks what listens to `Cancel.stopRequested`, such as pipelines, to stop, or cancels where nothing does; the second cancels and
  * waits for finalizers, naming the tasks that take long; the third ends the process. Readers of the output may leave early: the program goes on.
- * Passwords in URLs and characters that a terminal would obey are not shown.
+ * Passwords in URLs and characters that a terminal would obey are not shown. With `SKEIN_INSPECT=1` in the environment, `skein ps`,
+ * `skein tree` and `skein top` see what runs in it.
  *
  * @example
  * ```ts
@@ -79,7 +80,7 @@ export interface Options {
 export const run = <A, E, R>(effect: Provided<A, E, R, Services>, options: Options = {}): void => {
   const stop = new StopSignal()
   const registry = Registry.make()
-  const program = (effect as Effect.Effect<A, E, Services>).pipe(
+  const program = inspected(effect as Effect.Effect<A, E, Services>).pipe(
     Effect.provide(layer),
     Effect.provideService(ProgramStop, stop),
     Effect.provideService(Registry.Registry, registry),
@@ -102,6 +103,16 @@ export const run = <A, E, R>(effect: Provided<A, E, R, Services>, options: Optio
       })
     })
   })(program, { disableErrorReporting: true })
+}
+
+/** Nothing of the inspector is loaded unless it is asked for. */
+const inspected = <A, E>(effect: Effect.Effect<A, E, Services>): Effect.Effect<A, E, Services> => {
+  const { SKEIN_INSPECT: asked = "" } = process.env
+  if (asked === "" || asked === "0") return effect
+  return Effect.flatMap(
+    Effect.promise(() => import("./inspector/Asked.ts")),
+    (Asked) => Effect.provide(effect, Asked.layer(asked))
+  )
 }
 
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {

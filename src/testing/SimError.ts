@@ -1,5 +1,14 @@
 /** What is wrong with a program, as a simulation finds it: bugs with a schedule, and runs without an end. */
 import * as Schema from "effect/Schema"
+import type { Entry } from "../inspect/context/Entry.ts"
+
+/** Beside the errors, as whoever prints one would print all of it. */
+const timelines = new WeakMap<object, ReadonlyArray<Entry>>()
+
+export const withTimeline = <E extends object>(error: E, timeline: ReadonlyArray<Entry>): E => {
+  timelines.set(error, timeline)
+  return error
+}
 
 type Fibers = Schema.$Array<Schema.Struct<{ readonly name: Schema.String; readonly waitsFor: Schema.String }>>
 /** `waitsFor` is empty where a fiber does not wait. */
@@ -11,6 +20,11 @@ export class Deadlock extends Schema.TaggedError<Deadlock>()("Deadlock", {
   token: Schema.String,
   table: Schema.String
 }) {
+  /** What happened in the run, for `Timeline.html`. */
+  get timeline(): ReadonlyArray<Entry> {
+    return timelines.get(this) ?? []
+  }
+
   override get message(): string {
     const reasons = new Set(this.waiting.map(({ waitsFor }) => waitsFor))
     const hints = hintsOfDeadlock.filter(([waits]) => waits.some((what) => reasons.has(what))).map(([, hint]) => hint)
@@ -40,6 +54,11 @@ export class Livelock extends Schema.TaggedError<Livelock>()("Livelock", {
   token: Schema.String,
   table: Schema.String
 }) {
+  /** What happened in the run, for `Timeline.html`. */
+  get timeline(): ReadonlyArray<Entry> {
+    return timelines.get(this) ?? []
+  }
+
   override get message(): string {
     return (
       `no end after ${this.operations} operations and ${this.time} ms of virtual time. If the program is only long, raise ` +
@@ -65,6 +84,11 @@ export class BugFound extends Schema.TaggedError<BugFound>()("BugFound", {
   minimal: Schema.Boolean,
   table: Schema.String
 }) {
+  /** What happened in the run, for `Timeline.html`. */
+  get timeline(): ReadonlyArray<Entry> {
+    return timelines.get(this) ?? []
+  }
+
   override get message(): string {
     const where = this.stopped === "" ? "" : `, ${this.stopped},`
     return `Schedule ${this.schedule}${where} fails: ${this.why}\n${replayLine(this.token)}\n  ${this.order()}\n\n${this.table}`

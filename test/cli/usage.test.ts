@@ -47,7 +47,12 @@ const wrong: ReadonlyArray<readonly [args: string, message: string]> = [
   ["dead a --db b --journal c", "Give --db or --journal, not both"],
   ["dead a --id 0", "Expected: the number of one that is listed, as 7 for #7"],
   ["dead a --since yesterday", "Expected: a time such as 2026-01-31 or 2026-01-31T18:00Z, or how long ago, as 2h"],
-  ["dead ../a", 'Invalid value for argument <name>: "../a"']
+  ["dead ../a", 'Invalid value for argument <name>: "../a"'],
+  ["tree me", "Expected: the number of a process, as `skein ps` lists them"],
+  ["tree --limit 0", "Expected: a whole number of at least 1"],
+  ["top 0", "Expected: the number of a process, as `skein ps` lists them"],
+  ["watch me", "Expected: the number of a process, as `skein ps` lists them"],
+  ["watch --port 70000", "Expected: a port from 1 to 65535"]
 ]
 
 const words = (args: string): ReadonlyArray<string> => args.split(" ").filter((arg) => arg !== "")
@@ -97,27 +102,31 @@ const printed = (args: string) =>
     return (yield* TestConsole.logLines).join("\n")
   }).pipe(Effect.provide(Main.layer))
 
+const commands = ["fetch", "run", "dead", "ps", "tree", "top", "watch"]
+
 describe("help", () => {
   it.effect("lists the commands", () =>
     Effect.gen(function* () {
       const text = yield* printed("--help")
-      for (const command of ["fetch", "run", "dead"]) expect(text).toMatch(new RegExp(`^  ${command} `, "m"))
+      for (const command of commands) expect(text).toMatch(new RegExp(`^  ${command} `, "m"))
     })
   )
 
-  it.effect.each(["fetch", "run", "dead"])("of %s tells the exit codes", (command) =>
+  it.effect.each(commands)("of %s tells the exit codes", (command) =>
     Effect.gen(function* () {
       expect(yield* printed(`${command} --help`)).toContain("Exit codes: 0 ")
     })
   )
 
-  it.effect.each(["", "fetch ", "run ", "dead "])("of skein %sfits a screen of 60 lines and 100 columns", (command) =>
-    Effect.gen(function* () {
-      const lines = (yield* printed(`${command}--help`)).split("\n")
-      expect(lines.length).toBeLessThanOrEqual(60)
-      // One of the framework's own is longer.
-      expect(lines.filter((line) => line.length > 100 && !line.includes("--completions"))).toEqual([])
-    })
+  it.effect.each(["", ...commands.map((command) => `${command} `)])(
+    "of skein %sfits a screen of 60 lines and 100 columns",
+    (command) =>
+      Effect.gen(function* () {
+        const lines = (yield* printed(`${command}--help`)).split("\n")
+        expect(lines.length).toBeLessThanOrEqual(60)
+        // One of the framework's own is longer.
+        expect(lines.filter((line) => line.length > 100 && !line.includes("--completions"))).toEqual([])
+      })
   )
 
   it.effect("tells the version, and completes for shells", () =>

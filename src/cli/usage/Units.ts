@@ -58,6 +58,15 @@ export const count = (name: string, minimum: number): Flag.Flag<number> =>
     )
   )
 
+export const port = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("<port>"),
+    Flag.filterMap(
+      (text) => Option.filter(whole(text), (n) => n >= 1 && n <= 65_535),
+      () => "a port from 1 to 65535"
+    )
+  )
+
 /** A number of elements, or a share of them. */
 export const share = (name: string): Flag.Flag<number | `${number}%`> =>
   Flag.String(name).pipe(

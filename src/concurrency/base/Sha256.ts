@@ -1,12 +1,20 @@
-/**
- * The SHA-256 of a text, at once: what a platform brings along for it gives a promise. For short texts now and then; each of its 16-bit
- * units counts, so that two texts that are no Unicode are told apart as well.
- */
+/** SHA-256, at once: what a platform brings along for it gives a promise. For short texts now and then. */
+
+/** Of a text, in hexadecimal: each of its 16-bit units counts, so that two texts that are no Unicode are told apart as well. */
 export const sha256 = (text: string): string => {
-  const length = text.length * 2
-  const bytes = new DataView(new ArrayBuffer((((length + 8) >> 6) + 1) << 6))
-  for (let i = 0; i < text.length; i++) bytes.setUint16(i * 2, text.charCodeAt(i))
-  bytes.setUint8(length, 0x80)
+  const units = new DataView(new ArrayBuffer(text.length * 2))
+  for (let i = 0; i < text.length; i++) units.setUint16(i * 2, text.charCodeAt(i))
+  const hash = sha256Of(new Uint8Array(units.buffer))
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("")
+}
+
+/** Of bytes. */
+export const sha256Of = (given: Uint8Array): Uint8Array => {
+  const { length } = given
+  const padded = new Uint8Array((((length + 8) >> 6) + 1) << 6)
+  padded.set(given)
+  padded[length] = 0x80
+  const bytes = new DataView(padded.buffer)
   bytes.setUint32(bytes.byteLength - 8, Math.floor((length * 8) / 2 ** 32))
   bytes.setUint32(bytes.byteLength - 4, (length * 8) >>> 0)
   const hash = Uint32Array.from(initial)
@@ -39,7 +47,9 @@ export const sha256 = (text: string): string => {
     }
     for (const [i, word] of [a, b, c, d, e, f, g, h].entries()) hash[i] = hash[i]! + word
   }
-  return Array.from(hash, (word) => word.toString(16).padStart(8, "0")).join("")
+  const result = new DataView(new ArrayBuffer(32))
+  for (const [i, word] of hash.entries()) result.setUint32(i * 4, word)
+  return new Uint8Array(result.buffer)
 }
 
 const turned = (word: number, by: number): number => (word >>> by) | (word << (32 - by))

@@ -52,6 +52,8 @@ interface Told {
 export interface Change extends Told {
   /** "suspended" where it began to wait for something that is known, and "resumed" where it waits for that no longer. */
   readonly kind: "spawned" | "started" | "suspended" | "resumed" | "cancelling"
+  /** Of "cancelling": the reason in words. */
+  readonly why?: string
 }
 
 export interface Ended extends Told {

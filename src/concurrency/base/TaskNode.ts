@@ -12,11 +12,11 @@ import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.ts"
 import { type Interrupt, interrupting } from "./Interruption.ts"
 import { type Reason, reasonIn } from "./Reason.ts"
-import type { Entries, Listed } from "./Entries.ts"
+import { type Entries, type Known, type Listed, nameFor } from "./Entries.ts"
 import * as Stack from "./Stack.ts"
 import { StopSignal } from "./Stop.ts"
 import { TaskCancelled, TaskFailed, TurnDeadlock } from "../TaskError.ts"
-import type { Change, Kind, State, TaskInfo } from "./TaskInfo.ts"
+import type { Event, Kind, State, TaskInfo } from "./TaskInfo.ts"
 import type { Time } from "./Time.ts"
 import * as Wait from "./Wait.ts"
 import { Waiter, WaitList } from "./WaitList.ts"
@@ -69,7 +69,7 @@ export class Node<A, E> {
   readonly spawner: Node<any, any> | undefined
   readonly kind: Kind
   readonly startedAt: number
-  private readonly givenName: string | number | undefined
+  readonly givenName: string | number | undefined
   /** Whether the holder of the handle, and not the group, owns the failure. */
   supervised: boolean
   /** Whether anyone took notice of how the task ended, or will. */
@@ -77,11 +77,13 @@ export class Node<A, E> {
   fiber: Fiber.Fiber<A, E> | undefined
   cancelled: Cancellation | undefined
   /** What its fibers wait for, where that is known; made for the first. */
-  private waits: WaitList<Known> | undefined
+  waits: WaitList<Known> | undefined
   /** Where its group keeps it. */
   slot = -1
   /** The groups this task has open; made for the first. */
   groups: Set<Listed> | undefined
+  /** What a watcher keeps of it. */
+  work: object | undefined
 
   constructor(
     owner: Owner,
@@ -104,8 +106,7 @@ export class Node<A, E> {
   }
 
   get name(): string {
-    const { givenName, id, kind } = this
-    return givenName === undefined ? (kind === "body" ? `group-${id}` : `task-${id}`) : String(givenName)
+    return nameFor(this.givenName, this.id, this.kind === "body")
   }
 
   get parent(): Option.Option<Node<unknown, unknown>> {
@@ -215,27 +216,9 @@ export class Node<A, E> {
     Stack.shallow(fiber, cancellation.interrupt)
   }
 
-  /** Tells whoever listens what happens. */
-  tell(kind: Change["kind"]): void {
-    const { clock, entries } = this.owner
-    if (!entries.isHeard) return
-    if (kind === "started") starts.set(this, clock.monotonicTimeNanosUnsafe())
-    entries.tell({ kind, task: this.info, at: clock.currentTimeMillisUnsafe() }, this.complain)
-  }
-
-  tellEnd(exit: Exit.Exit<A, E>): void {
-    const { clock, entries } = this.owner
-    if (!entries.isHeard) return
-    const at = clock.currentTimeMillisUnsafe()
-    // One that started when nobody listened was not timed.
-    const start = starts.get(this)
-    const duration =
-      start === undefined ? at - this.startedAt : Number(clock.monotonicTimeNanosUnsafe() - start) / 1_000_000
-    entries.tell({ kind: "exited", task: this.info, at, exit, duration }, this.complain)
-  }
-
-  private get complain(): (thrown: unknown) => void {
-    return (thrown) => this.owner.complain(thrown)
+  /** Tells whoever watches what happens. */
+  tell(kind: Event["kind"], exit?: Exit.Exit<A, E>): void {
+    for (const watcher of this.owner.entries.watchers) watcher(kind, this, exit)
   }
 
   private end<B, E2>(then: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>, wait: string): Effect.Effect<B, E2> {
@@ -246,7 +229,7 @@ export class Node<A, E> {
         if (exit !== undefined) return resume(then(exit))
         const released = this.owner.awaits(waiter, this)
         if (released === undefined) return resume(Effect.die(this.deadlock))
-        const waits = waiting(waiter, () => `${wait} task "${this.name}"`)
+        const waits = waiting(waiter, () => `${wait} task "${this.name}"`, this)
         const woken = () => {
           released()
           waits()
@@ -293,25 +276,29 @@ export const nameOf = (fiber: Fiber.Fiber<unknown, unknown>): string =>
   fiber.getRef(CurrentTask)?.name ?? `fiber ${fiber.id}`
 
 /** Notes what the task of this fiber waits for; the function it gives says that it waits no more. */
-export const waiting = (fiber: Fiber.Fiber<unknown, unknown>, what: () => string): (() => void) => {
+export const waiting = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  what: () => string,
+  whom?: Node<any, any>
+): (() => void) => {
   const task = fiber.getRef(CurrentTask)
   if (task === undefined) return constVoid
-  const known = new Told(what)
+  const known = new Told(what, fiber, whom)
   task.suspended(known)
   return () => task.resumed(known)
 }
 
-/** Something that a fiber waits for. */
-export interface Known extends Waiter {
-  readonly what: () => string
-}
-
 class Told extends Waiter implements Known {
   readonly what: () => string
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly whom: Node<any, any> | undefined
+  since: number | undefined
 
-  constructor(what: () => string) {
+  constructor(what: () => string, fiber: Fiber.Fiber<unknown, unknown>, whom: Node<any, any> | undefined) {
     super()
     this.what = what
+    this.fiber = fiber
+    this.whom = whom
   }
 }
 
@@ -320,4 +307,3 @@ const most = 3
 
 // Beside the tasks, as most have none: each field is one in every task.
 const signals = new WeakMap<object, StopSignal>()
-const starts = new WeakMap<object, bigint>()

@@ -74,6 +74,7 @@ export class Group<A, E> implements Owner, Listed {
   readonly name: string
   readonly entries: Entries
   readonly stopping: StopSignal
+  readonly holdsOpener: boolean
   state: GroupInfo["state"] = "open"
   /** Of whoever opened it; not that fiber itself, which would keep what it ended with for as long as a handle is kept. */
   readonly context: Context.Context<never>
@@ -102,6 +103,7 @@ export class Group<A, E> implements Owner, Listed {
 
   constructor(parent: Fiber.Fiber<unknown, unknown>, options: GroupOptions) {
     const outer = parent.getRef(CurrentTask)
+    this.holdsOpener = outer?.fiber === parent
     this.context = parent.context
     this.options = options
     this.clock = Time.of(parent)
@@ -262,7 +264,7 @@ export class Group<A, E> implements Owner, Listed {
   }
 
   ended(task: Node<any, any>, exit: Exit.Exit<any, any>): void {
-    task.tellEnd(exit)
+    task.tell("exited", exit)
     if (this.state === "closed" || this.orphans?.has(task) === true) return
     this.live[task.kind] -= 1
     if (task.kind === "body") this.bodyEnded(exit)

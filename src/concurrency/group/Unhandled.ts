@@ -9,6 +9,7 @@ import { Scheduler } from "effect/Scheduler"
 import * as Alarm from "../base/Alarm.ts"
 import * as FailureLog from "../base/FailureLog.ts"
 import * as Log from "../base/Log.ts"
+import type { Unseen } from "../base/Entries.ts"
 import type { Node } from "../base/TaskNode.ts"
 import type { Time } from "../base/Time.ts"
 
@@ -26,13 +27,15 @@ export const supervising = <G extends Supervised>(group: G): G => {
   return group
 }
 
-export class Unhandled {
+export class Unhandled implements Unseen {
   private readonly clock: Time
   private readonly scheduler: Scheduler
   private readonly report: (effect: Effect.Effect<void>) => void
   private readonly next = Alarm.appointment(() => this.reportLate())
   /** When each has failed, the first in front. */
-  private readonly failed = new Map<Node<unknown, unknown>, number>()
+  readonly failed: Map<Node<unknown, unknown>, number> = new Map()
+  late = 0
+  lastLate: Node<unknown, unknown> | undefined
 
   constructor(clock: Time, scheduler: Scheduler, report: (effect: Effect.Effect<void>) => void) {
     this.clock = clock
@@ -61,6 +64,8 @@ export class Unhandled {
       this.failed.delete(task)
       late.push(task)
     }
+    this.late += late.length
+    this.lastLate = late.at(-1) ?? this.lastLate
     if (late.length > 0) this.report(reportAll(late))
   }
 

@@ -5,7 +5,8 @@ import type * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import { Gate, Pass } from "../base/Gate.ts"
 import { checkWhole } from "../base/Options.ts"
-import { CurrentTask, type Known, nameOf, type Node } from "../base/TaskNode.ts"
+import type { Known } from "../base/Entries.ts"
+import { CurrentTask, nameOf, type Node } from "../base/TaskNode.ts"
 import { Waiter } from "../base/WaitList.ts"
 import * as Wait from "../base/Wait.ts"
 import { AlreadyHeld, TooManyPermits } from "../LimiterError.ts"
@@ -178,11 +179,20 @@ class Permit extends Pass implements Held {
 class PermitWait extends Waiter implements Known {
   private readonly task: Node<unknown, unknown>
   private readonly permit: Permit
+  since: number | undefined
 
   constructor(task: Node<unknown, unknown>, permit: Permit) {
     super()
     this.task = task
     this.permit = permit
+  }
+
+  get fiber(): Fiber.Fiber<unknown, unknown> | undefined {
+    return this.permit.fiber
+  }
+
+  get gate(): Gate<Permit> {
+    return this.permit.gate
   }
 
   what(): string {

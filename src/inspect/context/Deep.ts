@@ -5,7 +5,7 @@ import type * as Fiber from "effect/Fiber"
 import type { Place } from "./Snapshot.ts"
 
 export interface Depth {
-  /** Where each of the fibers waits, and what for, as far as that is known; no more of them than it is asked for. */
+  /** Where fibers wait, and what for, as far as that is known. One that is not in the answer was not looked at: a look may take so long. */
   readonly look: (
     fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>
   ) => Effect.Effect<ReadonlyMap<Fiber.Fiber<unknown, unknown>, Seen>, NotSeen>

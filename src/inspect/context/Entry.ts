@@ -1,6 +1,6 @@
 /** One line of a timeline: what happened to a task, a lock or a run, as the inspector, the test kit and the page all write and read it. */
 
-export type Entry = TaskEntry | EndEntry | CommitEntry | BlockedEntry
+export type Entry = TaskEntry | EndEntry | CommitEntry | BlockedEntry | LostEntry
 
 interface At {
   /** Milliseconds since the epoch, with fractions; of a simulation, of its virtual time. */
@@ -48,4 +48,10 @@ export interface BlockedEntry extends At {
   /** Milliseconds so far. */
   readonly took: number
   readonly stack: ReadonlyArray<string>
+}
+
+/** Whoever reads was too slow for so many that came before this. */
+export interface LostEntry extends At {
+  readonly kind: "lost"
+  readonly count: number
 }

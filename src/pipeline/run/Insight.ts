@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Alarm from "../../concurrency/base/Alarm.ts"
 import { reading, type StepReading, told } from "../context/Counted.ts"
 import { make as makeMeter, type Meter } from "../context/Meter.ts"
+import type { LastCommit, LiveRuns } from "../context/Runs.ts"
 import { Tally } from "../context/Tally.ts"
 import type { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Batch, Fate, Standing } from "../fate/Fate.ts"
@@ -32,11 +33,15 @@ export class Insight {
   readonly tally: Tally = new Tally()
   readonly trace: Trace | undefined
   private readonly owner: Readonly<Record<string, string>>
+  /** The last commit. */
+  committed: LastCommit | undefined
+  private readonly runs: LiveRuns
   /** Rows of the commit that is under way. */
   private committing = 0
   private watched!: Watched
 
-  constructor(pipeline: string, partition: string | undefined, every: number | undefined) {
+  constructor(pipeline: string, partition: string | undefined, every: number | undefined, runs: LiveRuns) {
+    this.runs = runs
     this.owner = partition === undefined ? { pipeline } : { pipeline, partition }
     this.trace = every === undefined ? undefined : sampled(this.owner, every)
   }
@@ -71,7 +76,7 @@ export class Insight {
     }
   }
 
-  private get steps(): ReadonlyArray<StepReading> {
+  get steps(): ReadonlyArray<StepReading> {
     const { fate, flow, letters, sink } = this.watched
     this.tally.given = fate.settled.written
     const stands = { name: sink.name, concurrency: 1, waiting: fate.waiting, working: this.committing, resting: 0 }
@@ -92,7 +97,12 @@ export class Insight {
         Effect.sync(() => {
           this.committing = 0
           this.tally.taken += rows.length
-          if (Exit.isSuccess(exit)) this.tally.latency.add(Alarm.now(clock) - began, 1)
+          if (!Exit.isSuccess(exit)) return
+          const took = Alarm.now(clock) - began
+          this.tally.latency.add(took, 1)
+          const count = (this.committed?.count ?? 0) + 1
+          this.committed = { at: clock.currentTimeMillisUnsafe(), rows: rows.length, took, count }
+          this.runs.committed(this.owner["pipeline"]!, this.committed)
         })
       )
     })

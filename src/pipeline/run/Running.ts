@@ -1,6 +1,7 @@
 /** A run that was accepted: the flow, the committer, and what runs beside them, as tasks of one group. */
 /* oxlint-disable typescript/no-explicit-any -- a description has lost the types of its steps */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,6 +20,7 @@ import type { Known } from "../commit/Resume.ts"
 import type { StepStates } from "../commit/StepStates.ts"
 import type { Work } from "../context/Attempt.ts"
 import { Meter } from "../context/Meter.ts"
+import { type LiveRun, type RunNow, Runs } from "../context/Runs.ts"
 import { DeadLetters } from "../fate/DeadLetters.ts"
 import type { Parked } from "../fate/Parked.ts"
 import { Fate } from "../fate/Fate.ts"
@@ -80,7 +82,8 @@ export const open = (
     const { inlets, start } = intake
     const waits = inlets.some((inlet) => inlet.waits)
     const startedAt = yield* Alarm.moment
-    const insight = new Insight(name, options.partition, options.trace?.every)
+    const runs = yield* Runs
+    const insight = new Insight(name, options.partition, options.trace?.every, runs)
     // What a step spawns, and what a sink or a source does, belongs to the program that runs the job and not to the engine.
     const outside = yield* TaskGroup.capture
     const outlets = yield* lease.guard(Outlets.open(known, lease, taken, sinkStep.onError === "fail"))
@@ -173,6 +176,18 @@ export const open = (
         asked?.()
       })
     }
+    const held = new Holding(lease, options.lease, yield* Clock.Clock)
+    if (isNamed) {
+      const { drain, pause, resume } = handle
+      const now = Effect.map(progress, (progress): RunNow => {
+        return { state, steps: insight.steps, progress, commit: insight.committed, leaseUntil: held.until }
+      })
+      const live: LiveRun = { name, partition: options.partition, now, pause, resume, drain }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void runs.all.add(live)),
+        () => Effect.sync(() => void runs.all.delete(live))
+      )
+    }
 
     let flowed: Exit.Exit<void, unknown> | undefined
     const isComplete = () => flow.readAll && flowed !== undefined && Exit.isSuccess(flowed)
@@ -192,7 +207,7 @@ export const open = (
       const flowing = yield* TaskGroup.supervise(flow.process(inlets.map(({ arrivals }) => arrivals)), { name: "flow" })
       const beside = [
         yield* TaskGroup.spawn(outside(telling(options.progress, progress)), { name: "progress" }),
-        yield* TaskGroup.spawn(renewing(lease), { name: "lease" }),
+        yield* TaskGroup.spawn(renewing(held.renewed), { name: "lease" }),
         yield* TaskGroup.spawn(
           Effect.gen(function* () {
             yield* Effect.raceFirst(drainRequested, stopRequested)
@@ -277,6 +292,20 @@ const telling = (options: RunOptions<Delivery>["progress"], progress: Effect.Eff
     : Effect.forever(
         Effect.andThen(Effect.sleep(options.interval ?? Duration.seconds(1)), Effect.flatMap(progress, options.on))
       )
+
+/** Knows until when the lease of a run holds. */
+class Holding {
+  until: number | undefined
+  /** The lease, of which it is seen when it is renewed. */
+  readonly renewed: Lease
+
+  constructor(lease: Lease, duration: Duration.Input = "15 seconds", clock: Clock.Clock) {
+    const millis = Duration.toMillis(Duration.fromInputUnsafe(duration))
+    const renewed = () => void (this.until = clock.currentTimeMillisUnsafe() + millis)
+    if (Option.isSome(lease.renewEvery)) renewed()
+    this.renewed = { ...lease, renew: Effect.tap(lease.renew, () => Effect.sync(renewed)) }
+  }
+}
 
 /** Renews a lease as often as it needs that. */
 export const renewing = ({ renew, renewEvery }: Lease): Effect.Effect<void, JournalError | LeaseLost> =>

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
 import { resultOf, type Run, tokenOf } from "../sim/Run.ts"
-import { BugFound, Deadlock, Livelock, OutsideNondeterminism } from "../SimError.ts"
+import { BugFound, Deadlock, Livelock, OutsideNondeterminism, withTimeline } from "../SimError.ts"
 import type * as Schedules from "../Schedules.ts"
 import { shrink } from "./Shrink.ts"
 import { table } from "../sim/Trace.ts"
@@ -103,7 +103,7 @@ const report = Effect.fnUntraced(function* <A, E, R>(
   )
   const told = yield* World.play(effect, { ...settings(smallest.schedule), detail: true })
   const { cause, why: reason } = (yield* judge(told, check)) ?? failure
-  return yield* new BugFound({
+  const bug = new BugFound({
     why: reason,
     cause,
     schedule: nth,
@@ -115,6 +115,7 @@ const report = Effect.fnUntraced(function* <A, E, R>(
     minimal: smallest.minimal,
     table: table(told.trace, told.names)
   })
+  return yield* withTimeline(bug, told.timeline)
 })
 
 const stopOf = <A, E>({ names, schedule: { stop }, stopped }: Played<A, E>): string => {

@@ -64,13 +64,16 @@ export class Member implements Runner {
     return Context.getOrUndefined(this.context, Scope.Scope)
   }
 
-  note(operation: Tracer.EffectPrimitive<unknown>): void {
+  /** Notes an operation; gives what it waits for, if it does. */
+  note(operation: Tracer.EffectPrimitive<unknown>): string | undefined {
     this.name ??= this.ownName()
     const wait = Operation.waitOf(operation)
     if (wait !== undefined) this.waits = wait
     const label = wait === undefined ? Operation.labelOf(operation) : `waits for ${wait}`
     if (label !== undefined && !(label === "yields" && this.makesRoom)) this.doing.push(label)
-    if (label === "yields") this.makesRoom = false
+    if (label !== "yields") return wait
+    this.makesRoom = false
+    return "its turn"
   }
 
   /** The name of its task, of its span or of its `Effect.fn`, but not that of whoever started it. */

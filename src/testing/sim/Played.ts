@@ -1,5 +1,6 @@
 /** What a world tells of its run. */
 import type * as Exit from "effect/Exit"
+import type { Entry } from "../../inspect/context/Entry.ts"
 import type { Schedule } from "../Schedules.ts"
 import type { Slice } from "./Trace.ts"
 
@@ -19,6 +20,7 @@ export interface Played<A, E> {
   /** The numbers of the fibers in the order of their slices. */
   readonly order: ReadonlyArray<number>
   readonly trace: ReadonlyArray<Slice>
+  readonly timeline: ReadonlyArray<Entry>
   readonly names: ReadonlyArray<string>
   /** By number: the step in which the fiber was first seen. */
   readonly born: ReadonlyArray<number>

@@ -1,6 +1,7 @@
 /** What waits for its turn in a run. */
 import type { SchedulerDispatcher } from "effect/Scheduler"
 import type { Ready } from "./Decider.ts"
+import type { Member } from "./Member.ts"
 
 /** What gets entries. As in Effect, those of one batch have their turns one after the other. */
 export interface Dispatcher extends SchedulerDispatcher {
@@ -12,6 +13,8 @@ export interface Entry extends Ready {
   readonly run: () => void
   readonly priority: number
   readonly dispatcher: Dispatcher
+  /** The fiber that asked for it; none where nobody wants to know. */
+  readonly asker: Member | undefined
   batch: number
 }
 

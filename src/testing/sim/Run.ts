@@ -1,7 +1,8 @@
 /** How a simulated run went. */
 import * as Exit from "effect/Exit"
+import type { Entry } from "../../inspect/context/Entry.ts"
 import * as Schedules from "../Schedules.ts"
-import { Deadlock, Livelock } from "../SimError.ts"
+import { Deadlock, Livelock, withTimeline } from "../SimError.ts"
 import { type Slice, table } from "./Trace.ts"
 import type { Left, Played } from "./Played.ts"
 
@@ -28,6 +29,8 @@ export interface Run<A, E> {
   readonly order: ReadonlyArray<number>
   /** What each did; only replayed runs know. */
   readonly trace: ReadonlyArray<Slice>
+  /** The same for `Timeline.html`: when each fiber ran, what it waited for and who woke it; only replayed runs know. */
+  readonly timeline: ReadonlyArray<Entry>
   /** What outlives it. */
   readonly left: Left
 }
@@ -43,9 +46,12 @@ export const resultOf = <A, E>(played: Played<A, E>): Run<A, E> | Deadlock | Liv
     case "Killed":
       return runOf(played, Exit.interrupt(), end.where)
     case "Deadlock":
-      return new Deadlock({ waiting: end.waiting, ...told(played) })
+      return withTimeline(new Deadlock({ waiting: end.waiting, ...told(played) }), played.timeline)
     case "Livelock":
-      return new Livelock({ alive: end.alive, time: end.time, operations: played.operations, ...told(played) })
+      return withTimeline(
+        new Livelock({ alive: end.alive, time: end.time, operations: played.operations, ...told(played) }),
+        played.timeline
+      )
   }
 }
 
@@ -68,5 +74,6 @@ const runOf = <A, E>(played: Played<A, E>, exit: Exit.Exit<A, E>, killed: string
   fibers: played.names,
   order: played.order,
   trace: played.trace,
+  timeline: played.timeline,
   left: played.left
 })

@@ -25,6 +25,7 @@ import { Member } from "./Member.ts"
 import { Outside } from "./Outside.ts"
 import type { End, Played, Waiting } from "./Played.ts"
 import { type Dispatcher, type Entry, Pool } from "./Pool.ts"
+import { Recording } from "./Recording.ts"
 import type { Schedule, Stop } from "../Schedules.ts"
 import * as SimCrypto from "./SimCrypto.ts"
 import type { Systematic } from "./Systematic.ts"
@@ -78,6 +79,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private readonly order: Array<number> = []
   private readonly fingerprint = new Fingerprint()
   private readonly trace: Array<Slice> = []
+  private readonly recording: Recording | undefined
   private readonly members: Array<Member> = []
   private readonly byFiber = new Map<Fiber.Fiber<unknown, unknown>, Member>()
   private readonly probes: Array<Probe> = []
@@ -93,6 +95,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   /** The next slice comes from the entries and not from the stack of a fiber. */
   private fromReady = false
   private yielding: Member | undefined
+  /** Who asked for the turn that is now, if it was a fiber; known in detail only. */
+  private asker: Member | undefined
   /** Whose turn it is, if it is known to be that of a fiber. */
   private turnOf: Runner | undefined
   private steps = 0
@@ -106,6 +110,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
 
   constructor(effect: Effect.Effect<A, E, R>, outer: Context.Context<R>, settings: Settings) {
     this.settings = settings
+    if (settings.detail) this.recording = new Recording(this.clock)
     this.maxOperations = settings.maxOperations ?? 1_000_000
     this.limit = this.maxOperations
     this.byOperation = settings.schedule.granularity === "op"
@@ -129,7 +134,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       Context.add(WebCrypto, SimCrypto.make(draw)),
       Context.add(Choices, this),
       Context.add(Notes, (fiber, text) => this.note(fiber, text)),
-      Context.add(Registry.Registry, Registry.make()),
+      Context.add(Registry.Registry, Registry.make(...(this.recording === undefined ? [] : [this.recording.hear]))),
       Context.add(CurrentTask, undefined),
       Context.add(ProgramStop, new StopSignal()),
       // Also where nobody listens: a program can tell whether a tracer is Effect's own, and must take the same way.
@@ -199,7 +204,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
   private bell(timer: Timer): Entry {
     const runner = timer.owner && this.byFiber.get(timer.owner)
     const run = () => this.clock.ring(timer)
-    return { run, priority: 0, dispatcher: this.bells, batch: 0, runner, rank: undefined, timer }
+    return { run, priority: 0, dispatcher: this.bells, batch: 0, runner, rank: undefined, timer, asker: undefined }
   }
 
   /** Gives one entry its turn; false if there is none. */
@@ -241,6 +246,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     this.stopped = true
     if (this.settings.detail) {
       this.trace.push({ time: this.clock.now, fiber: member.number, operations: ["is interrupted"] })
+      this.recording?.interrupts(member)
     }
     this.turnOf = undefined
     this.fromReady = true
@@ -253,6 +259,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     const entry = this.ready.take(this.pick)
     this.settings.systematic?.takes(entry, this.operations)
     this.turnOf = entry.runner
+    this.asker = entry.asker
     this.fromReady = true
     const seen = this.members.length
     entry.run()
@@ -272,7 +279,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
       batch: 0,
       scheduleTask: (run, priority) => {
         const runner = this.yielding
-        const entry = { run, priority, dispatcher, batch: 0, runner, rank: undefined, timer: undefined }
+        const asker = this.recording === undefined || this.fromReady ? undefined : this.last
+        const entry = { run, priority, dispatcher, batch: 0, runner, rank: undefined, timer: undefined, asker }
         if (runner !== undefined) runner.turn = entry
         this.ready.push(entry)
         this.yielding = undefined
@@ -314,6 +322,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     const member = new Member(fiber, this.members.length, this.steps)
     this.members.push(member)
     this.byFiber.set(fiber, member)
+    this.recording?.seen(member)
     return member
   }
 
@@ -327,7 +336,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     member.turn = undefined
     member.until = 0
     this.order.push(member.number)
-    if (this.settings.detail) {
+    if (this.recording !== undefined) {
+      this.recording.begins(member, by ?? this.asker)
       member.begin()
       this.trace.push({ time: this.clock.now, fiber: member.number, operations: member.doing })
       if (this.trace.length === 2 * maxTrace) this.trace.splice(0, maxTrace)
@@ -369,6 +379,7 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     const time = this.clock.now
     const order = this.order.slice()
     const trace = this.trace.slice()
+    const timeline = this.recording?.entries(this.names()) ?? []
     // What comes after the end goes its natural way, as it does when the choices are replayed.
     this.decider = make({ ...this.settings.schedule, choices: [] }, 1)
     this.settle(end)
@@ -382,7 +393,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
         lent: this.probes.flatMap((probe) => probe() ?? [])
       }
       const { victim } = this
-      return { end, schedule, stopped, steps, operations, fingerprint, time, order, trace, names, born, victim, left }
+      const happened = { order, trace, timeline, names, born, victim }
+      return { end, schedule, stopped, steps, operations, fingerprint, time, ...happened, left }
     }
     const settled = (turns: number): Effect.Effect<Played<A, E>> => {
       const waits = turns === maxTurns && this.members.some((member) => member.alive)
@@ -427,7 +439,8 @@ class World<A, E, R> implements Scheduler.Scheduler, Choices {
     return {
       span,
       context: (operation, fiber) => {
-        this.byFiber.get(fiber)?.note(operation)
+        const member = this.byFiber.get(fiber)
+        if (member !== undefined) this.recording?.does(member, member.note(operation))
         return evaluate(operation, fiber)
       }
     }
