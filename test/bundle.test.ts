@@ -36,7 +36,7 @@ it.each([
   ["a limiter", 11.1, limiter],
   ["a deadline", 12.4, run("Deadline", "skein", `Deadline.within(Effect.succeed(1), "1 second")`)],
   ["a joiner", 21.7, run("Joiner", "skein", "Joiner.all([Effect.succeed(1), Effect.succeed(2)])")],
-  ["a pipeline", 91.2, run("Pipeline", "skein", "Pipeline.collect(Pipeline.from([1, 2]))")],
+  ["a pipeline", 91.3, run("Pipeline", "skein", "Pipeline.collect(Pipeline.from([1, 2]))")],
   ["a simulation", 57.3, run("Sim", "skein/testing", "Sim.run(Effect.succeed(1))")],
   ["the schema of an error", 28, run("schemaOf", "skein/schemas", "Effect.succeed(schemaOf)")]
 ])("the bundle of %s is within %s kB", async (_, kilobytes, program) => {

@@ -178,9 +178,8 @@ describe("programs", () => {
   })
 
   const growing = (spawn: (i: number) => Effect.Effect<unknown>, every: number) =>
-    Effect.gen(function* () {
-      const limiter = yield* Limiter.concurrency(1)
-      return yield* TaskGroup.open(
+    Effect.map(Limiter.concurrency(1), (limiter) =>
+      TaskGroup.open(
         Effect.gen(function* () {
           for (let i = 0; ; i++) {
             yield* TaskGroup.spawn(limiter.withPermit(spawn(i)), { name: `${i}` })
@@ -189,7 +188,7 @@ describe("programs", () => {
         }),
         { name: "jobs" }
       )
-    })
+    )
 
   const watchedFor = (seconds: number, program: Effect.Effect<Effect.Effect<unknown>>) =>
     TaskGroup.open(

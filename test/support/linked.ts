@@ -17,7 +17,13 @@ const root = resolve(import.meta.dirname, "../..")
 const home = join(root, ".cache/linked")
 
 /** What programs import; what these import comes with them. */
-const entries = ["src/index.ts", "src/node/index.ts", "src/inspect/index.ts", "src/testing/index.ts", "src/cli/skein.ts"]
+const entries = [
+  "src/index.ts",
+  "src/node/index.ts",
+  "src/inspect/index.ts",
+  "src/testing/index.ts",
+  "src/cli/skein.ts"
+]
 
 /** What a process must have only one of. Of other packages a program that imports one gets its own. */
 const isShared = (path: string): boolean =>
