@@ -17,10 +17,11 @@ import { Runs } from "../pipeline/context/Runs.ts"
 import { Deep, type Depth } from "./context/Deep.ts"
 import type { Entry } from "./context/Entry.ts"
 import { Process } from "./context/Process.ts"
-import type { Snapshot } from "./context/Snapshot.ts"
+import type { Snapshot, TaskView } from "./context/Snapshot.ts"
 import { WatchedMetrics, WatchedScheduler } from "./inspect/Hooks.ts"
 import { defaults, findings, type Limits } from "./inspect/Findings.ts"
 import { seenIn } from "./inspect/Look.ts"
+import { cycles } from "./inspect/Cycles.ts"
 import { reading } from "./inspect/Reading.ts"
 import { runsOf } from "./inspect/Runs.ts"
 import { type Shown, walk } from "./inspect/View.ts"
@@ -169,9 +170,14 @@ export const snapshot: Effect.Effect<Snapshot> = /* @__PURE__ */ Effect.withFibe
   const watch = fiber.getRef(Current)
   const seen = walk(roots, watch === undefined ? () => null : watch.meter.look())
   const at = Time.of(fiber).currentTimeMillisUnsafe()
-  return Effect.flatMap(lookInto(fiber.getRef(Deep), seen.tasks), (withoutPlaces) =>
+  return Effect.flatMap(lookInto(fiber.getRef(Deep), seen.tasks), ({ rings, withoutPlaces }) =>
     Effect.map(runsOf(fiber.getRef(Runs)), (runs) => {
-      const now = { at, runs, orphans: Array.from(orphans, (one) => ({ ...one, name: Secrets.hidden(one.name) })) }
+      const now = {
+        at,
+        runs,
+        rings,
+        orphans: Array.from(orphans, (one) => ({ ...one, name: Secrets.hidden(one.name) }))
+      }
       return shallowInJson<Snapshot>({
         formatVersion: 1,
         at,
@@ -187,20 +193,29 @@ export const snapshot: Effect.Effect<Snapshot> = /* @__PURE__ */ Effect.withFibe
   )
 })
 
-/** Writes into tasks where they wait; gives why they have none where that is so. */
-const lookInto = (depth: Depth | undefined, tasks: ReadonlyArray<Shown>): Effect.Effect<string | null> => {
-  if (depth === undefined) return Effect.succeed("nobody asked for them, or this platform cannot tell")
-  const fibers = tasks.flatMap(({ task }) => (task.fiber === undefined ? [] : [task.fiber]))
-  return Effect.match(depth.look(fibers), {
-    onFailure: ({ why }) => why,
+/** What a look below the program gave. */
+interface Looked {
+  /** Tasks of which each waits for a fiber of the next, and the last for one of the first. */
+  readonly rings: ReadonlyArray<ReadonlyArray<TaskView>>
+  readonly withoutPlaces: string | null
+}
+
+/** Writes into tasks where they wait. */
+const lookInto = (depth: Depth | undefined, tasks: ReadonlyArray<Shown>): Effect.Effect<Looked> => {
+  const without = (withoutPlaces: string): Looked => ({ rings: [], withoutPlaces })
+  if (depth === undefined) return Effect.succeed(without("nobody asked for them, or this platform cannot tell"))
+  const views = new Map(tasks.flatMap(({ task, view }) => (task.fiber === undefined ? [] : [[task.fiber, view]])))
+  return Effect.match(depth.look([...views.keys()]), {
+    onFailure: ({ why }) => without(why),
     onSuccess: (all) => {
-      for (const { task, view } of tasks) {
-        const one = task.fiber && all.get(task.fiber)
+      for (const [fiber, view] of views) {
+        const one = all.get(fiber)
         if (one === undefined) continue
         view.places = one.places
         view.waitsFor ??= one.waitsFor
       }
-      return null
+      // A fiber is looked at where it is that of a task.
+      return { rings: cycles(all).map((ring) => ring.map((fiber) => views.get(fiber)!)), withoutPlaces: null }
     }
   })
 }

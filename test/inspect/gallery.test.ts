@@ -1,4 +1,4 @@
-/** Ten sick programs: what is wrong with each is told by `skein tree` in words, by the name of the task, and at the line. */
+/** Sick programs: what is wrong with each is told by `skein tree` in words, by the name of the task, and at the line. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Inspect } from "skein/inspect"
@@ -19,6 +19,7 @@ const named = (kind: Sick["kind"], message: RegExp): Sick => ({ kind, message, i
 
 const gallery: Readonly<Record<string, Sick>> = {
   deadlock: placed("deadlock", /"(transfer|report)" waits for .*"(transfer|report)" waits for/),
+  fibers: placed("deadlock", /"(hen|egg)" waits for .*"(hen|egg)" waits for/),
   itself: placed("waits-for-itself", /"tail" waits for .*"ouroboros"/),
   blocked: named("blocks-the-loop", /"primes"/),
   leak: named("tasks-grow", /"clients"/),

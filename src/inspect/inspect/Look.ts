@@ -16,22 +16,29 @@ export interface Kept {
   readonly overruns: ReadonlyArray<Overrun>
 }
 
+/** Circles of tasks that wait for fibers of one another. */
+type Rings = ReadonlyArray<ReadonlyArray<TaskView>>
+
 export const seenIn = (
   { listed, tasks }: Walk,
-  { at, orphans, runs }: Pick<Snapshot, "at" | "orphans" | "runs">,
+  { at, orphans, rings, runs }: Pick<Snapshot, "at" | "orphans" | "runs"> & { readonly rings: Rings },
   kept: Kept | undefined
 ): Seen => {
   const waiting = tasks.filter(({ task }) => (task.waits?.size ?? 0) > 0 || (task.groups?.size ?? 0) > 0)
   const views = new Map(waiting.map(({ task, view }) => [task, view]))
   const viewOf = (task: Entered): TaskView => views.get(task) ?? { ...task.info, groups: [], work: null, places: [] }
+  const known = circles(views.keys()).map((circle) =>
+    circle.map(({ task, wait }) => ({ task: viewOf(task), waitsFor: wait && Secrets.hidden(wait.what()) }))
+  )
+  const told = new Set(known.flat().map(({ task }) => task.id))
+  // What tasks say of themselves tells more, where both know of a circle.
+  const others = rings.filter((ring) => !ring.some(({ id }) => told.has(id)))
   return {
     at,
     tasks: tasks.map(({ view }) => view),
     orphans,
     runs,
-    circles: circles(views.keys()).map((circle) =>
-      circle.map(({ task, wait }) => ({ task: viewOf(task), waitsFor: wait && Secrets.hidden(wait.what()) }))
-    ),
+    circles: [...known, ...others.map((ring) => ring.map((task) => ({ task, waitsFor: task.waitsFor ?? "a fiber" })))],
     gates: gatesOf(views.keys(), at, viewOf, kept),
     groups: kept === undefined ? [] : listed.flatMap((group) => grown(group, at, kept.growth)),
     unseen: listed.flatMap(unseenIn),
