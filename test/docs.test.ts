@@ -45,7 +45,9 @@ const needsDatabase = ({ code }: Block): boolean => code.includes("DATABASE_URL"
 
 /** What a process has only one of: its environment and end, the tree of its tasks, and the list of what was abandoned in it. */
 const needsOwnProcess = (block: Block): boolean =>
-  needsDatabase(block) || block.info !== "" || /\bMain\.run\(|\borphans\b|\bTaskGroup\.tree\b|\bskein\/inspect\b/.test(block.code)
+  needsDatabase(block) ||
+  block.info !== "" ||
+  /\bMain\.run\(|\borphans\b|\bTaskGroup\.tree\b|\bskein\/inspect\b/.test(block.code)
 
 /** Runs programs in as few processes as it takes; gives what each failed with. */
 const runInTurn = async (files: ReadonlyArray<string>): Promise<ReadonlyMap<string, string>> => {
