@@ -8,6 +8,7 @@ import { createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import * as Child from "../support/child.ts"
 import * as Command from "../support/command.ts"
+import { runtimeFolder } from "../support/runtimeFolder.ts"
 
 const onUnix = process.platform === "win32" ? describe.skip : describe
 
@@ -15,16 +16,7 @@ const program = join(import.meta.dirname, "../node/inspected-program.ts")
 
 /** A runtime folder of its own for this process, and a way to start programs in it. */
 const machine = Effect.gen(function* () {
-  const folder = yield* Child.folder
-  const before = process.env["XDG_RUNTIME_DIR"]
-  yield* Effect.acquireRelease(
-    Effect.sync(() => void (process.env["XDG_RUNTIME_DIR"] = folder)),
-    () =>
-      Effect.sync(() => {
-        if (before === undefined) delete process.env["XDG_RUNTIME_DIR"]
-        else process.env["XDG_RUNTIME_DIR"] = before
-      })
-  )
+  const folder = yield* runtimeFolder
   const inside = join(folder, "skein")
   mkdirSync(inside, { mode: 0o700 })
   return {

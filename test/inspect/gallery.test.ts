@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Child from "../support/child.ts"
 import * as Command from "../support/command.ts"
+import { runtimeFolder } from "../support/runtimeFolder.ts"
 
 interface Sick {
   readonly kind: Inspect.Finding["kind"]
@@ -31,20 +32,6 @@ const gallery: Readonly<Record<string, Sick>> = {
   lease: named("lease-stalled", /"nightly"/)
 }
 
-/** This process and its children look into a runtime folder of their own. */
-const runtime = Effect.gen(function* () {
-  const folder = yield* Child.folder
-  const before = process.env["XDG_RUNTIME_DIR"]
-  process.env["XDG_RUNTIME_DIR"] = folder
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      if (before === undefined) delete process.env["XDG_RUNTIME_DIR"]
-      else process.env["XDG_RUNTIME_DIR"] = before
-    })
-  )
-  return folder
-})
-
 const lineOf = (program: string): number =>
   1 +
   readFileSync(program, "utf8")
@@ -54,7 +41,7 @@ const lineOf = (program: string): number =>
 describe.skipIf(process.platform === "win32")("a sick program", () => {
   it.effect.each(Object.entries(gallery))("%s", ([name, { isPlaced, kind, message }]) =>
     Effect.gen(function* () {
-      const folder = yield* runtime
+      const folder = yield* runtimeFolder
       const program = join(import.meta.dirname, "gallery", `${name}-program.ts`)
       const file = join(folder, "given")
       const child = yield* Child.start([program, file], { cwd: folder })

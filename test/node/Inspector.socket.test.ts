@@ -18,26 +18,14 @@ import {
 import { connect, type Socket } from "node:net"
 import { join } from "node:path"
 import * as Child from "../support/child.ts"
+import { runtimeFolder } from "../support/runtimeFolder.ts"
 import * as Folder from "../../src/node/inspector/Folder.ts"
 import * as OwnProcess from "../../src/node/inspector/OwnProcess.ts"
 import * as Server from "../../src/node/inspector/Server.ts"
 
 const onUnix = process.platform === "win32" ? describe.skip : describe
 
-/** A runtime folder of its own, for this process. */
-const runtime: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function* () {
-  const folder = yield* Child.folder
-  const before = process.env["XDG_RUNTIME_DIR"]
-  yield* Effect.acquireRelease(
-    Effect.sync(() => void (process.env["XDG_RUNTIME_DIR"] = folder)),
-    () =>
-      Effect.sync(() => {
-        if (before === undefined) delete process.env["XDG_RUNTIME_DIR"]
-        else process.env["XDG_RUNTIME_DIR"] = before
-      })
-  )
-  return join(folder, "skein")
-})
+const runtime = Effect.map(runtimeFolder, (folder) => join(folder, "skein"))
 
 const program = join(import.meta.dirname, "inspected-program.ts")
 const start = (name: string, folder: string, env: Readonly<Record<string, string>> = { SKEIN_INSPECT: "1" }) =>

@@ -1,5 +1,7 @@
 /** What a process does at a moment, as plain JSON: `Inspect.snapshot` gives it, and the command and the page read nothing else. */
 import type { GroupInfo, Orphan, TaskInfo } from "../../concurrency/base/TaskInfo.ts"
+import type { StepProgress } from "../../pipeline/context/Counted.ts"
+import type { State } from "../../pipeline/Run.ts"
 
 export interface Snapshot {
   /** Changes when the meaning of a field does. */
@@ -67,7 +69,7 @@ export interface Place {
 export interface RunView {
   readonly name: string
   readonly partition: string | null
-  readonly state: "running" | "paused" | "draining" | "done" | "drained" | "failed"
+  readonly state: State
   readonly steps: ReadonlyArray<StepView>
   readonly settled: number
   readonly written: number
@@ -85,17 +87,7 @@ export interface RunView {
   readonly leaseUntil: number | null
 }
 
-export interface StepView {
-  readonly name: string
-  readonly concurrency: number
-  readonly waiting: number
-  readonly working: number
-  readonly resting: number
-  readonly taken: number
-  readonly given: number
-  readonly retries: number
-  readonly skipped: number
-  readonly dead: number
+export interface StepView extends Omit<StepProgress, "latency"> {
   readonly latency: { readonly p50: number; readonly p99: number } | null
 }
 

@@ -1,8 +1,8 @@
 /** The runs of pipelines that live, for whoever looks at a program from outside. Nothing is counted for them: they tell when asked. */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import type { Progress } from "../Progress.ts"
+import type { State } from "../Run.ts"
 import type { StepReading } from "./Counted.ts"
 
 export interface LiveRun {
@@ -15,18 +15,9 @@ export interface LiveRun {
 }
 
 export interface RunNow {
-  readonly state: "running" | "paused" | "draining" | "done" | "drained" | "failed"
+  readonly state: State
   readonly steps: ReadonlyArray<StepReading>
-  readonly progress: {
-    readonly settled: number
-    readonly written: number
-    readonly dead: number
-    readonly inFlight: number
-    readonly lag: number
-    readonly rate: number
-    readonly elapsed: Duration.Duration
-    readonly eta: Option.Option<Duration.Duration>
-  }
+  readonly progress: Pick<Progress, "settled" | "written" | "dead" | "inFlight" | "lag" | "rate" | "elapsed" | "eta">
   readonly commit: LastCommit | undefined
   /** Until when its lease holds, by the time of day; none where it lasts as long as the process. */
   readonly leaseUntil: number | undefined
