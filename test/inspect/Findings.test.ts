@@ -259,6 +259,8 @@ describe("views", () => {
     expect(kinds({ overruns: [{ ...overrun, operations: 3 }] })).toEqual(["blocks-the-loop"])
     expect(kinds({ overruns: [{ ...overrun, operations: 100_000 }] })).toEqual(["never-yields"])
     expect(kinds({ overruns: [{ ...overrun, at: 10_000, operations: 3 }] })).toEqual([])
+    // Nobody could tell whose it was.
+    expect(kinds({ overruns: [{ ...overrun, task: null, operations: 3 }] })).toEqual([])
   })
 
   const step: StepView = {
